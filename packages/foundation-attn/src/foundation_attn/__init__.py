@@ -1,0 +1,1 @@
+"""Attention, from one query to many heads, on NumPy."""

@@ -1,0 +1,69 @@
+"""Neural networks and backpropagation on NumPy: the ground floor of Foundation.
+
+Read in this order: ``_engine`` (the tape), ``functional`` (the operations), ``_module`` and
+``modules`` (what owns parameters), ``optim``, ``schedules``, ``training``, ``checkpoint``.
+"""
+
+from foundation_nn import checkpoint, functional, init, optim, schedules, training
+from foundation_nn._engine import Array, Backward, Result, Tensor, no_grad, operation
+from foundation_nn._gradcheck import GradientError, gradcheck
+from foundation_nn._modes import current_generator, train_mode
+from foundation_nn._module import Module
+from foundation_nn._parameter import Parameter, ParameterBuffer
+from foundation_nn._summary import summary
+from foundation_nn._threads import get_num_threads, over_rows, set_num_threads
+from foundation_nn.masks import causal_mask, padding_mask
+from foundation_nn.modules import (
+    GELU,
+    MLP,
+    Dropout,
+    Embedding,
+    LayerNorm,
+    Linear,
+    ReLU,
+    RMSNorm,
+    Sequential,
+    Sigmoid,
+    SiLU,
+    Tanh,
+)
+
+__all__ = [
+    "GELU",
+    "MLP",
+    "Array",
+    "Backward",
+    "Dropout",
+    "Embedding",
+    "GradientError",
+    "LayerNorm",
+    "Linear",
+    "Module",
+    "Parameter",
+    "ParameterBuffer",
+    "RMSNorm",
+    "ReLU",
+    "Result",
+    "Sequential",
+    "SiLU",
+    "Sigmoid",
+    "Tanh",
+    "Tensor",
+    "causal_mask",
+    "checkpoint",
+    "current_generator",
+    "functional",
+    "get_num_threads",
+    "gradcheck",
+    "init",
+    "no_grad",
+    "operation",
+    "optim",
+    "over_rows",
+    "padding_mask",
+    "schedules",
+    "set_num_threads",
+    "summary",
+    "train_mode",
+    "training",
+]

@@ -1,0 +1,188 @@
+"""Checking a backward against finite differences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foundation_nn._engine import Tensor
+from foundation_nn._module import Module
+from foundation_nn._modes import current_generator, train_mode
+
+
+class GradientError(AssertionError):
+    """A gradient that differs from the finite differences; the message is a table."""
+
+
+def gradcheck(
+    fn_or_module: Callable[..., Any],
+    *inputs: Any,
+    eps: float = 1e-6,
+    rtol: float = 1e-5,
+    atol: float = 1e-7,
+    max_elements: int = 64,
+    seed: int = 0,
+) -> bool:
+    """Compare gradients with central differences, (f(x + ε d) - f(x - ε d)) / 2ε.
+
+    The outputs are weighted by random numbers and summed to a scalar. Each input and parameter is
+    checked along a random direction and then element by element, ``max_elements`` of them chosen
+    at random.
+
+    Parameters
+    ----------
+    fn_or_module : callable or Module
+        Called with the inputs; returns a tensor or a tuple of tensors. A module is cast to
+        float64 while it is checked.
+    *inputs
+        Floating tensors and arrays are checked; everything else is passed on.
+    eps : float
+        Step of the differences.
+    rtol, atol : float
+        Allowed: ``atol + rtol * |difference quotient|``.
+    max_elements : int
+        How many elements of each array are checked one by one.
+    seed : int
+        Of the directions.
+
+    Returns
+    -------
+    bool
+        True.
+
+    Raises
+    ------
+    GradientError
+        If a gradient is wrong: a table of all arrays, the worst element of each, and how far off.
+    ValueError
+        If there is nothing to check.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from foundation_nn import functional as F, gradcheck
+    >>> gradcheck(F.gelu, np.linspace(-3, 3, 7))
+    True
+    """
+    rng = np.random.default_rng(seed)
+    module = fn_or_module if isinstance(fn_or_module, Module) else None
+    before = None if module is None else {n: (p.dtype, p.numpy()) for n, p in _named(module)}
+    if module is not None:
+        module.astype(np.float64)
+    try:
+        args = [_leaf(x) for x in inputs]
+        leaves = {
+            f"input {i}": x for i, x in enumerate(args) if isinstance(x, Tensor) and x.requires_grad
+        }
+        if module is not None:
+            leaves |= dict(_named(module))
+        if not leaves:
+            raise ValueError("gradcheck: no floating input and no parameter to check")
+        return _check(fn_or_module, args, leaves, rng, eps, rtol, atol, max_elements)
+    finally:
+        if module is not None and before is not None:
+            for name, p in _named(module):
+                p._astype(before[name][0])
+                p.data = before[name][1]
+
+
+def _named(module: Module) -> list[tuple[str, Any]]:
+    return list(module.named_parameters())
+
+
+def _leaf(x: Any) -> Any:
+    value = x.data if isinstance(x, Tensor) else x
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        return Tensor(value, requires_grad=True, dtype=np.float64)
+    return x
+
+
+def _check(
+    fn: Callable[..., Any],
+    args: list[Any],
+    leaves: dict[str, Tensor],
+    rng: np.random.Generator,
+    eps: float,
+    rtol: float,
+    atol: float,
+    max_elements: int,
+) -> bool:
+    # Within train_mode every evaluation must see the same dropout.
+    outer = current_generator()
+    dropout_state = None if outer is None else outer.bit_generator.state
+    weights: list[NDArray[Any]] = []
+
+    def scalar() -> Tensor:
+        if outer is not None and dropout_state is not None:
+            outer.bit_generator.state = dropout_state
+            with train_mode(outer):
+                outputs = fn(*args)
+        else:
+            outputs = fn(*args)
+        parts = [y for y in _flatten(outputs) if y.dtype.kind == "f"]
+        if not weights:
+            weights.extend(rng.standard_normal(y.shape) for y in parts)
+        total = (parts[0] * weights[0]).sum()
+        for y, w in zip(parts[1:], weights[1:], strict=True):
+            total = total + (y * w).sum()
+        return total
+
+    for leaf in leaves.values():
+        leaf.grad = None
+    total = scalar()
+    if total.requires_grad:
+        total.backward()
+    gradients = {
+        name: np.zeros(leaf.shape) if leaf.grad is None else leaf.grad.copy()
+        for name, leaf in leaves.items()
+    }
+
+    def slope(leaf: Tensor, direction: NDArray[Any]) -> float:
+        original = leaf.numpy()
+        leaf.data = original + eps * direction
+        above = scalar().item()
+        leaf.data = original - eps * direction
+        below = scalar().item()
+        leaf.data = original
+        return (above - below) / (2 * eps)
+
+    rows, wrong = [], False
+    for name, leaf in leaves.items():
+        direction = rng.standard_normal(leaf.shape)
+        pairs = [("along a direction", float((gradients[name] * direction).sum()), direction)]
+        chosen = rng.permutation(leaf.size)[:max_elements]
+        for flat in np.sort(chosen):
+            unit = np.zeros(leaf.shape)
+            index = np.unravel_index(flat, leaf.shape)
+            unit[index] = 1
+            where = f"[{', '.join(str(int(i)) for i in index)}]"
+            pairs.append((where, float(gradients[name][index]), unit))
+        worst = ("", 0.0, 0.0, -1.0)
+        for where, analytic, vector in pairs:
+            numeric = slope(leaf, vector)
+            excess = abs(analytic - numeric) / (atol + rtol * abs(numeric))
+            if not excess <= worst[3]:  # also when it is NaN
+                worst = (where, analytic, numeric, excess)
+        failed = not worst[3] <= 1
+        wrong = wrong or failed
+        rows.append(
+            f"{'WRONG' if failed else 'ok':6}{name:24} {leaf.shape!s:16} worst {worst[0]:18} "
+            f"backward {worst[1]:+.8e}  differences {worst[2]:+.8e}"
+        )
+    if wrong:
+        label = getattr(fn, "__name__", type(fn).__name__)
+        raise GradientError(
+            f"gradcheck of {label}: backward and finite differences disagree\n" + "\n".join(rows)
+        )
+    return True
+
+
+def _flatten(outputs: Any) -> list[Tensor]:
+    if isinstance(outputs, Tensor):
+        return [outputs]
+    if isinstance(outputs, tuple | list):
+        return [y for part in outputs for y in _flatten(part)]
+    return []

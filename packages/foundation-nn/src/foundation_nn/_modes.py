@@ -1,0 +1,43 @@
+"""Training mode is a place in the code, not a flag on a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import numpy as np
+
+_generator: ContextVar[np.random.Generator | None] = ContextVar("generator", default=None)
+
+
+@contextmanager
+def train_mode(rng: np.random.Generator) -> Iterator[None]:
+    """Within this context dropout is on and draws from ``rng``; everywhere else it is off.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from foundation_nn import Dropout, Tensor, train_mode
+    >>> drop, x = Dropout(0.5), Tensor(np.ones(6))
+    >>> drop(x).data
+    array([1., 1., 1., 1., 1., 1.])
+    >>> with train_mode(np.random.default_rng(0)):
+    ...     sorted(set(drop(x).data.tolist()))
+    [0.0, 2.0]
+    """
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(
+            f"train_mode: expected a numpy.random.Generator, got {type(rng).__name__}; "
+            "write train_mode(np.random.default_rng(seed))"
+        )
+    token = _generator.set(rng)
+    try:
+        yield
+    finally:
+        _generator.reset(token)
+
+
+def current_generator() -> np.random.Generator | None:
+    """The generator of the surrounding ``train_mode``, or None outside of one."""
+    return _generator.get()

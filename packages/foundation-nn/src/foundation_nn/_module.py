@@ -1,0 +1,165 @@
+"""Modules own parameters and call operations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from foundation_nn._parameter import Parameter
+
+
+class Module:
+    """Base class of everything with parameters.
+
+    A subclass sets parameters, modules, or lists of modules as attributes and defines
+    ``forward``. Nothing is registered and nothing is cached: the attributes are the truth.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from foundation_nn import Linear, Module, functional
+    >>> class TwoLayers(Module):
+    ...     def __init__(self, rng):
+    ...         self.layers = [Linear(2, 3, rng=rng), Linear(3, 1, rng=rng)]
+    ...     def forward(self, x):
+    ...         return self.layers[1](functional.tanh(self.layers[0](x)))
+    >>> model = TwoLayers(np.random.default_rng(0))
+    >>> [name for name, _ in model.named_parameters()]
+    ['layers.0.weight', 'layers.0.bias', 'layers.1.weight', 'layers.1.bias']
+    """
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} defines no forward()")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return self.forward(*args, **kwargs)
+        except (TypeError, ValueError) as error:
+            self._say_where(error)
+            raise
+
+    def _say_where(self, error: Exception) -> None:
+        """Put the path of the failing layer before the message, seen from this module."""
+        culprit, message = getattr(error, "_where", (self, str(error)))
+        error._where = (culprit, message)  # type: ignore[attr-defined]
+        for path, module in self.named_modules():
+            if module is culprit and path:
+                error.args = (f"{_bracketed(path)}: {message}",)
+                return
+
+    def _children(self) -> Iterator[tuple[str, Module | Parameter]]:
+        for name, value in vars(self).items():
+            if isinstance(value, Module | Parameter):
+                yield name, value
+            elif isinstance(value, list | tuple):
+                for i, item in enumerate(value):
+                    if isinstance(item, Module | Parameter):
+                        yield f"{name}.{i}", item
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """This module (named ``""``) and all within, in the order of their definition."""
+        yield prefix, self
+        for name, child in self._children():
+            if isinstance(child, Module):
+                yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
+
+    def _all_names(self) -> Iterator[tuple[str, Parameter]]:
+        """Every name of every parameter; one that is shared has several."""
+        for path, module in self.named_modules():
+            for name, child in module._children():
+                if isinstance(child, Parameter):
+                    yield (f"{path}.{name}" if path else name), child
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """Parameters with their names; a shared one once, under its first name."""
+        seen: set[int] = set()
+        for name, parameter in self._all_names():
+            if id(parameter) not in seen:
+                seen.add(id(parameter))
+                yield name, parameter
+
+    def parameters(self) -> Iterator[Parameter]:
+        """Each parameter once."""
+        for _, parameter in self.named_parameters():
+            yield parameter
+
+    def num_parameters(self) -> int:
+        """The number of trainable numbers; shared ones count once."""
+        return sum(p.size for p in self.parameters())
+
+    def astype(self, dtype: DTypeLike) -> Self:
+        """Cast every parameter in place, e.g. to float64 for a gradient check.
+
+        Optimisers made before refuse to step afterwards.
+        """
+        for parameter in self.parameters():
+            parameter._astype(dtype)
+        return self
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """Copies of all parameters by name."""
+        return {name: p.numpy() for name, p in self.named_parameters()}
+
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
+        """Copy values into the parameters; nothing is changed if anything does not fit.
+
+        Parameters
+        ----------
+        state : mapping from name to array
+            Anything NumPy can read, e.g. PyTorch's ``state_dict()`` on the CPU. Values are cast
+            to the dtype of the parameters. A shared parameter may appear under any of its names.
+        strict : bool
+            Refuse missing and unexpected names. Wrong shapes are always refused.
+
+        Raises
+        ------
+        ValueError
+            With a table of what is missing, unexpected or of the wrong shape.
+        """
+        names: dict[int, list[str]] = {}
+        targets: dict[str, Parameter] = {}
+        for name, parameter in self._all_names():
+            names.setdefault(id(parameter), []).append(name)
+            targets[name] = parameter
+        values = {name: np.asarray(state[name]) for name in targets if name in state}
+        problems = [
+            f"  wrong shape  {name}: expected {targets[name].shape}, got {value.shape}"
+            for name, value in values.items()
+            if value.shape != targets[name].shape
+        ]
+        for aliases in names.values():
+            given = [values[name] for name in aliases if name in values]
+            if strict and not given:
+                problems.append(f"  missing      {aliases[0]} {targets[aliases[0]].shape}")
+            if any(not np.array_equal(given[0], other) for other in given[1:]):
+                problems.append(f"  contradict   {', '.join(aliases)}: shared, but not equal")
+        if strict:
+            problems += [f"  unexpected   {name}" for name in state if name not in targets]
+        if problems:
+            raise ValueError(
+                f"the state does not fit this {type(self).__name__}:\n" + "\n".join(problems)
+            )
+        for name, value in values.items():
+            targets[name].data = value
+
+    def __repr__(self) -> str:
+        lines = [
+            f"  ({name}): " + repr(child).replace("\n", "\n  ")
+            for name, child in self._children()
+            if isinstance(child, Module)
+        ]
+        head = f"{type(self).__name__}({self._options()}"
+        return head + ("\n" + "\n".join(lines) + "\n)" if lines else ")")
+
+    def _options(self) -> str:
+        """What ``repr`` shows between the parentheses."""
+        plain = {k: v for k, v in vars(self).items() if isinstance(v, bool | int | float | str)}
+        return ", ".join(f"{k}={v!r}" for k, v in plain.items())
+
+
+def _bracketed(path: str) -> str:
+    """``layers.2.norm`` as one writes it in Python: ``layers[2].norm``."""
+    return "".join(f"[{p}]" if p.isdigit() else f".{p}" for p in path.split(".")).lstrip(".")

@@ -1,0 +1,128 @@
+"""Parameters, and the buffer in which those of a model lie side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from foundation_nn._engine import Tensor
+
+#: Every parameter starts on a cache line of its own.
+_ALIGNMENT = 64
+
+
+class Parameter(Tensor):
+    """A leaf that a module owns and an optimiser changes.
+
+    Its value and gradient may be views into a :class:`ParameterBuffer`. Assign to ``data`` to
+    change the value in place: ``p.data = value``.
+    """
+
+    __slots__ = ("_buffer", "_grad_view")
+
+    def __init__(self, data: ArrayLike | Tensor, dtype: DTypeLike = None) -> None:
+        super().__init__(data, requires_grad=True, dtype=dtype)
+        self._buffer: ParameterBuffer | None = None
+        self._grad_view: NDArray[Any] | None = None
+
+    @property
+    def data(self) -> NDArray[Any]:
+        view = self._data.view()
+        view.flags.writeable = False
+        return view
+
+    @data.setter
+    def data(self, value: ArrayLike) -> None:
+        self._assign(value)
+
+    def _write(self, array: NDArray[Any]) -> None:
+        if self._buffer is None:
+            super()._write(array)
+        else:
+            self._data[...] = array
+
+    def _accumulate(self, g: NDArray[Any]) -> None:
+        if self.grad is None and self._grad_view is not None:
+            np.copyto(self._grad_view, g)
+            self.grad = self._grad_view
+        else:
+            super()._accumulate(g)
+
+    def _astype(self, dtype: DTypeLike) -> None:
+        self._data = self._data.astype(dtype)
+        self.grad = self._buffer = self._grad_view = None
+        self._version += 1
+
+
+class ParameterBuffer:
+    """The values of parameters in one contiguous array, their gradients in a second.
+
+    An optimiser walks two arrays instead of visiting hundreds, the norm of all gradients is one
+    dot product, and a data-parallel reduction is one call.
+
+    Parameters
+    ----------
+    parameters : sequence of Parameter
+        Of one dtype, each once. They become views; an earlier buffer of theirs is abandoned.
+
+    Attributes
+    ----------
+    data, grad : (n,) ndarray
+        Between the parameters lie a few zeros, for alignment.
+    slices : list of slice
+        Where each parameter lies.
+
+    Raises
+    ------
+    ValueError
+        If there is no parameter, one occurs twice, or the dtypes differ.
+    """
+
+    def __init__(self, parameters: Sequence[Parameter]) -> None:
+        self.parameters = list(parameters)
+        if not self.parameters:
+            raise ValueError("expected at least one parameter, got none")
+        if len({id(p) for p in self.parameters}) < len(self.parameters):
+            raise ValueError("the same parameter is listed twice; it would be updated twice")
+        dtypes = {p.dtype for p in self.parameters}
+        if len(dtypes) > 1:
+            raise ValueError(
+                f"parameters of different dtypes {sorted(map(str, dtypes))}; "
+                "use model.astype(...) first"
+            )
+        dtype = dtypes.pop()
+        unit = _ALIGNMENT // dtype.itemsize
+        self.slices: list[slice] = []
+        end = 0
+        for p in self.parameters:
+            self.slices.append(slice(end, end + p.size))
+            end += -(-p.size // unit) * unit
+        self.data = np.zeros(end, dtype)
+        self.grad = np.zeros(end, dtype)
+        for p, part in zip(self.parameters, self.slices, strict=True):
+            view, grad_view = self.data[part].reshape(p.shape), self.grad[part].reshape(p.shape)
+            view[...] = p._data
+            p._data, p._grad_view, p._buffer = view, grad_view, self
+            if p.grad is not None:
+                grad_view[...] = p.grad
+                p.grad = grad_view
+
+    def collect(self) -> NDArray[Any]:
+        """The gradients of all parameters in one array; zeros where there is none."""
+        for p in self.parameters:
+            if p._buffer is not self or p._grad_view is None:
+                raise RuntimeError(
+                    "a parameter was given to another optimiser or cast by astype() after this "
+                    "optimiser was made; make a new optimiser"
+                )
+            if p.grad is not p._grad_view:
+                p._grad_view[...] = 0 if p.grad is None else p.grad
+        return self.grad
+
+    def touch(self) -> None:
+        """Say that ``data`` was written to, so that an old graph is refused, not walked."""
+        for p in self.parameters:
+            p._version += 1

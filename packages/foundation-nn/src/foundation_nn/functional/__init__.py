@@ -1,0 +1,73 @@
+"""The operations: each a NumPy kernel with its backward beneath it."""
+
+from foundation_nn.functional._activations import gelu, relu, sigmoid, silu, tanh
+from foundation_nn.functional._basic import (
+    add,
+    divide,
+    exp,
+    log,
+    matmul,
+    multiply,
+    negative,
+    power,
+    sqrt,
+    subtract,
+)
+from foundation_nn.functional._cross_entropy import cross_entropy
+from foundation_nn.functional._dropout import dropout
+from foundation_nn.functional._embedding import embedding
+from foundation_nn.functional._linear import linear
+from foundation_nn.functional._losses import binary_cross_entropy_with_logits, mse_loss
+from foundation_nn.functional._normalization import layer_norm, rms_norm
+from foundation_nn.functional._padding import mask_rows
+from foundation_nn.functional._reductions import max, mean, min, sum
+from foundation_nn.functional._shaping import (
+    concat,
+    getitem,
+    reshape,
+    stack,
+    swapaxes,
+    transpose,
+    where,
+)
+from foundation_nn.functional._softmax import log_softmax, softmax
+
+__all__ = [
+    "add",
+    "binary_cross_entropy_with_logits",
+    "concat",
+    "cross_entropy",
+    "divide",
+    "dropout",
+    "embedding",
+    "exp",
+    "gelu",
+    "getitem",
+    "layer_norm",
+    "linear",
+    "log",
+    "log_softmax",
+    "mask_rows",
+    "matmul",
+    "max",
+    "mean",
+    "min",
+    "mse_loss",
+    "multiply",
+    "negative",
+    "power",
+    "relu",
+    "reshape",
+    "rms_norm",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "sqrt",
+    "stack",
+    "subtract",
+    "sum",
+    "swapaxes",
+    "tanh",
+    "transpose",
+    "where",
+]

@@ -1,0 +1,145 @@
+"""Arithmetic, element by element, and the matrix product.
+
+Broadcasting follows NumPy; the engine sums the gradients back to the shapes of the inputs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from foundation_nn._engine import Array, Result, operation
+
+
+@operation
+def add(x: Array, y: Array) -> Result:
+    """``x + y``."""
+
+    def backward(g: Array) -> tuple[Array, Array]:
+        return g, g
+
+    return x + y, backward
+
+
+@operation
+def subtract(x: Array, y: Array) -> Result:
+    """``x - y``."""
+
+    def backward(g: Array) -> tuple[Array, Array]:
+        return g, -g
+
+    return x - y, backward
+
+
+@operation(selective=True)
+def multiply(x: Array, y: Array) -> Result:
+    """``x * y``."""
+
+    def backward(g: Array, needs: tuple[bool, bool] = (True, True)) -> tuple[Array, Array]:
+        return g * y if needs[0] else None, g * x if needs[1] else None
+
+    return x * y, backward
+
+
+@operation(selective=True)
+def divide(x: Array, y: Array) -> Result:
+    """``x / y``."""
+    z = x / y
+
+    def backward(g: Array, needs: tuple[bool, bool] = (True, True)) -> tuple[Array, Array]:
+        dx = g / y
+        return dx, -dx * z if needs[1] else None
+
+    return z, backward
+
+
+@operation
+def negative(x: Array) -> Result:
+    """``-x``."""
+
+    def backward(g: Array) -> Array:
+        return -g
+
+    return -x, backward
+
+
+@operation
+def power(x: Array, exponent: float) -> Result:
+    """``x ** exponent`` for a constant exponent, d/dx = exponent · x^(exponent - 1)."""
+    if not isinstance(exponent, int | float | np.integer | np.floating):
+        raise TypeError(
+            f"power: the exponent is a number, got {type(exponent).__name__}; "
+            "for a tensor as exponent write exp(y * log(x))"
+        )
+    exponent = float(exponent)
+
+    def backward(g: Array) -> Array:
+        return g * exponent * x ** (exponent - 1)
+
+    return x**exponent, backward
+
+
+@operation
+def exp(x: Array) -> Result:
+    """eˣ, which is its own derivative."""
+    y = np.exp(x)
+
+    def backward(g: Array) -> Array:
+        return g * y
+
+    return y, backward
+
+
+@operation
+def log(x: Array) -> Result:
+    """Natural logarithm, d/dx = 1 / x."""
+
+    def backward(g: Array) -> Array:
+        return g / x
+
+    return np.log(x), backward
+
+
+@operation
+def sqrt(x: Array) -> Result:
+    """Square root, d/dx = 1 / (2 √x)."""
+    y = np.sqrt(x)
+
+    def backward(g: Array) -> Array:
+        return g * 0.5 / y
+
+    return y, backward
+
+
+@operation(selective=True)
+def matmul(x: Array, y: Array) -> Result:
+    """Matrix product over the last two axes, broadcasting the others as ``numpy.matmul`` does.
+
+    Z = X Y,  dX = G Yᵀ,  dY = Xᵀ G.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, or an input is a scalar.
+    """
+    if x.ndim == 0 or y.ndim == 0 or x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0]:
+        raise ValueError(
+            f"matmul: expected shapes (..., n, k) and (..., k, m), got {x.shape} and {y.shape}"
+        )
+
+    def backward(g: Array, needs: tuple[bool, bool] = (True, True)) -> tuple[Array, Array]:
+        # A vector takes part as a matrix with one row (left) or one column (right).
+        x2 = x[None, :] if x.ndim == 1 else x
+        y2 = y[:, None] if y.ndim == 1 else y
+        if x.ndim == 1:
+            g = np.expand_dims(g, -1 if y.ndim == 1 else -2)
+        if y.ndim == 1:
+            g = np.expand_dims(g, -1)
+        dx = g @ y2.swapaxes(-1, -2) if needs[0] else None
+        dy = x2.swapaxes(-1, -2) @ g if needs[1] else None
+        if dx is not None and x.ndim == 1:
+            dx = dx[..., 0, :]
+        if dy is not None and y.ndim == 1:
+            dy = dy[..., 0]
+        return dx, dy
+
+    return x @ y, backward

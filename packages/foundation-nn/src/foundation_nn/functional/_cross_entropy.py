@@ -1,0 +1,111 @@
+"""Cross-entropy from logits, softmax and loss in one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foundation_nn._engine import Array, Result, operation
+from foundation_nn._threads import over_rows
+
+
+@operation
+def cross_entropy(
+    logits: Array,
+    targets: NDArray[np.integer[Any]],
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+) -> Result:
+    """The mean of -Σ_v q_v log p_v over the targets that count, p = softmax(logits).
+
+    The target distribution q has 1 - ε at the target class and ε/V more on every class, where ε
+    is ``label_smoothing`` [1]_. The gradient is (p - q) / count: no second array of the size of
+    the logits is held between forward and backward, only one number per row.
+
+    Parameters
+    ----------
+    logits : (..., V) tensor
+    targets : (...) integer array
+        One class per row of ``logits``.
+    ignore_index : int, optional
+        Rows with this target do not count. If none counts, loss and gradient are 0.
+        PyTorch's default is -100; ours ignores nothing.
+    label_smoothing : float
+        0 ≤ ε < 1.
+
+    Returns
+    -------
+    () tensor
+        In nats.
+
+    Raises
+    ------
+    TypeError
+        If the targets are not integers.
+    ValueError
+        If the shapes differ, a target lies outside [0, V), or ε outside [0, 1).
+
+    References
+    ----------
+    .. [1] C. Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", 2016,
+       section 7.
+    """
+    targets = np.asarray(targets)
+    classes = logits.shape[-1] if logits.ndim else 0
+    if targets.dtype.kind not in "iu":
+        raise TypeError(f"cross_entropy: expected integer targets, got {targets.dtype}")
+    if targets.shape != logits.shape[:-1]:
+        raise ValueError(
+            f"cross_entropy: expected targets of shape {logits.shape[:-1]} for logits of shape "
+            f"{logits.shape}, got {targets.shape}"
+        )
+    if not 0 <= label_smoothing < 1:
+        raise ValueError(f"cross_entropy: expected 0 <= label_smoothing < 1, got {label_smoothing}")
+    z = logits.reshape(-1, classes)  # (N, V)
+    t = targets.reshape(-1)  # (N,)
+    counts = np.ones(len(t), bool) if ignore_index is None else t != ignore_index
+    outside = counts & ((t < 0) | (t >= classes))
+    if outside.any():
+        raise ValueError(
+            f"cross_entropy: target {t[outside][0]} lies outside the {classes} classes "
+            f"0..{classes - 1}; pass ignore_index= for targets that shall not count"
+        )
+    t = np.where(counts, t, 0)
+    count = max(1, int(counts.sum()))
+    log_sum = np.empty((len(z), 1), z.dtype)
+    loss = np.zeros(len(z), z.dtype)
+    ones = np.ones(classes, z.dtype)
+
+    def forward(rows: slice) -> None:
+        zr = z[rows]
+        top = zr.max(axis=-1, keepdims=True)
+        e = np.subtract(zr, top)
+        np.exp(e, out=e)
+        log_sum[rows] = np.log(e @ ones)[:, None] + top
+        expected = (1 - label_smoothing) * zr[np.arange(len(zr)), t[rows]]
+        if label_smoothing:
+            expected += label_smoothing / classes * (zr @ ones)
+        loss[rows] = log_sum[rows, 0] - expected
+
+    if len(z):
+        over_rows(forward, len(z), classes * z.itemsize)
+
+    def backward(g: Array) -> Array:
+        dz = np.empty_like(z)
+        scale = (g * counts / count).astype(z.dtype)[:, None]  # (N, 1)
+
+        def rows_of_dz(rows: slice) -> None:
+            d = np.subtract(z[rows], log_sum[rows], out=dz[rows])
+            np.exp(d, out=d)
+            if label_smoothing:
+                d -= label_smoothing / classes
+            d[np.arange(len(d)), t[rows]] -= 1 - label_smoothing
+            d *= scale[rows]
+            d[~counts[rows]] = 0  # also where a row that does not count holds NaN
+
+        over_rows(rows_of_dz, len(z), classes * z.itemsize)
+        return dz.reshape(logits.shape)
+
+    return loss.sum(where=counts) / count, backward

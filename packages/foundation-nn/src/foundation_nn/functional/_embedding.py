@@ -1,0 +1,56 @@
+"""Looking up rows of a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foundation_nn._engine import Array, Result, Tensor, operation
+
+
+@operation
+def _embedding(weight: Array, ids: NDArray[np.integer[Any]]) -> Result:
+    def backward(g: Array) -> Array:
+        dw = np.zeros_like(weight)
+        flat = ids.reshape(-1)
+        if flat.size:
+            # Sorting brings equal ids together: one segment sum each, and no np.add.at.
+            order = np.argsort(flat, kind="stable")
+            rows, starts = np.unique(flat[order], return_index=True)
+            dw[rows] = np.add.reduceat(g.reshape(flat.size, -1)[order], starts, axis=0)
+        return dw
+
+    return weight[ids], backward
+
+
+def embedding(ids: NDArray[np.integer[Any]], weight: Tensor) -> Tensor:
+    """Row ``ids[...]`` of the table, for every id; dW_v = Σ of the gradients where id = v.
+
+    Parameters
+    ----------
+    ids : (...) integer array
+    weight : (V, D) tensor
+
+    Returns
+    -------
+    (..., D) tensor
+
+    Raises
+    ------
+    TypeError
+        If the ids are not integers.
+    ValueError
+        If an id lies outside [0, V).
+    """
+    ids = np.asarray(ids)
+    if ids.dtype.kind not in "iu":
+        raise TypeError(f"embedding: expected integer ids, got {ids.dtype}")
+    outside = (ids < 0) | (ids >= len(weight))
+    if outside.any():
+        raise ValueError(
+            f"embedding: id {ids[outside][0]} lies outside the table of {len(weight)} rows "
+            f"(ids 0..{len(weight) - 1}); was the text encoded with another vocabulary?"
+        )
+    return _embedding(weight, ids)

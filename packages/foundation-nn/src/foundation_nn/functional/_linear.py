@@ -1,0 +1,53 @@
+"""The affine map."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from foundation_nn._engine import Array, Result, operation
+
+
+@operation(selective=True)
+def linear(x: Array, weight: Array, bias: Array = None) -> Result:
+    """Y = X Wᵀ + b, for every row of ``x``.
+
+    With N rows: dX = G W,  dW = Gᵀ X,  db = Σ_n G_n.
+
+    Parameters
+    ----------
+    x : (..., in) tensor
+    weight : (out, in) tensor
+        PyTorch's layout.
+    bias : (out,) tensor, optional
+
+    Returns
+    -------
+    (..., out) tensor
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+    """
+    if x.ndim == 0 or weight.ndim != 2 or x.shape[-1] != weight.shape[1]:
+        raise ValueError(
+            f"linear: expected x of shape (..., in={weight.shape[-1]}) for a weight of shape "
+            f"{weight.shape}, got {x.shape}"
+        )
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise ValueError(f"linear: expected bias of shape {weight.shape[:1]}, got {bias.shape}")
+    x2 = x.reshape(-1, x.shape[-1])  # (N, in)
+    y = x2 @ weight.T  # (N, out)
+    if bias is not None:
+        y += bias
+
+    def backward(
+        g: Array, needs: tuple[bool, bool, bool] = (True, True, True)
+    ) -> tuple[Array, Array, Array]:
+        g2 = g.reshape(-1, g.shape[-1])  # (N, out)
+        dx = (g2 @ weight).reshape(x.shape) if needs[0] else None
+        dw = g2.T @ x2 if needs[1] else None
+        db = np.ones(len(g2), g2.dtype) @ g2 if needs[2] and bias is not None else None
+        return dx, dw, db
+
+    return y.reshape(*x.shape[:-1], len(weight)), backward

@@ -1,0 +1,143 @@
+"""Layer normalisation and its simpler sibling, row by row over the last axis."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from foundation_nn._engine import Array, Result, operation
+from foundation_nn._threads import over_rows
+
+
+def _check(name: str, x: Array, **vectors: Array) -> None:
+    width = x.shape[-1:]
+    for role, vector in vectors.items():
+        if vector is not None and vector.shape != width:
+            raise ValueError(
+                f"{name}: expected {role} of shape {width} for x of shape {x.shape}, "
+                f"got {vector.shape}"
+            )
+    if not width or width == (0,):
+        raise ValueError(f"{name}: the last axis of shape {x.shape} has nothing to normalise")
+
+
+@operation
+def layer_norm(x: Array, weight: Array = None, bias: Array = None, eps: float = 1e-5) -> Result:
+    """y = x̂ w + b with x̂ = (x - μ) r and r = 1 / √(σ² + ε), for each row [1]_.
+
+    With dx̂ = g w:  dx = r (dx̂ - mean(dx̂) - x̂ mean(dx̂ x̂)).
+
+    Parameters
+    ----------
+    x : (..., D) tensor
+    weight, bias : (D,) tensor, optional
+    eps : float
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+
+    References
+    ----------
+    .. [1] J. L. Ba, J. R. Kiros and G. E. Hinton, "Layer Normalization", 2016, arXiv:1607.06450.
+    """
+    _check("layer_norm", x, weight=weight, bias=bias)
+    width = x.shape[-1]
+    x2 = x.reshape(-1, width)  # (N, D)
+    # A mean over the last axis as a product with 1/D: five times faster than .mean(-1).
+    mean = np.full(width, 1 / width, x.dtype)
+    xhat, y = np.empty_like(x2), np.empty_like(x2)
+    r = np.empty((len(x2), 1), x.dtype)
+
+    def forward(rows: slice) -> None:
+        h = np.subtract(x2[rows], (x2[rows] @ mean)[:, None], out=xhat[rows])
+        variance = np.einsum("nd,nd->n", h, h)[:, None] / width
+        r[rows] = 1 / np.sqrt(variance + eps)
+        h *= r[rows]
+        if weight is None:
+            y[rows] = h
+        else:
+            np.multiply(h, weight, out=y[rows])
+        if bias is not None:
+            y[rows] += bias
+
+    over_rows(forward, len(x2), width * x.itemsize)
+
+    def backward(g: Array) -> tuple[Array, Array, Array]:
+        g2 = g.reshape(-1, width)
+        dx = np.empty_like(xhat)
+
+        def rows_of_dx(rows: slice) -> None:
+            h = xhat[rows]
+            d = dx[rows]
+            if weight is None:
+                d[...] = g2[rows]
+            else:
+                np.multiply(g2[rows], weight, out=d)
+            along = np.einsum("nd,nd->n", d, h)[:, None] / width
+            d -= (d @ mean)[:, None]
+            d -= h * along
+            d *= r[rows]
+
+        over_rows(rows_of_dx, len(xhat), width * x.itemsize)
+        ones = np.ones(len(xhat), x.dtype)
+        dw = None if weight is None else ones @ (g2 * xhat)
+        db = None if bias is None else ones @ g2
+        return dx.reshape(x.shape), dw, db
+
+    return y.reshape(x.shape), backward
+
+
+@operation
+def rms_norm(x: Array, weight: Array = None, eps: float = 1e-5) -> Result:
+    """y = x̂ w with x̂ = x r and r = 1 / √(mean(x²) + ε), for each row [1]_.
+
+    With dx̂ = g w:  dx = r (dx̂ - x̂ mean(dx̂ x̂)).
+
+    Parameters
+    ----------
+    x : (..., D) tensor
+    weight : (D,) tensor, optional
+    eps : float
+        PyTorch's default is the machine epsilon of the dtype; ours is Llama's.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+
+    References
+    ----------
+    .. [1] B. Zhang and R. Sennrich, "Root Mean Square Layer Normalization", 2019,
+       arXiv:1910.07467.
+    """
+    _check("rms_norm", x, weight=weight)
+    width = x.shape[-1]
+    x2 = x.reshape(-1, width)  # (N, D)
+    xhat = np.empty_like(x2)
+    y = xhat if weight is None else np.empty_like(x2)
+    r = np.empty((len(x2), 1), x.dtype)
+
+    def forward(rows: slice) -> None:
+        square = np.einsum("nd,nd->n", x2[rows], x2[rows])[:, None] / width
+        r[rows] = 1 / np.sqrt(square + eps)
+        np.multiply(x2[rows], r[rows], out=xhat[rows])
+        if weight is not None:
+            np.multiply(xhat[rows], weight, out=y[rows])
+
+    over_rows(forward, len(x2), width * x.itemsize)
+
+    def backward(g: Array) -> tuple[Array, Array]:
+        g2 = g.reshape(-1, width)
+        dx = g2 * weight if weight is not None else g2.copy()
+
+        def rows_of_dx(rows: slice) -> None:
+            h = xhat[rows]
+            dx[rows] -= h * (np.einsum("nd,nd->n", dx[rows], h)[:, None] / width)
+            dx[rows] *= r[rows]
+
+        over_rows(rows_of_dx, len(xhat), width * x.itemsize)
+        dw = None if weight is None else np.ones(len(xhat), x.dtype) @ (g2 * xhat)
+        return dx.reshape(x.shape), dw
+
+    return y.reshape(x.shape), backward

@@ -1,0 +1,50 @@
+"""Making padding invisible."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foundation_nn._engine import Array, Result, Tensor, operation
+
+
+@operation
+def _mask_rows(x: Array, real: NDArray[np.bool_]) -> Result:
+    padding = ~real
+
+    def backward(g: Array) -> Array:
+        dx = g.copy()
+        dx[padding] = 0
+        return dx
+
+    y = x.copy()
+    y[padding] = 0
+    return y, backward
+
+
+def mask_rows(x: Tensor, real: NDArray[np.bool_]) -> Tensor:
+    """The rows of ``x`` where ``real`` is True, zeros elsewhere.
+
+    What stood in the other rows, be it NaN, has no influence on any output or gradient after
+    this: multiplying by zero would not achieve that.
+
+    Parameters
+    ----------
+    x : (..., D) tensor
+    real : (...) bool array
+
+    Raises
+    ------
+    TypeError
+        If ``real`` is not boolean.
+    ValueError
+        If its shape is not that of ``x`` without the last axis.
+    """
+    if real.dtype != np.bool_:
+        raise TypeError(f"mask_rows: expected a boolean mask, got {real.dtype}; use ids != pad_id")
+    if real.shape != x.shape[:-1]:
+        raise ValueError(
+            f"mask_rows: expected a mask of shape {x.shape[:-1]} for x of shape {x.shape}, "
+            f"got {real.shape}"
+        )
+    return x if real.all() else _mask_rows(x, real)

@@ -1,0 +1,69 @@
+"""Sums, means and extremes over axes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from foundation_nn._engine import Array, Axis, Result, operation
+
+
+def _restore(g: Array, ndim: int, axis: Axis, keepdims: bool) -> Array:
+    """The gradient of a reduction with its reduced axes back, of length one."""
+    if keepdims:
+        return g
+    return np.expand_dims(g, tuple(range(ndim)) if axis is None else axis)
+
+
+@operation
+def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> Result:
+    """Σ x over ``axis`` (all axes by default); every element gets the gradient of its sum."""
+
+    def backward(g: Array) -> Array:
+        return np.broadcast_to(_restore(g, x.ndim, axis, keepdims), x.shape)
+
+    return x.sum(axis=axis, keepdims=keepdims), backward
+
+
+@operation
+def mean(x: Array, axis: Axis = None, keepdims: bool = False) -> Result:
+    """The mean over ``axis``. The mean of nothing is an error, not NaN.
+
+    Raises
+    ------
+    ValueError
+        If an axis of length zero is averaged.
+    """
+    y = x.sum(axis=axis, keepdims=keepdims)
+    if y.size and not x.size:
+        raise ValueError(f"mean: nothing to average over axis {axis} of shape {x.shape}")
+    n = x.size // y.size if y.size else 1
+
+    def backward(g: Array) -> Array:
+        return np.broadcast_to(_restore(g, x.ndim, axis, keepdims) / n, x.shape)
+
+    return y / n, backward
+
+
+def _extreme(x: Array, y: Array, axis: Axis, keepdims: bool) -> Result:
+    def backward(g: Array) -> Array:
+        # Ties share the gradient, so that the result does not depend on the order of elements.
+        chosen = x == _restore(y, x.ndim, axis, keepdims)
+        share = chosen / chosen.sum(axis=axis, keepdims=True, dtype=x.dtype)
+        return share * _restore(g, x.ndim, axis, keepdims)
+
+    return y, backward
+
+
+@operation
+def max(x: Array, axis: Axis = None, keepdims: bool = False) -> Result:
+    """The largest element over ``axis``; elements that tie share the gradient equally.
+
+    Differs from ``torch.max(x, dim)``, which gives it to one of them; ``torch.amax`` shares.
+    """
+    return _extreme(x, x.max(axis=axis, keepdims=keepdims), axis, keepdims)
+
+
+@operation
+def min(x: Array, axis: Axis = None, keepdims: bool = False) -> Result:
+    """The smallest element over ``axis``; elements that tie share the gradient equally."""
+    return _extreme(x, x.min(axis=axis, keepdims=keepdims), axis, keepdims)

@@ -1,0 +1,68 @@
+"""Initial weights, as plain arrays drawn from a generator.
+
+For a weight of shape ``(out, in)`` the fan-in is ``in`` and the fan-out is ``out``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Weights = NDArray[np.float32]
+
+
+def generator(rng: np.random.Generator | None) -> np.random.Generator:
+    """``rng`` itself, or a fresh generator for None.
+
+    Raises
+    ------
+    TypeError
+        If it is anything else; a seed is not a generator.
+    """
+    if rng is None:
+        return np.random.default_rng()
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(
+            f"rng: expected a numpy.random.Generator, got {type(rng).__name__}; "
+            "write rng=np.random.default_rng(seed)"
+        )
+    return rng
+
+
+def uniform(rng: np.random.Generator, shape: Sequence[int], bound: float) -> Weights:
+    """Uniform on [-bound, bound); variance bound² / 3."""
+    return ((2 * rng.random(shape, dtype=np.float32) - 1) * bound).astype(np.float32)
+
+
+def normal(rng: np.random.Generator, shape: Sequence[int], std: float) -> Weights:
+    """Normal with mean 0 and standard deviation ``std``."""
+    return rng.standard_normal(shape, dtype=np.float32) * np.float32(std)
+
+
+def xavier_uniform(rng: np.random.Generator, shape: Sequence[int]) -> Weights:
+    """Uniform with variance 2 / (fan_in + fan_out) [1]_, for tanh and linear layers.
+
+    References
+    ----------
+    .. [1] X. Glorot and Y. Bengio, "Understanding the difficulty of training deep feedforward
+       neural networks", AISTATS 2010.
+    """
+    return uniform(rng, shape, math.sqrt(6 / (shape[0] + shape[1])))
+
+
+def he_normal(rng: np.random.Generator, shape: Sequence[int]) -> Weights:
+    """Normal with variance 2 / fan_in [1]_, for ReLU layers.
+
+    References
+    ----------
+    .. [1] K. He et al., "Delving Deep into Rectifiers", ICCV 2015, arXiv:1502.01852.
+    """
+    return normal(rng, shape, math.sqrt(2 / shape[1]))
+
+
+def torch_linear(rng: np.random.Generator, shape: Sequence[int], fan_in: int) -> Weights:
+    """Uniform on ±1/√fan_in: the default of PyTorch's ``nn.Linear``, weight and bias."""
+    return uniform(rng, shape, 1 / math.sqrt(fan_in))

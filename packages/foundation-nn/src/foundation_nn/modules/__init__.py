@@ -1,0 +1,23 @@
+"""Layers: parameters with an operation from :mod:`foundation_nn.functional`."""
+
+from foundation_nn.modules._activations import GELU, ReLU, Sigmoid, SiLU, Tanh
+from foundation_nn.modules._containers import MLP, Sequential
+from foundation_nn.modules._dropout import Dropout
+from foundation_nn.modules._embedding import Embedding
+from foundation_nn.modules._linear import Linear
+from foundation_nn.modules._normalization import LayerNorm, RMSNorm
+
+__all__ = [
+    "GELU",
+    "MLP",
+    "Dropout",
+    "Embedding",
+    "LayerNorm",
+    "Linear",
+    "RMSNorm",
+    "ReLU",
+    "Sequential",
+    "SiLU",
+    "Sigmoid",
+    "Tanh",
+]

@@ -1,0 +1,27 @@
+"""The dropout layer."""
+
+from __future__ import annotations
+
+from foundation_nn import functional as F
+from foundation_nn._engine import Tensor
+from foundation_nn._module import Module
+
+
+class Dropout(Module):
+    """Zeroes elements with probability ``p`` within :func:`foundation_nn.train_mode` only.
+
+    Differs from PyTorch, where a flag on the layer decides.
+
+    Raises
+    ------
+    ValueError
+        If ``p`` is not in [0, 1).
+    """
+
+    def __init__(self, p: float = 0.5) -> None:
+        if not 0 <= p < 1:
+            raise ValueError(f"Dropout: expected 0 <= p < 1, got {p}")
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.p)

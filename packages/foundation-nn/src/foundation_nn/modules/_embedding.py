@@ -1,0 +1,49 @@
+"""The embedding table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foundation_nn import functional as F
+from foundation_nn import init
+from foundation_nn._engine import Tensor
+from foundation_nn._module import Module
+from foundation_nn._parameter import Parameter
+
+
+class Embedding(Module):
+    """A table with one learned row per id.
+
+    To tie an output layer to it, hand over the parameter: ``output.weight = embedding.weight``.
+
+    Parameters
+    ----------
+    num_embeddings, embedding_dim : int
+    std : float
+        Standard deviation of the initial values; 1 as in PyTorch.
+    rng : numpy.random.Generator, optional
+
+    Attributes
+    ----------
+    weight : (num_embeddings, embedding_dim) Parameter
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        std: float = 1.0,
+        *,
+        rng: np.random.Generator | None = None,
+    ) -> None:
+        shape = (num_embeddings, embedding_dim)
+        self.weight = Parameter(init.normal(init.generator(rng), shape, std))
+
+    def forward(self, ids: NDArray[np.integer[Any]]) -> Tensor:
+        return F.embedding(ids, self.weight)
+
+    def _options(self) -> str:
+        return ", ".join(map(str, self.weight.shape))

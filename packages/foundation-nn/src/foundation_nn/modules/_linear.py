@@ -1,0 +1,48 @@
+"""The affine layer."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from foundation_nn import functional as F
+from foundation_nn import init
+from foundation_nn._engine import Tensor
+from foundation_nn._module import Module
+from foundation_nn._parameter import Parameter
+
+
+class Linear(Module):
+    """y = x Wᵀ + b.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+    bias : bool
+    rng : numpy.random.Generator, optional
+        Draws the initial values as PyTorch does, uniform on ±1/√in_features.
+
+    Attributes
+    ----------
+    weight : (out_features, in_features) Parameter
+    bias : (out_features,) Parameter or None
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        rng: np.random.Generator | None = None,
+    ) -> None:
+        rng = init.generator(rng)
+        shape = (out_features, in_features)
+        self.weight = Parameter(init.torch_linear(rng, shape, in_features))
+        self.bias = Parameter(init.torch_linear(rng, shape[:1], in_features)) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight, self.bias)
+
+    def _options(self) -> str:
+        out_features, in_features = self.weight.shape
+        return f"{in_features}, {out_features}, bias={self.bias is not None}"

@@ -1,0 +1,66 @@
+"""What happened in a run, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One update of the parameters.
+
+    Attributes
+    ----------
+    step : int
+        From 1.
+    loss : float
+        Mean over the targets of the step, before its update.
+    lr : float
+    grad_norm : float
+        Before clipping.
+    tokens : int
+        Targets that counted.
+    seconds : float
+        Duration.
+    """
+
+    step: int
+    loss: float
+    lr: float
+    grad_norm: float
+    tokens: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The validation loss after a step, a mean over all targets."""
+
+    step: int
+    loss: float
+
+
+@dataclass
+class History:
+    """All steps and evaluations of a run."""
+
+    steps: list[Step] = field(default_factory=list)
+    evaluations: list[Evaluation] = field(default_factory=list)
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Over all steps; 0 before the first."""
+        seconds = sum(s.seconds for s in self.steps)
+        return sum(s.tokens for s in self.steps) / seconds if seconds else 0.0
+
+    def to_config(self) -> dict[str, Any]:
+        """Plain lists and numbers, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """The opposite of :meth:`to_config`."""
+        return cls(
+            [Step(**s) for s in config["steps"]], [Evaluation(**e) for e in config["evaluations"]]
+        )

@@ -1,0 +1,240 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from foundation_nn._engine import Tensor, no_grad
+from foundation_nn._module import Module
+from foundation_nn._modes import train_mode
+from foundation_nn.optim import Optimizer, clip_grad_norm
+from foundation_nn.schedules import Schedule
+from foundation_nn.training._history import Evaluation, History, Step
+
+#: ``loss(model, batch)``: the mean loss and the number of targets it is the mean of.
+Loss: TypeAlias = Callable[[Any, Any], tuple[Tensor, int]]
+
+
+class Callback:
+    """Watches a run; every method may be left out."""
+
+    def on_start(self, trainer: Trainer) -> None:
+        """Before the first step of a ``fit``."""
+
+    def on_step(self, trainer: Trainer, step: Step) -> None:
+        """After every update."""
+
+    def on_evaluation(self, trainer: Trainer, evaluation: Evaluation) -> None:
+        """After every validation."""
+
+    def on_end(self, trainer: Trainer) -> None:
+        """After the last step, also when the run was interrupted."""
+
+
+class Trainer:
+    """Forward, backward, clip, step; until enough.
+
+    Parameters
+    ----------
+    model : Module
+    loss : callable
+        ``loss(model, batch)`` returns the mean loss and the number of targets that count.
+    optimizer : Optimizer
+    schedule : callable, optional
+        From the step, counted from 1, to the learning rate.
+    clip_norm : float, optional
+        Largest norm of the gradients.
+    rng : numpy.random.Generator, optional
+        For dropout.
+    callbacks : sequence of Callback
+
+    Attributes
+    ----------
+    history : History
+    steps : int
+        Updates so far.
+    planned_steps : int or None
+        Where ``fit`` will end, if that is known.
+    planned_seconds : float or None
+    stopped_by : str
+        Why the last ``fit`` ended: "steps", "epochs", "seconds" or "interrupt".
+    """
+
+    def __init__(
+        self,
+        model: Module,
+        loss: Loss,
+        optimizer: Optimizer,
+        *,
+        schedule: Schedule | None = None,
+        clip_norm: float | None = None,
+        rng: np.random.Generator | None = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> None:
+        self.model = model
+        self.loss = loss
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.clip_norm = math.inf if clip_norm is None else clip_norm
+        self.rng = np.random.default_rng() if rng is None else rng
+        self.callbacks = list(callbacks)
+        self.history = History()
+        self.planned_steps: int | None = None
+        self.planned_seconds: float | None = None
+        self.stopped_by = ""
+
+    @property
+    def steps(self) -> int:
+        return self.optimizer.steps
+
+    def fit(
+        self,
+        batches: Iterable[Any],
+        *,
+        validation: Iterable[Any] | None = None,
+        max_steps: int | None = None,
+        max_epochs: int | None = None,
+        max_seconds: float | None = None,
+    ) -> History:
+        """Train until the first of the limits is reached.
+
+        Ctrl-C ends the run after the current step, as a limit does; a second one at once.
+
+        Parameters
+        ----------
+        batches : iterable
+            Each iteration over it is one epoch.
+        validation : iterable, optional
+            Evaluated after each epoch and at the end.
+        max_steps, max_epochs, max_seconds : optional
+            Counted from this call.
+
+        Raises
+        ------
+        ValueError
+            If there is no limit, or an epoch holds no batch.
+        FloatingPointError
+            If the loss is not finite. The parameters are those before the step.
+        """
+        if max_steps is None and max_epochs is None and max_seconds is None:
+            raise ValueError("fit: expected at least one of max_steps, max_epochs, max_seconds")
+        limits = [] if max_steps is None else [max_steps]
+        if max_epochs is not None and hasattr(batches, "__len__"):
+            limits.append(max_epochs * len(batches))
+        self.planned_steps = self.steps + min(limits) if limits else None
+        self.planned_seconds = max_seconds
+        started, first = time.perf_counter(), self.steps
+        evaluated = -1
+
+        def reason_to_stop() -> str:
+            if interrupted:
+                return "interrupt"
+            if max_steps is not None and self.steps - first >= max_steps:
+                return "steps"
+            if max_seconds is not None and time.perf_counter() - started >= max_seconds:
+                return "seconds"
+            return ""
+
+        with _finish_on_interrupt() as interrupted:
+            for callback in self.callbacks:
+                callback.on_start(self)
+            epoch = 0
+            self.stopped_by = ""
+            while not self.stopped_by:
+                before = self.steps
+                for batch in batches:
+                    self.stopped_by = reason_to_stop()
+                    if self.stopped_by:
+                        break
+                    self._step(batch)
+                if self.steps == before and not self.stopped_by:
+                    raise ValueError("fit: an epoch without a single batch; is the data empty?")
+                epoch += 1
+                if not self.stopped_by:
+                    out_of_epochs = max_epochs is not None and epoch >= max_epochs
+                    self.stopped_by = reason_to_stop() or ("epochs" if out_of_epochs else "")
+                if validation is not None and self.stopped_by != "interrupt":
+                    if evaluated != self.steps:
+                        self._evaluate(validation)
+                    evaluated = self.steps
+            for callback in self.callbacks:
+                callback.on_end(self)
+        return self.history
+
+    def _step(self, batch: Any) -> None:
+        started = time.perf_counter()
+        number = self.steps + 1
+        if self.schedule is not None:
+            self.optimizer.lr = self.schedule(number)
+        self.optimizer.zero_grad()
+        with train_mode(self.rng):
+            loss, tokens = self.loss(self.model, batch)
+        value = loss.item()
+        if not math.isfinite(value):
+            raise FloatingPointError(
+                f"step {number}: the loss is {value}; lower the learning rate "
+                f"({self.optimizer.lr:g}) or clip the gradients"
+            )
+        loss.backward()
+        norm = clip_grad_norm(self.optimizer, self.clip_norm)
+        self.optimizer.step()
+        step = Step(
+            number, value, self.optimizer.lr, norm, tokens, time.perf_counter() - started
+        )
+        self.history.steps.append(step)
+        for callback in self.callbacks:
+            callback.on_step(self, step)
+
+    def _evaluate(self, validation: Iterable[Any]) -> None:
+        result = Evaluation(self.steps, evaluate(self.model, self.loss, validation))
+        self.history.evaluations.append(result)
+        for callback in self.callbacks:
+            callback.on_evaluation(self, result)
+
+
+def evaluate(model: Module, loss: Loss, batches: Iterable[Any]) -> float:
+    """The mean loss over all targets of all batches, without dropout or gradients.
+
+    Raises
+    ------
+    ValueError
+        If no target counts.
+    """
+    total, targets = 0.0, 0
+    with no_grad():
+        for batch in batches:
+            value, count = loss(model, batch)
+            total += value.item() * count
+            targets += count
+    if not targets:
+        raise ValueError("evaluate: no batch with a target that counts")
+    return total / targets
+
+
+@contextmanager
+def _finish_on_interrupt() -> Iterator[list[int]]:
+    """Turn the first Ctrl-C into an entry of the list, so that a step is never cut in half."""
+    received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received  # only the main thread is told of signals
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if received:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    previous = signal.signal(signal.SIGINT, handle)
+    try:
+        yield received
+    finally:
+        signal.signal(signal.SIGINT, previous)

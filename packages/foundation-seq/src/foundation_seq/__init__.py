@@ -1,0 +1,1 @@
+"""Recurrent networks and text generation on NumPy."""

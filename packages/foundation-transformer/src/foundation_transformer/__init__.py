@@ -1,0 +1,1 @@
+"""Transformers that can be read, trained and run, on NumPy."""
