@@ -148,6 +148,11 @@ class Tensor:
         self._node: Node | None = None
         self._version = 0
 
+    @classmethod
+    def wrap(cls, array: NDArray[Any]) -> Tensor:
+        """A constant that shares the memory of ``array``, for data too large to copy."""
+        return _result(array.view(), None)
+
     @property
     def data(self) -> NDArray[Any]:
         return self._data
@@ -199,7 +204,7 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """The same value, cut off from the tape; shares memory."""
-        return _result(self._data.view(), None)
+        return Tensor.wrap(self._data)
 
     def backward(self, gradient: ArrayLike | None = None) -> None:
         """Add the gradient of this tensor to ``grad`` of every leaf it was computed from.

@@ -64,7 +64,7 @@ def save(
     path : path
         The folder. Its parents are made.
     model : Module
-        Its class has ``from_config(config)`` and its instances ``to_config()``.
+        Its class has ``from_dict(config)`` and its instances ``to_dict()``.
     optimizer : Optimizer, optional
     **extras
         Tokenizers, histories and the like: objects with the same two methods, or JSON values.
@@ -72,7 +72,7 @@ def save(
     Raises
     ------
     TypeError
-        If the model or an extra has no ``to_config`` and is not a JSON value.
+        If the model or an extra has no ``to_dict`` and is not a JSON value.
     CheckpointError
         If ``path`` is a folder with something else in it.
     OSError
@@ -168,13 +168,13 @@ def load(path: str | os.PathLike[str]) -> Checkpoint:
 
 def _describe(name: str, value: Any) -> Any:
     """A value as JSON; objects as their class and configuration."""
-    if hasattr(value, "to_config"):
-        return {"class": _public_name(type(value)), "config": value.to_config()}
+    if hasattr(value, "to_dict"):
+        return {"class": _public_name(type(value)), "config": value.to_dict()}
     try:
         json.dumps(value)
     except (TypeError, ValueError):
         raise TypeError(
-            f"checkpoint: {name} is a {type(value).__name__}, which has no to_config() and is "
+            f"checkpoint: {name} is a {type(value).__name__}, which has no to_dict() and is "
             "not a JSON value"
         ) from None
     return {"value": value}
@@ -200,7 +200,7 @@ def _rebuild(description: Mapping[str, Any]) -> Any:
         raise CheckpointError(
             f"{description['class']} is needed; install {module.split('.')[0].replace('_', '-')}"
         ) from None
-    return cls.from_config(description["config"])
+    return cls.from_dict(description["config"])
 
 
 def _format(arrays: Mapping[str, NDArray[Any]]) -> bytes:

@@ -1,1 +1,23 @@
 """Transformers that can be read, trained and run, on NumPy."""
+
+from foundation_transformer._layers import (
+    DecoderCache,
+    TransformerDecoderLayer,
+    TransformerEncoderLayer,
+)
+from foundation_transformer._positions import LearnedPositions, SinusoidalPositions
+from foundation_transformer._stacks import TransformerDecoder, TransformerEncoder
+from foundation_transformer._transformer import Transformer
+from foundation_transformer.config import TransformerConfig
+
+__all__ = [
+    "DecoderCache",
+    "LearnedPositions",
+    "SinusoidalPositions",
+    "Transformer",
+    "TransformerConfig",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
+]

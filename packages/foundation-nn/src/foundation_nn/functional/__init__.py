@@ -14,7 +14,7 @@ from foundation_nn.functional._basic import (
     subtract,
 )
 from foundation_nn.functional._cross_entropy import cross_entropy
-from foundation_nn.functional._dropout import dropout
+from foundation_nn.functional._dropout import dropout, random_keep
 from foundation_nn.functional._embedding import embedding
 from foundation_nn.functional._linear import linear
 from foundation_nn.functional._losses import binary_cross_entropy_with_logits, mse_loss
@@ -56,6 +56,7 @@ __all__ = [
     "multiply",
     "negative",
     "power",
+    "random_keep",
     "relu",
     "reshape",
     "rms_norm",

@@ -54,13 +54,13 @@ class History:
         seconds = sum(s.seconds for s in self.steps)
         return sum(s.tokens for s in self.steps) / seconds if seconds else 0.0
 
-    def to_config(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, for JSON."""
         return asdict(self)
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """The opposite of :meth:`to_config`."""
+    def from_dict(cls, content: dict[str, Any]) -> Self:
+        """The opposite of :meth:`to_dict`."""
         return cls(
-            [Step(**s) for s in config["steps"]], [Evaluation(**e) for e in config["evaluations"]]
+            [Step(**s) for s in content["steps"]], [Evaluation(**e) for e in content["evaluations"]]
         )

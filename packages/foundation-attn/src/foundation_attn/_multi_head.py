@@ -1,0 +1,268 @@
+"""Multi-head attention: projections around :func:`foundation_attn.attention`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from foundation_nn import Array, Linear, Module, Parameter, Result, Tensor, init, operation
+from foundation_nn import functional as F
+
+from foundation_attn._attention import Mask, attention, attention_weights, require_bool
+from foundation_attn._cache import KVCache
+from foundation_attn._capture import active_maps
+
+
+@operation(outputs=3)
+def split_heads(x: Array, heads: tuple[int, ...]) -> Result:
+    """Part the last axis of (B, T, Σh · K) into one (B, h, T, K) view for each h in ``heads``."""
+    B, T, width = x.shape
+    K = width // sum(heads)
+    parts = np.split(x.reshape(B, T, -1, K), np.cumsum(heads)[:-1], axis=2)
+
+    def backward(grads: list[Array]) -> Array:
+        dx = np.empty((B, T, width // K, K), grads[0].dtype)
+        start = 0
+        for g in grads:
+            dx[:, :, start : start + g.shape[1]] = g.swapaxes(1, 2)
+            start += g.shape[1]
+        return dx.reshape(B, T, width)
+
+    return tuple(part.swapaxes(1, 2) for part in parts), backward
+
+
+@operation
+def merge_heads(x: Array) -> Result:
+    """(B, H, T, K) to (B, T, H · K): the heads side by side again."""
+    B, H, T, K = x.shape
+
+    def backward(g: Array) -> Array:
+        return g.reshape(B, T, H, K).swapaxes(1, 2)
+
+    return x.swapaxes(1, 2).reshape(B, T, H * K), backward
+
+
+class MultiHeadAttention(Module):
+    """Attention of several heads, each on its own projection of the input [1]_.
+
+    head_h = attention(X W_hᵠ, Y W_hᵏ, Y W_hᵛ);  the result is W_out · concat(heads).
+
+    Parameter names and shapes are those of ``torch.nn.MultiheadAttention(batch_first=True)``,
+    whose state dict loads as it is. Differences: the mask is one boolean array in which True
+    means "may attend" (PyTorch has two, where True means "may not"), and the weights are not
+    returned; see :func:`foundation_attn.capture_attention`.
+
+    Parameters
+    ----------
+    d_model : int
+        D.
+    num_heads : int
+        H, a divisor of D.
+    num_kv_heads : int, optional
+        Fewer heads for keys and values, each shared by a group of query heads [2]_.
+    dropout : float
+        Of the weights, within ``train_mode``.
+    bias : bool
+    rng : numpy.random.Generator, optional
+
+    Attributes
+    ----------
+    in_proj_weight : (D + 2 · K · num_kv_heads, D) Parameter
+        Query, key and value projections, stacked; in_proj_bias likewise.
+    out_proj : Linear
+
+    Raises
+    ------
+    ValueError
+        If the heads do not divide the width, or the key heads the query heads.
+
+    References
+    ----------
+    .. [1] A. Vaswani et al., "Attention Is All You Need", NeurIPS 2017, section 3.2.2.
+    .. [2] J. Ainslie et al., "GQA: Training Generalized Multi-Query Transformer Models from
+       Multi-Head Checkpoints", EMNLP 2023, arXiv:2305.13245.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        num_heads: int,
+        num_kv_heads: int | None = None,
+        dropout: float = 0.0,
+        bias: bool = True,
+        *,
+        rng: np.random.Generator | None = None,
+    ) -> None:
+        num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads
+        if num_heads < 1 or d_model % num_heads:
+            raise ValueError(
+                f"MultiHeadAttention: num_heads={num_heads} does not divide d_model={d_model}"
+            )
+        if num_kv_heads < 1 or num_heads % num_kv_heads:
+            raise ValueError(
+                f"MultiHeadAttention: num_kv_heads={num_kv_heads} does not divide "
+                f"num_heads={num_heads}"
+            )
+        rng = init.generator(rng)
+        self.d_model = d_model
+        self.num_heads = num_heads
+        self.num_kv_heads = num_kv_heads
+        self.dropout = dropout
+        width = d_model + 2 * (d_model // num_heads) * num_kv_heads
+        self.in_proj_weight = Parameter(init.xavier_uniform(rng, (width, d_model)))
+        self.in_proj_bias = Parameter(np.zeros(width, np.float32)) if bias else None
+        self.out_proj = Linear(d_model, d_model, bias, rng=rng)
+        if self.out_proj.bias is not None:
+            self.out_proj.bias.data = np.zeros(d_model, np.float32)
+
+    def forward(
+        self,
+        query: Tensor,
+        key: Tensor | None = None,
+        value: Tensor | None = None,
+        mask: Mask | None = None,
+        causal: bool = False,
+        cache: KVCache | None = None,
+    ) -> Tensor:
+        """Attend.
+
+        Parameters
+        ----------
+        query : (B, T, D) tensor
+        key : (B, S, D) tensor, optional
+            By default the query: self-attention.
+        value : (B, S, D) tensor, optional
+            By default the key.
+        mask : bool array, optional
+            (B, S) says which keys are real; (B, T, S) or (B, H, T, S) which query may attend to
+            which key. True means "may". Keys that no query may attend to are padding: they may
+            hold anything.
+        causal : bool
+            Query t sees no key after itself.
+        cache : KVCache, optional
+            In self-attention, the keys before the query, to which the query's are added. In
+            cross-attention, filled by the first call, after which ``key`` is not projected
+            again. Not differentiable: for use under ``no_grad``.
+
+        Returns
+        -------
+        (B, T, D) tensor
+
+        Raises
+        ------
+        TypeError
+            If the mask is not boolean.
+        ValueError
+            If shapes do not fit, or the cache is full or belongs to another batch.
+        """
+        self._check(query, key, value)
+        cross = key is not None and key is not query
+        if mask is not None:
+            require_bool(mask, "mask")
+            S = (key if key is not None else query).shape[1]
+            S += cache.length if cache is not None and not cross else 0
+            mask = self._four_axes(mask, query.shape[0], query.shape[1], S)
+            if cache is None:
+                query, key, value = _hide_padding(query, key, value, mask)
+        q, k, v = self._project(query, key, value, cache)
+        if self.num_kv_heads < self.num_heads:
+            q, k, v = self._group(q), self._group(k), self._group(v)
+            mask = None if mask is None else self._group_mask(mask)
+
+        maps = active_maps()
+        if maps is not None:
+            weights = attention_weights(q.data, k.data, mask, causal)
+            shape = (q.shape[0], self.num_heads, *weights.shape[-2:])
+            maps.record(self, "cross" if cross else "self", weights.reshape(shape))
+
+        heads = attention(q, k, v, mask, causal, dropout=self.dropout)
+        if heads.ndim == 5:
+            heads = heads.reshape(heads.shape[0], self.num_heads, *heads.shape[3:])
+        return self.out_proj(merge_heads(heads))  # type: ignore[no-any-return]
+
+    def _project(
+        self, query: Tensor, key: Tensor | None, value: Tensor | None, cache: KVCache | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries (B, H, T, K), keys and values (B, num_kv_heads, S, K)."""
+        H, G, D = self.num_heads, self.num_kv_heads, self.d_model
+        W, b = self.in_proj_weight, self.in_proj_bias
+
+        def project(x: Tensor, rows: slice, *heads: int) -> tuple[Tensor, ...]:
+            return split_heads(F.linear(x, W[rows], None if b is None else b[rows]), heads)
+
+        if key is None or (key is query and value is None):
+            q, k, v = split_heads(F.linear(query, W, b), (H, G, G))
+            if cache is not None:
+                k, v = map(Tensor.wrap, cache.append(k.data, v.data))
+            return q, k, v
+        (q,) = project(query, slice(0, D), H)
+        if cache is not None and cache.length:
+            k, v = map(Tensor.wrap, cache.view())
+        elif value is None or value is key:
+            k, v = project(key, slice(D, None), G, G)
+        else:
+            middle = (D + len(W)) // 2
+            (k,) = project(key, slice(D, middle), G)
+            (v,) = project(value, slice(middle, None), G)
+        if cache is not None and not cache.length:
+            cache.append(k.data, v.data)
+        return q, k, v
+
+    def _group(self, x: Tensor) -> Tensor:
+        """(B, heads, T, K) to (B, num_kv_heads, heads per group, T, K)."""
+        B, heads, T, K = x.shape
+        return x.reshape(B, self.num_kv_heads, heads // self.num_kv_heads, T, K)
+
+    def _group_mask(self, mask: Mask) -> Mask:
+        B, heads, T, S = mask.shape
+        if heads == 1:
+            return mask[:, :, None]
+        return mask.reshape(B, self.num_kv_heads, -1, T, S)
+
+    def _check(self, query: Tensor, key: Tensor | None, value: Tensor | None) -> None:
+        D = self.d_model
+        for name, x in (("query", query), ("key", key), ("value", value)):
+            if x is None:
+                continue
+            if x.ndim != 3 or x.shape[-1] != D or x.shape[0] != query.shape[0]:
+                letter = "T" if name == "query" else "S"
+                raise ValueError(
+                    f"expected {name} of shape (B={query.shape[0]}, {letter}, D={D}), got {x.shape}"
+                )
+        if key is not None and value is not None and key.shape != value.shape:
+            raise ValueError(
+                f"expected a value for each key, got shapes {key.shape} and {value.shape}"
+            )
+
+    def _four_axes(self, mask: Mask, B: int, T: int, S: int) -> Mask:
+        """A mask as (B or 1, H or 1, T or 1, S)."""
+        views = {
+            2: (lambda m: m[:, None, None, :], ((B, S),)),
+            3: (lambda m: m[:, None, :, :], ((B, T, S), (1, T, S))),
+            4: (lambda m: m, tuple((b, h, T, S) for b in (B, 1) for h in (self.num_heads, 1))),
+        }
+        view, shapes = views.get(mask.ndim, (None, ()))
+        if view is None or mask.shape not in (*shapes, (B, 1, 1, S)):
+            raise ValueError(
+                f"expected a mask of shape (B={B}, S={S}), (B, T={T}, S) or "
+                f"(B, H={self.num_heads}, T, S), got {mask.shape}"
+            )
+        return view(mask)
+
+
+def _hide_padding(
+    query: Tensor, key: Tensor | None, value: Tensor | None, mask: Mask
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Zeros in place of keys that nobody may attend to, so that NaN there reaches no weight."""
+    real = mask.any(axis=(1, 2))  # (B, S)
+    if real.all():
+        return query, key, value
+
+    def hidden(x: Tensor) -> Tensor:
+        return F.mask_rows(x, np.broadcast_to(real, x.shape[:2]))
+
+    if key is None or key is query:
+        same_value = value is None or value is query
+        query = hidden(query)
+        return query, query, None if same_value else hidden(value)
+    return query, hidden(key), None if value is None or value is key else hidden(value)

@@ -1,0 +1,188 @@
+"""Padding sentences of different lengths into rectangular arrays, with the masks that undo it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from foundation_nn import causal_mask, padding_mask
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+
+class Example(NamedTuple):
+    """One pair as ids.
+
+    Attributes
+    ----------
+    source : (S,) int64
+        The source tokens and ``eos``.
+    target_in : (T,) int64
+        What the decoder reads: ``bos`` and the target tokens.
+    target_out : (T,) int64
+        What it must say: the target tokens and ``eos``.
+    """
+
+    source: IntArray
+    target_in: IntArray
+    target_out: IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """B pairs, padded to the longest of them. In every mask True means "real" or "may attend".
+
+    Attributes
+    ----------
+    source : (B, S) int64
+        Source tokens, ``eos``, padding.
+    source_mask : (B, S) bool
+        Which source positions are real.
+    target_in : (B, T) int64
+        ``bos``, target tokens, padding.
+    target_out : (B, T) int64
+        Target tokens, ``eos``, padding.
+    target_mask : (B, T, T) bool
+        Row t may attend to s when s <= t and s is real.
+    num_tokens : int
+        Real tokens in `target_out`: what a loss averages over.
+
+    Raises
+    ------
+    TypeError
+        If a mask is not boolean or an id array not of integers.
+    ValueError
+        If the shapes do not belong together.
+    """
+
+    source: IntArray
+    source_mask: BoolArray
+    target_in: IntArray
+    target_out: IntArray
+    target_mask: BoolArray
+    num_tokens: int
+
+    def __post_init__(self) -> None:
+        for name in ("source", "target_in", "target_out"):
+            array = getattr(self, name)
+            if array.dtype.kind not in "iu":
+                raise TypeError(f"Batch: expected {name} of integers, got {array.dtype}")
+            if array.ndim != 2:
+                raise ValueError(f"Batch: expected {name} of shape (B, length), got {array.shape}")
+        size, length = self.target_in.shape
+        shapes = {
+            "source_mask": (size, self.source.shape[1]),
+            "target_out": (size, length),
+            "target_mask": (size, length, length),
+        }
+        for name, shape in shapes.items():
+            array = getattr(self, name)
+            if name.endswith("mask") and array.dtype != np.bool_:
+                raise TypeError(
+                    f"Batch: expected {name} of bool (True: may attend), got {array.dtype}; "
+                    "write it as a comparison, such as ids != pad_id"
+                )
+            if array.shape != shape:
+                raise ValueError(f"Batch: expected {name} of shape {shape}, got {array.shape}")
+
+    def __len__(self) -> int:
+        """Return B."""
+        return len(self.source)
+
+    @property
+    def padding(self) -> float:
+        """The share of the positions of `source` and `target_in` that are padding."""
+        real = int(self.source_mask.sum()) + self.num_tokens
+        return 1.0 - real / (self.source.size + self.target_in.size)
+
+
+def build_batch(
+    source: IntArray,
+    source_lengths: IntArray,
+    target_in: IntArray,
+    target_out: IntArray,
+    target_lengths: IntArray,
+) -> Batch:
+    """Add the masks to arrays that are already padded.
+
+    Parameters
+    ----------
+    source, target_in, target_out : (B, S), (B, T), (B, T) int64
+        The padded ids.
+    source_lengths, target_lengths : (B,) int64
+        The real lengths.
+    """
+    width = target_in.shape[1]
+    real = padding_mask(target_lengths, width)  # (B, T)
+    return Batch(
+        source=source,
+        source_mask=padding_mask(source_lengths, source.shape[1]),
+        target_in=target_in,
+        target_out=target_out,
+        target_mask=real[:, None, :] & causal_mask(width)[None],  # (B, T, T)
+        num_tokens=int(target_lengths.sum()),
+    )
+
+
+def _pad(rows: Sequence[NDArray[np.integer]], pad_id: int) -> tuple[IntArray, IntArray]:
+    """Return the rows as (B, longest) int64 and their lengths (B,)."""
+    lengths = np.array([len(row) for row in rows], dtype=np.int64)
+    padded = np.full((len(rows), int(lengths.max())), pad_id, dtype=np.int64)
+    for line, row in zip(padded, rows, strict=True):
+        line[: len(row)] = row
+    return padded, lengths
+
+
+def collate(examples: Sequence[Example], pad_id: int = 0) -> Batch:
+    """Pad examples to the longest of them and build their masks.
+
+    Parameters
+    ----------
+    examples : sequence of Example, length B
+        At least one; plain (source, target_in, target_out) triples of integer arrays do as well.
+    pad_id : int
+        The id to fill with.
+
+    Returns
+    -------
+    Batch
+        The padded arrays; nothing is ever cut.
+
+    Raises
+    ------
+    ValueError
+        If there is no example, one of its arrays is empty, or `target_in` and `target_out` differ
+        in length.
+
+    Examples
+    --------
+    >>> one = Example(np.array([5, 2]), np.array([1, 7, 8]), np.array([7, 8, 2]))
+    >>> two = Example(np.array([5, 6, 2]), np.array([1, 9]), np.array([9, 2]))
+    >>> batch = collate([one, two], pad_id=0)
+    >>> batch.source
+    array([[5, 2, 0],
+           [5, 6, 2]])
+    >>> batch.target_mask[1].astype(int)
+    array([[1, 0, 0],
+           [1, 1, 0],
+           [1, 1, 0]])
+    >>> batch.num_tokens
+    5
+    """
+    if not examples:
+        raise ValueError("collate: expected at least one example, got none")
+    for index, (source, target_in, target_out) in enumerate(examples):
+        if not len(source) or not len(target_in) or len(target_in) != len(target_out):
+            raise ValueError(
+                f"collate: expected example {index} to have a source, and target_in and target_out "
+                f"of one length, none empty; got lengths {len(source)}, {len(target_in)} "
+                f"and {len(target_out)}"
+            )
+    source, source_lengths = _pad([example[0] for example in examples], pad_id)
+    target_in, target_lengths = _pad([example[1] for example in examples], pad_id)
+    target_out, _ = _pad([example[2] for example in examples], pad_id)
+    return build_batch(source, source_lengths, target_in, target_out, target_lengths)

@@ -1,0 +1,108 @@
+"""JSON files that can be trusted: written whole or not at all, and refused when altered."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+_VERSION = 1
+
+
+def _digest(kind: str, content: Mapping[str, Any]) -> str:
+    canonical = json.dumps([kind, content], sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(canonical.encode("ascii")).hexdigest()
+
+
+def write_json(path: str | os.PathLike[str], kind: str, content: Mapping[str, Any]) -> None:
+    """Write `content` with its checksum, through a temporary sibling that is renamed at the end.
+
+    Parameters
+    ----------
+    path : path
+        The file to write; what it held before stays whole until the new content is on the disk.
+    kind : str
+        What the file is, such as ``"vocabulary"``.
+    content : mapping
+        JSON-able content.
+
+    Raises
+    ------
+    OSError
+        If the folder is missing or cannot be written.
+    """
+    target = Path(path)
+    document = {
+        "format": f"foundation-data {kind}",
+        "version": _VERSION,
+        "sha256": _digest(kind, content),
+        "content": content,
+    }
+    text = json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        try:
+            with temporary.open("x", encoding="utf-8", newline="\n") as stream:
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(temporary, target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OSError(error.errno, f"cannot write the {kind}: {reason}", str(target)) from error
+
+
+def read_json(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
+    """Read what `write_json` wrote, and refuse anything else.
+
+    Parameters
+    ----------
+    path : path
+        The file to read.
+    kind : str
+        What the file must be.
+
+    Returns
+    -------
+    dict
+        The content, as it was given to `write_json`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is not such a file, is truncated, or was altered after it was written.
+    """
+    source = Path(path)
+    if not source.is_file():
+        raise FileNotFoundError(f"{source}: no such file; expected a {kind} written by save()")
+    try:
+        document = json.loads(source.read_bytes().decode("utf-8"))
+    except ValueError as error:
+        raise ValueError(
+            f"{source}: not a whole JSON file ({error}); it is truncated or damaged: save it again"
+        ) from error
+    expected = f"foundation-data {kind}"
+    found = document.get("format") if isinstance(document, dict) else type(document).__name__
+    if found != expected:
+        raise ValueError(f"{source}: expected a file of format {expected!r}, got {found!r}")
+    if document.get("version") != _VERSION:
+        raise ValueError(
+            f"{source}: expected version {_VERSION} of the format, "
+            f"got {document.get('version')!r}; read it with the release that wrote it"
+        )
+    content = document.get("content")
+    if not isinstance(content, dict) or document.get("sha256") != _digest(kind, content):
+        raise ValueError(
+            f"{source}: the content does not match its checksum, so it was altered after it was "
+            "saved; restore the file, or train and save it again"
+        )
+    return content

@@ -1,0 +1,190 @@
+"""Reading pairs: what is understood, what is dropped and counted, what is refused and how."""
+
+import gzip
+import os
+from pathlib import Path
+
+import pytest
+from foundation_data import CorpusReport, Dropped, Pairs, read_pairs
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def write(path: Path, content: str | bytes) -> Path:
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    return path
+
+
+@pytest.mark.parametrize("name", ["p.tsv", "p.txt", "p.TSV", "p.tsv.gz", "p.v2.txt.gz"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"])
+def test_lines_of_every_kind(tmp_path: Path, name: str, end: str, bom: bytes) -> None:
+    lines = ["Go.\tVa\u202f!", 'a "b\te\u0301t\u00e9\tCC-BY 2.0 #1', " c  d \t e"]
+    path = write(tmp_path / name, bom + end.join(lines).encode("utf-8"))
+    pairs = read_pairs(path)
+    assert pairs == [("Go.", "Va !"), ('a "b', "été"), ("c d", "e")]
+    assert isinstance(pairs, Pairs)
+    assert pairs.report == CorpusReport(str(path), read=3, kept=3, dropped={})
+
+
+def test_csv_knows_quotes(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "p.csv", 'en,fr\r\n"Yes, sir","Oui, ""monsieur""",x\r\n"two\r\nlines",b\r\n'
+    )
+    pairs = read_pairs(path, header=True)
+    assert pairs == [("Yes, sir", 'Oui, "monsieur"'), ("two lines", "b")]
+    semicolons = write(tmp_path / "q.csv", "a,b;c\n")
+    assert read_pairs(semicolons, delimiter=";") == [("a,b", "c")]
+    assert read_pairs(write(tmp_path / "names.dat", "a|b"), delimiter="|") == [("a", "b")]
+
+
+def test_what_is_dropped_is_counted_with_an_example(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "p.tsv",
+        "Go.\tVa !\n"
+        "\tnothing\n"
+        "\n"
+        "Go.\tAllez !\n"
+        "Go. \tVa\u202f!\n"
+        "OK.\tOK.\n"
+        "one two three\tun deux trois quatre\n"
+        "one\tun deux trois\n",
+    )
+    pairs = read_pairs(path, max_words=3, max_ratio=2.5)
+    assert pairs == [("Go.", "Va !"), ("Go.", "Allez !")]
+    assert pairs.report == CorpusReport(
+        str(path),
+        read=8,
+        kept=2,
+        dropped={
+            "empty": Dropped(2, "line 2: '' → 'nothing'"),
+            "duplicate": Dropped(1, "line 5: 'Go.' → 'Va !'"),
+            "copy": Dropped(1, "line 6: 'OK.' → 'OK.'"),
+            "too long": Dropped(1, "line 7: 'one two three' → 'un deux trois quatre'"),
+            "length ratio": Dropped(1, "line 8: 'one' → 'un deux trois'"),
+        },
+    )
+    assert pairs.report.num_dropped == 6
+    assert str(pairs.report).splitlines()[:2] == [
+        f"{path}: 8 read, 2 kept, 6 dropped",
+        "  2 empty, such as line 2: '' → 'nothing'",
+    ]
+
+
+def test_filters_can_be_changed(tmp_path: Path) -> None:
+    path = write(tmp_path / "p.tsv", "a\ta\nb\tc\nb\tc\nb b\tc c\n")
+    everything = read_pairs(path, drop_copies=False, drop_duplicates=False)
+    assert everything == [("a", "a"), ("b", "c"), ("b", "c"), ("b b", "c c")]
+    long = read_pairs(path, min_words=2)
+    assert long == [("b b", "c c")]
+    assert long.report.dropped == {"too short": Dropped(3, "line 1: 'a' → 'a'")}
+    twice = write(tmp_path / "q.tsv", "a b\tc\na b c\td\n")
+    assert read_pairs(twice, max_ratio=2) == [("a b", "c")]
+    assert read_pairs(twice, max_words=2) == [("a b", "c")]
+
+
+def test_a_long_example_is_shortened(tmp_path: Path) -> None:
+    path = write(tmp_path / "p.tsv", "a\tb\n" + "x" * 500 + "\t" + "x" * 500)
+    example = read_pairs(path).report.dropped["copy"].example
+    assert len(example) == 160
+    assert example.endswith("x…")
+
+
+REFUSED = {
+    "": r"the file is empty; expected lines of source and target",
+    b"\xef\xbb\xbf": r"expected at least one usable pair: 1 read, 0 kept, 1 dropped \(1 empty\)$",
+    "\n \n": r"expected at least one usable pair: 2 read, 0 kept, 2 dropped \(2 empty\)$",
+    "a\tb\nno tab here\n": r", line 2: expected two columns .* by a tab, got one: 'no tab here'",
+    b"a\tb\nc\xe9\td\n": r", line 2, byte 5: expected UTF-8, got the byte 0xe9; save the file as",
+    b"\xef\xbb\xbfa\xff\tb": r", line 1, byte 4: expected UTF-8, got the byte 0xff",
+    b"a\tb\rc\td\re\xff\tf": r", line 3, byte 9: expected UTF-8",
+    "a\tb\n".encode("utf-16"): r", line 1, byte 0: expected UTF-8, got UTF-16",
+    b"a\tb\xc3": r", line 1, byte 3: expected UTF-8, got the byte 0xc3",
+}
+
+
+@pytest.mark.parametrize(("content", "message"), REFUSED.items())
+@pytest.mark.parametrize("name", ["pairs.tsv", "pairs.txt.gz"])
+def test_content_that_is_refused(
+    tmp_path: Path, name: str, content: str | bytes, message: str
+) -> None:
+    path = write(tmp_path / name, content)
+    with pytest.raises(
+        ValueError, match=rf"(?s)^.*{name}{message}" if message[0] == "," else message
+    ):
+        read_pairs(path)
+
+
+def test_refused_csv(tmp_path: Path) -> None:
+    with pytest.raises(
+        ValueError, match=r"p\.csv, line 2: .* separated by a comma, got one: 'c;d'"
+    ):
+        read_pairs(write(tmp_path / "p.csv", "a,b\nc;d\n"))
+    with pytest.raises(ValueError, match=r"p\.csv, line 2: malformed CSV"):
+        read_pairs(write(tmp_path / "p.csv", 'a,b\n"c,d\n'))
+    with pytest.raises(ValueError, match="the file is empty"):
+        read_pairs(write(tmp_path / "p.csv", "a,b\n"), header=True)
+
+
+def test_damaged_gzip(tmp_path: Path) -> None:
+    path = tmp_path / "p.tsv.gz"
+    whole = gzip.compress(b"a\tb\n" * 1000)
+    for damaged in (whole[: len(whole) // 2], b"a\tb\n", whole[:10] + b"\xff" * 10 + whole[20:]):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"p\.tsv\.gz: damaged or truncated gzip file"):
+            read_pairs(path)
+
+
+def test_paths_that_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"none\.tsv: no such file; check the path"):
+        read_pairs(tmp_path / "none.tsv")
+    with pytest.raises(ValueError, match=r"p\.xlsx: expected a name that ends in \.tsv"):
+        read_pairs(write(tmp_path / "p.xlsx", "a\tb"))
+    (tmp_path / "folder.tsv").mkdir()
+    with pytest.raises(ValueError, match=r"folder\.tsv: expected a file, got a folder"):
+        read_pairs(tmp_path / "folder.tsv")
+
+
+def test_options_that_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "p.tsv", "a\tb\n")
+    with pytest.raises(ValueError, match="expected one character as delimiter, got '::'"):
+        read_pairs(path, delimiter="::")
+    with pytest.raises(TypeError, match="expected a str as delimiter, got 9"):
+        read_pairs(path, delimiter=9)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="min_words of at least 1, got 0"):
+        read_pairs(path, min_words=0)
+    with pytest.raises(ValueError, match="max_words of at least min_words=3, got 2"):
+        read_pairs(path, min_words=3, max_words=2)
+    with pytest.raises(ValueError, match=r"max_ratio of at least 1, got 0\.5"):
+        read_pairs(path, max_ratio=0.5)
+
+
+cell = st.text(st.characters(codec="utf-8", exclude_characters="\t\r\n"), max_size=6)
+
+
+@given(st.lists(st.tuples(cell, cell), min_size=1, max_size=12))
+def test_every_line_is_kept_or_counted(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]
+) -> None:
+    path = tmp_path_factory.mktemp("pairs") / "p.tsv"
+    write(path, "sure\tsûr\n" + "".join(f"{a}\t{b}\n" for a, b in rows))
+    pairs = read_pairs(path)
+    assert pairs.report.read == len(rows) + 1
+    assert pairs.report.kept == len(pairs) == len(set(pairs))
+    assert pairs.report.read == pairs.report.kept + pairs.report.num_dropped
+    assert all(source and target and source != target for source, target in pairs)
+
+
+@pytest.mark.skipif(
+    "FOUNDATION_DATA" not in os.environ,
+    reason="FOUNDATION_DATA does not name a folder with tatoeba-en-fr.tsv.gz",
+)
+def test_real_sentences() -> None:
+    pairs = read_pairs(Path(os.environ["FOUNDATION_DATA"]) / "tatoeba-en-fr.tsv.gz")
+    assert pairs[0] == ("Go.", "Va !")
+    assert pairs.report.read == 139_218
+    assert {name: reason.count for name, reason in pairs.report.dropped.items()} == {
+        "duplicate": 132,
+        "copy": 1,
+    }

@@ -1,0 +1,49 @@
+"""Synthetic tasks."""
+
+import numpy as np
+import pytest
+from foundation_data import TranslationDataset
+from foundation_data.tasks import copy_task, reverse_task
+
+
+@pytest.mark.parametrize("task", [copy_task, reverse_task])
+def test_bounds_are_met_and_reached(task) -> None:
+    pairs = task(np.random.default_rng(0), 500, vocab_size=7, min_len=2, max_len=5)
+    assert len(pairs) == 500
+    assert {len(source) for source, _ in pairs} == {2, 3, 4, 5}
+    assert {int(token) for source, _ in pairs for token in source} == {4, 5, 6}
+
+
+def test_the_answers() -> None:
+    copied = copy_task(np.random.default_rng(1), 50)
+    reversed_ = reverse_task(np.random.default_rng(1), 50)
+    for (source, same), (again, backwards) in zip(copied, reversed_, strict=True):
+        assert source.tolist() == same.tolist() == again.tolist() == backwards.tolist()[::-1]
+        same[:] = backwards[:] = 0
+        assert min(source.min(), again.min()) >= 4  # the two sides share no memory
+
+
+def test_the_generator_alone_decides() -> None:
+    first, second = (copy_task(np.random.default_rng(2), 9) for _ in range(2))
+    assert [s.tolist() for s, _ in first] == [s.tolist() for s, _ in second]
+    rng = np.random.default_rng(2)
+    assert [s.tolist() for s, _ in copy_task(rng, 9)] != [s.tolist() for s, _ in copy_task(rng, 9)]
+
+
+def test_pairs_become_a_dataset() -> None:
+    pairs = reverse_task(np.random.default_rng(3), 11)
+    example = TranslationDataset.from_ids(pairs)[10]
+    assert example.source.tolist() == [*pairs[10][0], 2]
+    assert example.target_in.tolist() == [1, *pairs[10][0][::-1]]
+
+
+def test_what_is_refused() -> None:
+    rng = np.random.default_rng(0)
+    with pytest.raises(TypeError, match=r"copy_task: expected a numpy\.random\.Generator, got int"):
+        copy_task(0, 1)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="reverse_task: expected count of at least 1, got 0"):
+        reverse_task(rng, 0)
+    with pytest.raises(ValueError, match=r"vocab_size above 4 .* got 4"):
+        copy_task(rng, 1, vocab_size=4)
+    with pytest.raises(ValueError, match="1 <= min_len <= max_len, got 3 and 2"):
+        copy_task(rng, 1, min_len=3, max_len=2)

@@ -1,0 +1,209 @@
+"""Encoder and decoder layers.
+
+Each sub-layer stands in a residual branch with a normalisation, either around the sum, as in the
+original (post-norm), or inside the branch (pre-norm), which trains without a warm-up's care [1]_.
+
+References
+----------
+.. [1] R. Xiong et al., "On Layer Normalization in the Transformer Architecture", ICML 2020,
+   arXiv:2002.04745.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from foundation_attn import KVCache, MultiHeadAttention
+from foundation_nn import LayerNorm, Linear, Module, RMSNorm, Tensor, init
+from foundation_nn import functional as F
+from numpy.typing import NDArray
+
+Mask = NDArray[np.bool_]
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,
+    "gelu": F.gelu,
+    "silu": F.silu,
+}
+
+
+def make_norm(d_model: int, norm: str, bias: bool) -> LayerNorm | RMSNorm:
+    """A normalisation layer of the given kind."""
+    return RMSNorm(d_model) if norm == "rms" else LayerNorm(d_model, bias=bias)
+
+
+class _Layer(Module):
+    """What both kinds of layer share: the feed-forward network and the residual branches."""
+
+    def __init__(
+        self,
+        d_model: int,
+        num_heads: int,
+        d_ff: int,
+        dropout: float = 0.0,
+        activation: str = "relu",
+        norm_first: bool = False,
+        *,
+        num_kv_heads: int | None = None,
+        norm: str = "layer",
+        bias: bool = True,
+        rng: np.random.Generator | None = None,
+    ) -> None:
+        if activation not in ACTIVATIONS:
+            raise ValueError(
+                f"activation: expected one of {tuple(ACTIVATIONS)}, got {activation!r}"
+            )
+        rng = init.generator(rng)
+        self.dropout = dropout
+        self.activation = activation
+        self.norm_first = norm_first
+        self.self_attn = MultiHeadAttention(
+            d_model, num_heads, num_kv_heads, dropout, bias, rng=rng
+        )
+        self.linear1 = Linear(d_model, d_ff, bias, rng=rng)
+        self.linear2 = Linear(d_ff, d_model, bias, rng=rng)
+        self.norm1 = make_norm(d_model, norm, bias)
+        self.norm2 = make_norm(d_model, norm, bias)
+
+    def _residual(
+        self, x: Tensor, norm: Module, sublayer: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        if self.norm_first:
+            return x + F.dropout(sublayer(norm(x)), self.dropout)
+        return norm(x + F.dropout(sublayer(x), self.dropout))  # type: ignore[no-any-return]
+
+    def _feed_forward(self, x: Tensor) -> Tensor:
+        h = ACTIVATIONS[self.activation](self.linear1(x))
+        return self.linear2(F.dropout(h, self.dropout))  # type: ignore[no-any-return]
+
+
+class TransformerEncoderLayer(_Layer):
+    """Self-attention, then a feed-forward network, each in a residual branch.
+
+    State dicts of ``torch.nn.TransformerEncoderLayer`` load as they are. Differences: batch first
+    always; one boolean mask in which True means "may attend".
+
+    Parameters
+    ----------
+    d_model, num_heads, d_ff : int
+        D, H and F.
+    dropout : float
+        Of the attention weights, the hidden feed-forward units and both branches.
+    activation : {"relu", "gelu", "silu"}
+    norm_first : bool
+        Pre-norm.
+    num_kv_heads : int, optional
+    norm : {"layer", "rms"}
+    bias : bool
+    rng : numpy.random.Generator, optional
+    """
+
+    def forward(self, x: Tensor, mask: Mask | None = None) -> Tensor:
+        """Apply the layer.
+
+        Parameters
+        ----------
+        x : (B, T, D) tensor
+        mask : bool array, optional
+            (B, T) says which positions are real, (B, T, T) which may attend to which. Positions
+            that nobody may attend to are padding and may hold anything.
+
+        Returns
+        -------
+        (B, T, D) tensor
+        """
+        x = hide_padding(x, mask)
+        x = self._residual(x, self.norm1, lambda h: self.self_attn(h, mask=mask))
+        return self._residual(x, self.norm2, self._feed_forward)
+
+
+class DecoderCache(NamedTuple):
+    """What one decoder layer remembers: keys and values of the target so far, and of the memory."""
+
+    target: KVCache
+    memory: KVCache
+
+
+class TransformerDecoderLayer(_Layer):
+    """Causal self-attention, attention to the encoder's output, then a feed-forward network.
+
+    State dicts of ``torch.nn.TransformerDecoderLayer`` load as they are. Self-attention is always
+    causal; PyTorch asks for a mask. Parameters as for :class:`TransformerEncoderLayer`.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        num_heads: int,
+        d_ff: int,
+        dropout: float = 0.0,
+        activation: str = "relu",
+        norm_first: bool = False,
+        *,
+        num_kv_heads: int | None = None,
+        norm: str = "layer",
+        bias: bool = True,
+        rng: np.random.Generator | None = None,
+    ) -> None:
+        rng = init.generator(rng)
+        options: dict[str, Any] = {"num_kv_heads": num_kv_heads, "norm": norm, "bias": bias}
+        super().__init__(
+            d_model, num_heads, d_ff, dropout, activation, norm_first, rng=rng, **options
+        )
+        self.multihead_attn = MultiHeadAttention(
+            d_model, num_heads, num_kv_heads, dropout, bias, rng=rng
+        )
+        self.norm3 = make_norm(d_model, norm, bias)
+
+    def forward(
+        self,
+        x: Tensor,
+        memory: Tensor,
+        mask: Mask | None = None,
+        memory_mask: Mask | None = None,
+        cache: DecoderCache | None = None,
+    ) -> Tensor:
+        """Apply the layer.
+
+        Parameters
+        ----------
+        x : (B, T, D) tensor
+        memory : (B, S, D) tensor
+            The encoder's output.
+        mask : bool array, optional
+            (B, T) or (B, T, T), beside causality.
+        memory_mask : bool array, optional
+            (B, S) or (B, T, S).
+        cache : DecoderCache, optional
+            ``x`` holds the new positions only; under ``no_grad``.
+
+        Returns
+        -------
+        (B, T, D) tensor
+        """
+        target_cache, memory_cache = (None, None) if cache is None else cache
+        if cache is None:
+            x, memory = hide_padding(x, mask), hide_padding(memory, memory_mask)
+        x = self._residual(
+            x,
+            self.norm1,
+            lambda h: self.self_attn(h, mask=mask, causal=True, cache=target_cache),
+        )
+        x = self._residual(
+            x,
+            self.norm2,
+            lambda h: self.multihead_attn(h, memory, mask=memory_mask, cache=memory_cache),
+        )
+        return self._residual(x, self.norm3, self._feed_forward)
+
+
+def hide_padding(x: Tensor, mask: Mask | None) -> Tensor:
+    """Zeros in the positions that nobody may attend to; what was there, even NaN, is gone."""
+    if mask is None or mask.dtype != np.bool_ or mask.ndim not in (2, 3):
+        return x  # what is wrong with it, attention says
+    real = mask if mask.ndim == 2 else mask.any(axis=1)
+    if real.shape != x.shape[:2]:
+        return x
+    return F.mask_rows(x, real)

@@ -1,0 +1,99 @@
+"""Stacks of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from foundation_attn import KVCache
+from foundation_nn import Module, Tensor, init
+
+from foundation_transformer._layers import (
+    DecoderCache,
+    Mask,
+    TransformerDecoderLayer,
+    TransformerEncoderLayer,
+    make_norm,
+)
+
+
+class TransformerEncoder(Module):
+    """Encoder layers one after the other.
+
+    ``torch.nn.Transformer(...).encoder.state_dict()`` loads as it is.
+
+    Parameters
+    ----------
+    num_layers, d_model, num_heads, d_ff : int
+    dropout, activation, norm_first, num_kv_heads, norm, bias, rng
+        As for :class:`TransformerEncoderLayer`.
+    final_norm : bool
+        Normalise the output, as ``torch.nn.Transformer`` does.
+    """
+
+    def __init__(
+        self,
+        num_layers: int,
+        d_model: int,
+        num_heads: int,
+        d_ff: int,
+        *,
+        final_norm: bool = True,
+        **options: Any,
+    ) -> None:
+        options["rng"] = init.generator(options.get("rng"))
+        self.layers = [
+            TransformerEncoderLayer(d_model, num_heads, d_ff, **options) for _ in range(num_layers)
+        ]
+        self.norm = _final(d_model, options) if final_norm else None
+
+    def forward(self, x: Tensor, mask: Mask | None = None) -> Tensor:
+        """(B, T, D) to (B, T, D); ``mask`` (B, T) says which positions are real."""
+        for layer in self.layers:
+            x = layer(x, mask)
+        return x if self.norm is None else self.norm(x)
+
+
+class TransformerDecoder(Module):
+    """Decoder layers one after the other, each with the same memory.
+
+    ``torch.nn.Transformer(...).decoder.state_dict()`` loads as it is. Parameters as for
+    :class:`TransformerEncoder`.
+    """
+
+    def __init__(
+        self,
+        num_layers: int,
+        d_model: int,
+        num_heads: int,
+        d_ff: int,
+        *,
+        final_norm: bool = True,
+        **options: Any,
+    ) -> None:
+        options["rng"] = init.generator(options.get("rng"))
+        self.layers = [
+            TransformerDecoderLayer(d_model, num_heads, d_ff, **options) for _ in range(num_layers)
+        ]
+        self.norm = _final(d_model, options) if final_norm else None
+
+    def forward(
+        self,
+        x: Tensor,
+        memory: Tensor,
+        mask: Mask | None = None,
+        memory_mask: Mask | None = None,
+        caches: Sequence[DecoderCache] | None = None,
+    ) -> Tensor:
+        """(B, T, D) and memory (B, S, D) to (B, T, D); see :class:`TransformerDecoderLayer`."""
+        for i, layer in enumerate(self.layers):
+            x = layer(x, memory, mask, memory_mask, None if caches is None else caches[i])
+        return x if self.norm is None else self.norm(x)
+
+    def new_caches(self, max_len: int, memory_len: int) -> list[DecoderCache]:
+        """Empty caches, one for each layer."""
+        return [DecoderCache(KVCache(max_len), KVCache(memory_len)) for _ in self.layers]
+
+
+def _final(d_model: int, options: dict[str, Any]) -> Any:
+    return make_norm(d_model, options.get("norm", "layer"), options.get("bias", True))

@@ -1,0 +1,152 @@
+"""The encoder-decoder transformer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+from foundation_nn import Embedding, Linear, Module, Tensor, init
+from foundation_nn import functional as F
+from numpy.typing import NDArray
+
+from foundation_transformer._layers import Mask
+from foundation_transformer._positions import LearnedPositions, SinusoidalPositions
+from foundation_transformer._stacks import TransformerDecoder, TransformerEncoder
+from foundation_transformer.config import TransformerConfig
+
+Ids = NDArray[np.integer[Any]]
+
+
+class Transformer(Module):
+    """From source ids and the target so far to logits for the next target token [1]_.
+
+    Embeddings are scaled by √D (section 3.4) and drawn with standard deviation 1/√D, so that
+    tied to the output layer they give logits of the order of one.
+
+    Parameters
+    ----------
+    config : TransformerConfig
+    rng : numpy.random.Generator, optional
+        Draws the initial weights: Xavier-uniform projections, as in the original code.
+
+    Attributes
+    ----------
+    source_embedding, target_embedding : Embedding
+    positions : Module or None
+    encoder : TransformerEncoder
+    decoder : TransformerDecoder
+    output : Linear
+        Without bias; its weight is the target embedding's when tied.
+
+    References
+    ----------
+    .. [1] A. Vaswani et al., "Attention Is All You Need", NeurIPS 2017, arXiv:1706.03762.
+    """
+
+    def __init__(
+        self, config: TransformerConfig, *, rng: np.random.Generator | None = None
+    ) -> None:
+        rng = init.generator(rng)
+        self.config = c = config
+        D, std = c.d_model, c.d_model**-0.5
+        self.source_embedding = Embedding(c.vocab_size, D, std, rng=rng)
+        shared = c.tie_embeddings and c.target_vocab_size is None
+        self.target_embedding = (
+            self.source_embedding if shared else Embedding(c.decoder_vocab_size, D, std, rng=rng)
+        )
+        self.positions = _positions(c, rng)
+        options: dict[str, Any] = {
+            "dropout": c.dropout,
+            "activation": c.activation,
+            "norm_first": c.norm_first,
+            "num_kv_heads": c.num_kv_heads,
+            "norm": c.norm,
+            "bias": c.bias,
+            "rng": rng,
+        }
+        shape = (D, c.num_heads, c.feed_forward_width)
+        # Post-norm layers end in a normalisation already.
+        self.encoder = TransformerEncoder(
+            c.num_layers, *shape, final_norm=c.norm_first, **options
+        )
+        self.decoder = TransformerDecoder(
+            c.decoder_layers, *shape, final_norm=c.norm_first, **options
+        )
+        self.output = Linear(D, c.decoder_vocab_size, bias=False, rng=rng)
+        if c.tie_embeddings:
+            self.output.weight = self.target_embedding.weight
+        for p in (*self.encoder.parameters(), *self.decoder.parameters()):
+            if p.ndim > 1:
+                p.data = init.xavier_uniform(rng, p.shape)
+
+    def forward(
+        self,
+        source: Ids,
+        target: Ids,
+        source_mask: Mask | None = None,
+        target_mask: Mask | None = None,
+    ) -> Tensor:
+        """Logits for the token after each target position.
+
+        Parameters
+        ----------
+        source : (B, S) integer array
+        target : (B, T) integer array
+            Begins with ``bos_id``.
+        source_mask : (B, S) bool array, optional
+            True for real tokens.
+        target_mask : (B, T) or (B, T, T) bool array, optional
+            Which target tokens are real, or which may attend to which; always beside causality.
+
+        Returns
+        -------
+        (B, T, V) tensor
+        """
+        memory = self.encode(source, source_mask)
+        return self.decode(target, memory, target_mask, source_mask)
+
+    def encode(self, source: Ids, source_mask: Mask | None = None) -> Tensor:
+        """The memory (B, S, D) of source ids (B, S)."""
+        x = self.embed(self.source_embedding, source)
+        return self.encoder(x, source_mask)  # type: ignore[no-any-return]
+
+    def decode(
+        self,
+        target: Ids,
+        memory: Tensor,
+        target_mask: Mask | None = None,
+        source_mask: Mask | None = None,
+    ) -> Tensor:
+        """Logits (B, T, V) for target ids (B, T), given the memory."""
+        x = self.embed(self.target_embedding, target)
+        return self.output(  # type: ignore[no-any-return]
+            self.decoder(x, memory, target_mask, source_mask)
+        )
+
+    def embed(self, table: Embedding, ids: Ids, offset: int = 0) -> Tensor:
+        """√D · embedding + position, (B, T) ids to (B, T, D); the first at ``offset``."""
+        if np.ndim(ids) != 2:
+            raise ValueError(f"expected ids of shape (B, T), got {np.shape(ids)}")
+        x = table(ids) * math.sqrt(self.config.d_model)
+        if self.positions is not None:
+            x = self.positions(x, offset)
+        return F.dropout(x, self.config.dropout)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The configuration, for a checkpoint."""
+        return self.config.to_dict()
+
+    @classmethod
+    def from_dict(cls, config: Mapping[str, Any]) -> Self:
+        """A new model of a configuration."""
+        return cls(TransformerConfig.from_dict(config))
+
+
+def _positions(c: TransformerConfig, rng: np.random.Generator) -> Module | None:
+    if c.positions == "sinusoidal":
+        return SinusoidalPositions(c.d_model, c.max_len)
+    if c.positions == "learned":
+        return LearnedPositions(c.d_model, c.max_len, rng=rng)
+    return None

@@ -1,0 +1,145 @@
+"""What a transformer is made of, as one validated value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from difflib import get_close_matches
+from typing import Any, Self
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformerConfig:
+    """The shape of a transformer.
+
+    Attributes
+    ----------
+    vocab_size : int
+        V, of the source language.
+    target_vocab_size : int or None
+        Of the target language; None: the same.
+    max_len : int
+        The longest sequence, in tokens.
+    d_model : int
+        D.
+    num_heads : int
+        H, a divisor of D.
+    num_kv_heads : int or None
+        Heads of keys and values; None: as many.
+    num_layers, num_decoder_layers : int
+        Of the encoder and the decoder; the latter None: as many.
+    d_ff : int or None
+        F; None: 4 D.
+    dropout : float
+    activation : {"relu", "gelu", "silu"}
+    norm : {"layer", "rms"}
+    norm_first : bool
+        Normalise before each sub-layer, not after it.
+    positions : {"sinusoidal", "learned", "none"}
+    bias : bool
+        In all linear layers and layer norms.
+    tie_embeddings : bool
+        The output layer is the target embedding; with one vocabulary, the source's, too.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of range or values do not fit together.
+    """
+
+    vocab_size: int
+    target_vocab_size: int | None = None
+    max_len: int = 256
+    d_model: int = 512
+    num_heads: int = 8
+    num_kv_heads: int | None = None
+    num_layers: int = 6
+    num_decoder_layers: int | None = None
+    d_ff: int | None = None
+    dropout: float = 0.1
+    activation: str = "relu"
+    norm: str = "layer"
+    norm_first: bool = False
+    positions: str = "sinusoidal"
+    bias: bool = True
+    tie_embeddings: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("vocab_size", "max_len", "d_model", "num_heads", "num_layers"):
+            self._positive(name)
+        for name in ("target_vocab_size", "num_kv_heads", "num_decoder_layers", "d_ff"):
+            if getattr(self, name) is not None:
+                self._positive(name)
+        if self.d_model % self.num_heads:
+            raise ValueError(
+                f"num_heads={self.num_heads} does not divide d_model={self.d_model}"
+            )
+        if self.num_kv_heads is not None and self.num_heads % self.num_kv_heads:
+            raise ValueError(
+                f"num_kv_heads={self.num_kv_heads} does not divide num_heads={self.num_heads}"
+            )
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"expected 0 <= dropout < 1, got {self.dropout}")
+        for name, known in _CHOICES.items():
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name}: expected one of {known}, got {getattr(self, name)!r}")
+
+    def _positive(self, name: str) -> None:
+        value = getattr(self, name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ValueError(f"{name}: expected a positive integer, got {value!r}")
+
+    @property
+    def decoder_vocab_size(self) -> int:
+        """V of the target language."""
+        return self.vocab_size if self.target_vocab_size is None else self.target_vocab_size
+
+    @property
+    def decoder_layers(self) -> int:
+        """The number of decoder layers."""
+        return self.num_layers if self.num_decoder_layers is None else self.num_decoder_layers
+
+    @property
+    def feed_forward_width(self) -> int:
+        """F."""
+        return 4 * self.d_model if self.d_ff is None else self.d_ff
+
+    @classmethod
+    def vaswani_base(cls, **overrides: Any) -> Self:
+        """The base model of "Attention Is All You Need", table 3."""
+        return cls.from_dict({"d_model": 512, "num_heads": 8, "d_ff": 2048} | overrides)
+
+    @classmethod
+    def tiny(cls, **overrides: Any) -> Self:
+        """Two layers of width 128, normalised first: trains in a minute or two on a laptop."""
+        return cls.from_dict(
+            {"d_model": 128, "num_heads": 4, "num_layers": 2, "norm_first": True} | overrides
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The opposite of :meth:`to_dict`.
+
+        Raises
+        ------
+        ValueError
+            For an unknown field; the message proposes the nearest one.
+        """
+        known = [field.name for field in fields(cls)]
+        for name in values:
+            if name not in known:
+                near = get_close_matches(name, known, n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
+                raise ValueError(f"unknown field {name!r}{hint}")
+        return cls(**values)
+
+
+_CHOICES = {
+    "activation": ("relu", "gelu", "silu"),
+    "norm": ("layer", "rms"),
+    "positions": ("sinusoidal", "learned", "none"),
+}
