@@ -7,6 +7,7 @@ Read in this order: ``_engine`` (the tape), ``functional`` (the operations), ``_
 from foundation_nn import checkpoint, functional, init, optim, schedules, training
 from foundation_nn._engine import Array, Backward, Result, Tensor, no_grad, operation
 from foundation_nn._gradcheck import GradientError, gradcheck
+from foundation_nn._memory import keep_freed_memory
 from foundation_nn._modes import current_generator, train_mode
 from foundation_nn._module import Module
 from foundation_nn._parameter import Parameter, ParameterBuffer
@@ -56,6 +57,7 @@ __all__ = [
     "get_num_threads",
     "gradcheck",
     "init",
+    "keep_freed_memory",
     "no_grad",
     "operation",
     "optim",

@@ -203,7 +203,7 @@ class Tensor:
         return self._data.copy()
 
     def detach(self) -> Tensor:
-        """The same value, cut off from the tape; shares memory."""
+        """The same value, cut off from the tape."""
         return Tensor.wrap(self._data)
 
     def backward(self, gradient: ArrayLike | None = None) -> None:
@@ -249,6 +249,9 @@ class Tensor:
             self.grad = g.astype(self.dtype)  # a copy: g may belong to others, too
         else:
             self.grad += g
+
+    def __array__(self, dtype: DTypeLike = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self._data, dtype=dtype, copy=copy)
 
     def __repr__(self) -> str:
         body = np.array2string(self._data, separator=", ", prefix="Tensor(")
@@ -316,11 +319,11 @@ class Tensor:
     def __getitem__(self, index: Any) -> Tensor:
         return _shaping.getitem(self, index)
 
-    def reshape(self, *shape: int) -> Tensor:
-        return _shaping.reshape(self, shape)
+    def reshape(self, *shape: int | Sequence[int]) -> Tensor:
+        return _shaping.reshape(self, shape[0] if len(shape) == 1 else shape)
 
-    def transpose(self, *axes: int) -> Tensor:
-        return _shaping.transpose(self, axes or None)
+    def transpose(self, *axes: int | Sequence[int]) -> Tensor:
+        return _shaping.transpose(self, (axes[0] if np.ndim(axes[0]) else axes) if axes else None)
 
     def swapaxes(self, axis1: int, axis2: int) -> Tensor:
         return _shaping.swapaxes(self, axis1, axis2)
@@ -358,47 +361,55 @@ def _walk(root: Node, seed: NDArray[Any]) -> None:
     """Visit every node after all of its consumers: the order of creation, backwards."""
     root.grad = seed
     queue = [(-root.order, root)]
-    while queue:
-        node = heappop(queue)[1]
-        function, edges, g = node.function, node.edges, node.grad
-        if function is None:
-            raise RuntimeError(
-                f"{node.name}: this graph was walked by an earlier backward() and what it saved "
-                "is freed; run the forward pass again, or add the losses and walk once"
-            )
-        node.function, node.edges, node.grad = None, (), None
-        if node.selective:
-            grads = function(g, tuple(edge is not None for edge in edges))
+    try:
+        while queue:
+            _visit(heappop(queue)[1], queue)
+    except BaseException:
+        for _, waiting in queue:  # a later walk must not find half a gradient here
+            waiting.grad = None
+        raise
+
+
+def _visit(node: Node, queue: list[tuple[int, Node]]) -> None:
+    """Call one backward and hand its gradients to the inputs."""
+    function, edges, g = node.function, node.edges, node.grad
+    if function is None:
+        raise RuntimeError(
+            f"{node.name}: this graph was walked by an earlier backward() and what it saved is "
+            "freed; run the forward pass again, or add the losses and walk once"
+        )
+    node.function, node.edges, node.grad = None, (), None
+    if node.selective:
+        grads = function(g, tuple(edge is not None for edge in edges))
+    else:
+        grads = function(g)
+    if len(edges) == 1 and not isinstance(grads, tuple):
+        grads = (grads,)
+    for edge, dx in zip(edges, grads, strict=True):
+        if edge is None or dx is None:
+            continue
+        if type(edge) is Node:
+            if edge.grad is None:
+                heappush(queue, (-edge.order, edge))
+            _add_to_node(edge, dx, node.name)
         else:
-            grads = function(g)
-        if len(edges) == 1 and not isinstance(grads, tuple):
-            grads = (grads,)
-        del function, g  # frees what the kernel has saved before the inputs' turn comes
-        for edge, dx in zip(edges, grads, strict=True):
-            if edge is None or dx is None:
-                continue
-            if type(edge) is Node:
-                if edge.grad is None:
-                    heappush(queue, (-edge.order, edge))
-                _add_to_node(edge, dx)
-            else:
-                leaf, version = edge  # type: ignore[misc]
-                if leaf._version != version:
-                    raise RuntimeError(
-                        f"{node.name}: a parameter of shape {leaf.shape} was changed between the "
-                        "forward and the backward pass; call backward() before the optimiser's "
-                        "step(), or run the forward pass again"
-                    )
-                leaf._accumulate(_unbroadcast(dx, leaf.shape))
+            leaf, version = edge  # type: ignore[misc]
+            if leaf._version != version:
+                raise RuntimeError(
+                    f"{node.name}: a parameter of shape {leaf.shape} was changed between the "
+                    "forward and the backward pass; call backward() before the optimiser's "
+                    "step(), or run the forward pass again"
+                )
+            leaf._accumulate(_unbroadcast(dx, leaf.shape, node.name))
 
 
-def _add_to_node(node: Node, dx: Any) -> None:
+def _add_to_node(node: Node, dx: Any, name: str) -> None:
     if isinstance(dx, _Part):  # one of several outputs; the others may get no gradient
         if node.grad is None:
             node.grad = [None] * len(node.shape)
         node.grad[dx.index] = dx.grad
         return
-    dx = _unbroadcast(dx, node.shape)
+    dx = _unbroadcast(dx, node.shape, name)
     if node.grad is None:
         node.grad, node.owned = dx, False
     elif node.owned:
@@ -417,13 +428,16 @@ class _Part:
         self.grad = grad
 
 
-def _unbroadcast(g: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+def _unbroadcast(g: NDArray[Any], shape: tuple[int, ...], name: str) -> NDArray[Any]:
     """Sum over the axes along which an input of ``shape`` was repeated."""
     if g.shape == shape:
         return g
     new = g.ndim - len(shape)
+    tail = g.shape[max(new, 0) :]
+    if new < 0 or any(n not in (1, m) for n, m in zip(shape, tail, strict=True)):
+        raise ValueError(f"{name}: expected a gradient of shape {shape}, backward gave {g.shape}")
     axes = tuple(range(new)) + tuple(
-        new + i for i, n in enumerate(shape) if n == 1 and g.shape[new + i] != 1
+        new + i for i, (n, m) in enumerate(zip(shape, tail, strict=True)) if n != m
     )
     return np.asarray(g.sum(axis=axes, keepdims=True)).reshape(shape)
 
@@ -515,11 +529,12 @@ def operation(
                 values.append(x)
                 mixed = mixed or x is not None
             edges.append(edge)
+        recorded = recorded and _recording.get()
         if mixed:
-            values = [_follow(value, dtype) for value in values]
+            values = [_follow(value, dtype, recorded) for value in values]
 
         y, backward = kernel(*values, *options, **kwargs)  # type: ignore[arg-type]
-        if not (recorded and _recording.get()):
+        if not recorded:
             return _result(y, None) if outputs == 1 else tuple(_result(part, None) for part in y)
         if outputs == 1:
             return _result(y, Node(name, backward, tuple(edges), y.shape, selective))
@@ -575,16 +590,18 @@ def _common(name: str, first: Any, second: Any) -> Any:
     )
 
 
-def _follow(value: Any, dtype: np.dtype[Any] | None) -> Any:
+def _follow(value: Any, dtype: np.dtype[Any] | None, keep: bool) -> Any:
     """A constant in the dtype of the tensors beside it.
 
     Also a Python or NumPy scalar: multiplied by a ``np.float64``, float32 would turn float64.
+    An array that its owner may write to is copied if a backward will ``keep`` it.
     """
     if value is None:
         return None
-    if dtype is not None and dtype.kind == "f":
-        return np.asarray(value, dtype=dtype)
-    return value if isinstance(value, np.ndarray) else Tensor(value)._data
+    if dtype is None or dtype.kind != "f":
+        return value if isinstance(value, np.ndarray) else Tensor(value)._data
+    array = np.asarray(value, dtype=dtype)
+    return array.copy() if keep and array is value and array.flags.writeable else array
 
 
 def _keyword(name: str, parameter: inspect.Parameter, kwargs: dict[str, Any]) -> Any:

@@ -125,6 +125,12 @@ class Module:
             names.setdefault(id(parameter), []).append(name)
             targets[name] = parameter
         values = {name: np.asarray(state[name]) for name in targets if name in state}
+        strange = [name for name, value in values.items() if value.dtype.kind not in "fiub"]
+        if strange:
+            raise ValueError(
+                f"the state holds no numbers for {', '.join(strange)}: expected arrays, got "
+                f"{type(state[strange[0]]).__name__}"
+            )
         problems = [
             f"  wrong shape  {name}: expected {targets[name].shape}, got {value.shape}"
             for name, value in values.items()

@@ -44,6 +44,10 @@ class Parameter(Tensor):
         else:
             self._data[...] = array
 
+    def detach(self) -> Tensor:
+        """A copy of the value, cut off from the tape: the optimiser writes to the original."""
+        return Tensor.wrap(self.numpy())
+
     def _accumulate(self, g: NDArray[Any]) -> None:
         if self.grad is None and self._grad_view is not None:
             np.copyto(self._grad_view, g)
@@ -120,6 +124,7 @@ class ParameterBuffer:
                 )
             if p.grad is not p._grad_view:
                 p._grad_view[...] = 0 if p.grad is None else p.grad
+                p.grad = None if p.grad is None else p._grad_view
         return self.grad
 
     def touch(self) -> None:

@@ -9,6 +9,7 @@ shared between threads (NumPy releases the GIL).
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -26,6 +27,10 @@ def _libraries() -> ThreadpoolController:
     return ThreadpoolController()
 
 
+# A worker that waited for workers might wait for itself: within one, loops are serial.
+_here = threading.local()
+
+
 @cache
 def _pool(workers: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(workers, thread_name_prefix="foundation")
@@ -36,6 +41,9 @@ def _available() -> int:
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not survive a fork
 
 _num_threads = _available()
 
@@ -84,11 +92,15 @@ def over_rows(task: Callable[[slice], None], rows: int, row_bytes: int) -> None:
         for start in share:
             task(slice(start, min(start + step, rows)))
 
+    def work_apart(share: range) -> None:
+        _here.is_worker = True
+        work(share)
+
     threads = min(_num_threads, len(starts))
-    if threads == 1 or rows * row_bytes < THREAD_BYTES:
+    if threads == 1 or getattr(_here, "is_worker", False) or rows * row_bytes < THREAD_BYTES:
         work(starts)
         return
-    others = [_pool(threads - 1).submit(work, starts[i::threads]) for i in range(1, threads)]
+    others = [_pool(threads - 1).submit(work_apart, starts[i::threads]) for i in range(1, threads)]
     work(starts[::threads])
     for other in others:
         other.result()

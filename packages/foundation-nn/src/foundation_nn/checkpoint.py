@@ -16,7 +16,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,12 +78,14 @@ def save(
     OSError
         If it cannot be written, e.g. for want of space; the older checkpoint is untouched.
     """
-    path = Path(path)
-    if path.exists() and not (path / _JSON).is_file():
-        if not path.is_dir() or any(path.iterdir()):
-            raise CheckpointError(
-                f"{path}: exists and is not a checkpoint; it is not overwritten, choose another"
-            )
+    path = Path(os.path.realpath(path))  # what a link points to is replaced, not the link
+    for place in (path, _previous(path)):
+        if place.exists() and not (place / _JSON).is_file():
+            if not place.is_dir() or any(place.iterdir()):
+                raise CheckpointError(
+                    f"{place}: exists and is not a checkpoint; it is not overwritten, choose "
+                    "another place"
+                )
     files = {"model.safetensors": _format(model.state_dict())}
     if optimizer is not None:
         files["optimizer.safetensors"] = _format(optimizer.state_dict())
@@ -109,7 +111,8 @@ def save(
         try:
             fresh.rename(path)
         except OSError:
-            previous.rename(path)
+            if previous.exists():
+                previous.rename(path)
             raise
         _sync_folder(path.parent)
         shutil.rmtree(previous, ignore_errors=True)
@@ -119,10 +122,16 @@ def save(
     return path
 
 
-def load(path: str | os.PathLike[str]) -> Checkpoint:
+def load(path: str | os.PathLike[str], classes: Sequence[type] = ()) -> Checkpoint:
     """Read a checkpoint: a working model with all that was saved beside it.
 
-    Classes are imported from packages named ``foundation_…`` only.
+    Parameters
+    ----------
+    path : path
+        The folder.
+    classes : sequence of type
+        Your own classes that the checkpoint may hold. Without being named here, classes are
+        taken from packages named ``foundation_…`` only: a file must not choose what is imported.
 
     Raises
     ------
@@ -152,8 +161,9 @@ def load(path: str | os.PathLike[str]) -> Checkpoint:
         arrays = {
             name: _parse(path / name, digest) for name, digest in description["files"].items()
         }
-        model = _rebuild(description["model"])
-        extras = {name: _rebuild(value) for name, value in description["extras"].items()}
+        known = {_public_name(cls): cls for cls in classes}
+        model = _rebuild(description["model"], known)
+        extras = {name: _rebuild(value, known) for name, value in description["extras"].items()}
         state = arrays["model.safetensors"]
     except CheckpointError:
         raise
@@ -183,17 +193,24 @@ def _describe(name: str, value: Any) -> Any:
 def _public_name(cls: type) -> str:
     """``package.module:Class`` by way of the public module, so that files may move within it."""
     module = cls.__module__.split("._")[0]
+    if not module.startswith("foundation_"):
+        return f"{cls.__module__}:{cls.__qualname__}"
     if getattr(importlib.import_module(module), cls.__qualname__, None) is not cls:
-        raise TypeError(f"checkpoint: {module} does not export {cls.__qualname__}; it must")
+        raise TypeError(f"checkpoint: {module} does not export {cls.__qualname__}")
     return f"{module}:{cls.__qualname__}"
 
 
-def _rebuild(description: Mapping[str, Any]) -> Any:
+def _rebuild(description: Mapping[str, Any], known: Mapping[str, type[Any]]) -> Any:
     if "value" in description:
         return description["value"]
+    if description["class"] in known:
+        return known[description["class"]].from_dict(description["config"])
     module, _, name = description["class"].partition(":")
     if not module.startswith("foundation_"):
-        raise CheckpointError(f"{description['class']}: only classes of foundation packages are loaded")
+        raise CheckpointError(
+            f"the class {description['class']} is not a foundation package's; if it is yours, "
+            "name it: load(path, classes=[...])"
+        )
     try:
         cls = getattr(importlib.import_module(module), name)
     except ImportError:
@@ -204,7 +221,7 @@ def _rebuild(description: Mapping[str, Any]) -> Any:
 
 
 def _format(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    return format_safetensors({name: np.ascontiguousarray(a) for name, a in arrays.items()})
+    return format_safetensors({name: np.asarray(a, order="C") for name, a in arrays.items()})
 
 
 def _parse(file: Path, digest: str) -> dict[str, NDArray[Any]]:

@@ -67,9 +67,7 @@ class _Layer(Module):
         self.norm1 = make_norm(d_model, norm, bias)
         self.norm2 = make_norm(d_model, norm, bias)
 
-    def _residual(
-        self, x: Tensor, norm: Module, sublayer: Callable[[Tensor], Tensor]
-    ) -> Tensor:
+    def _residual(self, x: Tensor, norm: Module, sublayer: Callable[[Tensor], Tensor]) -> Tensor:
         if self.norm_first:
             return x + F.dropout(sublayer(norm(x)), self.dropout)
         return norm(x + F.dropout(sublayer(x), self.dropout))  # type: ignore[no-any-return]

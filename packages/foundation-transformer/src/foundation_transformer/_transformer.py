@@ -68,9 +68,7 @@ class Transformer(Module):
         }
         shape = (D, c.num_heads, c.feed_forward_width)
         # Post-norm layers end in a normalisation already.
-        self.encoder = TransformerEncoder(
-            c.num_layers, *shape, final_norm=c.norm_first, **options
-        )
+        self.encoder = TransformerEncoder(c.num_layers, *shape, final_norm=c.norm_first, **options)
         self.decoder = TransformerDecoder(
             c.decoder_layers, *shape, final_norm=c.norm_first, **options
         )

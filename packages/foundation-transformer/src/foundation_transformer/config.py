@@ -71,9 +71,7 @@ class TransformerConfig:
             if getattr(self, name) is not None:
                 self._positive(name)
         if self.d_model % self.num_heads:
-            raise ValueError(
-                f"num_heads={self.num_heads} does not divide d_model={self.d_model}"
-            )
+            raise ValueError(f"num_heads={self.num_heads} does not divide d_model={self.d_model}")
         if self.num_kv_heads is not None and self.num_heads % self.num_kv_heads:
             raise ValueError(
                 f"num_kv_heads={self.num_kv_heads} does not divide num_heads={self.num_heads}"

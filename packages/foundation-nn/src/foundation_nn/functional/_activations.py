@@ -9,6 +9,7 @@ import numpy as np
 from foundation_nn._engine import Array, Result, operation
 from foundation_nn._threads import over_rows
 from foundation_nn.functional._erf import erf
+from foundation_nn.functional._rows import as_rows
 
 
 @operation
@@ -34,11 +35,12 @@ def tanh(x: Array) -> Result:
 
 
 def _sigmoid(x: Array) -> Array:
-    """σ(x) = (1 + tanh(x/2)) / 2, which cannot overflow."""
-    y = np.tanh(x * 0.5)
-    y *= 0.5
-    y += 0.5
-    return y
+    """σ(x), accurate down to the smallest numbers: σ(-x) is about e⁻ˣ, not 0."""
+    y = x.clip(math.log(np.finfo(x.dtype).tiny), np.inf)  # e⁻ˣ must not overflow
+    np.negative(y, out=y)
+    np.exp(y, out=y)
+    y += 1
+    return np.reciprocal(y, out=y)
 
 
 @operation
@@ -89,7 +91,7 @@ def gelu(x: Array, approximate: str = "none") -> Result:
     if approximate not in ("none", "tanh"):
         raise ValueError(f'gelu: approximate is "none" or "tanh", got {approximate!r}')
     value_and_slope = _gelu_exact if approximate == "none" else _gelu_tanh
-    x2 = x.reshape(-1, x.shape[-1] if x.ndim else 1)  # (N, D)
+    x2 = as_rows(x)  # (N, D)
     y, slope = np.empty_like(x2), np.empty_like(x2)
 
     def forward(rows: slice) -> None:

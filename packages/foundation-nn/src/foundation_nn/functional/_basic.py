@@ -73,7 +73,7 @@ def power(x: Array, exponent: float) -> Result:
     exponent = float(exponent)
 
     def backward(g: Array) -> Array:
-        return g * exponent * x ** (exponent - 1)
+        return g * (exponent * x ** (exponent - 1)) if exponent else np.zeros_like(g)
 
     return x**exponent, backward
 

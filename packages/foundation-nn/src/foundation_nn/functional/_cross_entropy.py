@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from foundation_nn._engine import Array, Result, operation
 from foundation_nn._threads import over_rows
+from foundation_nn.functional._rows import as_rows
 
 
 @operation
@@ -61,9 +62,11 @@ def cross_entropy(
             f"cross_entropy: expected targets of shape {logits.shape[:-1]} for logits of shape "
             f"{logits.shape}, got {targets.shape}"
         )
+    if not classes:
+        raise ValueError(f"cross_entropy: expected at least one class, got shape {logits.shape}")
     if not 0 <= label_smoothing < 1:
         raise ValueError(f"cross_entropy: expected 0 <= label_smoothing < 1, got {label_smoothing}")
-    z = logits.reshape(-1, classes)  # (N, V)
+    z = as_rows(logits)  # (N, V)
     t = targets.reshape(-1)  # (N,)
     counts = np.ones(len(t), bool) if ignore_index is None else t != ignore_index
     outside = counts & ((t < 0) | (t >= classes))
@@ -78,6 +81,8 @@ def cross_entropy(
     loss = np.zeros(len(z), z.dtype)
     ones = np.ones(classes, z.dtype)
 
+    # Rows that do not count may hold anything: inf - inf there is nobody's concern.
+    @np.errstate(invalid="ignore", over="ignore")
     def forward(rows: slice) -> None:
         zr = z[rows]
         top = zr.max(axis=-1, keepdims=True)
@@ -96,6 +101,7 @@ def cross_entropy(
         dz = np.empty_like(z)
         scale = (g * counts / count).astype(z.dtype)[:, None]  # (N, 1)
 
+        @np.errstate(invalid="ignore", over="ignore")
         def rows_of_dz(rows: slice) -> None:
             d = np.subtract(z[rows], log_sum[rows], out=dz[rows])
             np.exp(d, out=d)

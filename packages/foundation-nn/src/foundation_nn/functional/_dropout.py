@@ -12,11 +12,10 @@ from foundation_nn._modes import current_generator
 def random_keep(rng: np.random.Generator, shape: tuple[int, ...], p: float) -> NDArray[np.bool_]:
     """A boolean array that is False with probability ``p``, rounded to 1/65536.
 
-    Sixteen random bits an element, taken raw from the generator, are several times cheaper than
-    a double.
+    Sixteen random bits an element are several times cheaper than a double.
     """
     size = int(np.prod(shape))
-    bits = np.asarray(rng.bit_generator.random_raw(-(-size // 4)), np.uint64)
+    bits = rng.integers(0, 2**64, size=-(-size // 4), dtype=np.uint64)
     return (bits.view(np.uint16)[:size] >= round(p * 65536)).reshape(shape)
 
 
@@ -53,8 +52,8 @@ def dropout(x: Tensor, p: float, rng: np.random.Generator | None = None) -> Tens
     .. [1] N. Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from
        Overfitting", JMLR 15, 2014.
     """
-    if not 0 <= p < 1:
-        raise ValueError(f"dropout: expected 0 <= p < 1, got {p}")
+    if not (0 <= p and round(p * 65536) < 65536):
+        raise ValueError(f"dropout: expected 0 <= p < 1 (by more than 1/131072), got {p}")
     rng = current_generator() if rng is None else rng
     if rng is None or round(p * 65536) == 0:
         return x

@@ -44,7 +44,7 @@ def embedding(ids: NDArray[np.integer[Any]], weight: Tensor) -> Tensor:
     ValueError
         If an id lies outside [0, V).
     """
-    ids = np.asarray(ids)
+    ids = np.array(ids)  # a copy: the backward needs it as it is now
     if ids.dtype.kind not in "iu":
         raise TypeError(f"embedding: expected integer ids, got {ids.dtype}")
     outside = (ids < 0) | (ids >= len(weight))

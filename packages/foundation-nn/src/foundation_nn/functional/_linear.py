@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from foundation_nn._engine import Array, Result, operation
+from foundation_nn.functional._rows import as_rows
 
 
 @operation(selective=True)
@@ -36,7 +37,7 @@ def linear(x: Array, weight: Array, bias: Array = None) -> Result:
         )
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"linear: expected bias of shape {weight.shape[:1]}, got {bias.shape}")
-    x2 = x.reshape(-1, x.shape[-1])  # (N, in)
+    x2 = as_rows(x)  # (N, in)
     y = x2 @ weight.T  # (N, out)
     if bias is not None:
         y += bias
@@ -44,7 +45,7 @@ def linear(x: Array, weight: Array, bias: Array = None) -> Result:
     def backward(
         g: Array, needs: tuple[bool, bool, bool] = (True, True, True)
     ) -> tuple[Array, Array, Array]:
-        g2 = g.reshape(-1, g.shape[-1])  # (N, out)
+        g2 = as_rows(g)  # (N, out)
         dx = (g2 @ weight).reshape(x.shape) if needs[0] else None
         dw = g2.T @ x2 if needs[1] else None
         db = np.ones(len(g2), g2.dtype) @ g2 if needs[2] and bias is not None else None

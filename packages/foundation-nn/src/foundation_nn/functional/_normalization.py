@@ -6,6 +6,7 @@ import numpy as np
 
 from foundation_nn._engine import Array, Result, operation
 from foundation_nn._threads import over_rows
+from foundation_nn.functional._rows import as_rows
 
 
 def _check(name: str, x: Array, **vectors: Array) -> None:
@@ -43,7 +44,7 @@ def layer_norm(x: Array, weight: Array = None, bias: Array = None, eps: float = 
     """
     _check("layer_norm", x, weight=weight, bias=bias)
     width = x.shape[-1]
-    x2 = x.reshape(-1, width)  # (N, D)
+    x2 = as_rows(x)  # (N, D)
     # A mean over the last axis as a product with 1/D: five times faster than .mean(-1).
     mean = np.full(width, 1 / width, x.dtype)
     xhat, y = np.empty_like(x2), np.empty_like(x2)
@@ -64,7 +65,7 @@ def layer_norm(x: Array, weight: Array = None, bias: Array = None, eps: float = 
     over_rows(forward, len(x2), width * x.itemsize)
 
     def backward(g: Array) -> tuple[Array, Array, Array]:
-        g2 = g.reshape(-1, width)
+        g2 = as_rows(g)
         dx = np.empty_like(xhat)
 
         def rows_of_dx(rows: slice) -> None:
@@ -113,7 +114,7 @@ def rms_norm(x: Array, weight: Array = None, eps: float = 1e-5) -> Result:
     """
     _check("rms_norm", x, weight=weight)
     width = x.shape[-1]
-    x2 = x.reshape(-1, width)  # (N, D)
+    x2 = as_rows(x)  # (N, D)
     xhat = np.empty_like(x2)
     y = xhat if weight is None else np.empty_like(x2)
     r = np.empty((len(x2), 1), x.dtype)
@@ -128,7 +129,7 @@ def rms_norm(x: Array, weight: Array = None, eps: float = 1e-5) -> Result:
     over_rows(forward, len(x2), width * x.itemsize)
 
     def backward(g: Array) -> tuple[Array, Array]:
-        g2 = g.reshape(-1, width)
+        g2 = as_rows(g)
         dx = g2 * weight if weight is not None else g2.copy()
 
         def rows_of_dx(rows: slice) -> None:

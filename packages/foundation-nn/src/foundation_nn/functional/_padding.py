@@ -40,6 +40,7 @@ def mask_rows(x: Tensor, real: NDArray[np.bool_]) -> Tensor:
     ValueError
         If its shape is not that of ``x`` without the last axis.
     """
+    real = np.asarray(real)
     if real.dtype != np.bool_:
         raise TypeError(f"mask_rows: expected a boolean mask, got {real.dtype}; use ids != pad_id")
     if real.shape != x.shape[:-1]:

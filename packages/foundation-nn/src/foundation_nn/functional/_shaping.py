@@ -26,7 +26,7 @@ def transpose(x: Array, axes: Sequence[int] | None = None) -> Result:
     """Permute the axes; without ``axes``, reverse them."""
 
     def backward(g: Array) -> Array:
-        return g.transpose(None if axes is None else np.argsort(axes))
+        return g.transpose(None if axes is None else np.argsort([a % x.ndim for a in axes]))
 
     return x.transpose(axes), backward
 
@@ -48,7 +48,11 @@ def getitem(x: Array, index: Any) -> Result:
     The gradient is zero outside the selection; elements selected twice receive the sum.
     """
     parts = index if isinstance(index, tuple) else (index,)
-    basic = all(p is None or p is Ellipsis or isinstance(p, int | np.integer | slice) for p in parts)
+    basic = all(
+        p is None or p is Ellipsis or isinstance(p, int | np.integer | slice) for p in parts
+    )
+    if not basic:  # arrays as indices are kept for the backward as they are now
+        index = tuple(np.array(p) if np.ndim(p) else p for p in parts)
 
     def backward(g: Array) -> Array:
         dx = np.zeros_like(x)
@@ -81,6 +85,10 @@ def concat(tensors: Sequence[Tensor | NDArray[Any]], axis: int = 0) -> Tensor:
     """
     if not len(tensors):
         raise ValueError("concat: expected at least one tensor, got none")
+    if len({np.ndim(x) for x in tensors}) > 1:
+        raise ValueError(
+            f"concat: expected tensors with the same number of axes, got {[x.shape for x in tensors]}"
+        )
     return _concat(*tensors, axis=axis)
 
 
@@ -123,7 +131,7 @@ def where(condition: Any, x: Any, y: Any) -> Tensor:
     TypeError
         If the condition is not boolean.
     """
-    condition = np.asarray(condition.data if isinstance(condition, Tensor) else condition)
+    condition = np.array(condition)
     if condition.dtype != np.bool_:
         raise TypeError(f"where: expected a boolean condition, got {condition.dtype}; use x > 0")
     return _where(x, y, condition)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Self
 
 import numpy as np
 
 from foundation_nn import init
 from foundation_nn._engine import Tensor
 from foundation_nn._module import Module
-from foundation_nn.modules._activations import ReLU
+from foundation_nn.modules._activations import GELU, ReLU, Sigmoid, SiLU, Tanh
 from foundation_nn.modules._linear import Linear
 
 
@@ -21,10 +22,10 @@ class Sequential(Module):
             setattr(self, str(i), layer)
 
     def __iter__(self) -> Iterator[Module]:
-        return iter(vars(self).values())
+        return (layer for _, layer in self._children() if isinstance(layer, Module))
 
     def __len__(self) -> int:
-        return len(vars(self))
+        return sum(1 for _ in self)
 
     def __getitem__(self, index: int) -> Module:
         return list(self)[index]
@@ -42,8 +43,8 @@ class MLP(Sequential):
     ----------
     widths : sequence of int
         From input to output, e.g. ``[2, 8, 1]``.
-    activation : callable
-        Makes one activation module for each gap.
+    activation : type of Module
+        One is made for each gap.
     rng : numpy.random.Generator, optional
 
     Raises
@@ -55,14 +56,28 @@ class MLP(Sequential):
     def __init__(
         self,
         widths: Sequence[int],
-        activation: Callable[[], Module] = ReLU,
+        activation: type[Module] = ReLU,
         *,
         rng: np.random.Generator | None = None,
     ) -> None:
         if len(widths) < 2:
             raise ValueError(f"MLP: expected at least two widths [in, ..., out], got {widths}")
+        self.widths = [int(width) for width in widths]
+        self.activation = activation
         rng = init.generator(rng)
         layers: list[Module] = []
         for fan_in, fan_out in zip(widths[:-1], widths[1:], strict=True):
             layers += [Linear(fan_in, fan_out, rng=rng), activation()]
         super().__init__(*layers[:-1])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The widths and the kind of activation, for a checkpoint."""
+        return {"widths": self.widths, "activation": self.activation.__name__}
+
+    @classmethod
+    def from_dict(cls, config: Mapping[str, Any]) -> Self:
+        """A new network of a configuration."""
+        known = {kind.__name__: kind for kind in (ReLU, GELU, SiLU, Tanh, Sigmoid)}
+        if config["activation"] not in known:
+            raise ValueError(f"MLP: unknown activation {config['activation']!r}")
+        return cls(config["widths"], known[config["activation"]])

@@ -46,6 +46,12 @@ class Optimizer:
         if isinstance(model_or_params, Module):
             model_or_params = model_or_params.parameters()
         parameters = sorted(model_or_params, key=lambda p: p.ndim < 2)
+        for p in parameters:
+            if not isinstance(p, Parameter):
+                raise TypeError(
+                    f"{type(self).__name__}: expected parameters, got a {type(p).__name__}; "
+                    "wrap what is to be learnt in Parameter(...)"
+                )
         self.buffer = ParameterBuffer(parameters)
         vectors = [s for p, s in zip(parameters, self.buffer.slices, strict=True) if p.ndim < 2]
         self._decaying = vectors[0].start if vectors else len(self.buffer.data)

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from foundation_nn._engine import Tensor, no_grad
+from foundation_nn._memory import keep_freed_memory
 from foundation_nn._module import Module
 from foundation_nn._modes import train_mode
 from foundation_nn.optim import Optimizer, clip_grad_norm
@@ -37,7 +38,7 @@ class Callback:
         """After every validation."""
 
     def on_end(self, trainer: Trainer) -> None:
-        """After the last step, also when the run was interrupted."""
+        """After the last step, also when the run was interrupted or failed."""
 
 
 class Trainer:
@@ -123,10 +124,11 @@ class Trainer:
         ValueError
             If there is no limit, or an epoch holds no batch.
         FloatingPointError
-            If the loss is not finite. The parameters are those before the step.
+            If the loss or its gradient is not finite. The parameters are those before the step.
         """
         if max_steps is None and max_epochs is None and max_seconds is None:
             raise ValueError("fit: expected at least one of max_steps, max_epochs, max_seconds")
+        keep_freed_memory()
         limits = [] if max_steps is None else [max_steps]
         if max_epochs is not None and hasattr(batches, "__len__"):
             limits.append(max_epochs * len(batches))
@@ -144,9 +146,7 @@ class Trainer:
                 return "seconds"
             return ""
 
-        with _finish_on_interrupt() as interrupted:
-            for callback in self.callbacks:
-                callback.on_start(self)
+        with _finish_on_interrupt() as interrupted, self._callbacks_told():
             epoch = 0
             self.stopped_by = ""
             while not self.stopped_by:
@@ -156,6 +156,9 @@ class Trainer:
                     if self.stopped_by:
                         break
                     self._step(batch)
+                    self.stopped_by = reason_to_stop()
+                    if self.stopped_by:
+                        break
                 if self.steps == before and not self.stopped_by:
                     raise ValueError("fit: an epoch without a single batch; is the data empty?")
                 epoch += 1
@@ -166,9 +169,17 @@ class Trainer:
                     if evaluated != self.steps:
                         self._evaluate(validation)
                     evaluated = self.steps
+        return self.history
+
+    @contextmanager
+    def _callbacks_told(self) -> Iterator[None]:
+        for callback in self.callbacks:
+            callback.on_start(self)
+        try:
+            yield
+        finally:
             for callback in self.callbacks:
                 callback.on_end(self)
-        return self.history
 
     def _step(self, batch: Any) -> None:
         started = time.perf_counter()
@@ -186,9 +197,19 @@ class Trainer:
             )
         loss.backward()
         norm = clip_grad_norm(self.optimizer, self.clip_norm)
+        if not math.isfinite(norm):
+            raise FloatingPointError(
+                f"step {number}: the loss is {value:.4g} but the norm of its gradient is {norm}; "
+                f"lower the learning rate ({self.optimizer.lr:g})"
+            )
         self.optimizer.step()
         step = Step(
-            number, value, self.optimizer.lr, norm, tokens, time.perf_counter() - started
+            number,
+            value,
+            float(self.optimizer.lr),
+            norm,
+            int(tokens),
+            time.perf_counter() - started,
         )
         self.history.steps.append(step)
         for callback in self.callbacks:
@@ -210,11 +231,11 @@ def evaluate(model: Module, loss: Loss, batches: Iterable[Any]) -> float:
         If no target counts.
     """
     total, targets = 0.0, 0
-    with no_grad():
+    with no_grad(), train_mode(None):
         for batch in batches:
             value, count = loss(model, batch)
-            total += value.item() * count
-            targets += count
+            total += value.item() * int(count)
+            targets += int(count)
     if not targets:
         raise ValueError("evaluate: no batch with a target that counts")
     return total / targets

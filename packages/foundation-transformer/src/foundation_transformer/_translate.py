@@ -1,0 +1,117 @@
+"""From sentences to sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from foundation_nn import padding_mask
+from foundation_seq import generate
+from numpy.typing import NDArray
+
+from foundation_transformer._transformer import Transformer
+from foundation_transformer._translator import Translator
+
+
+class SpecialIds(Protocol):
+    """The ids with a meaning of their own."""
+
+    @property
+    def bos_id(self) -> int: ...
+    @property
+    def eos_id(self) -> int: ...
+
+
+class TextVocabulary(Protocol):
+    """A vocabulary, as far as translation needs one."""
+
+    @property
+    def specials(self) -> SpecialIds: ...
+
+
+class TextTokenizer(Protocol):
+    """A tokenizer, as far as translation needs one; foundation-data's are."""
+
+    @property
+    def vocabulary(self) -> TextVocabulary: ...
+    def encode(self, text: str, add_bos: bool = False, add_eos: bool = False) -> list[int]: ...
+    def decode(self, ids: Iterable[int]) -> str: ...
+
+
+def translate(
+    model: Transformer,
+    sentences: Sequence[str],
+    source_tokenizer: TextTokenizer,
+    target_tokenizer: TextTokenizer,
+    *,
+    max_new_tokens: int | None = None,
+    batch_size: int = 64,
+) -> list[str]:
+    """Translate sentences greedily.
+
+    Parameters
+    ----------
+    model : Transformer
+    sentences : sequence of str
+    source_tokenizer, target_tokenizer : TextTokenizer
+        Those the model was trained with.
+    max_new_tokens : int, optional
+        The longest translation. By default twice the source and ten more, within the model's
+        positions.
+    batch_size : int
+        Sentences at once; does not change the result beyond rounding.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    TypeError
+        If a single string is given.
+    ValueError
+        If a sentence is longer than the model's positions.
+    """
+    if isinstance(sentences, str):
+        raise TypeError("translate: expected a list of sentences, got one str; wrap it: [sentence]")
+    sources = [source_tokenizer.encode(sentence, add_eos=True) for sentence in sentences]
+    longest = model.config.max_len
+    for sentence, ids in zip(sentences, sources, strict=True):
+        if len(ids) > longest:
+            raise ValueError(
+                f"translate: {_shorten(sentence)!r} has {len(ids)} tokens, the model reads "
+                f"{longest}; split the sentence, or train with a larger max_len"
+            )
+    specials = target_tokenizer.vocabulary.specials
+    # Neighbours in length share a batch, so that little of it is padding.
+    order = sorted(range(len(sources)), key=lambda i: len(sources[i]))
+    translations = [""] * len(sources)
+    for start in range(0, len(order), batch_size):
+        chosen = order[start : start + batch_size]
+        lengths = np.array([len(sources[i]) for i in chosen])
+        limits = np.minimum(2 * lengths + 10, longest)
+        if max_new_tokens is not None:
+            limits = np.minimum(max_new_tokens, longest)
+        source, mask = pad([sources[i] for i in chosen])
+        written = generate(
+            Translator(model, source, mask),
+            [[specials.bos_id]] * len(chosen),
+            limits,
+            stop_ids={specials.eos_id},
+        )
+        for i, ids in zip(chosen, written, strict=True):
+            translations[i] = target_tokenizer.decode(ids)
+    return translations
+
+
+def pad(rows: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Rows of ids as one (B, S) array, zeros behind the shorter ones, and the mask of the real."""
+    mask = padding_mask([len(row) for row in rows])
+    ids = np.zeros(mask.shape, np.int64)
+    ids[mask] = np.concatenate([np.asarray(row, np.int64) for row in rows])
+    return ids, mask
+
+
+def _shorten(text: Any, width: int = 60) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"

@@ -1,0 +1,99 @@
+"""Ways to train that work, in one call each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from foundation_nn import Tensor, optim, schedules
+from foundation_nn import functional as F
+from foundation_nn.training import Callback, Trainer
+from numpy.typing import NDArray
+
+from foundation_transformer._transformer import Ids, Transformer
+
+
+class TranslationBatch(Protocol):
+    """What a batch of sentence pairs must hold; ``foundation_data.Batch`` does."""
+
+    @property
+    def source(self) -> Ids: ...
+    @property
+    def source_mask(self) -> NDArray[np.bool_]: ...
+    @property
+    def target_in(self) -> Ids: ...
+    @property
+    def target_out(self) -> Ids: ...
+    @property
+    def target_mask(self) -> NDArray[np.bool_]: ...
+    @property
+    def num_tokens(self) -> int: ...
+
+
+def translation_loss(
+    label_smoothing: float = 0.1, pad_id: int = 0
+) -> Callable[[Transformer, TranslationBatch], tuple[Tensor, int]]:
+    """The cross-entropy of the target tokens, padding left out, and their number."""
+
+    def loss(model: Transformer, batch: TranslationBatch) -> tuple[Tensor, int]:
+        logits = model(batch.source, batch.target_in, batch.source_mask, batch.target_mask)
+        value = F.cross_entropy(
+            logits, batch.target_out, ignore_index=pad_id, label_smoothing=label_smoothing
+        )
+        return value, batch.num_tokens
+
+    return loss
+
+
+def train_translator(
+    model: Transformer,
+    batches: Collection[Any],
+    *,
+    epochs: int,
+    max_seconds: float | None = None,
+    validation: Collection[Any] | None = None,
+    lr: float = 3e-3,
+    label_smoothing: float = 0.1,
+    rng: np.random.Generator | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> Trainer:
+    """Train an encoder-decoder transformer on sentence pairs.
+
+    AdamW with β₂ = 0.98 and gradients clipped to norm 1; the learning rate rises over the first
+    tenth of the steps (at most 400) and falls to zero along a cosine.
+
+    Parameters
+    ----------
+    model : Transformer
+    batches : sized iterable of TranslationBatch
+        One epoch for each iteration.
+    epochs : int
+    max_seconds : float, optional
+        Stop earlier.
+    validation : sized iterable of TranslationBatch, optional
+    lr : float
+        The peak.
+    label_smoothing : float
+    rng : numpy.random.Generator, optional
+        For dropout.
+    callbacks : sequence of Callback
+
+    Returns
+    -------
+    Trainer
+        With the history, and in ``stopped_by`` why it ended.
+    """
+    steps = max(2, epochs * len(batches))
+    optimizer = optim.AdamW(model, lr, betas=(0.9, 0.98), weight_decay=0.01)
+    trainer = Trainer(
+        model,
+        translation_loss(label_smoothing),
+        optimizer,
+        schedule=schedules.cosine(lr, steps, warmup=min(400, steps // 10)),
+        clip_norm=1.0,
+        rng=rng,
+        callbacks=callbacks,
+    )
+    trainer.fit(batches, validation=validation, max_epochs=epochs, max_seconds=max_seconds)
+    return trainer
