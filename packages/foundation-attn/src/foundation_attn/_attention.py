@@ -5,13 +5,7 @@ Shapes: ``B`` batch, ``H`` heads, ``T`` queries, ``S`` keys, ``K`` head width.
 The scores are computed for a block of query rows against the keys these rows may see; under
 ``causal``, what lies right of the block's diagonal is never touched. If one block suffices its
 weights are kept for the backward. Otherwise only the logarithm of each row's sum is, and the
-weights are computed again, so that no (T, S) matrix is held for a long sequence [2]_.
-
-References
-----------
-.. [1] A. Vaswani et al., "Attention Is All You Need", NeurIPS 2017, arXiv:1706.03762, eq. 1.
-.. [2] T. Dao et al., "FlashAttention: Fast and Memory-Efficient Exact Attention with
-   IO-Awareness", NeurIPS 2022, arXiv:2205.14135.
+weights are computed again, so that no (T, S) matrix is held for a long sequence.
 """
 
 from __future__ import annotations
@@ -40,7 +34,7 @@ def attention(
     scale: float | None = None,
     dropout: float = 0.0,
 ) -> Tensor:
-    """softmax(scale · Q Kᵀ) V, over the keys that each query may attend to [1]_.
+    """softmax(scale · Q Kᵀ) V, over the keys that each query may attend to [1]_, [2]_.
 
     With P the weights and D = Σ_k G ∘ Y (one number per query):
     dV = Pᵀ G,  dS = P ∘ (G Vᵀ - D),  dQ = scale · dS K,  dK = scale · dSᵀ Q.
@@ -74,9 +68,14 @@ def attention(
     ValueError
         If shapes do not fit.
 
+    References
+    ----------
+    .. [1] A. Vaswani et al., "Attention Is All You Need", NeurIPS 2017, arXiv:1706.03762, eq. 1.
+    .. [2] T. Dao et al., "FlashAttention: Fast and Memory-Efficient Exact Attention with
+       IO-Awareness", NeurIPS 2022, arXiv:2205.14135.
+
     Examples
     --------
-    >>> import numpy as np
     >>> from foundation_nn import Tensor
     >>> q, k = Tensor([[0.0]]), Tensor([[0.0], [0.0]])  # equal scores: the mean of the values
     >>> attention(q, k, Tensor([[1.0], [3.0]])).data
@@ -105,7 +104,7 @@ def attention_weights(
     """
     scores = _Scores(q, k, check_mask(mask, q.shape, k.shape), causal, scale)
     p, _ = _softmax(scores(slice(0, q.shape[-2]), k.shape[-2]))
-    return p
+    return np.asarray(p)
 
 
 @operation
@@ -231,13 +230,13 @@ def _bias(mask: Mask, dtype: Any) -> Array:
 
 def _hide_unseen(x: Array, mask: Mask) -> Array:
     """``x`` with zeros in the rows of keys that no query may attend to: 0 · NaN is NaN."""
-    seen = mask.any(axis=-2)  # (..., S)
+    seen = np.any(mask, axis=-2)  # (..., S)
     if seen.all():
         return x
     # Heads that share a key see it if one of them does: reduce to the axes of x.
-    seen = seen.any(axis=tuple(range(seen.ndim - x.ndim + 1)))
+    seen = np.any(seen, axis=tuple(range(seen.ndim - x.ndim + 1)))
     shared = zip(range(-seen.ndim, 0), x.shape[x.ndim - 1 - seen.ndim : -1], strict=True)
-    seen = seen.any(axis=tuple(axis for axis, n in shared if n == 1), keepdims=True)
+    seen = np.any(seen, axis=tuple(axis for axis, n in shared if n == 1), keepdims=True)
     return np.where(seen[..., None], x, x.dtype.type(0))
 
 
@@ -245,7 +244,8 @@ def check_shapes(q: tuple[int, ...], k: tuple[int, ...], v: tuple[int, ...]) -> 
     """Refuse queries, keys and values that do not belong together."""
     if len(q) < 2 or len(k) < 2 or q[-1] != k[-1] or q[-1] == 0:
         raise ValueError(
-            f"attention: expected q of shape (..., T, K) and k of shape (..., S, K), got {q} and {k}"
+            f"attention: expected q of shape (..., T, K) and k of shape (..., S, K), got {q} "
+            f"and {k}"
         )
     if v[:-1] != k[:-1]:
         raise ValueError(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from foundation_nn import Array, Linear, Module, Parameter, Result, Tensor, init, operation
 from foundation_nn import functional as F
@@ -236,25 +234,28 @@ class MultiHeadAttention(Module):
 
     def _four_axes(self, mask: Mask, B: int, T: int, S: int) -> Mask:
         """A mask as (B or 1, H or 1, T or 1, S)."""
-        views = {
-            2: (lambda m: m[:, None, None, :], ((B, S),)),
-            3: (lambda m: m[:, None, :, :], ((B, T, S), (1, T, S))),
-            4: (lambda m: m, tuple((b, h, T, S) for b in (B, 1) for h in (self.num_heads, 1))),
-        }
-        view, shapes = views.get(mask.ndim, (None, ()))
-        if view is None or mask.shape not in (*shapes, (B, 1, 1, S)):
+        if mask.ndim == 2:
+            four = mask[:, None, None, :]
+        elif mask.ndim == 3:
+            four = mask[:, None, :, :]
+        else:
+            four = mask
+        full = (B, self.num_heads, T, S)
+        # A padding mask must name each row: (S, S) for (B, S) would go unnoticed.
+        fits = four.ndim == 4 and all(n in (1, m) for n, m in zip(four.shape, full, strict=True))
+        if not fits or four.shape[3] != S or (mask.ndim == 2 and len(mask) != B):
             raise ValueError(
                 f"expected a mask of shape (B={B}, S={S}), (B, T={T}, S) or "
                 f"(B, H={self.num_heads}, T, S), got {mask.shape}"
             )
-        return view(mask)
+        return four
 
 
 def _hide_padding(
     query: Tensor, key: Tensor | None, value: Tensor | None, mask: Mask
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """Zeros in place of keys that nobody may attend to, so that NaN there reaches no weight."""
-    real = mask.any(axis=(1, 2))  # (B, S)
+    real = np.any(mask, axis=(1, 2))  # (B, S)
     if real.all():
         return query, key, value
 
@@ -264,5 +265,5 @@ def _hide_padding(
     if key is None or key is query:
         same_value = value is None or value is query
         query = hidden(query)
-        return query, query, None if same_value else hidden(value)
+        return query, query, None if same_value or value is None else hidden(value)
     return query, hidden(key), None if value is None or value is key else hidden(value)

@@ -128,7 +128,7 @@ class Tensor:
     __array_ufunc__ = None
 
     def __init__(
-        self, data: ArrayLike | Tensor, requires_grad: bool = False, dtype: DTypeLike = None
+        self, data: ArrayLike | Tensor, requires_grad: bool = False, dtype: DTypeLike | None = None
     ) -> None:
         array = data._data if isinstance(data, Tensor) else data
         if dtype is None and not isinstance(array, np.ndarray | np.generic):
@@ -250,7 +250,7 @@ class Tensor:
         else:
             self.grad += g
 
-    def __array__(self, dtype: DTypeLike = None, copy: bool | None = None) -> NDArray[Any]:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(self._data, dtype=dtype, copy=copy)
 
     def __repr__(self) -> str:
@@ -269,16 +269,16 @@ class Tensor:
 
     # Comparisons are plain boolean arrays; equality stays identity, so tensors can be dict keys.
     def __lt__(self, other: ArrayLike | Tensor) -> NDArray[np.bool_]:
-        return np.less(self._data, _value(other))
+        return np.asarray(np.less(self._data, _value(other)))
 
     def __le__(self, other: ArrayLike | Tensor) -> NDArray[np.bool_]:
-        return np.less_equal(self._data, _value(other))
+        return np.asarray(np.less_equal(self._data, _value(other)))
 
     def __gt__(self, other: ArrayLike | Tensor) -> NDArray[np.bool_]:
-        return np.greater(self._data, _value(other))
+        return np.asarray(np.greater(self._data, _value(other)))
 
     def __ge__(self, other: ArrayLike | Tensor) -> NDArray[np.bool_]:
-        return np.greater_equal(self._data, _value(other))
+        return np.asarray(np.greater_equal(self._data, _value(other)))
 
     def __add__(self, other: Any) -> Tensor:
         return _basic.add(self, other)
@@ -319,10 +319,10 @@ class Tensor:
     def __getitem__(self, index: Any) -> Tensor:
         return _shaping.getitem(self, index)
 
-    def reshape(self, *shape: int | Sequence[int]) -> Tensor:
+    def reshape(self, *shape: Any) -> Tensor:
         return _shaping.reshape(self, shape[0] if len(shape) == 1 else shape)
 
-    def transpose(self, *axes: int | Sequence[int]) -> Tensor:
+    def transpose(self, *axes: Any) -> Tensor:
         return _shaping.transpose(self, (axes[0] if np.ndim(axes[0]) else axes) if axes else None)
 
     def swapaxes(self, axis1: int, axis2: int) -> Tensor:
@@ -533,7 +533,7 @@ def operation(
         if mixed:
             values = [_follow(value, dtype, recorded) for value in values]
 
-        y, backward = kernel(*values, *options, **kwargs)  # type: ignore[arg-type]
+        y, backward = kernel(*values, *options, **kwargs)
         if not recorded:
             return _result(y, None) if outputs == 1 else tuple(_result(part, None) for part in y)
         if outputs == 1:
@@ -611,8 +611,8 @@ def _keyword(name: str, parameter: inspect.Parameter, kwargs: dict[str, Any]) ->
     return value
 
 
-def _value(x: ArrayLike | Tensor) -> Any:
-    return x._data if isinstance(x, Tensor) else x
+def _value(x: ArrayLike | Tensor) -> NDArray[Any]:
+    return np.asarray(x)
 
 
 # The operators above are operations like any other, written with the decorator of this file.

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foundation_nn._engine import Tensor
-from foundation_nn._module import Module
 from foundation_nn._modes import current_generator, train_mode
+from foundation_nn._module import Module
 
 
 class GradientError(AssertionError):
@@ -84,8 +84,8 @@ def gradcheck(
             raise ValueError("gradcheck: no floating input and no parameter to check")
         return _check(fn_or_module, args, leaves, rng, eps, rtol, atol, max_elements)
     finally:
-        for p, *state in before:
-            p._data, p.grad, p._grad_view, p._buffer = state
+        for p, data, grad, grad_view, buffer in before:
+            p._data, p.grad, p._grad_view, p._buffer = data, grad, grad_view, buffer
 
 
 def _leaf(x: Any) -> Any:

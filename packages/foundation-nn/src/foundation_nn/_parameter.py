@@ -23,7 +23,7 @@ class Parameter(Tensor):
 
     __slots__ = ("_buffer", "_grad_view")
 
-    def __init__(self, data: ArrayLike | Tensor, dtype: DTypeLike = None) -> None:
+    def __init__(self, data: ArrayLike | Tensor, dtype: DTypeLike | None = None) -> None:
         super().__init__(data, requires_grad=True, dtype=dtype)
         self._buffer: ParameterBuffer | None = None
         self._grad_view: NDArray[Any] | None = None

@@ -45,12 +45,12 @@ def _available() -> int:
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not survive a fork
 
-_num_threads = _available()
+_setting = {"threads": _available()}
 
 
 def get_num_threads() -> int:
     """The number of threads that operations use; at the start, the cores one may run on."""
-    return _num_threads
+    return _setting["threads"]
 
 
 def set_num_threads(n: int) -> None:
@@ -61,11 +61,10 @@ def set_num_threads(n: int) -> None:
     ValueError
         If ``n`` is less than one.
     """
-    global _num_threads
     if n < 1:
         raise ValueError(f"set_num_threads: expected at least 1 thread, got {n}")
     _libraries().limit(limits=n)
-    _num_threads = n
+    _setting["threads"] = n
 
 
 def over_rows(task: Callable[[slice], None], rows: int, row_bytes: int) -> None:
@@ -96,7 +95,7 @@ def over_rows(task: Callable[[slice], None], rows: int, row_bytes: int) -> None:
         _here.is_worker = True
         work(share)
 
-    threads = min(_num_threads, len(starts))
+    threads = min(get_num_threads(), len(starts))
     if threads == 1 or getattr(_here, "is_worker", False) or rows * row_bytes < THREAD_BYTES:
         work(starts)
         return

@@ -80,12 +80,11 @@ def save(
     """
     path = Path(os.path.realpath(path))  # what a link points to is replaced, not the link
     for place in (path, _previous(path)):
-        if place.exists() and not (place / _JSON).is_file():
-            if not place.is_dir() or any(place.iterdir()):
-                raise CheckpointError(
-                    f"{place}: exists and is not a checkpoint; it is not overwritten, choose "
-                    "another place"
-                )
+        if not _replaceable(place):
+            raise CheckpointError(
+                f"{place}: exists and is not a checkpoint; it is not overwritten, choose another "
+                "place"
+            )
     files = {"model.safetensors": _format(model.state_dict())}
     if optimizer is not None:
         files["optimizer.safetensors"] = _format(optimizer.state_dict())
@@ -259,6 +258,13 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _replaceable(place: Path) -> bool:
+    """Whether nothing of anybody else stands there."""
+    if not place.exists() or (place / _JSON).is_file():
+        return True
+    return place.is_dir() and not any(place.iterdir())
 
 
 def _umask() -> int:

@@ -20,7 +20,7 @@ def constant(lr: float, warmup: int = 0) -> Schedule:
     >>> [constant(1.0, warmup=4)(step) for step in (1, 2, 4, 9)]
     [0.25, 0.5, 1.0, 1.0]
     """
-    return _after_warmup(lr, warmup, lambda step: lr)
+    return _after_warmup(lr, warmup, lambda _: lr)
 
 
 def linear(lr: float, steps: int, warmup: int = 0, final: float = 0.0) -> Schedule:

@@ -201,7 +201,7 @@ def hide_padding(x: Tensor, mask: Mask | None) -> Tensor:
     """Zeros in the positions that nobody may attend to; what was there, even NaN, is gone."""
     if mask is None or mask.dtype != np.bool_ or mask.ndim not in (2, 3):
         return x  # what is wrong with it, attention says
-    real = mask if mask.ndim == 2 else mask.any(axis=1)
+    real = mask if mask.ndim == 2 else np.any(mask, axis=1)
     if real.shape != x.shape[:2]:
         return x
     return F.mask_rows(x, real)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from foundation_nn import Tensor, no_grad
 from numpy.typing import NDArray
 

@@ -46,7 +46,8 @@ def score_translations(hypotheses: Sequence[str], references: Sequence[str]) -> 
             f"and {len(references)} references"
         )
     try:
-        from sacrebleu.metrics import BLEU, CHRF
+        from sacrebleu.metrics.bleu import BLEU
+        from sacrebleu.metrics.chrf import CHRF
     except ImportError:
         raise ImportError("scores need sacrebleu: install foundation-transformer[eval]") from None
     bleu = BLEU()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -31,6 +31,13 @@ class TranslationBatch(Protocol):
     def num_tokens(self) -> int: ...
 
 
+class Batches(Protocol):
+    """Batches whose number is known; each iteration is one epoch."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Any]: ...
+
+
 def translation_loss(
     label_smoothing: float = 0.1, pad_id: int = 0
 ) -> Callable[[Transformer, TranslationBatch], tuple[Tensor, int]]:
@@ -48,11 +55,11 @@ def translation_loss(
 
 def train_translator(
     model: Transformer,
-    batches: Collection[Any],
+    batches: Batches,
     *,
     epochs: int,
     max_seconds: float | None = None,
-    validation: Collection[Any] | None = None,
+    validation: Batches | None = None,
     lr: float = 3e-3,
     label_smoothing: float = 0.1,
     rng: np.random.Generator | None = None,

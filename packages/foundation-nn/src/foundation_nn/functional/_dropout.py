@@ -52,7 +52,7 @@ def dropout(x: Tensor, p: float, rng: np.random.Generator | None = None) -> Tens
     .. [1] N. Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from
        Overfitting", JMLR 15, 2014.
     """
-    if not (0 <= p and round(p * 65536) < 65536):
+    if p < 0 or round(p * 65536) >= 65536:
         raise ValueError(f"dropout: expected 0 <= p < 1 (by more than 1/131072), got {p}")
     rng = current_generator() if rng is None else rng
     if rng is None or round(p * 65536) == 0:

@@ -10,7 +10,6 @@ import math
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from foundation_nn._engine import Array
 
@@ -27,7 +26,7 @@ def _series(dtype: np.dtype[np.floating]) -> tuple[float, ...]:
     return tuple(np.polynomial.chebyshev.chebfit(nodes, values, degree).tolist())
 
 
-def erf(x: Array, gauss: Array) -> NDArray[np.floating]:
+def erf(x: Array, gauss: Array) -> Array:
     """erf(x) = 2/√π ∫₀ˣ exp(-s²) ds, given ``gauss`` = exp(-x²).
 
     The absolute error is below 3e-7 in float32 and 2e-15 in float64.

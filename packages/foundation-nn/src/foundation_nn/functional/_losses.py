@@ -41,7 +41,7 @@ def mse_loss(x: Array, target: Array) -> Result:
 def binary_cross_entropy_with_logits(x: Array, target: Array) -> Result:
     """mean(-t log σ(x) - (1 - t) log(1 - σ(x))), dx = (σ(x) - t) / n.
 
-    Computed as max(x, 0) - x t + log(1 + e^-|x|), which neither overflows nor loses digits.
+    Computed as max(x, 0) - x t + log(1 + exp(-abs x)), which neither overflows nor loses digits.
 
     Raises
     ------

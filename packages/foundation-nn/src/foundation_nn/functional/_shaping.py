@@ -85,10 +85,9 @@ def concat(tensors: Sequence[Tensor | NDArray[Any]], axis: int = 0) -> Tensor:
     """
     if not len(tensors):
         raise ValueError("concat: expected at least one tensor, got none")
-    if len({np.ndim(x) for x in tensors}) > 1:
-        raise ValueError(
-            f"concat: expected tensors with the same number of axes, got {[x.shape for x in tensors]}"
-        )
+    shapes = [np.shape(x) for x in tensors]
+    if len({len(shape) for shape in shapes}) > 1:
+        raise ValueError(f"concat: expected tensors with as many axes each, got shapes {shapes}")
     return _concat(*tensors, axis=axis)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -66,7 +67,7 @@ class MLP(Sequential):
         self.activation = activation
         rng = init.generator(rng)
         layers: list[Module] = []
-        for fan_in, fan_out in zip(widths[:-1], widths[1:], strict=True):
+        for fan_in, fan_out in pairwise(widths):
             layers += [Linear(fan_in, fan_out, rng=rng), activation()]
         super().__init__(*layers[:-1])
 

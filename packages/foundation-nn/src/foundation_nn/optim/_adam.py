@@ -62,7 +62,8 @@ class AdamW(Optimizer):
         self._rate = self.lr * correction / (1 - beta1**self.steps)
         self._eps = self.eps * correction
 
-    def _update(self, p: Any, g: Any, m: Any, v: Any, *, decay: float) -> None:
+    def _update(self, p: Any, g: Any, state: list[Any], decay: float) -> None:
+        m, v = state
         beta1, beta2 = self.betas
         if decay:
             p *= 1 - self.lr * decay

@@ -80,7 +80,7 @@ class Optimizer:
         state = [self.state[name][part] for name in self.state_names]
 
         def task(block: slice) -> None:
-            self._update(data[block], g[block], *(s[block] for s in state), decay=weight_decay)
+            self._update(data[block], g[block], [s[block] for s in state], weight_decay)
 
         if len(data):
             over_rows(task, len(data), data.itemsize)
@@ -88,8 +88,8 @@ class Optimizer:
     def _prepare(self) -> None:
         """Compute what all blocks of this step share."""
 
-    def _update(self, p: Any, g: Any, *state: Any, decay: float) -> None:
-        """Update one block in place."""
+    def _update(self, p: Any, g: Any, state: list[Any], decay: float) -> None:
+        """Update one block of parameters and state in place."""
         raise NotImplementedError
 
     def state_dict(self) -> dict[str, NDArray[Any]]:

@@ -38,7 +38,8 @@ class SGD(Optimizer):
             raise ValueError(f"SGD: expected 0 <= momentum < 1, got {momentum}")
         self.momentum = momentum
 
-    def _update(self, p: Any, g: Any, velocity: Any, *, decay: float) -> None:
+    def _update(self, p: Any, g: Any, state: list[Any], decay: float) -> None:
+        (velocity,) = state
         velocity *= self.momentum
         velocity += g
         if decay:

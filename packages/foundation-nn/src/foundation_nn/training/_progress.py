@@ -11,11 +11,16 @@ from tqdm import tqdm
 from foundation_nn.training._history import Evaluation, Step
 from foundation_nn.training._trainer import Callback, Trainer
 
+_BAR = (
+    "training {percentage:3.0f}%|{bar:20}| {n:.0f}/{total:.0f} {unit} [{elapsed}<{remaining}]"
+    "{postfix}"
+)
+
 
 class Progress(Callback):
-    """One line with step, loss, learning rate, tokens per second and the time left.
+    """Step, loss, learning rate, tokens per second and the time left.
 
-    Redrawn in place on a terminal; elsewhere a plain line every ``every`` seconds.
+    On a terminal one line, redrawn in place; elsewhere a line every ``every`` seconds.
 
     Parameters
     ----------
@@ -28,59 +33,51 @@ class Progress(Callback):
     def __init__(self, file: TextIO | None = None, every: float = 10.0) -> None:
         self.file = sys.stderr if file is None else file
         self.every = every
-        self._bar: tqdm[Any] | None = None
 
     def on_start(self, trainer: Trainer) -> None:
-        self._live = self.file.isatty()
         self._started = self._shown = time.perf_counter()
         self._first = trainer.steps
         self._loss: float | None = None
         self._tokens = 0
-        if self._live:
-            # Whichever limit comes first decides what the bar fills up with.
-            self._seconds = trainer.planned_steps is None
-            self._bar = tqdm(
-                total=round(trainer.planned_seconds or 0)
-                if self._seconds
-                else (trainer.planned_steps or 0) - trainer.steps,
-                desc="training",
-                unit="s" if self._seconds else "step",
-                file=self.file,
-                bar_format="{desc} {percentage:3.0f}%|{bar:20}| {n_fmt}/{total_fmt} {unit}"
-                " [{elapsed}, {remaining} left]{postfix}",
-            )
+        self._bar: tqdm[Any] | None = None
+        if self.file.isatty():
+            self._bar = tqdm(total=1.0, file=self.file, bar_format=_BAR, unit="steps")
 
     def on_step(self, trainer: Trainer, step: Step) -> None:
         # A running mean says more than the loss of the last batch.
         self._loss = step.loss if self._loss is None else 0.95 * self._loss + 0.05 * step.loss
         self._tokens += step.tokens
-        elapsed = time.perf_counter() - self._started
+        now = time.perf_counter()
+        elapsed = now - self._started
+        left = self._seconds_left(trainer, elapsed)
         text = f"loss {self._loss:.3f}, lr {step.lr:.1e}, {self._tokens / elapsed:,.0f} tokens/s"
         if self._bar is not None:
+            done = trainer.steps - self._first
+            self._bar.total = done if left is None else done * (elapsed + left) / elapsed
             self._bar.set_postfix_str(text, refresh=False)
-            self._bar.update(
-                min(round(elapsed), self._bar.total) - self._bar.n if self._seconds else 1
+            self._bar.update()
+        elif now - self._shown >= self.every:
+            self._shown = now
+            self._line(
+                f"step {step.step:,}{'' if left is None else f' ({left:.0f} s left)'}: {text}"
             )
-        elif time.perf_counter() - self._shown >= self.every:
-            self._shown = time.perf_counter()
-            self._line(f"step {step.step}{self._left(trainer, elapsed)}: {text}")
 
-    def on_evaluation(self, trainer: Trainer, evaluation: Evaluation) -> None:
-        self._line(f"step {evaluation.step}: validation loss {evaluation.loss:.3f}")
+    def on_evaluation(self, trainer: Trainer, evaluation: Evaluation) -> None:  # noqa: ARG002
+        self._line(f"step {evaluation.step:,}: held-out loss {evaluation.loss:.3f}")
 
-    def on_end(self, trainer: Trainer) -> None:
+    def on_end(self, trainer: Trainer) -> None:  # noqa: ARG002
         if self._bar is not None:
             self._bar.close()
-            self._bar = None
 
-    def _left(self, trainer: Trainer, elapsed: float) -> str:
-        done = trainer.steps - self._first
+    def _seconds_left(self, trainer: Trainer, elapsed: float) -> float | None:
+        """By whichever limit comes first, if the run has one that can be told."""
         left = []
         if trainer.planned_steps is not None:
-            left.append((trainer.planned_steps - trainer.steps) * elapsed / max(1, done))
+            done = trainer.steps - self._first
+            left.append((trainer.planned_steps - trainer.steps) * elapsed / done)
         if trainer.planned_seconds is not None:
             left.append(trainer.planned_seconds - elapsed)
-        return f" ({max(0, min(left)):.0f} s left)" if left else ""
+        return max(0.0, min(left)) if left else None
 
     def _line(self, text: str) -> None:
         if self._bar is not None:

@@ -6,7 +6,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeAlias
@@ -15,8 +15,8 @@ import numpy as np
 
 from foundation_nn._engine import Tensor, no_grad
 from foundation_nn._memory import keep_freed_memory
-from foundation_nn._module import Module
 from foundation_nn._modes import train_mode
+from foundation_nn._module import Module
 from foundation_nn.optim import Optimizer, clip_grad_norm
 from foundation_nn.schedules import Schedule
 from foundation_nn.training._history import Evaluation, History, Step
@@ -130,7 +130,7 @@ class Trainer:
             raise ValueError("fit: expected at least one of max_steps, max_epochs, max_seconds")
         keep_freed_memory()
         limits = [] if max_steps is None else [max_steps]
-        if max_epochs is not None and hasattr(batches, "__len__"):
+        if max_epochs is not None and isinstance(batches, Sized):
             limits.append(max_epochs * len(batches))
         self.planned_steps = self.steps + min(limits) if limits else None
         self.planned_seconds = max_seconds
@@ -249,7 +249,7 @@ def _finish_on_interrupt() -> Iterator[list[int]]:
         yield received  # only the main thread is told of signals
         return
 
-    def handle(number: int, frame: FrameType | None) -> None:
+    def handle(number: int, _: FrameType | None) -> None:
         if received:
             raise KeyboardInterrupt
         received.append(number)

@@ -136,7 +136,8 @@ def _describe_data(
     test: list[tuple[str, str]],
 ) -> None:
     print(
-        f"\n{len(train_set):,} pairs to train on, {len(test_set):,} held out by a hash of the source"
+        f"\n{len(train_set):,} pairs to train on, {len(test_set):,} held out"
+        " (chosen by a hash of the source)"
     )
     for part in (train_set, test_set):
         if part.report.num_dropped:
