@@ -6,7 +6,7 @@ import numpy as np
 from foundation_nn import Array, Linear, Module, Parameter, Result, Tensor, init, operation
 from foundation_nn import functional as F
 
-from foundation_attn._attention import Mask, attention, attention_weights, require_bool
+from foundation_attn._attention import Mask, attend, attention_weights, require_bool
 from foundation_attn._cache import KVCache
 from foundation_attn._capture import active_maps
 
@@ -173,7 +173,7 @@ class MultiHeadAttention(Module):
             shape = (q.shape[0], self.num_heads, *weights.shape[-2:])
             maps.record(self, "cross" if cross else "self", weights.reshape(shape))
 
-        heads = attention(q, k, v, mask, causal, dropout=self.dropout)
+        heads = attend(q, k, v, mask, causal, dropout=self.dropout)
         if heads.ndim == 5:
             heads = heads.reshape(heads.shape[0], self.num_heads, *heads.shape[3:])
         return self.out_proj(merge_heads(heads))  # type: ignore[no-any-return]

@@ -84,7 +84,8 @@ def _draw(ax: Axes, m: HeatMap) -> Any:
     for (t, s), weight in np.ndenumerate(m.weights):
         if weight >= 0.1:
             color = "white" if weight > 0.6 else "black"
-            ax.text(s, t, f"{weight:.1f}"[-2:], ha="center", va="center", fontsize=7, color=color)
+            text = f"{weight:.1f}".lstrip("0")
+            ax.text(s, t, text, ha="center", va="center", fontsize=7, color=color)
     ax.spines[["bottom", "left"]].set_visible(False)
     if m.title:
         ax.set_title(m.title, fontsize=10)

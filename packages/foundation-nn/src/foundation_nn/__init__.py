@@ -5,13 +5,15 @@ Read in this order: ``_engine`` (the tape), ``functional`` (the operations), ``_
 """
 
 from foundation_nn import checkpoint, functional, init, optim, schedules, training
-from foundation_nn._engine import Array, Backward, Result, Tensor, no_grad, operation
 from foundation_nn._gradcheck import GradientError, gradcheck
 from foundation_nn._memory import keep_freed_memory
 from foundation_nn._modes import current_generator, train_mode
 from foundation_nn._module import Module
+from foundation_nn._operation import Array, Result, operation
 from foundation_nn._parameter import Parameter, ParameterBuffer
 from foundation_nn._summary import summary
+from foundation_nn._tape import Backward, no_grad
+from foundation_nn._tensor import Tensor
 from foundation_nn._threads import get_num_threads, over_rows, set_num_threads
 from foundation_nn.masks import causal_mask, padding_mask
 from foundation_nn.modules import (

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foundation_nn._engine import Tensor
 from foundation_nn._modes import current_generator, train_mode
 from foundation_nn._module import Module
+from foundation_nn._tensor import Tensor
 
 
 class GradientError(AssertionError):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from foundation_nn._engine import Tensor
+from foundation_nn._tensor import Tensor
 
 #: Every parameter starts on a cache line of its own.
 _ALIGNMENT = 64

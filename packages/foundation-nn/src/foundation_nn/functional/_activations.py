@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from foundation_nn._engine import Array, Result, operation
+from foundation_nn._operation import Array, Result, operation
 from foundation_nn._threads import over_rows
 from foundation_nn.functional._erf import erf
 from foundation_nn.functional._rows import as_rows

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from foundation_nn._engine import Array, Result, operation
+from foundation_nn._operation import Array, Result, operation
 
 
 @operation

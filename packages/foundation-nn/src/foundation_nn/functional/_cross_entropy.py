@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foundation_nn._engine import Array, Result, operation
+from foundation_nn._operation import Array, Result, operation
 from foundation_nn._threads import over_rows
 from foundation_nn.functional._rows import as_rows
 

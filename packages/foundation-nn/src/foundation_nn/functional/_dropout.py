@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from foundation_nn._engine import Array, Result, Tensor, operation
 from foundation_nn._modes import current_generator
+from foundation_nn._operation import Array, Result, operation
+from foundation_nn._tensor import Tensor
 
 
 def random_keep(rng: np.random.Generator, shape: tuple[int, ...], p: float) -> NDArray[np.bool_]:

@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 
-from foundation_nn._engine import Array
+from foundation_nn._operation import Array
 
 _LARGEST = 9.0  # erfc(9) = 4e-37: one minus it is one
 

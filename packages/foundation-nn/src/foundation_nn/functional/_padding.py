@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from foundation_nn._engine import Array, Result, Tensor, operation
+from foundation_nn._operation import Array, Result, operation
+from foundation_nn._tensor import Tensor
 
 
 @operation

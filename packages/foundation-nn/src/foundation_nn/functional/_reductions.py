@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from foundation_nn._engine import Array, Axis, Result, operation
+from foundation_nn._operation import Array, Result, operation
+from foundation_nn._tensor import Axis
 
 
 def _restore(g: Array, ndim: int, axis: Axis, keepdims: bool) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from foundation_nn._engine import Array
+from foundation_nn._operation import Array
 
 
 def as_rows(x: Array) -> Array:

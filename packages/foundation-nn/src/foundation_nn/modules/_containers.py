@@ -9,8 +9,8 @@ from typing import Any, Self
 import numpy as np
 
 from foundation_nn import init
-from foundation_nn._engine import Tensor
 from foundation_nn._module import Module
+from foundation_nn._tensor import Tensor
 from foundation_nn.modules._activations import GELU, ReLU, Sigmoid, SiLU, Tanh
 from foundation_nn.modules._linear import Linear
 

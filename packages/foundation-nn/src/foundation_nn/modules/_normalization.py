@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from foundation_nn import functional as F
-from foundation_nn._engine import Tensor
 from foundation_nn._module import Module
 from foundation_nn._parameter import Parameter
+from foundation_nn._tensor import Tensor
 
 
 class LayerNorm(Module):

@@ -13,10 +13,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from foundation_nn._engine import Tensor, no_grad
 from foundation_nn._memory import keep_freed_memory
 from foundation_nn._modes import train_mode
 from foundation_nn._module import Module
+from foundation_nn._tape import no_grad
+from foundation_nn._tensor import Tensor
 from foundation_nn.optim import Optimizer, clip_grad_norm
 from foundation_nn.schedules import Schedule
 from foundation_nn.training._history import Evaluation, History, Step

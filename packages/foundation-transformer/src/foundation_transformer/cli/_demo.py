@@ -44,9 +44,12 @@ def demo(options: argparse.Namespace) -> None:
     """Run the demo with the parsed options of the command line."""
     folder = options.out or Path("runs", _name(options))
     if options.interactive:
+        if not folder.is_dir():
+            raise FileNotFoundError(
+                f"{folder}: nothing there yet; train first, without --interactive"
+            )
         translate_lines(folder)
         return
-    _require_writable(folder)
     rng = np.random.default_rng(options.seed)
 
     pairs = _read(options)
@@ -59,6 +62,8 @@ def demo(options: argparse.Namespace) -> None:
             "out; a few hundred is the least"
         )
     _describe_data(train_set, test_set, tokenizers, test)
+
+    _require_writable(folder)
 
     config = TransformerConfig.tiny(
         vocab_size=len(tokenizers[0]), target_vocab_size=len(tokenizers[1]), max_len=MAX_LEN
@@ -194,9 +199,7 @@ def _draw(
     test: list[tuple[str, str]],
 ) -> None:
     plot_history(trainer.history, folder / "loss.png", "Training the translator")
-    # Long enough to show something, short enough to be read.
-    by_fit = sorted(test, key=lambda pair: abs(len(tokenizers[1].tokenize(pair[1])) - 7))
-    maps = [_cross_attention(model, tokenizers, source) for source, _ in by_fit[:4]]
+    maps = [_cross_attention(model, tokenizers, source) for source in _telling(test, tokenizers)]
     plot_attention(
         maps,
         folder / "attention.png",
@@ -204,6 +207,29 @@ def _draw(
     )
     if isinstance(model.positions, SinusoidalPositions):
         plot_positions(model.positions, folder / "positions.png")
+
+
+def _telling(
+    test: list[tuple[str, str]], tokenizers: tuple[WordTokenizer, WordTokenizer], count: int = 4
+) -> list[str]:
+    """Held-out sentences worth a picture: of readable length, of known words, and unlike."""
+    source_tokenizer, target_tokenizer = tokenizers
+    lengths = [len(target_tokenizer.tokenize(target)) for _, target in test]
+    by_fit = sorted(range(len(test)), key=lambda i: abs(lengths[i] - 7))
+    chosen: list[str] = []
+    words: set[str] = set()
+    # Second time round, whatever is there will do.
+    for strict in (True, False):
+        for i in by_fit:
+            source = test[i][0]
+            tokens = source_tokenizer.tokenize(source)
+            fresh = words.isdisjoint(tokens) and all(
+                token in source_tokenizer.vocabulary for token in tokens
+            )
+            if len(chosen) < count and source not in chosen and (fresh or not strict):
+                chosen.append(source)
+                words.update(tokens)
+    return chosen
 
 
 def _cross_attention(

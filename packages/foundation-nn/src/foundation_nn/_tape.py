@@ -1,0 +1,162 @@
+"""The tape: what was computed, and the walk back along it.
+
+Everything about reverse-mode differentiation that is not calculus happens in this file: the order
+of the visits, un-broadcasting, accumulation, and freeing what has been used.
+
+References
+----------
+.. [1] A. Griewank and A. Walther, *Evaluating Derivatives*, 2nd ed., SIAM, 2008, ch. 3.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from foundation_nn._tensor import Tensor
+
+#: ``backward(g)``: from the gradient of the value to one gradient (or None) per ``Array`` input.
+Backward: TypeAlias = Callable[..., Any]
+
+recording: ContextVar[bool] = ContextVar("recording", default=True)
+_creation_order = itertools.count()
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Run operations without recording them; also a decorator.
+
+    Examples
+    --------
+    >>> from foundation_nn import Tensor, no_grad
+    >>> weight = Tensor([2.0], requires_grad=True)
+    >>> with no_grad():
+    ...     y = weight * 3
+    >>> y.requires_grad
+    False
+    """
+    token = recording.set(False)
+    try:
+        yield
+    finally:
+        recording.reset(token)
+
+
+class Node:
+    """One recorded operation: how to go back, and where to.
+
+    It refers to the nodes of its inputs, not to their tensors: an array stays in memory only
+    while some ``backward`` closes over it.
+    """
+
+    __slots__ = ("edges", "function", "grad", "name", "order", "owned", "selective", "shape")
+
+    def __init__(
+        self, name: str, function: Backward, edges: tuple[Edge, ...], shape: Any, selective: bool
+    ) -> None:
+        self.name = name
+        self.function: Backward | None = function
+        self.edges = edges
+        self.shape = shape
+        self.selective = selective
+        self.order = next(_creation_order)
+        self.grad: Any = None
+        self.owned = False
+
+
+#: Where a gradient flows: to the node that made the input, to a leaf (with the version it had
+#: when it was read), or nowhere.
+Edge: TypeAlias = "Node | tuple[Tensor, int] | None"
+
+
+def walk(root: Node, seed: NDArray[Any]) -> None:
+    """Visit every node after all of its consumers: the order of creation, backwards."""
+    root.grad = seed
+    queue = [(-root.order, root)]
+    try:
+        while queue:
+            _visit(heappop(queue)[1], queue)
+    except BaseException:
+        for _, waiting in queue:  # a later walk must not find half a gradient here
+            waiting.grad = None
+        raise
+
+
+def _visit(node: Node, queue: list[tuple[int, Node]]) -> None:
+    """Call one backward and hand its gradients to the inputs."""
+    function, edges, g = node.function, node.edges, node.grad
+    if function is None:
+        raise RuntimeError(
+            f"{node.name}: this graph was walked by an earlier backward() and what it saved is "
+            "freed; run the forward pass again, or add the losses and walk once"
+        )
+    node.function, node.edges, node.grad = None, (), None
+    if node.selective:
+        grads = function(g, tuple(edge is not None for edge in edges))
+    else:
+        grads = function(g)
+    if len(edges) == 1 and not isinstance(grads, tuple):
+        grads = (grads,)
+    for edge, dx in zip(edges, grads, strict=True):
+        if edge is None or dx is None:
+            continue
+        if type(edge) is Node:
+            if edge.grad is None:
+                heappush(queue, (-edge.order, edge))
+            _add_to_node(edge, dx, node.name)
+        else:
+            leaf, version = edge  # type: ignore[misc]
+            if leaf._version != version:
+                raise RuntimeError(
+                    f"{node.name}: a parameter of shape {leaf.shape} was changed between the "
+                    "forward and the backward pass; call backward() before the optimiser's "
+                    "step(), or run the forward pass again"
+                )
+            leaf._accumulate(_unbroadcast(dx, leaf.shape, node.name))
+
+
+def _add_to_node(node: Node, dx: Any, name: str) -> None:
+    if isinstance(dx, Part):  # one of several outputs; the others may get no gradient
+        if node.grad is None:
+            node.grad = [None] * len(node.shape)
+        node.grad[dx.index] = dx.grad
+        return
+    dx = _unbroadcast(dx, node.shape, name)
+    if node.grad is None:
+        node.grad, node.owned = dx, False
+    elif node.owned:
+        node.grad += dx
+    else:  # the first gradient may be shared with another input: never written to
+        node.grad, node.owned = node.grad + dx, True
+
+
+class Part:
+    """The gradient of output number ``index`` of an operation with several outputs."""
+
+    __slots__ = ("grad", "index")
+
+    def __init__(self, index: int, grad: NDArray[Any]) -> None:
+        self.index = index
+        self.grad = grad
+
+
+def _unbroadcast(g: NDArray[Any], shape: tuple[int, ...], name: str) -> NDArray[Any]:
+    """Sum over the axes along which an input of ``shape`` was repeated."""
+    if g.shape == shape:
+        return g
+    new = g.ndim - len(shape)
+    tail = g.shape[max(new, 0) :]
+    if new < 0 or any(n not in (1, m) for n, m in zip(shape, tail, strict=True)):
+        raise ValueError(f"{name}: expected a gradient of shape {shape}, backward gave {g.shape}")
+    axes = tuple(range(new)) + tuple(
+        new + i for i, (n, m) in enumerate(zip(shape, tail, strict=True)) if n != m
+    )
+    return np.asarray(g.sum(axis=axes, keepdims=True)).reshape(shape)

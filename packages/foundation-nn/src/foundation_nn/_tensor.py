@@ -1,0 +1,293 @@
+"""The tensor: an array, its gradient, and the operators that lead to operations."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from foundation_nn._tape import Node, walk
+
+Axis: TypeAlias = "int | tuple[int, ...] | None"
+
+
+class Tensor:
+    """An array that remembers how it was computed.
+
+    Parameters
+    ----------
+    data : array_like
+        Copied. Python floats become float32; arrays keep their dtype.
+    requires_grad : bool
+        Whether ``backward`` shall leave a gradient in ``grad``. Needs a floating dtype.
+    dtype : dtype, optional
+        Overrides the dtype of ``data``.
+
+    Attributes
+    ----------
+    data : ndarray
+        The value, read-only, so that nothing can change under a pending ``backward``. A leaf is
+        given a new value by assignment: ``x.data = value``.
+    grad : ndarray or None
+        The accumulated gradient of a leaf, of the shape and dtype of ``data``.
+
+    Examples
+    --------
+    >>> x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    array([2., 4., 6.], dtype=float32)
+    """
+
+    __slots__ = ("__weakref__", "_data", "_leaf", "_node", "_version", "grad")
+
+    # NumPy's own operators step back, so that ``array * tensor`` is a tensor.
+    __array_ufunc__ = None
+
+    def __init__(
+        self, data: ArrayLike | Tensor, requires_grad: bool = False, dtype: DTypeLike | None = None
+    ) -> None:
+        array = data._data if isinstance(data, Tensor) else data
+        if dtype is None and not isinstance(array, np.ndarray | np.generic):
+            array = np.asarray(array)
+            dtype = np.float32 if array.dtype.kind == "f" else array.dtype
+        self._data: NDArray[Any] = np.array(array, dtype=dtype)
+        if self._data.dtype.kind not in "fiub":
+            raise TypeError(f"a Tensor holds numbers, got dtype {self._data.dtype}")
+        if requires_grad and self._data.dtype.kind != "f":
+            raise TypeError(
+                f"only floating tensors can have gradients, got dtype {self._data.dtype}; "
+                "write floats (1.0, not 1) or pass dtype=np.float32"
+            )
+        self._data.flags.writeable = False
+        self.grad: NDArray[Any] | None = None
+        self._leaf = requires_grad
+        self._node: Node | None = None
+        self._version = 0
+
+    @classmethod
+    def wrap(cls, array: NDArray[Any]) -> Tensor:
+        """A constant that shares the memory of ``array``, for data too large to copy."""
+        return result(array.view(), None)
+
+    @property
+    def data(self) -> NDArray[Any]:
+        return self._data
+
+    @data.setter
+    def data(self, value: ArrayLike) -> None:
+        self._assign(value)
+
+    def _assign(self, value: ArrayLike) -> None:
+        if self._node is not None:
+            raise ValueError("only a leaf can be given a new value, not the result of an operation")
+        array = np.asarray(value, dtype=self.dtype)
+        if array.shape != self.shape:
+            raise ValueError(f"expected a value of shape {self.shape}, got {array.shape}")
+        self._write(array)
+        self._version += 1
+
+    def _write(self, array: NDArray[Any]) -> None:
+        self._data = array.copy()
+        self._data.flags.writeable = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._data.shape
+
+    @property
+    def ndim(self) -> int:
+        return self._data.ndim
+
+    @property
+    def size(self) -> int:
+        return self._data.size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._data.dtype
+
+    @property
+    def requires_grad(self) -> bool:
+        return self._leaf or self._node is not None
+
+    def item(self) -> float:
+        """The value of a tensor with one element, as a Python number."""
+        return self._data.item()  # type: ignore[no-any-return]
+
+    def numpy(self) -> NDArray[Any]:
+        """A copy of the value that one may write to."""
+        return self._data.copy()
+
+    def detach(self) -> Tensor:
+        """The same value, cut off from the tape."""
+        return Tensor.wrap(self._data)
+
+    def backward(self, gradient: ArrayLike | None = None) -> None:
+        """Add the gradient of this tensor to ``grad`` of every leaf it was computed from.
+
+        Each recorded operation can be walked once; what it saved is freed on the way.
+
+        Parameters
+        ----------
+        gradient : array_like, optional
+            The gradient with respect to this tensor, of its shape. A scalar needs none.
+
+        Raises
+        ------
+        RuntimeError
+            If nothing was recorded, the graph has been used already, or a parameter was changed
+            between the forward and the backward pass.
+        ValueError
+            If the tensor is not a scalar and no ``gradient`` is given, or its shape is wrong.
+        """
+        if gradient is None:
+            if self.size != 1:
+                raise ValueError(
+                    f"backward() starts from a scalar, got shape {self.shape}; reduce it with "
+                    ".sum() or .mean(), or pass the gradient"
+                )
+            gradient = np.ones_like(self._data)
+        seed = np.asarray(gradient, dtype=self.dtype)
+        if seed.shape != self.shape:
+            raise ValueError(f"expected a gradient of shape {self.shape}, got {seed.shape}")
+        if self._node is not None:
+            walk(self._node, seed)
+        elif self._leaf:
+            self._accumulate(seed)
+        else:
+            raise RuntimeError(
+                "nothing to differentiate: no input of this computation has requires_grad=True, "
+                "or it ran under no_grad()"
+            )
+
+    def _accumulate(self, g: NDArray[Any]) -> None:
+        if self.grad is None:
+            self.grad = g.astype(self.dtype)  # a copy: g may belong to others, too
+        else:
+            self.grad += g
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self._data, dtype=dtype, copy=copy)
+
+    def __repr__(self) -> str:
+        body = np.array2string(self._data, separator=", ", prefix="Tensor(")
+        extra = ", requires_grad=True" if self.requires_grad else ""
+        return f"Tensor({body}, dtype={self.dtype}{extra})"
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __bool__(self) -> bool:
+        return bool(self._data)
+
+    def __float__(self) -> float:
+        return float(self._data)
+
+    # Comparisons are plain boolean arrays; equality stays identity, so tensors can be dict keys.
+    def __lt__(self, other: ArrayLike | Tensor) -> NDArray[np.bool_]:
+        return np.asarray(np.less(self._data, _value(other)))
+
+    def __le__(self, other: ArrayLike | Tensor) -> NDArray[np.bool_]:
+        return np.asarray(np.less_equal(self._data, _value(other)))
+
+    def __gt__(self, other: ArrayLike | Tensor) -> NDArray[np.bool_]:
+        return np.asarray(np.greater(self._data, _value(other)))
+
+    def __ge__(self, other: ArrayLike | Tensor) -> NDArray[np.bool_]:
+        return np.asarray(np.greater_equal(self._data, _value(other)))
+
+    def __add__(self, other: Any) -> Tensor:
+        return _basic.add(self, other)
+
+    def __radd__(self, other: Any) -> Tensor:
+        return _basic.add(other, self)
+
+    def __sub__(self, other: Any) -> Tensor:
+        return _basic.subtract(self, other)
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return _basic.subtract(other, self)
+
+    def __mul__(self, other: Any) -> Tensor:
+        return _basic.multiply(self, other)
+
+    def __rmul__(self, other: Any) -> Tensor:
+        return _basic.multiply(other, self)
+
+    def __truediv__(self, other: Any) -> Tensor:
+        return _basic.divide(self, other)
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return _basic.divide(other, self)
+
+    def __pow__(self, exponent: float) -> Tensor:
+        return _basic.power(self, exponent)
+
+    def __neg__(self) -> Tensor:
+        return _basic.negative(self)
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return _basic.matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return _basic.matmul(other, self)
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return _shaping.getitem(self, index)
+
+    def reshape(self, *shape: Any) -> Tensor:
+        return _shaping.reshape(self, shape[0] if len(shape) == 1 else shape)
+
+    def transpose(self, *axes: Any) -> Tensor:
+        return _shaping.transpose(self, (axes[0] if np.ndim(axes[0]) else axes) if axes else None)
+
+    def swapaxes(self, axis1: int, axis2: int) -> Tensor:
+        return _shaping.swapaxes(self, axis1, axis2)
+
+    @property
+    def T(self) -> Tensor:
+        return _shaping.transpose(self, None)
+
+    def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return _reductions.sum(self, axis, keepdims)
+
+    def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return _reductions.mean(self, axis, keepdims)
+
+    def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return _reductions.max(self, axis, keepdims)
+
+    def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return _reductions.min(self, axis, keepdims)
+
+    def exp(self) -> Tensor:
+        return _basic.exp(self)
+
+    def log(self) -> Tensor:
+        return _basic.log(self)
+
+    def sqrt(self) -> Tensor:
+        return _basic.sqrt(self)
+
+
+def result(y: Any, node: Node | None) -> Tensor:
+    if type(y) is not np.ndarray:  # NumPy reduces 0-d arrays to scalars
+        y = np.asarray(y)
+    y.flags.writeable = False
+    tensor = Tensor.__new__(Tensor)
+    tensor._data = y
+    tensor.grad = None
+    tensor._leaf = False
+    tensor._node = node
+    tensor._version = 0
+    return tensor
+
+
+def _value(x: ArrayLike | Tensor) -> NDArray[Any]:
+    return np.asarray(x)
+
+
+# Operations take and return tensors, so their modules can only be imported after the class.
+from foundation_nn.functional import _basic, _reductions, _shaping  # noqa: E402
