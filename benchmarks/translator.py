@@ -1,4 +1,6 @@
-"""The demo's training step beside the same model in eager PyTorch: `nox -s bench -- translator --torch`.
+"""The demo's training step beside the same model in eager PyTorch.
+
+    nox -s bench -- translator --torch
 
 Both train the 2+2-layer transformer of width 128 on the demo's own batches (emoji names, 64 pairs
 a batch), with AdamW, clipping, dropout 0.1 and label smoothing. They take turns, a round each, in

@@ -1,6 +1,6 @@
 """Neural networks and backpropagation on NumPy: the ground floor of Foundation.
 
-Read in this order: ``_engine`` (the tape), ``functional`` (the operations), ``_module`` and
+Read in this order: ``_tape``, ``_tensor``, ``_operation``, ``functional``, ``_module`` and
 ``modules`` (what owns parameters), ``optim``, ``schedules``, ``training``, ``checkpoint``.
 """
 

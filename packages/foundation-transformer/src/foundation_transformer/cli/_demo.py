@@ -71,7 +71,7 @@ def demo(options: argparse.Namespace) -> None:
     model = Transformer(config, rng=rng)
     print(f"\n{summary(model)}\n")
 
-    epochs = options.epochs or max(4, min(25, 80_000 // len(train_set)))
+    epochs = options.epochs or max(4, min(30, 120_000 // len(train_set)))
     print(f"Training for {epochs} epochs; Ctrl-C stops early and keeps what was learnt.")
     started = time.perf_counter()
     trainer = train_translator(

@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         "--epochs",
         type=_positive,
         metavar="N",
-        help="passes over the data (default: by its size, from 4 to 25)",
+        help="passes over the data (default: by its size, from 4 to 30)",
     )
     demo.add_argument(
         "--max-seconds", type=_positive, metavar="S", help="stop training after so many seconds"
