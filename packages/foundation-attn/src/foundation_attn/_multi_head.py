@@ -153,13 +153,13 @@ class MultiHeadAttention(Module):
         ValueError
             If shapes do not fit, or the cache is full or belongs to another batch.
         """
+        key = query if key is None else key
+        value = key if value is None else value
         self._check(query, key, value)
-        cross = key is not None and key is not query
         if mask is not None:
             require_bool(mask, "mask")
-            S = (key if key is not None else query).shape[1]
-            S += cache.length if cache is not None and not cross else 0
-            mask = self._four_axes(mask, query.shape[0], query.shape[1], S)
+            earlier = cache.length if cache is not None and key is query else 0
+            mask = self._four_axes(mask, *query.shape[:2], key.shape[1] + earlier)
             if cache is None:
                 query, key, value = _hide_padding(query, key, value, mask)
         q, k, v = self._project(query, key, value, cache)
@@ -170,8 +170,8 @@ class MultiHeadAttention(Module):
         maps = active_maps()
         if maps is not None:
             weights = attention_weights(q.data, k.data, mask, causal)
-            shape = (q.shape[0], self.num_heads, *weights.shape[-2:])
-            maps.record(self, "cross" if cross else "self", weights.reshape(shape))
+            weights = weights.reshape(-1, self.num_heads, *weights.shape[-2:])
+            maps.record(self, "self" if key is query else "cross", weights)
 
         heads = attend(q, k, v, mask, causal, dropout=self.dropout)
         if heads.ndim == 5:
@@ -179,7 +179,7 @@ class MultiHeadAttention(Module):
         return self.out_proj(merge_heads(heads))  # type: ignore[no-any-return]
 
     def _project(
-        self, query: Tensor, key: Tensor | None, value: Tensor | None, cache: KVCache | None
+        self, query: Tensor, key: Tensor, value: Tensor, cache: KVCache | None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Queries (B, H, T, K), keys and values (B, num_kv_heads, S, K)."""
         H, G, D = self.num_heads, self.num_kv_heads, self.d_model
@@ -188,22 +188,21 @@ class MultiHeadAttention(Module):
         def project(x: Tensor, rows: slice, *heads: int) -> tuple[Tensor, ...]:
             return split_heads(F.linear(x, W[rows], None if b is None else b[rows]), heads)
 
-        if key is None or (key is query and value is None):
+        if query is key is value:  # one product for all three
             q, k, v = split_heads(F.linear(query, W, b), (H, G, G))
-            if cache is not None:
-                k, v = map(Tensor.wrap, cache.append(k.data, v.data))
-            return q, k, v
-        (q,) = project(query, slice(0, D), H)
-        if cache is not None and cache.length:
-            k, v = map(Tensor.wrap, cache.view())
-        elif value is None or value is key:
-            k, v = project(key, slice(D, None), G, G)
         else:
-            middle = (D + len(W)) // 2
-            (k,) = project(key, slice(D, middle), G)
-            (v,) = project(value, slice(middle, None), G)
-        if cache is not None and not cache.length:
-            cache.append(k.data, v.data)
+            (q,) = project(query, slice(0, D), H)
+            if cache is not None and cache.length and key is not query:
+                k, v = map(Tensor.wrap, cache.view())
+                return q, k, v
+            if key is value:
+                k, v = project(key, slice(D, None), G, G)
+            else:
+                middle = (D + len(W)) // 2
+                (k,) = project(key, slice(D, middle), G)
+                (v,) = project(value, slice(middle, None), G)
+        if cache is not None:
+            k, v = map(Tensor.wrap, cache.append(k.data, v.data))
         return q, k, v
 
     def _group(self, x: Tensor) -> Tensor:
@@ -217,17 +216,14 @@ class MultiHeadAttention(Module):
             return mask[:, :, None]
         return mask.reshape(B, self.num_kv_heads, -1, T, S)
 
-    def _check(self, query: Tensor, key: Tensor | None, value: Tensor | None) -> None:
+    def _check(self, query: Tensor, key: Tensor, value: Tensor) -> None:
         D = self.d_model
-        for name, x in (("query", query), ("key", key), ("value", value)):
-            if x is None:
-                continue
+        for name, x, letter in (("query", query, "T"), ("key", key, "S"), ("value", value, "S")):
             if x.ndim != 3 or x.shape[-1] != D or x.shape[0] != query.shape[0]:
-                letter = "T" if name == "query" else "S"
                 raise ValueError(
                     f"expected {name} of shape (B={query.shape[0]}, {letter}, D={D}), got {x.shape}"
                 )
-        if key is not None and value is not None and key.shape != value.shape:
+        if key.shape != value.shape:
             raise ValueError(
                 f"expected a value for each key, got shapes {key.shape} and {value.shape}"
             )
@@ -252,18 +248,12 @@ class MultiHeadAttention(Module):
 
 
 def _hide_padding(
-    query: Tensor, key: Tensor | None, value: Tensor | None, mask: Mask
-) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    query: Tensor, key: Tensor, value: Tensor, mask: Mask
+) -> tuple[Tensor, Tensor, Tensor]:
     """Zeros in place of keys that nobody may attend to, so that NaN there reaches no weight."""
-    real = np.any(mask, axis=(1, 2))  # (B, S)
+    real = np.broadcast_to(np.any(mask, axis=(1, 2)), key.shape[:2])
     if real.all():
         return query, key, value
-
-    def hidden(x: Tensor) -> Tensor:
-        return F.mask_rows(x, np.broadcast_to(real, x.shape[:2]))
-
-    if key is None or key is query:
-        same_value = value is None or value is query
-        query = hidden(query)
-        return query, query, None if same_value or value is None else hidden(value)
-    return query, hidden(key), None if value is None or value is key else hidden(value)
+    clean_key = F.mask_rows(key, real)
+    clean_value = clean_key if value is key else F.mask_rows(value, real)
+    return clean_key if query is key else query, clean_key, clean_value

@@ -73,39 +73,43 @@ def lstm(
        with LSTM", Neural Computation 12, 2000.
     """
     lengths = _check(x, h0, c0, w_ih, w_hh, b_ih, b_hh, lengths)
-    (batch, width, _), size = x.shape, h0.shape[1]
+    (batch, width, features), size = x.shape, h0.shape[1]
     steps = Steps(batch, width, lengths, reverse)
-    i, f, g, o = (slice(k * size, (k + 1) * size) for k in range(4))
-    i_and_f = slice(0, 2 * size)
+    longest = len(steps.counts)  # S
 
-    packed = x[steps.index]  # (N, I)
-    gates = packed @ w_ih.T  # (N, 4H)
-    gates += b_ih + b_hh
-    h = np.empty((batch + len(gates), size), x.dtype)  # the initial states, then one for each line
-    c = np.empty_like(h)
-    h[:batch], c[:batch] = h0[steps.order], c0[steps.order]
-    wide, narrow = np.empty((batch, 4 * size), x.dtype), np.empty((batch, size), x.dtype)
-    for rows, before, after in steps.blocks:
-        a, n = gates[rows], rows.stop - rows.start
-        a += np.matmul(h[before], w_hh.T, out=wide[:n])
+    # Within a step the batch comes last: W hᵀ is the faster product, and each gate is one block.
+    inputs = np.zeros((longest, batch, features), x.dtype)
+    inputs[steps.work] = x[steps.source]
+    projected = w_ih @ inputs.swapaxes(1, 2)  # (S, 4H, B)
+    gates: Any = projected.reshape(longest, 4, size, batch)
+    bias = (b_ih + b_hh).reshape(4, size, 1)
+    h = np.zeros((longest + 1, batch, size), x.dtype)  # the initial state, then one per step
+    c = np.empty((longest + 1, size, batch), x.dtype)
+    h[0], c[0] = h0[steps.order], c0[steps.order].T
+    wide, narrow = np.empty((4 * size, batch), x.dtype), np.empty((size, batch), x.dtype)
+    for t, n in enumerate(steps.counts):
+        a = gates[t, :, :, :n]
+        i, f, g, o = a
+        a += np.matmul(w_hh, h[t, :n].T, out=wide[:, :n]).reshape(4, size, n)
+        a += bias
         # σ(z) = (1 + tanh(z/2)) / 2: one tanh serves all four gates.
-        a_if, a_o = a[:, i_and_f], a[:, o]
-        a_if *= 0.5
-        a_o *= 0.5
+        a[:2] *= 0.5
+        o *= 0.5
         np.tanh(a, out=a)
-        a_if *= 0.5
-        a_o *= 0.5
-        a_if += 0.5
-        a_o += 0.5
-        np.multiply(a[:, f], c[before], out=c[after])
-        c[after] += np.multiply(a[:, i], a[:, g], out=narrow[:n])
-        tanh_c = np.tanh(c[after], out=narrow[:n])
-        np.multiply(a_o, tanh_c, out=h[after])
+        a[:2] *= 0.5
+        o *= 0.5
+        a[:2] += 0.5
+        o += 0.5
+        new = np.multiply(f, c[t, :, :n], out=c[t + 1, :, :n])
+        new += np.multiply(i, g, out=narrow[:, :n])
+        tanh_c = np.tanh(new, out=narrow[:, :n])
+        np.multiply(o, tanh_c, out=h[t + 1, :n].T)
 
     output = np.zeros((batch, width, size), x.dtype)
-    output[steps.index] = h[batch:]
+    output[steps.source] = h[1:][steps.work]
     h_n, c_n = np.empty_like(h0), np.empty_like(c0)
-    h_n[steps.order], c_n[steps.order] = h[steps.last], c[steps.last]
+    h_n[steps.order] = h[steps.lengths, np.arange(batch)]
+    c_n[steps.order] = c[steps.lengths, :, np.arange(batch)]
 
     def backward(
         grads: tuple[Array, Array, Array], needs: tuple[bool, ...] = (True,) * 7
@@ -113,47 +117,51 @@ def lstm(
         nonlocal gates
         if gates is None:
             raise RuntimeError("lstm: backward can be called once; run the forward pass again")
+        saved, gates = gates, None
         # The gradients dz take the place of the gates: half the memory, and none that is new.
-        dz, gates = gates, None
+        dz = saved.reshape(longest, batch, 4 * size)
         dy = grads[0].reshape(batch * width, size)
-        lines = steps.index[0] * width + steps.index[1]
-        dh_all, dc_all = grads[1][steps.order], grads[2][steps.order]  # (B, H)
-        slopes = np.empty((batch, 4 * size), x.dtype)
-        tanhs, parts = np.empty((2, batch, size), x.dtype)
-        for rows, before, after in reversed(steps.blocks):
-            a, n = dz[rows], rows.stop - rows.start
-            dh, dc, slope, tanh_c, part = (s[:n] for s in (dh_all, dc_all, slopes, tanhs, parts))
-            np.tanh(c[after], out=tanh_c)
-            dh += np.take(dy, lines[rows], axis=0, out=part, mode="clip")
-            np.multiply(h[after], tanh_c, out=part)
-            np.subtract(a[:, o], part, out=part)  # o (1 - tanh² c), since h = o tanh c
+        dh_all, dc_all = (np.array(grad[steps.order].T, order="C") for grad in grads[1:])  # (H, B)
+        slopes, tanhs = np.empty((4, size, batch), x.dtype), np.empty((size, batch), x.dtype)
+        parts, arrived = np.empty_like(tanhs), np.empty((batch, size), x.dtype)
+        for t, n in reversed(list(enumerate(steps.counts))):
+            a, d = saved[t, :, :, :n], slopes[:, :, :n]
+            i, f, g, o = a
+            dh, dc, tanh_c, part = (w[:, :n] for w in (dh_all, dc_all, tanhs, parts))
+            dh += np.take(dy, steps.lines[t, :n], axis=0, out=arrived[:n], mode="clip").T
+            np.tanh(c[t + 1, :, :n], out=tanh_c)
+            np.multiply(tanh_c, tanh_c, out=part)
+            np.subtract(1, part, out=part)
+            part *= o
             part *= dh
             dc += part
-            np.multiply(a, a, out=slope)
-            np.subtract(a[:, i_and_f], slope[:, i_and_f], out=slope[:, i_and_f])
-            np.subtract(1, slope[:, g], out=slope[:, g])
-            np.subtract(a[:, o], slope[:, o], out=slope[:, o])
-            # Each gate is overwritten when nobody needs it any more.
-            np.multiply(dc, a[:, i], out=part)
-            np.multiply(dc, a[:, g], out=a[:, i])
-            a[:, g] = part
-            np.multiply(dc, a[:, f], out=part)
-            np.multiply(dc, c[before], out=a[:, f])
-            dc[...] = part
-            np.multiply(dh, tanh_c, out=a[:, o])
-            a *= slope
-            np.matmul(a, w_hh, out=dh)
+            np.multiply(a, a, out=d)
+            np.subtract(a[:2], d[:2], out=d[:2])
+            np.subtract(1, d[2], out=d[2])
+            np.subtract(o, d[3], out=d[3])
+            d[0] *= g
+            d[1] *= c[t, :, :n]
+            d[2] *= i
+            d[3] *= tanh_c
+            d[:3] *= dc
+            d[3] *= dh
+            dc *= f
+            dz_t = d.reshape(4 * size, n)
+            np.matmul(w_hh.T, dz_t, out=dh)
+            dz[t, :n] = dz_t.T
+            dz[t, n:] = 0
+        dz = dz.reshape(longest * batch, 4 * size)
         dx = dh0 = dc0 = dw_ih = dw_hh = db = None
         if needs[0]:
             dx = np.zeros_like(x)
-            dx[steps.index] = dz @ w_ih
+            dx[steps.source] = (dz @ w_ih).reshape(inputs.shape)[steps.work]
         if needs[1] or needs[2]:
             dh0, dc0 = np.empty_like(h0), np.empty_like(c0)
-            dh0[steps.order], dc0[steps.order] = dh_all, dc_all
+            dh0[steps.order], dc0[steps.order] = dh_all.T, dc_all.T
         if needs[3]:
-            dw_ih = dz.T @ packed
+            dw_ih = dz.T @ inputs.reshape(len(dz), features)
         if needs[4]:
-            dw_hh = dz.T @ h[steps.previous]
+            dw_hh = dz.T @ h[:-1].reshape(len(dz), size)
         if needs[5] or needs[6]:
             db = np.ones(len(dz), x.dtype) @ dz
         return dx, dh0, dc0, dw_ih, dw_hh, db, db

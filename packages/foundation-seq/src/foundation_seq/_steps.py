@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 
-class Block(NamedTuple):
-    """Where one step lies in the work arrays; the states have ``B`` initial rows in front."""
-
-    rows: slice
-    before: slice
-    after: slice
-
-
 class Steps:
-    """The real steps of a batch in the order of the recurrence, without the padding.
+    """The steps of a batch in the order of the recurrence.
 
-    The rows are sorted by length, longest first, so that the rows which still have a step are
-    always the first ones: every step works on whole slices, there is no mask, and nobody looks at
-    padding. Packed arrays have one line for each of the ``N`` real steps, grouped by step; arrays
-    of states have ``B + N`` lines, the initial states first.
+    The rows are sorted by length, longest first: those which still have a step are always the
+    first ones, so that every step works on whole slices, without a mask. Work arrays are
+    time-major, (S, B, ...) with S the longest length, and what is not real in them stays zero:
+    padding is never read.
 
     Parameters
     ----------
@@ -37,34 +29,27 @@ class Steps:
     ----------
     order : (B,) integer array
         The rows, longest first.
-    index : tuple of (N,) integer arrays
-        Row and time of each line: ``x[steps.index]`` packs x, ``y[steps.index] = packed`` unpacks.
-    blocks : list of Block
-        One for each step.
-    previous : (N,) integer array or slice
-        For each line, where the state before it lies.
-    last : (B,) integer array
-        Where the last states of the sorted rows lie.
+    lengths : (B,) integer array
+        Theirs.
+    counts : list of S int
+        How many rows have the step.
+    source, work : pair of integer arrays
+        Where the real steps lie: ``arrived[steps.work] = x[steps.source]`` brings x into a work
+        array, the opposite brings a result back.
+    lines : (S, B) integer array
+        The source as line of a (B * T, ...) array; 0 where nothing is real.
     """
 
     def __init__(
         self, batch: int, width: int, lengths: NDArray[np.integer[Any]] | None, reverse: bool
     ) -> None:
-        real = np.full(batch, width) if lengths is None else lengths.astype(np.intp)
-        self.order = np.argsort(-real, kind="stable")
-        real = real[self.order]
-        steps = np.arange(real[0] if batch else 0)
-        counts = (steps[:, None] < real).sum(axis=1)
-        # The states before step s begin at starts[s], those after it at starts[s + 1].
-        starts = np.concatenate([[0], batch + np.cumsum(counts) - counts, [batch + counts.sum()]])
-        step, place = np.nonzero(steps[:, None] < real)
-        self.index = (self.order[place], real[place] - 1 - step if reverse else step)
-        full = len(step) == batch * len(steps)
-        self.previous = slice(0, len(step)) if full else starts[step] + place
-        self.last = starts[real] + np.arange(batch)
-        self.blocks = [
-            Block(slice(b - batch, b - batch + n), slice(a, a + n), slice(b, b + n))
-            for a, b, n in zip(
-                starts[:-2].tolist(), starts[1:-1].tolist(), counts.tolist(), strict=True
-            )
-        ]
+        given = np.full(batch, width) if lengths is None else lengths.astype(np.intp)
+        self.order = np.argsort(-given, kind="stable")
+        self.lengths = given[self.order]
+        steps = np.arange(self.lengths[0] if batch else 0)[:, None]
+        real = steps < self.lengths  # (S, B)
+        self.counts: list[int] = real.sum(axis=1).tolist()
+        time = self.lengths - 1 - steps if reverse else np.broadcast_to(steps, real.shape)
+        self.work = np.nonzero(real)
+        self.source = (self.order[self.work[1]], time[real])
+        self.lines = np.where(real, self.order * width + time, 0)
