@@ -10,7 +10,7 @@ from foundation_nn import get_num_threads, set_num_threads
 from hypothesis import settings
 
 settings.register_profile(
-    "foundation", derandomize=True, database=None, deadline=None, max_examples=40
+    "foundation", derandomize=True, database=None, deadline=None, max_examples=25
 )
 settings.load_profile("foundation")
 

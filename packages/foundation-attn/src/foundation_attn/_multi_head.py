@@ -159,7 +159,8 @@ class MultiHeadAttention(Module):
         if mask is not None:
             require_bool(mask, "mask")
             earlier = cache.length if cache is not None and key is query else 0
-            mask = self._four_axes(mask, *query.shape[:2], key.shape[1] + earlier)
+            B, T, _ = query.shape
+            mask = self._four_axes(mask, B, T, key.shape[1] + earlier)
             if cache is None:
                 query, key, value = _hide_padding(query, key, value, mask)
         q, k, v = self._project(query, key, value, cache)
