@@ -39,7 +39,10 @@ doctest_default_flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 # References to our own names are checked. Those of other projects are not: that would need their
 # inventories from the network.
-nitpick_ignore_regex = [(r"py:.*", r"(?!foundation_).*")]
+nitpick_ignore_regex = [
+    (r"py:.*", r"(?!foundation_).*"),
+    (r"py:class", r"foundation_\w+\._\w+\.(State|BatchT_co|P|Out)"),  # type variables
+]
 # `source` in prose may be an attribute of two classes: either link will do.
 suppress_warnings = ["ref.python"]
 
@@ -73,7 +76,7 @@ write_api()
 
 
 def resolve(app: Any, env: Any, node: Any, contnode: Any) -> Any:
-    """Find names where they are public: foundation_nn._engine.Tensor is foundation_nn.Tensor."""
+    """Find names where they are public: foundation_nn._tensor.Tensor is foundation_nn.Tensor."""
     if node.get("refdomain") != "py":
         return None
     parts = node["reftarget"].split(".")
@@ -94,7 +97,13 @@ def number_references(app: Any, what: str, name: str, obj: Any, options: Any, li
         lines[index] = re.sub(r"(?<=\.\. )\[(\d+)\]|\[(\d+)\](?=_)", rf"[#{label}-\1\2]", line)
 
 
+def skip_fields(app: Any, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
+    """The fields of named tuples stand under "Attributes" already."""
+    return True if type(obj).__name__ == "_tuplegetter" else None
+
+
 def setup(app: Any) -> None:
+    app.connect("autodoc-skip-member", skip_fields)
     # before napoleon, which would take the references for a section of its own
     app.connect("autodoc-process-docstring", number_references, priority=400)
     app.connect("missing-reference", resolve)

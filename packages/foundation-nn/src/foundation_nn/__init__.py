@@ -9,7 +9,7 @@ from foundation_nn._gradcheck import GradientError, gradcheck
 from foundation_nn._memory import keep_freed_memory
 from foundation_nn._modes import current_generator, train_mode
 from foundation_nn._module import Module
-from foundation_nn._operation import Array, Result, operation
+from foundation_nn._operation import Array, Operation, Result, operation
 from foundation_nn._parameter import Parameter, ParameterBuffer
 from foundation_nn._summary import summary
 from foundation_nn._tape import Backward, no_grad
@@ -42,6 +42,7 @@ __all__ = [
     "LayerNorm",
     "Linear",
     "Module",
+    "Operation",
     "Parameter",
     "ParameterBuffer",
     "RMSNorm",
