@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -111,14 +112,12 @@ def lstm(
     h_n[steps.order] = h[steps.lengths, np.arange(batch)]
     c_n[steps.order] = c[steps.lengths, :, np.arange(batch)]
 
-    def backward(
-        grads: tuple[Array, Array, Array], needs: tuple[bool, ...] = (True,) * 7
-    ) -> tuple[Array, ...]:
+    def backward(grads: Sequence[Array], needs: Sequence[bool] = (True,) * 7) -> tuple[Array, ...]:
         nonlocal gates
         if gates is None:
             raise RuntimeError("lstm: backward can be called once; run the forward pass again")
-        saved, gates = gates, None
         # The gradients dz take the place of the gates: half the memory, and none that is new.
+        saved, gates = gates, None
         dz = saved.reshape(longest, batch, 4 * size)
         dy = grads[0].reshape(batch * width, size)
         dh_all, dc_all = (np.array(grad[steps.order].T, order="C") for grad in grads[1:])  # (H, B)
@@ -130,11 +129,13 @@ def lstm(
             dh, dc, tanh_c, part = (w[:, :n] for w in (dh_all, dc_all, tanhs, parts))
             dh += np.take(dy, steps.lines[t, :n], axis=0, out=arrived[:n], mode="clip").T
             np.tanh(c[t + 1, :, :n], out=tanh_c)
+            # What c_t receives by way of h_t.
             np.multiply(tanh_c, tanh_c, out=part)
             np.subtract(1, part, out=part)
             part *= o
             part *= dh
             dc += part
+            # d starts as the slopes of the gates, σ - σ² and 1 - g².
             np.multiply(a, a, out=d)
             np.subtract(a[:2], d[:2], out=d[:2])
             np.subtract(1, d[2], out=d[2])

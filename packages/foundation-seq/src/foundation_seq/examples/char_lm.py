@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from foundation_seq import RecurrentLM, SamplingConfig, generate
 
-B, T = 32, 64  # rows and characters of a batch
+B, T = 24, 48  # rows and characters of a batch
 PLOT = Path("plots/char_lm_loss.png")
 
 
@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     held_out = ids[split:][: (len(ids) - split - 1) // T * T + 1]
     validation = [(held_out[:-1].reshape(-1, T), held_out[1:].reshape(-1, T))]
 
-    model = RecurrentLM(len(characters), 64, 192, rng=np.random.default_rng(0))
+    model = RecurrentLM(len(characters), 48, 128, rng=np.random.default_rng(0))
     print(
         f"{len(text):,} characters, {len(characters)} different; "
         f"{model.num_parameters():,} parameters\n\nBefore training it writes:\n"
@@ -100,8 +100,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     trainer = Trainer(
         model,
         loss,
-        AdamW(model, lr=0.004),
-        schedule=cosine(0.004, options.steps + 1, warmup=1),
+        AdamW(model, lr=0.006),
+        schedule=cosine(0.006, options.steps + 1, warmup=1),
         clip_norm=1.0,
         callbacks=[Progress()],
     )
