@@ -66,8 +66,11 @@ def plot_attention(
     rows = math.ceil(len(maps) / columns)
     side = 1.6 + 0.42 * max(max(len(m.keys), len(m.queries)) for m in maps)
     figure, axes = new_figure(columns * max(3.2, side), rows * max(2.8, side), rows, columns)
+    height, width = (max(m.weights.shape[i] for m in maps) for i in (0, 1))
     for ax, m in zip(axes.flat, maps, strict=False):
         image = _draw(ax, m)
+        # Cells of one size in all maps; a smaller one hangs from the upper left of its place.
+        ax.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), anchor="NW")
     for ax in axes.flat[len(maps) :]:
         ax.set_axis_off()
     figure.colorbar(image, ax=axes, shrink=0.5, aspect=30, label="attention weight")
@@ -78,7 +81,8 @@ def plot_attention(
 
 def _draw(ax: Axes, m: HeatMap) -> Any:
     image = ax.imshow(m.weights, cmap="Blues", vmin=0, vmax=1, interpolation="none")
-    ax.set_xticks(np.arange(len(m.keys)), m.keys, rotation=45, ha="right", rotation_mode="anchor")
+    ax.xaxis.tick_top()
+    ax.set_xticks(np.arange(len(m.keys)), m.keys, rotation=45, ha="left", rotation_mode="anchor")
     ax.set_yticks(np.arange(len(m.queries)), m.queries)
     ax.tick_params(length=0)
     for (t, s), weight in np.ndenumerate(m.weights):
@@ -88,5 +92,5 @@ def _draw(ax: Axes, m: HeatMap) -> Any:
             ax.text(s, t, text, ha="center", va="center", fontsize=7, color=color)
     ax.spines[["bottom", "left"]].set_visible(False)
     if m.title:
-        ax.set_title(m.title, fontsize=10)
+        ax.set_title(m.title, fontsize=10, loc="left")
     return image
