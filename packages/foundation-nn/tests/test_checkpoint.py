@@ -1,12 +1,15 @@
-"""Checkpoints: the same bits back, or a refusal."""
+"""Checkpoints: the same bits back."""
 
+import json
+import os
 import sys
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
-from foundation_nn import Linear, Module, Parameter, Tensor, checkpoint, optim
+from foundation_nn import GELU, MLP, Linear, Module, Parameter, Tensor, checkpoint, optim
+from foundation_nn.checkpoint import CheckpointError
+from foundation_nn.training import Evaluation, History, Step
 
 
 class Net(Module):
@@ -68,38 +71,75 @@ def test_a_resumed_run_continues_to_the_same_bits(tmp_path):
     assert train(saved.model, resumed, 4) == train(model, optimizer, 4)
 
 
-def test_what_load_would_refuse_is_refused_on_save(tmp_path):
-    with pytest.raises((TypeError, ValueError), match="foundation"):
+def test_a_class_of_ones_own_is_named_when_loading(tmp_path):
+    model = Stranger(3)
+    path = checkpoint.save(tmp_path / "run", model)
+    with pytest.raises(CheckpointError, match=r"Stranger is not .*load\(path, classes=\[...\]\)"):
+        checkpoint.load(path)
+    with pytest.raises(CheckpointError, match="Stranger is not"):
+        checkpoint.load(path, classes=[Net])
+    loaded = checkpoint.load(path, classes=[Net, Stranger]).model
+    assert type(loaded) is Stranger
+    for name, value in model.state_dict().items():
+        np.testing.assert_array_equal(loaded.state_dict()[name], value)
+
+
+def test_everything_that_was_saved_beside_it_comes_back(tmp_path):
+    history = History([Step(1, 2.5, 0.1, 3.0, 100, 0.5)], [Evaluation(1, 0.1 + 0.2)])
+    plain = {"words": ["ä", "—", '"'], "n": 3, "x": 0.1, "none": None, "yes": True}
+    path = checkpoint.save(tmp_path / "deep" / "run", Net(3), history=history, plain=plain)
+    loaded = checkpoint.load(str(path))
+    assert loaded.extras == {"history": history, "plain": plain}
+    assert loaded.optimizer is None
+    assert sorted(p.name for p in path.iterdir()) == ["checkpoint.json", "model.safetensors"]
+    assert "ä" in (path / "checkpoint.json").read_text("utf-8")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_dtype_of_the_parameters_is_kept(tmp_path, dtype):
+    model = MLP([2, 3, 1], GELU).astype(dtype)
+    loaded = checkpoint.load(checkpoint.save(tmp_path / "run", model)).model
+    x = Tensor(np.ones((1, 2), dtype))
+    assert loaded(x).dtype == dtype
+    assert loaded(x).data.tobytes() == model(x).data.tobytes()
+    assert repr(loaded) == repr(model)
+
+
+def test_classes_are_saved_under_the_public_name_of_their_module(tmp_path):
+    path = checkpoint.save(tmp_path / "run", MLP([2, 1]), history=History())
+    content = json.loads((path / "checkpoint.json").read_text("utf-8"))
+    assert content["model"]["class"] == "foundation_nn.modules:MLP"
+    assert content["extras"]["history"]["class"] == "foundation_nn.training:History"
+
+
+@pytest.mark.parametrize("value", [{1, 2}, object(), np.ones(2)], ids=lambda v: type(v).__name__)
+def test_what_is_not_json_is_refused_by_name(tmp_path, value):
+    with pytest.raises(TypeError, match=f"checkpoint: extra is a {type(value).__name__}, which"):
+        checkpoint.save(tmp_path / "run", Net(3), extra=value)
+    with pytest.raises(TypeError, match="checkpoint: model is a Linear, which has no to_dict"):
+        checkpoint.save(tmp_path / "run", Linear(2, 1))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_class_that_its_module_does_not_export_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(Stranger, "__module__", "foundation_example")
+    with pytest.raises(TypeError, match="checkpoint: foundation_example does not export Stranger"):
         checkpoint.save(tmp_path / "run", Stranger(3))
-    assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("times", [1, 2])
-def test_a_folder_of_somebody_else_is_never_deleted(tmp_path, times):
-    precious = tmp_path / "run.previous" / "thesis.txt"
-    precious.parent.mkdir()
-    precious.write_text("years of work")
-    for _ in range(times):
-        try:
-            checkpoint.save(tmp_path / "run", Net(3))
-        except (OSError, ValueError):
-            break
-    assert precious.read_text() == "years of work"
+def test_a_newer_one_replaces_an_older_one_and_leaves_nothing_else(tmp_path):
+    optimizer = optim.AdamW(Net(3))
+    checkpoint.save(tmp_path / "run", Net(3), optimizer, note="old")
+    checkpoint.save(tmp_path / "run", Net(5), note="new")
+    loaded = checkpoint.load(tmp_path / "run")
+    assert (loaded.model.width, loaded.extras, loaded.optimizer) == (5, {"note": "new"}, None)
+    assert [p.name for p in tmp_path.iterdir()] == ["run"]
 
 
-def test_a_first_save_that_fails_tells_of_its_own_cause(tmp_path, monkeypatch):
-    rename, calls = Path.rename, []
-
-    def full_at_first(self, target):
-        calls.append(target)
-        if len(calls) == 1:
-            raise OSError(28, "No space left on device", str(self), None, str(target))
-        return rename(self, target)
-
-    monkeypatch.setattr(Path, "rename", full_at_first)
-    with pytest.raises(OSError, match="No space left"):
-        checkpoint.save(tmp_path / "run", Net(3))
-    assert list(tmp_path.iterdir()) == []
+def test_an_empty_folder_may_be_saved_to(tmp_path):
+    (tmp_path / "run").mkdir()
+    checkpoint.save(tmp_path / "run", Net(3))
+    assert checkpoint.load(tmp_path / "run").model.width == 3
 
 
 def test_a_link_to_a_checkpoint_can_be_saved_to_again_and_again(tmp_path):
@@ -108,3 +148,14 @@ def test_a_link_to_a_checkpoint_can_be_saved_to_again_and_again(tmp_path):
     for width in (5, 7, 11):
         checkpoint.save(tmp_path / "link", Net(width))
         assert checkpoint.load(tmp_path / "link").model.width == width
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
+def test_others_may_read_it_as_the_umask_says(tmp_path):
+    before = os.umask(0o027)
+    try:
+        path = checkpoint.save(tmp_path / "run", Net(3))
+        assert os.umask(0o027) == 0o027
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o750

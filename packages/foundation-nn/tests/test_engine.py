@@ -1,8 +1,11 @@
-"""The tape: what must hold for every operation, whatever its calculus."""
+"""The tape: order, accumulation, refusals and memory."""
+
+import tracemalloc
 
 import numpy as np
 import pytest
-from foundation_nn import Array, Parameter, Result, Tensor, operation, optim
+from foundation_nn import Array, Parameter, Result, Tensor, no_grad, operation, optim
+from foundation_nn import functional as F
 
 
 @operation
@@ -86,3 +89,114 @@ def test_a_deep_chain_is_walked_and_dropped_without_recursion():
     for _ in range(50_000):
         y = y * 1.0
     del y
+
+
+def test_a_long_chain_of_diamonds_is_walked_once_each():
+    # Each step doubles: walking every path would take 2⁵⁰ visits.
+    x = Tensor([1.0], requires_grad=True, dtype=np.float64)
+    y = x
+    for _ in range(50):
+        y = y + y
+    y.backward()
+    np.testing.assert_array_equal(x.grad, [2.0**50])
+
+
+def test_branches_of_different_length_meet_in_the_right_order():
+    # z = y³ + y · exp(y) + y with y = x², by way of ever longer branches.
+    x = Tensor([0.5, 2.0], requires_grad=True, dtype=np.float64)
+    y = x * x
+    (y + y * y.exp() + y * y * y).sum().backward()
+    v = x.data
+    slope = 1 + np.exp(v**2) * (1 + v**2) + 3 * v**4
+    np.testing.assert_allclose(x.grad, 2 * v * slope, rtol=1e-14)
+
+
+def test_gradients_add_up_over_several_walks():
+    x = Tensor([2.0], requires_grad=True)
+    for expected in (4, 8, 12):
+        (x * x).sum().backward()
+        assert x.grad.item() == expected
+
+
+def test_a_gradient_that_two_inputs_share_is_not_written_to():
+    # `add` hands the same array to both; `a` then receives more.
+    a, b = (Tensor([1.0, 2.0], requires_grad=True) for _ in range(2))
+    p, q = a * 1, b * 1
+    total = p + q
+    ((p * 10).sum() + (p * 100).sum() + total.sum()).backward()
+    np.testing.assert_array_equal(a.grad, [111, 111])
+    np.testing.assert_array_equal(b.grad, [1, 1])
+
+
+def test_what_was_computed_before_may_be_used_by_two_losses_walked_one_by_one():
+    x = Tensor([2.0], requires_grad=True)
+    first, second = (x * 3).sum(), (x * x).sum()
+    second.backward()
+    first.backward()
+    assert x.grad.item() == 7
+
+
+def test_parameters_may_change_between_the_walks_of_separate_graphs():
+    w = Parameter([2.0])
+    optimizer = optim.SGD([w], lr=1.0)
+    for expected in (-2.0, 2.0, -2.0):
+        optimizer.zero_grad()
+        (w * w).sum().backward()  # w ← w - 2 w
+        optimizer.step()
+        assert w.data.item() == expected
+    loss = (w * w).sum()
+    optimizer.step()
+    with pytest.raises(RuntimeError, match="multiply: a parameter of shape .*before the optim"):
+        loss.backward()
+
+
+def test_no_grad_is_a_context_and_a_decorator_and_ends_with_an_error():
+    x = Tensor([1.0], requires_grad=True)
+
+    @no_grad()
+    def double(x):
+        return x * 2
+
+    assert not double(x).requires_grad
+    assert not double(x).requires_grad  # more than once
+    with pytest.raises(KeyError), no_grad():
+        raise KeyError
+    with no_grad():
+        with no_grad():
+            pass
+        assert not (x * 2).requires_grad
+    assert (x * 2).requires_grad
+
+
+def test_saved_arrays_are_freed_on_the_way_back():
+    megabyte = np.ones(1 << 17)
+    x = Tensor(megabyte, requires_grad=True)
+    tracemalloc.start()
+    try:
+        y = x
+        for _ in range(20):
+            y = F.tanh(y)
+        after_forward = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        y.backward(megabyte)
+        current, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after_forward > 20 * megabyte.nbytes
+    assert peak < after_forward + 5 * megabyte.nbytes
+    assert current < 4 * megabyte.nbytes  # y, the gradient of x, and little else
+
+
+def test_nothing_is_kept_without_recording():
+    x = Tensor(np.ones(1 << 17), requires_grad=True)
+    tracemalloc.start()
+    try:
+        with no_grad():
+            y = x
+            for _ in range(20):
+                y = F.tanh(y)
+        current, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert current < 1.5 * x.data.nbytes
+    assert peak < 4 * x.data.nbytes

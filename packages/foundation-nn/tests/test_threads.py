@@ -3,8 +3,13 @@
 import os
 import subprocess
 import sys
+import threading
 
+import numpy as np
 import pytest
+from foundation_nn import Tensor, get_num_threads, over_rows
+from foundation_nn import functional as F
+from threadpoolctl import threadpool_info
 
 NESTED = """
 from foundation_nn import over_rows, set_num_threads
@@ -48,3 +53,118 @@ def test_a_task_may_use_over_rows_itself():
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_operations_work_in_a_forked_child():
     assert run(FORKED) == "0"
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("rows", "row_bytes"),
+    [(0, 4), (1, 4), (5, 4), (128, 1024), (129, 1024), (1023, 1024), (1025, 1024), (3, 1 << 20)],
+)
+def test_every_row_is_done_once_in_blocks_that_fit_the_cache(threads, n, rows, row_bytes):
+    threads(n)
+    done = np.zeros(rows, int)
+    blocks = []
+
+    def task(block):
+        done[block] += 1
+        blocks.append(block)
+
+    over_rows(task, rows, row_bytes)
+    np.testing.assert_array_equal(done, np.ones(rows))
+    assert max(b.stop - b.start for b in blocks) <= max(1, (1 << 17) // row_bytes)
+    threads(1)
+    expected, blocks = {(b.start, b.stop) for b in blocks}, []
+    over_rows(task, rows, row_bytes)
+    assert {(b.start, b.stop) for b in blocks} == expected  # whatever the number of threads
+
+
+def test_small_work_stays_on_the_calling_thread_large_work_does_not(threads):
+    threads(2)
+
+    def workers(rows):
+        seen, both = set(), threading.Barrier(2)
+
+        def task(block):
+            # In large work, the first two tasks wait for each other.
+            if rows >= 1024 and not both.broken and len(seen) < 2:
+                seen.add(threading.get_ident())
+                both.wait(timeout=5)
+            seen.add(threading.get_ident())
+
+        over_rows(task, rows, 1024)
+        return seen
+
+    assert workers(1023) == {threading.get_ident()}  # just below a megabyte
+    assert len(workers(1024)) == 2
+
+
+@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize("failing", [0, 128, 3968])
+def test_an_error_in_any_block_reaches_the_caller(threads, n, failing):
+    threads(n)
+
+    def task(block):
+        if block.start == failing:
+            raise KeyError(block.start)
+
+    with pytest.raises(KeyError, match=str(failing)):
+        over_rows(task, 4000, 1024)
+    done = []
+    over_rows(done.append, 4000, 1024)  # and the pool still works
+    assert len(done) == 32
+
+
+LARGE = np.random.default_rng(0).standard_normal((1031, 521)).astype(np.float32)  # 2 MB
+OPERATIONS = {
+    "gelu": F.gelu,
+    "gelu, tanh": lambda x: F.gelu(x, "tanh"),
+    "layer_norm": lambda x: F.layer_norm(x, LARGE[0], LARGE[1]),
+    "plain layer_norm": F.layer_norm,
+    "rms_norm": lambda x: F.rms_norm(x, LARGE[0]),
+    "cross_entropy": lambda x: F.cross_entropy(x, np.arange(1031) % 521, 7, 0.1),
+}
+
+
+def value_and_gradient(function, array):
+    x = Tensor(array, requires_grad=True)
+    y = function(x)
+    (y * y).sum().backward()
+    return y.data, x.grad
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_results_do_not_depend_on_the_number_of_threads(threads, name):
+    results = []
+    for n in (1, 2, 3):
+        threads(n)
+        results.append([a.tobytes() for a in value_and_gradient(OPERATIONS[name], LARGE)])
+    assert results[0] == results[1] == results[2]
+
+
+@pytest.mark.parametrize("name", [name for name in OPERATIONS if name != "cross_entropy"])
+def test_many_blocks_give_what_one_does(threads, name):
+    threads(2)
+    y, dx = value_and_gradient(OPERATIONS[name], LARGE)
+    for rows in (slice(0, 3), slice(500, 507), slice(-2, None)):
+        few, dfew = value_and_gradient(OPERATIONS[name], LARGE[rows])
+        np.testing.assert_allclose(y[rows], few, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(dx[rows], dfew, rtol=1e-4, atol=1e-5)
+
+
+def test_the_number_of_threads_is_at_least_one(threads):
+    threads(3)
+    assert get_num_threads() == 3
+    for n in (0, -1):
+        with pytest.raises(
+            ValueError, match=f"set_num_threads: expected at least 1 thread, got {n}"
+        ):
+            threads(n)
+    assert get_num_threads() == 3
+
+
+def test_the_matrix_product_follows(threads):
+    for n in (1, 2, 1):
+        threads(n)
+        assert {
+            pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"
+        } <= {n}

@@ -85,7 +85,12 @@ def attention(
     check_shapes(q.shape, k.shape, v.shape)
     mask = check_mask(mask, q.shape, k.shape)
     if mask is not None:
+        if causal and mask.shape[-2] > 1:
+            T, S = q.shape[-2], k.shape[-2]
+            mask = mask & np.tri(T, S, S - T, dtype=bool)
         k, v = _hide_unseen(k, mask), _hide_unseen(v, mask)
+        # A query that may attend to nothing is to a key what an unseen key is to a query.
+        q = _hide_unseen(q, mask.swapaxes(-1, -2)) if mask.shape[-2] > 1 else q
     return attend(q, k, v, mask, causal, scale, dropout)
 
 
@@ -118,7 +123,11 @@ def attention_weights(
 
     For looking at; :func:`attention` does not hold them for long sequences. Parameters as there.
     """
-    scores = _Scores(q, k, check_mask(mask, q.shape, k.shape), causal, scale)
+    check_shapes(q.shape, k.shape, k.shape)
+    mask = check_mask(mask, q.shape, k.shape)
+    if mask is not None:
+        k = _hide_unseen(Tensor.wrap(k), mask).data
+    scores = _Scores(q, k, mask, causal, scale)
     p, _ = _softmax(scores(slice(0, q.shape[-2]), k.shape[-2]))
     return np.asarray(p)
 
@@ -261,6 +270,12 @@ def check_shapes(q: tuple[int, ...], k: tuple[int, ...], v: tuple[int, ...]) -> 
             f"attention: expected q of shape (..., T, K) and k of shape (..., S, K), got {q} "
             f"and {k}"
         )
+    try:
+        np.broadcast_shapes(q[:-2], k[:-2])
+    except ValueError:
+        raise ValueError(
+            f"attention: expected q and k with the same batch and heads, got {q} and {k}"
+        ) from None
     if v[:-1] != k[:-1]:
         raise ValueError(
             f"attention: expected v of shape {(*k[:-1], 'K')}, one value for each key, got {v}"

@@ -55,6 +55,10 @@ class KVCache:
                 f"KVCache: expected keys of shape {held}, got {k.shape}; a cache belongs to one "
                 "batch and one layer"
             )
+        if v.shape[:-1] != k.shape[:-1] or v.shape[-1] != self._values.shape[-1]:
+            raise ValueError(
+                f"KVCache: expected a value for each key, got shapes {k.shape} and {v.shape}"
+            )
         self._keys[..., self.length : end, :] = k
         self._values[..., self.length : end, :] = v
         self.length = end

@@ -16,7 +16,7 @@ def split_heads(x: Array, heads: tuple[int, ...]) -> Result:
     """Part the last axis of (B, T, Σh · K) into one (B, h, T, K) view for each h in ``heads``."""
     B, T, width = x.shape
     K = width // sum(heads)
-    parts = np.split(x.reshape(B, T, -1, K), np.cumsum(heads)[:-1], axis=2)
+    parts = np.split(x.reshape(B, T, sum(heads), K), np.cumsum(heads)[:-1], axis=2)
 
     def backward(grads: list[Array]) -> Array:
         dx = np.empty((B, T, width // K, K), grads[0].dtype)
@@ -101,6 +101,8 @@ class MultiHeadAttention(Module):
                 f"MultiHeadAttention: num_kv_heads={num_kv_heads} does not divide "
                 f"num_heads={num_heads}"
             )
+        if not 0 <= dropout < 1:
+            raise ValueError(f"MultiHeadAttention: expected 0 <= dropout < 1, got {dropout}")
         rng = init.generator(rng)
         self.d_model = d_model
         self.num_heads = num_heads
@@ -161,8 +163,8 @@ class MultiHeadAttention(Module):
             earlier = cache.length if cache is not None and key is query else 0
             B, T, _ = query.shape
             mask = self._four_axes(mask, B, T, key.shape[1] + earlier)
-            if cache is None:
-                query, key, value = _hide_padding(query, key, value, mask)
+            if cache is None or key is query or not cache.length:
+                query, key, value = _hide_padding(query, key, value, mask[..., earlier:])
         q, k, v = self._project(query, key, value, cache)
         if self.num_kv_heads < self.num_heads:
             q, k, v = self._group(q), self._group(k), self._group(v)
@@ -252,6 +254,8 @@ def _hide_padding(
     query: Tensor, key: Tensor, value: Tensor, mask: Mask
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Zeros in place of keys that nobody may attend to, so that NaN there reaches no weight."""
+    if query is not key and mask.shape[2] > 1:  # queries that may attend to nothing
+        query = F.mask_rows(query, np.broadcast_to(np.any(mask, axis=(1, 3)), query.shape[:2]))
     real = np.broadcast_to(np.any(mask, axis=(1, 2)), key.shape[:2])
     if real.all():
         return query, key, value

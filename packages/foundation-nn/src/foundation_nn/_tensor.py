@@ -164,7 +164,7 @@ class Tensor:
 
     def _accumulate(self, g: NDArray[Any]) -> None:
         if self.grad is None:
-            self.grad = g.astype(self.dtype)  # a copy: g may belong to others, too
+            self.grad = np.array(g, dtype=self.dtype)  # a copy: g may belong to others, too
         else:
             self.grad += g
 

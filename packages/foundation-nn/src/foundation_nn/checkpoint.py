@@ -2,7 +2,7 @@
 
 A checkpoint holds ``model.safetensors``, optionally ``optimizer.safetensors``, and
 ``checkpoint.json`` with everything else: the class and configuration of the model, tokenizers,
-counters, and the SHA-256 of the other files. There is no pickle anywhere.
+counters, and the SHA-256 of the other files and of itself. There is no pickle anywhere.
 
 A checkpoint is written beside its place and moved there when it is complete. While an older one
 is replaced it stands aside as ``NAME.previous``, which ``load`` takes if the move was cut short.
@@ -94,6 +94,8 @@ def save(
         "model": _describe("model", model),
         "extras": {name: _describe(name, value) for name, value in extras.items()},
     }
+    description = json.loads(json.dumps(description))  # as it will be read: keys are strings
+    description["sha256"] = _digest(description)
     files[_JSON] = json.dumps(description, ensure_ascii=False, indent=1).encode()
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -156,6 +158,8 @@ def load(path: str | os.PathLike[str], classes: Sequence[type] = ()) -> Checkpoi
             f"{source}: format {description['format']}, this version reads {FORMAT}; "
             "use the version of foundation-nn that wrote it"
         )
+    if description.get("sha256") != _digest(description):
+        raise CheckpointError(f"{source}: altered (its SHA-256 differs); use another checkpoint")
     try:
         arrays = {
             name: _parse(path / name, digest) for name, digest in description["files"].items()
@@ -168,9 +172,13 @@ def load(path: str | os.PathLike[str], classes: Sequence[type] = ()) -> Checkpoi
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{source}: cannot be used ({error!r}); it was altered") from error
+    if not isinstance(model, Module):
+        raise CheckpointError(f"{source}: cannot be used (the model is a {type(model).__name__})")
     try:
-        model.astype(next(iter(state.values())).dtype).load_state_dict(state)
-    except (ValueError, StopIteration) as error:
+        if state:
+            model.astype(next(iter(state.values())).dtype)
+        model.load_state_dict(state)
+    except ValueError as error:
         raise CheckpointError(f"{path / 'model.safetensors'}: {error}") from error
     return Checkpoint(model, extras, arrays.get("optimizer.safetensors"))
 
@@ -217,6 +225,12 @@ def _rebuild(description: Mapping[str, Any], known: Mapping[str, type[Any]]) -> 
             f"{description['class']} is needed; install {module.split('.')[0].replace('_', '-')}"
         ) from None
     return cls.from_dict(description["config"])
+
+
+def _digest(description: Mapping[str, Any]) -> str:
+    """Of a description without its own digest."""
+    rest = {name: value for name, value in description.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def _format(arrays: Mapping[str, NDArray[Any]]) -> bytes:

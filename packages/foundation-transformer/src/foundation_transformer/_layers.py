@@ -31,6 +31,8 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 def make_norm(d_model: int, norm: str, bias: bool) -> LayerNorm | RMSNorm:
     """A normalisation layer of the given kind."""
+    if norm not in ("layer", "rms"):
+        raise ValueError(f"norm: expected one of ('layer', 'rms'), got {norm!r}")
     return RMSNorm(d_model) if norm == "rms" else LayerNorm(d_model, bias=bias)
 
 
@@ -199,9 +201,16 @@ class TransformerDecoderLayer(_Layer):
 
 def hide_padding(x: Tensor, mask: Mask | None) -> Tensor:
     """Zeros in the positions that nobody may attend to; what was there, even NaN, is gone."""
-    if mask is None or mask.dtype != np.bool_ or mask.ndim not in (2, 3):
-        return x  # what is wrong with it, attention says
-    real = mask if mask.ndim == 2 else np.any(mask, axis=1)
-    if real.shape != x.shape[:2]:
-        return x
-    return F.mask_rows(x, real)
+    real = real_positions(mask, x.shape[:2])
+    return x if real is None else F.mask_rows(x, real)
+
+
+def real_positions(mask: Mask | None, shape: tuple[int, ...]) -> Mask | None:
+    """Which (B, T) positions somebody may attend to; None if the mask does not tell.
+
+    A mask with something wrong does not tell, either: attention will say what it is.
+    """
+    if mask is None or getattr(mask, "dtype", None) != np.bool_ or mask.ndim not in (2, 3):
+        return None
+    real = mask if mask.ndim == 2 else np.asarray(np.any(mask, axis=1))
+    return real if real.shape == shape else None

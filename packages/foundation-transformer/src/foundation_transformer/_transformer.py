@@ -11,7 +11,7 @@ from foundation_nn import Embedding, Linear, Module, Tensor, init
 from foundation_nn import functional as F
 from numpy.typing import NDArray
 
-from foundation_transformer._layers import Mask
+from foundation_transformer._layers import Mask, real_positions
 from foundation_transformer._positions import LearnedPositions, SinusoidalPositions
 from foundation_transformer._stacks import TransformerDecoder, TransformerEncoder
 from foundation_transformer.config import TransformerConfig
@@ -107,7 +107,7 @@ class Transformer(Module):
 
     def encode(self, source: Ids, source_mask: Mask | None = None) -> Tensor:
         """The memory (B, S, D) of source ids (B, S)."""
-        x = self.embed(self.source_embedding, source)
+        x = self.embed(self.source_embedding, _real(source, source_mask))
         return self.encoder(x, source_mask)  # type: ignore[no-any-return]
 
     def decode(
@@ -118,7 +118,7 @@ class Transformer(Module):
         source_mask: Mask | None = None,
     ) -> Tensor:
         """Logits (B, T, V) for target ids (B, T), given the memory."""
-        x = self.embed(self.target_embedding, target)
+        x = self.embed(self.target_embedding, _real(target, target_mask))
         return self.output(  # type: ignore[no-any-return]
             self.decoder(x, memory, target_mask, source_mask)
         )
@@ -140,6 +140,12 @@ class Transformer(Module):
     def from_dict(cls, config: Mapping[str, Any]) -> Self:
         """A new model of a configuration."""
         return cls(TransformerConfig.from_dict(config))
+
+
+def _real(ids: Ids, mask: Mask | None) -> Ids:
+    """Zeros in place of padding: whatever stands there, gradients are summed in one order."""
+    real = real_positions(mask, np.shape(ids))
+    return ids if real is None else np.where(real, ids, 0)
 
 
 def _positions(c: TransformerConfig, rng: np.random.Generator) -> Module | None:

@@ -75,6 +75,8 @@ def translate(
     """
     if isinstance(sentences, str):
         raise TypeError("translate: expected a list of sentences, got one str; wrap it: [sentence]")
+    if batch_size < 1:
+        raise ValueError(f"translate: expected batch_size >= 1, got {batch_size}")
     sources = [source_tokenizer.encode(sentence, add_eos=True) for sentence in sentences]
     longest = model.config.max_len
     for sentence, ids in zip(sentences, sources, strict=True):

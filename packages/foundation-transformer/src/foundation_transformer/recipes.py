@@ -39,15 +39,16 @@ class Batches(Protocol):
 
 
 def translation_loss(
-    label_smoothing: float = 0.1, pad_id: int = 0
+    label_smoothing: float = 0.1,
 ) -> Callable[[Transformer, TranslationBatch], tuple[Tensor, int]]:
     """The cross-entropy of the target tokens, padding left out, and their number."""
 
     def loss(model: Transformer, batch: TranslationBatch) -> tuple[Tensor, int]:
         logits = model(batch.source, batch.target_in, batch.source_mask, batch.target_mask)
-        value = F.cross_entropy(
-            logits, batch.target_out, ignore_index=pad_id, label_smoothing=label_smoothing
-        )
+        mask = batch.target_mask
+        real = mask if mask.ndim == 2 else mask.any(axis=1)
+        targets = np.where(real, batch.target_out, -1)
+        value = F.cross_entropy(logits, targets, ignore_index=-1, label_smoothing=label_smoothing)
         return value, batch.num_tokens
 
     return loss

@@ -36,7 +36,8 @@ def tanh(x: Array) -> Result:
 
 def _sigmoid(x: Array) -> Array:
     """σ(x), accurate down to the smallest numbers: σ(-x) is about e⁻ˣ, not 0."""
-    y = x.clip(math.log(np.finfo(x.dtype).tiny), np.inf)  # e⁻ˣ must not overflow
+    # e⁻ˣ must not overflow; of a 0-d array, clip makes a scalar, which is no `out`.
+    y = np.asarray(x.clip(math.log(np.finfo(x.dtype).tiny), np.inf))
     np.negative(y, out=y)
     np.exp(y, out=y)
     y += 1
@@ -94,6 +95,7 @@ def gelu(x: Array, approximate: str = "none") -> Result:
     x2 = as_rows(x)  # (N, D)
     y, slope = np.empty_like(x2), np.empty_like(x2)
 
+    @np.errstate(over="ignore")  # x² may be inf: what is made of it is finite
     def forward(rows: slice) -> None:
         value_and_slope(x2[rows], y[rows], slope[rows])
 
@@ -121,6 +123,7 @@ def _gelu_exact(x: Array, y: Array, slope: Array) -> None:
 def _gelu_tanh(x: Array, y: Array, slope: Array) -> None:
     scale, cubic = math.sqrt(2 / math.pi), 0.044715
     square = x * x
+    np.minimum(square, 100, out=square)  # tanh is ±1 from there on, and 0 · inf were NaN
     t = square * cubic
     t += 1
     t *= x

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from foundation_nn._module import Module
 from foundation_nn._parameter import Parameter
@@ -46,8 +48,15 @@ def clip_grad_norm(target: Optimizer | Module | Iterable[Parameter], max_norm: f
     else:
         parameters = target.parameters() if isinstance(target, Module) else target
         grads = [p.grad for p in parameters if p.grad is not None]
-    norm = math.sqrt(sum(float(np.vdot(g, g)) for g in grads))
+    norm = _norm(grads)
+    if math.isinf(norm):  # the squares may be too large for the dtype where the norm is not
+        largest = max(float(np.abs(g).max(initial=0)) for g in grads)
+        norm = largest * _norm([g / largest for g in grads]) if math.isfinite(largest) else norm
     if math.isfinite(norm) and norm > max_norm:
         for g in grads:
             g *= max_norm / norm
     return norm
+
+
+def _norm(grads: list[NDArray[Any]]) -> float:
+    return math.sqrt(sum(float(np.vdot(g, g)) for g in grads))

@@ -149,18 +149,15 @@ class Trainer:
 
         with _finish_on_interrupt() as interrupted, self._callbacks_told():
             epoch = 0
-            self.stopped_by = ""
+            self.stopped_by = reason_to_stop()
             while not self.stopped_by:
                 before = self.steps
                 for batch in batches:
+                    self._step(batch)  # a batch that was drawn is used, whatever happened since
                     self.stopped_by = reason_to_stop()
                     if self.stopped_by:
                         break
-                    self._step(batch)
-                    self.stopped_by = reason_to_stop()
-                    if self.stopped_by:
-                        break
-                if self.steps == before and not self.stopped_by:
+                if self.steps == before:
                     raise ValueError("fit: an epoch without a single batch; is the data empty?")
                 epoch += 1
                 if not self.stopped_by:
@@ -170,6 +167,7 @@ class Trainer:
                     if evaluated != self.steps:
                         self._evaluate(validation)
                     evaluated = self.steps
+                self.stopped_by = self.stopped_by or reason_to_stop()
         return self.history
 
     @contextmanager

@@ -54,13 +54,13 @@ def demo(options: argparse.Namespace) -> None:
 
     pairs = _read(options)
     train, _, test = split_pairs(pairs, validation=0.0, test=0.1)
-    tokenizers = _train_tokenizers(train)
-    train_set, test_set = (TranslationDataset(part, *tokenizers, MAX_LEN) for part in (train, test))
-    if not len(train_set) or not len(test_set):
+    if not train or not test:
         raise ValueError(
             f"{pairs.report.name}: {len(pairs)} pairs are too few to train on and to hold some "
             "out; a few hundred is the least"
         )
+    tokenizers = _train_tokenizers(train)
+    train_set, test_set = (TranslationDataset(part, *tokenizers, MAX_LEN) for part in (train, test))
     _describe_data(train_set, test_set, tokenizers, test)
 
     _require_writable(folder)
@@ -109,6 +109,12 @@ def _require_writable(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
+        place = folder / CHECKPOINT
+        others = [place] if place.is_file() else list(place.glob("*"))
+        if others and not (place / "checkpoint.json").is_file():
+            raise ValueError(
+                f"{place}: exists and is not a checkpoint; choose another folder with --out"
+            )
     except OSError as error:
         raise OSError(
             f"{folder}: cannot be written to ({error.strerror}); choose another folder with --out"
@@ -127,7 +133,7 @@ def _read(options: argparse.Namespace) -> Pairs:
 def _train_tokenizers(train: list[tuple[str, str]]) -> tuple[WordTokenizer, WordTokenizer]:
     # In a large corpus a word that occurs once is mostly a slip or a name.
     min_freq = 1 if len(train) < 20_000 else 2
-    source, target = zip(*train, strict=True) if train else ((), ())
+    source, target = zip(*train, strict=True)
     return (
         WordTokenizer.train(source, min_freq=min_freq, max_size=16_000),
         WordTokenizer.train(target, min_freq=min_freq, max_size=16_000),

@@ -1,0 +1,468 @@
+"""Attention by hand, against the plain formula, and against finite differences."""
+
+import math
+import tracemalloc
+from unittest import mock
+
+import numpy as np
+import pytest
+from foundation_attn import _attention as module
+from foundation_attn import attention, attention_weights
+from foundation_nn import Tensor, causal_mask, gradcheck, no_grad, train_mode
+from hypothesis import given
+from hypothesis import strategies as st
+
+#: Sixteen rows are the smallest block.
+MANY_BLOCKS = mock.patch.object(module, "BLOCK_BYTES", 1)
+
+
+def plain(q, k, v, mask=None, causal=False, scale=None):
+    """softmax(scale · Q Kᵀ) V from small differentiable operations: the oracle."""
+    T, S, K = q.shape[-2], k.shape[-2], q.shape[-1]
+    scores = (q @ k.swapaxes(-1, -2)) * (1 / math.sqrt(K) if scale is None else scale)
+    allowed = np.ones(scores.shape, bool) if mask is None else np.broadcast_to(mask, scores.shape)
+    if causal:
+        allowed = allowed & np.tri(T, S, S - T, dtype=bool)
+    top = np.where(allowed, scores.data, -np.inf).max(-1, keepdims=True, initial=-np.inf)
+    e = (scores - np.where(np.isneginf(top), 0, top)).exp() * allowed.astype(scores.dtype)
+    nothing = ~allowed.any(-1, keepdims=True)
+    return (e / (e.sum(axis=-1, keepdims=True) + nothing)) @ v
+
+
+def leaves(rng, *shapes):
+    return [Tensor(rng.standard_normal(shape), requires_grad=True) for shape in shapes]
+
+
+def value_and_gradients(function, arrays, weight):
+    tensors = [Tensor(a, requires_grad=True) for a in arrays]
+    y = function(*tensors)
+    y.backward(weight)
+    return [y.data, *(t.grad for t in tensors)]
+
+
+def compare_with_plain(rng, q, k, v, **options):
+    arrays = [rng.standard_normal(shape) for shape in (q, k, v)]
+    lead = np.broadcast_shapes(q[:-2], k[:-2])
+    weight = rng.standard_normal((*lead, q[-2], v[-1]))
+    actual = value_and_gradients(lambda *x: attention(*x, **options), arrays, weight)
+    expected = value_and_gradients(lambda *x: plain(*x, **options), arrays, weight)
+    for a, e in zip(actual, expected, strict=True):
+        np.testing.assert_allclose(a, e, rtol=1e-12, atol=1e-12)
+
+
+# --- by hand
+
+
+def test_weights_one_quarter_and_three_quarters():
+    q, k = Tensor([[1.0]]), Tensor([[0.0], [math.log(3)]])
+    y = attention(q, k, Tensor([[1.0], [5.0]]))
+    np.testing.assert_allclose(y.data, [[4.0]], rtol=1e-6)
+
+
+def test_the_scale_is_one_over_the_root_of_the_width():
+    q = np.array([[2.0, 0, 0, 0]])
+    k = np.array([[0, 7.0, 0, 0], [math.log(2), 0, 0, 7]])  # scores 0 and log 2
+    v = np.array([[3.0], [6.0]])
+    y = attention(Tensor(q), Tensor(k), Tensor(v))
+    np.testing.assert_allclose(y.data, [[5.0]], rtol=1e-15)
+    y = attention(Tensor(q), Tensor(k), Tensor(v), scale=1.0)  # scores 0 and 2 log 2
+    np.testing.assert_allclose(y.data, [[5.4]], rtol=1e-15)
+
+
+def test_causal_queries_are_the_last_positions():
+    def means(T, S):  # equal scores: the mean of what may be seen
+        v = np.array([[1.0], [3.0], [8.0], [0.0]])[:S]
+        y = attention(Tensor(np.zeros((T, 2))), Tensor(np.zeros((S, 2))), Tensor(v), causal=True)
+        return y.data[:, 0].tolist()
+
+    assert means(4, 4) == [1, 2, 4, 3]
+    assert means(2, 4) == [4, 3]
+    assert means(1, 4) == [3]
+    assert means(3, 2) == [0, 1, 2]  # the first query stands before all keys
+    assert means(4, 1) == [0, 0, 0, 1]
+
+
+def test_a_mask_takes_keys_away():
+    mask = np.array([[True, False, True], [False, False, True], [False, False, False]])
+    q, k, v = np.zeros((3, 1)), np.zeros((3, 1)), np.array([[1.0], [2.0], [7.0]])
+    y = attention(Tensor(q), Tensor(k), Tensor(v), mask)
+    assert y.data[:, 0].tolist() == [4, 7, 0]
+    y = attention(Tensor(q), Tensor(k), Tensor(v), mask[0])  # one row for all queries
+    assert y.data[:, 0].tolist() == [4, 4, 4]
+    y = attention(Tensor(q), Tensor(k), Tensor(v), mask, causal=True)
+    assert y.data[:, 0].tolist() == [1, 0, 0]
+
+
+def test_gradients_by_hand():
+    q = Tensor([[0.0]], requires_grad=True)
+    k = Tensor([[2.0], [5.0]], requires_grad=True)
+    v = Tensor([[1.0], [3.0]], requires_grad=True)
+    attention(q, k, v).backward([[1.0]])
+    # P = ½, ½;  D = 2;  dS = ½ (1 - 2), ½ (3 - 2);  dQ = -½ · 2 + ½ · 5
+    np.testing.assert_allclose(v.grad, [[0.5], [0.5]])
+    np.testing.assert_allclose(q.grad, [[1.5]])
+    np.testing.assert_allclose(k.grad, [[0.0], [0.0]])
+
+
+def test_huge_scores_do_not_overflow():
+    q, k = Tensor([[1e4]]), Tensor([[1e4], [-1e4]])
+    y = attention(q, k, Tensor([[2.0], [3.0]]))
+    assert y.data.tolist() == [[2.0]]
+
+
+def test_weights_are_the_plain_formula(rng):
+    q, k = rng.standard_normal((2, 3, 5, 7)), rng.standard_normal((2, 3, 11, 7))
+    mask = rng.random((2, 1, 5, 11)) < 0.5
+    mask[1, :, 2] = False
+    identity = np.broadcast_to(np.eye(11), (2, 3, 11, 11))
+    for causal in (False, True):
+        p = attention_weights(q, k, mask, causal)
+        expected = plain(Tensor(q), Tensor(k), Tensor(identity), mask, causal).data
+        np.testing.assert_allclose(p, expected, rtol=1e-12, atol=1e-15)
+        assert not p[~np.broadcast_to(mask, p.shape)].any()
+
+
+# --- the twin
+
+SHAPES = [
+    ((2, 3, 5, 7), (2, 3, 11, 7), (2, 3, 11, 13)),
+    ((5, 7), (11, 7), (11, 2)),
+    ((3, 5, 7), (3, 5, 7), (3, 5, 7)),
+    ((2, 3, 37, 5), (2, 3, 41, 5), (2, 3, 41, 7)),
+    ((2, 1, 53, 3), (2, 1, 19, 3), (2, 1, 19, 2)),
+    ((2, 3, 2, 19, 5), (2, 3, 1, 17, 5), (2, 3, 1, 17, 7)),  # heads that share keys
+    ((2, 3, 19, 5), (17, 5), (17, 7)),
+    ((1, 1, 1, 1), (1, 1, 1, 1), (1, 1, 1, 1)),
+]
+every_shape = pytest.mark.parametrize(("q", "k", "v"), SHAPES)
+one_and_many = pytest.mark.parametrize("block", [1 << 22, 1], ids=["one block", "many blocks"])
+both_causal = pytest.mark.parametrize("causal", [False, True], ids=["full", "causal"])
+
+
+@every_shape
+@one_and_many
+@both_causal
+def test_equals_the_plain_formula(rng, q, k, v, block, causal):
+    with mock.patch.object(module, "BLOCK_BYTES", block):
+        compare_with_plain(rng, q, k, v, causal=causal)
+
+
+def masks(rng, B, H, T, S):
+    keys = rng.random((B, 1, 1, S)) < 0.6
+    keys[0] = False  # a sentence of nothing but padding
+    rows = rng.random((T, S)) < 0.5
+    rows[T // 2] = False
+    full = rng.random((B, 1, T, S)) < 0.5
+    full[-1, :, 1] = False
+    per_head = rng.random((B, H, T, S)) < 0.3
+    return {"S": keys[1, 0, 0], "TS": rows, "B11S": keys, "B1TS": full, "BHTS": per_head}
+
+
+@pytest.mark.parametrize("kind", ["S", "TS", "B11S", "B1TS", "BHTS"])
+@one_and_many
+@both_causal
+@pytest.mark.parametrize(("T", "S"), [(37, 23), (18, 41), (1, 5), (29, 29)])
+def test_masked_equals_the_plain_formula(rng, kind, block, causal, T, S):
+    B, H, K = 2, 3, 5
+    mask = masks(rng, B, H, max(T, 2), S)[kind]
+    if mask.ndim > 1 and mask.shape[-2] > 1:
+        mask = mask[..., :T, :]
+    with mock.patch.object(module, "BLOCK_BYTES", block):
+        compare_with_plain(
+            rng, (B, H, T, K), (B, H, S, K), (B, H, S, 7), mask=mask, causal=causal, scale=0.7
+        )
+
+
+@given(
+    st.integers(0, 3),
+    st.integers(1, 3),
+    st.integers(0, 35),
+    st.integers(0, 35),
+    st.integers(1, 5),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+    st.integers(0, 2**16),
+)
+def test_equals_the_plain_formula_at_any_size(B, H, T, S, K, masked, causal, many, seed):
+    rng = np.random.default_rng(seed)
+    mask = rng.random((B, 1, T, S)) < 0.4 if masked else None
+    with mock.patch.object(module, "BLOCK_BYTES", 1 if many else 1 << 22):
+        compare_with_plain(rng, (B, H, T, K), (B, H, S, K), (B, H, S, 2), mask=mask, causal=causal)
+
+
+@one_and_many
+@both_causal
+def test_a_query_that_may_attend_to_nothing(rng, block, causal):
+    T, S = 35, 38
+    mask = np.ones((2, 1, T, S), bool)
+    mask[0, :, [0, 17, 34]] = False
+    mask[1] = False
+    q, k, v = leaves(rng, (2, 3, T, 5), (2, 3, S, 5), (2, 3, S, 5))
+    with mock.patch.object(module, "BLOCK_BYTES", block):
+        y = attention(q, k, v, mask, causal)
+        y.backward(rng.standard_normal(y.shape))
+    assert not y.data[0, :, [0, 17, 34]].any()
+    assert not y.data[1].any()
+    assert y.data[0, :, 1].all()
+    assert not q.grad[0, :, [0, 17, 34]].any()
+    assert not q.grad[1].any()
+    assert not k.grad[1].any()
+    assert not v.grad[1].any()
+    for grad in (q.grad, k.grad, v.grad):
+        assert np.isfinite(grad).all()
+        assert grad[0].any()
+
+
+def test_a_causal_block_stops_at_its_diagonal():
+    # What lies right of it is not masked but never computed.
+    def blocks(T, S, causal):
+        return [(rows.stop, seen) for rows, seen in module._blocks(T, S, causal, 1 << 30)]
+
+    assert blocks(37, 37, causal=True) == [(16, 16), (32, 32), (37, 37)]
+    assert blocks(37, 41, causal=True) == [(16, 20), (32, 36), (37, 41)]
+    assert blocks(37, 20, causal=True) == [(16, 0), (32, 15), (37, 20)]
+    assert blocks(37, 20, causal=False) == [(16, 20), (32, 20), (37, 20)]
+
+
+# --- finite differences
+
+
+@pytest.mark.parametrize(
+    ("q", "k", "v"),
+    [
+        ((2, 3, 5, 2), (2, 3, 7, 2), (2, 3, 7, 3)),
+        ((2, 1, 3), (2, 7, 3), (2, 7, 2)),
+        ((5, 3), (1, 3), (1, 2)),
+        ((1, 1), (1, 1), (1, 1)),
+        ((0, 3), (5, 3), (5, 2)),
+        ((5, 3), (0, 3), (0, 2)),
+        ((0, 2, 5, 3), (0, 2, 7, 3), (0, 2, 7, 2)),
+        ((2, 3, 2, 5, 2), (2, 3, 1, 7, 2), (2, 3, 1, 7, 2)),
+        ((2, 3, 5, 2), (2, 1, 7, 2), (2, 1, 7, 2)),
+    ],
+)
+@both_causal
+def test_gradcheck(rng, q, k, v, causal):
+    arrays = [rng.standard_normal(shape) for shape in (q, k, v)]
+    assert gradcheck(lambda *x: attention(*x, causal=causal), *arrays)
+
+
+def test_gradcheck_masked_in_many_blocks(rng):
+    arrays = [rng.standard_normal(shape) for shape in ((2, 2, 21, 3), (2, 2, 18, 3), (2, 2, 18, 2))]
+    mask = masks(rng, 2, 2, 21, 18)["B1TS"]
+    with MANY_BLOCKS:
+        assert gradcheck(lambda *x: attention(*x, mask=mask, causal=True), *arrays)
+
+
+def test_gradcheck_with_dropout(rng):
+    arrays = [rng.standard_normal(shape) for shape in ((2, 19, 3), (2, 7, 3), (2, 7, 2))]
+    for block in (1, 1 << 22):
+        with mock.patch.object(module, "BLOCK_BYTES", block), train_mode(rng):
+            assert gradcheck(lambda *x: attention(*x, dropout=0.4), *arrays)
+
+
+# --- padding
+
+
+@pytest.mark.parametrize("poison", [np.nan, np.inf, -np.inf, 1e30, -3e38])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@one_and_many
+@both_causal
+def test_keys_that_nobody_may_attend_to_are_not_looked_at(
+    rng, same_bits, poison, dtype, block, causal
+):
+    B, H, T, S, K = 2, 3, 19, 23, 5
+    for mask in (
+        np.arange(S) < np.array([11, 23])[:, None, None, None],  # (B, 1, 1, S)
+        np.broadcast_to(np.arange(S) != 7, (T, S)),
+        (np.arange(S) < np.array([3, 20])[:, None, None, None])
+        & (rng.random((B, H, T, S)) < 0.9),  # (B, H, T, S)
+    ):
+        unseen = ~np.broadcast_to(mask, (B, H, T, S)).any(axis=-2)  # (B, H, S)
+        assert unseen.any()
+        q, k, v = (rng.standard_normal((B, H, n, K)).astype(dtype) for n in (T, S, S))
+        weight = rng.standard_normal((B, H, T, K)).astype(dtype)
+        bad_k, bad_v = k.copy(), v.copy()
+        bad_k[unseen] = bad_v[unseen] = poison
+        with mock.patch.object(module, "BLOCK_BYTES", block):
+
+            def run(*x, mask=mask):
+                return attention(*x, mask=mask, causal=causal)
+
+            clean = value_and_gradients(run, (q, k, v), weight)
+            poisoned = value_and_gradients(run, (q, bad_k, bad_v), weight)
+        for a, e in zip(poisoned, clean, strict=True):
+            same_bits(a, e)
+        assert not poisoned[2][unseen].any()
+        assert not poisoned[3][unseen].any()
+
+
+@pytest.mark.parametrize("poison", [np.nan, np.inf, 1e30])
+@one_and_many
+def test_queries_that_may_attend_to_nothing_are_not_looked_at(rng, same_bits, poison, block):
+    B, H, T, S, K = 2, 3, 19, 7, 5
+    mask = np.ones((B, 1, T, S), bool)
+    mask[0, :, 11:] = False
+    q, k, v = (rng.standard_normal((B, H, n, K)).astype(np.float32) for n in (T, S, S))
+    weight = rng.standard_normal((B, H, T, K)).astype(np.float32)
+    bad = q.copy()
+    bad[0, :, 11:] = poison
+    with mock.patch.object(module, "BLOCK_BYTES", block):
+        clean = value_and_gradients(lambda *x: attention(*x, mask=mask), (q, k, v), weight)
+        poisoned = value_and_gradients(lambda *x: attention(*x, mask=mask), (bad, k, v), weight)
+    for a, e in zip(poisoned, clean, strict=True):
+        same_bits(a, e)
+
+
+def test_keys_that_are_behind_every_query_that_the_mask_lets_see_them(rng, same_bits):
+    # The mask alone shows key 3 to query 0, causality to queries 3 and 4: nobody sees it.
+    mask = np.ones((5, 5), bool)
+    mask[3:, 3] = False
+    q, k, v = (rng.standard_normal((5, 3)) for _ in range(3))
+    bad_k, bad_v = k.copy(), v.copy()
+    bad_k[3] = bad_v[3] = np.nan
+    weight = rng.standard_normal((5, 3))
+
+    def run(*x):
+        return attention(*x, mask=mask, causal=True)
+
+    for a, e in zip(
+        value_and_gradients(run, (q, bad_k, bad_v), weight),
+        value_and_gradients(run, (q, k, v), weight),
+        strict=True,
+    ):
+        same_bits(a, e)
+
+
+def test_heads_that_share_a_key_see_it_if_one_of_them_does(rng):
+    mask = np.ones((1, 2, 3, 5), bool)
+    mask[:, 0, :, 4] = False
+    q, k, v = (rng.standard_normal(s) for s in ((1, 2, 3, 5), (1, 1, 5, 5), (1, 1, 5, 2)))
+    actual = attention(Tensor(q), Tensor(k), Tensor(v), mask)
+    np.testing.assert_allclose(
+        actual.data, plain(Tensor(q), Tensor(k), Tensor(v), mask).data, rtol=1e-12
+    )
+
+
+def test_weights_do_not_look_at_keys_that_nobody_may_attend_to(rng, same_bits):
+    q, k = rng.standard_normal((3, 5)), rng.standard_normal((7, 5))
+    mask = np.arange(7) < 4
+    bad = k.copy()
+    bad[4:] = np.nan
+    same_bits(attention_weights(q, bad, mask), attention_weights(q, k, mask))
+
+
+# --- invariants
+
+
+def test_the_dtype_stays(rng):
+    for dtype in (np.float32, np.float64):
+        q, k, v = (Tensor(rng.standard_normal((2, 5, 3)).astype(dtype), True) for _ in range(3))
+        y = attention(q, k, v, causal=True, scale=np.float64(0.5))
+        y.backward(np.ones(y.shape))
+        assert {y.dtype, q.grad.dtype, k.grad.dtype, v.grad.dtype} == {np.dtype(dtype)}
+
+
+def test_inputs_are_left_as_they_are(rng):
+    arrays = [rng.standard_normal((2, 3, 19, 5)) for _ in range(3)]
+    mask = causal_mask(19)
+    g = rng.standard_normal((2, 3, 19, 5))
+    before = [a.copy() for a in (*arrays, mask, g)]
+    with MANY_BLOCKS:
+        _, backward = module._attention.kernel(*arrays, mask, True, None, None, 0.0)
+        backward(g)
+    for a, b in zip((*arrays, mask, g), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_long_sequence_never_holds_the_matrix_of_scores(rng):
+    T, K = 1536, 8
+    q, k, v = (Tensor(rng.standard_normal((T, K)).astype(np.float32), True) for _ in range(3))
+    matrix = T * T * 4
+    with mock.patch.object(module, "BLOCK_BYTES", 1 << 18):
+        tracemalloc.start()
+        try:
+            y = attention(q, k, v)
+            held, _ = tracemalloc.get_traced_memory()
+            y.backward(np.ones(y.shape))
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert held < matrix / 20
+    assert peak < matrix / 4
+
+
+def test_batched_equals_one_by_one(rng):
+    q, k, v = (rng.standard_normal((5, 3, n, 7)) for n in (11, 13, 13))
+    mask = rng.random((5, 1, 1, 13)) < 0.7
+    together = attention(Tensor(q), Tensor(k), Tensor(v), mask).data
+    for b in range(5):
+        alone = attention(Tensor(q[b]), Tensor(k[b]), Tensor(v[b]), mask[b]).data
+        np.testing.assert_allclose(alone, together[b], rtol=1e-12, atol=1e-13)
+
+
+# --- dropout
+
+
+def test_dropout_of_the_weights_in_train_mode_only(rng):
+    q, k = rng.standard_normal((3, 23, 5)), rng.standard_normal((3, 29, 5))
+    eye = np.broadcast_to(np.eye(29), (3, 29, 29))  # so that the result is the weights
+    p = attention_weights(q, k)
+    tensors = Tensor(q), Tensor(k), Tensor(eye)
+    np.testing.assert_allclose(attention(*tensors, dropout=0.3).data, p, rtol=1e-12)
+    with train_mode(rng):
+        y = attention(*tensors, dropout=0.3).data
+        assert attention(*tensors).data.all()  # without dropout nothing is dropped
+    kept = y != 0
+    dropped = 19661 / 65536  # the nearest to 0.3 in sixteen bits
+    np.testing.assert_allclose(y[kept], p[kept] / (1 - dropped), rtol=1e-12)
+    assert 0.65 < kept.mean() < 0.75  # 2001 draws
+
+
+def test_dropout_is_the_same_in_one_block_and_in_many(rng):
+    tensors = [Tensor(rng.standard_normal((2, 37, 5))) for _ in range(3)]
+    with train_mode(np.random.default_rng(7)):
+        one = attention(*tensors, dropout=0.3, causal=True)
+    with train_mode(np.random.default_rng(7)), MANY_BLOCKS:
+        many = attention(*tensors, dropout=0.3, causal=True)
+    np.testing.assert_allclose(many.data, one.data, rtol=1e-12, atol=1e-14)
+
+
+# --- refusals
+
+
+@pytest.mark.parametrize("mask", [np.ones((5, 5)), np.ones((5, 5), int), [[True] * 5] * 5])
+def test_a_mask_that_is_not_boolean_names_the_fix(mask):
+    x = Tensor(np.zeros((5, 3)))
+    with pytest.raises(TypeError, match="attention: .*boolean.*mask = ids != pad_id"):
+        attention(x, x, x, mask)
+
+
+@pytest.mark.parametrize(
+    ("q", "k", "v", "message"),
+    [
+        ((5, 3), (7, 2), (7, 2), r"q of shape \(..., T, K\).*got \(5, 3\) and \(7, 2\)"),
+        ((3,), (7, 3), (7, 3), r"got \(3,\) and"),
+        ((5, 0), (7, 0), (7, 0), r"got \(5, 0\) and"),
+        ((5, 3), (7, 3), (6, 3), r"v of shape \(7, 'K'\), one value for each key, got \(6, 3\)"),
+        ((2, 5, 3), (3, 7, 3), (3, 7, 3), r"attention: .*\(2, 5, 3\) and \(3, 7, 3\)"),
+    ],
+)
+def test_shapes_that_do_not_fit(q, k, v, message):
+    with pytest.raises(ValueError, match=message):
+        attention(*(Tensor(np.zeros(shape)) for shape in (q, k, v)))
+
+
+def test_a_mask_of_the_wrong_shape_shows_how_padding_masks_are_written():
+    q, k = Tensor(np.zeros((2, 3, 5, 4))), Tensor(np.zeros((2, 3, 7, 4)))
+    with pytest.raises(ValueError, match=r"mask.*\(2, 3, 5, 7\), got shape \(2, 7\).*None, None"):
+        attention(q, k, k, np.ones((2, 7), bool))
+    with pytest.raises(ValueError, match="mask"):  # it would repeat the result
+        attention(q, k, k, np.ones((9, 2, 3, 5, 7), bool))
+
+
+def test_without_gradients_nothing_is_recorded(rng):
+    q = Tensor(rng.standard_normal((5, 3)), requires_grad=True)
+    with no_grad():
+        assert not attention(q, q, q).requires_grad

@@ -1,0 +1,154 @@
+"""Looking at the weights of the layers of a model."""
+
+import math
+
+import numpy as np
+import pytest
+from foundation_attn import MultiHeadAttention, capture_attention
+from foundation_nn import Module, Tensor, no_grad, train_mode
+
+
+class Model(Module):
+    def __init__(self, rng, **options):
+        self.first = MultiHeadAttention(12, 6, rng=rng, **options)
+        self.layers = [MultiHeadAttention(12, 6, 2, rng=rng, **options)]
+
+    def forward(self, x, memory, mask=None, memory_mask=None):
+        x = self.first(x, mask=mask, causal=True)
+        return self.layers[0](x, memory, mask=memory_mask)
+
+
+@pytest.fixture
+def model(rng):
+    model = Model(rng).astype(np.float64)
+    for p in model.parameters():
+        p.data = rng.normal(0, 0.5, p.shape)
+    return model
+
+
+@pytest.fixture
+def inputs(rng):
+    return Tensor(rng.standard_normal((3, 5, 12))), Tensor(rng.standard_normal((3, 7, 12)))
+
+
+def test_names_kinds_and_order(model, inputs):
+    with capture_attention(model) as maps:
+        model(*inputs)
+    assert [(m.name, m.kind, m.weights.shape) for m in maps] == [
+        ("first", "self", (3, 6, 5, 5)),
+        ("layers.0", "cross", (3, 6, 5, 7)),
+    ]
+
+
+def test_names_without_a_model(model, inputs):
+    with capture_attention() as maps:
+        model(*inputs)
+        model(*inputs)
+    assert len({m.name for m in maps}) == 4
+    assert [m.kind for m in maps] == ["self", "cross"] * 2
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_weights_are_those_of_the_formula(model, inputs, masked):
+    x, memory = inputs
+    mask = np.arange(5) < np.array([[5], [2], [3]]) if masked else None
+    memory_mask = np.arange(7) < np.array([[4], [7], [0]]) if masked else None
+    with capture_attention(model) as maps:
+        model(x, memory, mask, memory_mask)
+    first, second = (m.weights for m in maps)
+
+    layer = model.first
+    q, k = np.split(x.data @ layer.in_proj_weight.data.T + layer.in_proj_bias.data, 3, -1)[:2]
+    for h in range(6):
+        part = slice(2 * h, 2 * h + 2)
+        e = np.exp(q[..., part] @ k[..., part].swapaxes(1, 2) / math.sqrt(2)) * np.tri(5)
+        if masked:
+            e = e * mask[:, None]
+        real = np.ones((3, 5), bool) if mask is None else mask  # the queries that are no padding
+        expected = e / e.sum(-1, keepdims=True)
+        np.testing.assert_allclose(first[:, h][real], expected[real], 1e-12, 1e-14)
+
+    layer, h2 = model.layers[0], model.first(x, mask=mask, causal=True).data
+    W, b = layer.in_proj_weight.data, layer.in_proj_bias.data
+    q, k = h2 @ W[:12].T + b[:12], memory.data @ W[12:16].T + b[12:16]
+    for h in range(6):
+        shared = slice(2 * (h // 3), 2 * (h // 3) + 2)
+        e = np.exp(q[..., 2 * h : 2 * h + 2] @ k[..., shared].swapaxes(1, 2) / math.sqrt(2))
+        if masked:
+            e = e * memory_mask[:, None]
+        expected = e / np.maximum(e.sum(-1, keepdims=True), 1e-300)
+        np.testing.assert_allclose(second[:, h], expected, 1e-12, 1e-14)
+
+
+def test_rows_sum_to_one_or_are_zero(model, inputs):
+    memory_mask = np.arange(7) < np.array([[4], [7], [0]])
+    with capture_attention(model) as maps:
+        model(*inputs, memory_mask=memory_mask)
+    first, second = (m.weights for m in maps)
+    np.testing.assert_allclose(first.sum(-1), 1, rtol=1e-12)
+    assert not first[..., ~np.tri(5, dtype=bool)].any()  # exactly
+    np.testing.assert_allclose(second[:2].sum(-1), 1, rtol=1e-12)
+    assert not second[2].any()
+    assert not second[0, :, :, 4:].any()
+
+
+def test_nothing_is_recorded_outside(model, inputs):
+    model(*inputs)
+    with capture_attention(model) as maps:
+        assert maps == []
+    model(*inputs)
+    assert maps == []
+
+
+def test_the_inner_context_records_and_the_outer_goes_on(model, inputs):
+    with capture_attention(model) as outer:
+        with capture_attention(model) as inner:
+            model(*inputs)
+        assert (len(outer), len(inner)) == (0, 2)
+        model(*inputs)
+    assert (len(outer), len(inner)) == (2, 2)
+
+
+def test_an_error_ends_the_recording(model, inputs):
+    with pytest.raises(ZeroDivisionError), capture_attention(model) as maps:
+        raise ZeroDivisionError
+    model(*inputs)
+    assert maps == []
+
+
+def test_capturing_changes_no_output_and_no_gradient(rng, model, inputs, same_bits):
+    def run():
+        for p in model.parameters():
+            p.grad = None
+        y = model(*inputs)
+        y.backward(np.ones(y.shape))
+        return [y.data, *(p.grad for p in model.parameters())]
+
+    plain = run()
+    with capture_attention(model):
+        captured = run()
+    for a, e in zip(captured, plain, strict=True):
+        same_bits(a, e)
+
+
+def test_weights_are_those_before_dropout(rng, inputs):
+    model = Model(rng, dropout=0.5).astype(np.float64)
+    with capture_attention(model) as quiet:
+        model(*inputs)
+    with capture_attention(model) as noisy, no_grad(), train_mode(rng):
+        model(*inputs)
+    np.testing.assert_array_equal(noisy[0].weights, quiet[0].weights)
+
+
+@pytest.mark.parametrize("poison", [np.nan, 1e30])
+def test_padding_is_invisible(model, inputs, poison, same_bits):
+    x, memory = inputs
+    memory_mask = np.arange(7) < np.array([[4], [7], [2]])
+    bad = memory.numpy()
+    bad[~memory_mask] = poison
+    found = []
+    for m in (memory, Tensor(bad)):
+        with capture_attention(model) as maps:
+            model(x, m, memory_mask=memory_mask)
+        found.append(maps[1].weights)
+    same_bits(found[1], found[0])

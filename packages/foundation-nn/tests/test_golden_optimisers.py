@@ -1,0 +1,43 @@
+"""A hundred steps as PyTorch's optimisers make them; recorded by golden/record.py."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from foundation_nn import Parameter, Tensor, optim
+from foundation_nn import functional as F
+
+with np.load(Path(__file__).parent / "golden" / "optimisers.npz") as file:
+    GOLDEN = dict(file)
+
+ADAM = {"lr": 0.03, "betas": (0.8, 0.95), "eps": 1e-6}
+# The vector b comes first, so that the buffer, too, has to tell it from the matrix.
+OPTIMISERS = {
+    "sgd": lambda w, b: optim.SGD([b, w], lr=0.02),
+    "momentum": lambda w, b: optim.SGD([b, w], lr=0.02, momentum=0.9, weight_decay=0.1),
+    "adam": lambda w, b: optim.Adam([b, w], **ADAM),
+    "adamw": lambda w, b: optim.AdamW([b, w], **ADAM, weight_decay=0.1),
+    "clipped": lambda w, b: optim.SGD([b, w], lr=0.02),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMISERS)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-10), (np.float32, 1e-5)])
+def test_a_hundred_steps(name, dtype, tolerance):
+    x, y, w, b = (GOLDEN[key].astype(dtype) for key in ("x", "y", "w0", "b0"))
+    w, b = Parameter(w), Parameter(b)
+    optimiser = OPTIMISERS[name](w, b)
+    recorded = {step: i for i, step in enumerate(GOLDEN["steps"].tolist())}
+    close = {"rtol": tolerance, "atol": tolerance}
+    for step in range(1, 101):
+        optimiser.zero_grad()
+        F.mse_loss(F.linear(Tensor(x), w, b), y).backward()
+        if name == "clipped":
+            norm = optim.clip_grad_norm(optimiser, 3)  # in the end it is less
+            np.testing.assert_allclose(norm, GOLDEN["clipped/norms"][step - 1], **close)
+        optimiser.step()
+        if step in recorded:
+            at = recorded[step]
+            np.testing.assert_allclose(w.data, GOLDEN[f"{name}/w"][at], **close, err_msg=f"{step}")
+            np.testing.assert_allclose(b.data, GOLDEN[f"{name}/b"][at], **close, err_msg=f"{step}")
+    assert set(recorded) == {1, 2, 10, 100}

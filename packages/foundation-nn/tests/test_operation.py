@@ -1,0 +1,161 @@
+"""The decorator: from a NumPy kernel to a differentiable function."""
+
+import numpy as np
+import pytest
+from foundation_nn import Array, Result, Tensor, gradcheck, no_grad, operation
+
+
+@operation(outputs=2)
+def sum_and_product(x: Array, y: Array) -> Result:
+    def backward(grads):
+        ds, dp = grads
+        return ds + dp * y, ds + dp * x
+
+    return (x + y, x * y), backward
+
+
+@operation(outputs=2, selective=True)
+def halves(x: Array, y: Array, scale: float = 1.0) -> Result:
+    n = len(x) // 2
+
+    def backward(grads, needs):
+        both = np.concatenate(grads)
+        return scale * both * y if needs[0] else None, scale * both * x if needs[1] else None
+
+    z = scale * x * y
+    return (z[:n], z[n:]), backward
+
+
+def test_several_outputs_pass_gradcheck(rng):
+    assert gradcheck(sum_and_product, rng.standard_normal(3), rng.standard_normal(3))
+    assert gradcheck(lambda x, y: halves(x, y, 3.0), *rng.standard_normal((2, 5)))
+
+
+@pytest.mark.parametrize(("used", "dx"), [(0, [1, 1]), (1, [5, 7])])
+def test_an_output_that_is_not_used_counts_as_zero(used, dx):
+    x, y = (Tensor(v, requires_grad=True) for v in ([2.0, 3.0], [5.0, 7.0]))
+    sum_and_product(x, y)[used].sum().backward()
+    np.testing.assert_array_equal(x.grad, dx)
+
+
+def test_outputs_may_be_used_several_times_and_in_any_order():
+    x, y = (Tensor(v, requires_grad=True) for v in ([2.0, 3.0], [5.0, 7.0]))
+    s, p = sum_and_product(x, y)
+    ((p * s).sum() + p.sum() * 2).backward()
+    # d/dx (x y (x + y) + 2 x y) = 2 x y + y² + 2 y
+    np.testing.assert_array_equal(x.grad, 2 * x.data * y.data + y.data**2 + 2 * y.data)
+
+
+def test_several_outputs_without_recording():
+    x, y = Tensor([2.0], requires_grad=True), Tensor([5.0])
+    with no_grad():
+        s, p = sum_and_product(x, y)
+    assert not s.requires_grad
+    assert not p.requires_grad
+    assert (s.item(), p.item()) == (7, 10)
+
+
+def test_a_walk_may_start_at_one_of_several_outputs():
+    x, y = (Tensor(v, requires_grad=True) for v in ([2.0], [5.0]))
+    sum_and_product(x, y)[1].backward()
+    assert (x.grad.item(), y.grad.item()) == (5, 2)
+
+
+def test_a_selective_backward_is_told_what_is_needed():
+    asked = []
+
+    @operation(selective=True)
+    def spy(x: Array, y: Array, z: Array = None) -> Result:
+        def backward(g, needs):
+            asked.append(needs)
+            return g, g, g
+
+        return x + y, backward
+
+    x, y = Tensor([1.0], requires_grad=True), Tensor([2.0])
+    spy(x, y).backward()
+    spy(y, x * 1, x).backward()
+    assert asked == [(True, False, False), (False, True, True)]
+
+
+def test_arguments_go_where_their_names_say():
+    @operation
+    def power_of_difference(x: Array, y: Array = None, exponent: int = 1) -> Result:
+        base = x if y is None else x - y
+
+        def backward(g):
+            dx = g * exponent * base ** (exponent - 1)
+            return dx, -dx if y is not None else None
+
+        return base**exponent, backward
+
+    x, y = Tensor([5.0], requires_grad=True), Tensor([2.0], requires_grad=True)
+    assert power_of_difference(x).item() == 5
+    assert power_of_difference(x, None, 2).item() == 25
+    assert power_of_difference(y=y, x=x).item() == 3
+    assert power_of_difference(x, exponent=3, y=y).item() == 27
+    power_of_difference(x, exponent=3, y=y).backward()
+    assert (x.grad.item(), y.grad.item()) == (27, -27)
+    with pytest.raises(TypeError, match="power_of_difference.* missing its argument 'x'"):
+        power_of_difference(y=y)
+    with pytest.raises(TypeError, match="multiple values for argument 'x'"):
+        power_of_difference(x, x=y)
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        power_of_difference(x, base=y)
+
+
+def test_any_number_of_inputs():
+    @operation
+    def total(*xs: Array, scale: float) -> Result:
+        def backward(g):
+            return tuple(scale * g for _ in xs)
+
+        return scale * sum(xs), backward
+
+    for n in (1, 2, 5):
+        xs = [Tensor([float(i)], requires_grad=True) for i in range(n)]
+        y = total(*xs, scale=3.0)
+        y.backward()
+        assert y.item() == 3 * sum(range(n))
+        assert [x.grad.item() for x in xs] == [3] * n
+
+
+def test_the_name_and_the_kernel_stay_reachable():
+    y, backward = sum_and_product.kernel(np.array(2.0), np.array(5.0))
+    assert sum_and_product.__name__ == "sum_and_product"
+    assert y == (7, 10)
+    assert backward((1, 1)) == (6, 3)
+
+
+def test_inputs_must_come_before_options():
+    with pytest.raises(TypeError, match="late: the parameters annotated Array must come first"):
+
+        @operation
+        def late(scale: float, x: Array) -> Result:
+            return x, lambda g: g
+
+    with pytest.raises(TypeError, match="none: the parameters annotated Array"):
+
+        @operation
+        def none(x: float) -> Result:
+            return x, lambda g: g
+
+
+def test_a_backward_with_too_few_gradients_is_refused():
+    @operation
+    def forgetful(x: Array, y: Array) -> Result:
+        return x + y, lambda g: (g,)
+
+    with pytest.raises(ValueError, match="shorter"):
+        forgetful(Tensor([1.0], requires_grad=True), Tensor([1.0])).backward()
+
+
+def test_none_is_no_gradient():
+    @operation
+    def first(x: Array, y: Array) -> Result:
+        return x * 1, lambda g: (g, None)
+
+    x, y = (Tensor([1.0], requires_grad=True) for _ in range(2))
+    first(x, y).backward()
+    assert x.grad.item() == 1
+    assert y.grad is None

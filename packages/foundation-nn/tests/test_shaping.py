@@ -1,0 +1,64 @@
+"""Operations that move numbers about."""
+
+from itertools import permutations, product
+
+import numpy as np
+import pytest
+from foundation_nn import Tensor
+from foundation_nn import functional as F
+
+# Each axis of a permutation may be counted from the front or from the back.
+AXES = [
+    tuple(a - 3 * back for a, back in zip(order, backs, strict=True))
+    for order in permutations(range(3))
+    for backs in product((0, 1), repeat=3)
+]
+
+
+@pytest.mark.parametrize("axes", AXES, ids=str)
+def test_transpose_sends_each_gradient_back_to_its_element(axes):
+    x = Tensor(np.zeros((2, 3, 5)), requires_grad=True)
+    g = np.arange(30.0).reshape(np.zeros((2, 3, 5)).transpose(axes).shape)
+    F.transpose(x, axes).backward(g)
+    expected = np.zeros((2, 3, 5))
+    expected.transpose(axes)[...] = g  # the view writes through
+    np.testing.assert_array_equal(x.grad, expected)
+
+
+def test_the_methods_take_a_tuple_as_numpy_does():
+    x = Tensor(np.arange(6.0).reshape(2, 3))
+    np.testing.assert_array_equal(x.reshape((3, 2)).data, x.data.reshape(3, 2))
+    np.testing.assert_array_equal(x.transpose((1, 0)).data, x.data.T)
+
+
+def test_an_element_chosen_twice_receives_the_sum():
+    x = Tensor([10.0, 20.0, 30.0], requires_grad=True)
+    x[[2, 0, 2, 2]].backward([1, 2, 4, 8])
+    np.testing.assert_array_equal(x.grad, [2, 0, 13])
+
+
+IDS, MASK = np.array([2, 0]), np.array([True, False])
+
+
+@pytest.mark.parametrize(
+    ("function", "option"),
+    [
+        (lambda x, ids: F.embedding(ids, x), IDS),
+        (lambda x, ids: x[ids], IDS),
+        (lambda x, mask: x[:2][mask], MASK),
+        (lambda x, mask: F.mask_rows(x[:2], mask), MASK),
+        (lambda x, mask: F.where(mask, x[0], x[1]), MASK),
+        (lambda x, ids: F.cross_entropy(x[:, :2], ids, ignore_index=2), np.array([0, 2, 1])),
+    ],
+)
+def test_ids_and_masks_are_kept_as_they_were(function, option):
+    gradients = []
+    for change in (False, True):
+        x, given = Tensor(np.arange(6.0).reshape(3, 2), requires_grad=True), option.copy()
+        y = function(x, given)
+        if change:
+            given[:] = given[::-1].copy()
+        y.backward(1 + np.arange(float(y.size)).reshape(y.shape))
+        gradients.append(x.grad)
+    np.testing.assert_array_equal(*gradients)
+    assert gradients[0].any()

@@ -1,0 +1,144 @@
+"""Each fused operation against the same thing composed of small ones."""
+
+import math
+
+import numpy as np
+import pytest
+from foundation_nn import Tensor
+from foundation_nn import functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def tanh(x):
+    return 2 / (1 + (x * -2).exp()) - 1
+
+
+def softmax(x, axis=-1):
+    e = (x - x.max(axis, keepdims=True).data).exp()
+    return e / e.sum(axis, keepdims=True)
+
+
+def normalise(x, eps):
+    return x / ((x * x).mean(-1, keepdims=True) + eps).sqrt()
+
+
+def layer_norm(x, weight, bias, eps=1e-5):
+    return normalise(x - x.mean(-1, keepdims=True), eps) * weight + bias
+
+
+def cross_entropy(logits, targets, ignore_index, smoothing):
+    classes = logits.shape[-1]
+    one_hot = np.arange(classes) == targets[..., None]
+    q = (1 - smoothing) * one_hot + smoothing / classes
+    counts = (targets != ignore_index)[..., None]
+    return -(softmax(logits).log() * (q * counts)).sum() / int(counts.sum())
+
+
+def sigmoid(x):
+    return 1 / (1 + (-x).exp())
+
+
+def binary_cross_entropy(x, t):
+    return -(t * sigmoid(x).log() + (1 - t) * (1 - sigmoid(x)).log()).mean()
+
+
+def gelu_tanh(x):
+    return x * 0.5 * (1 + tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+
+
+def gelu(x):
+    """x Φ(x) with Φ(x) = ½ + x/2 ∫ φ(x s) ds over [-1, 1], by the rule of Gauss and Legendre."""
+    nodes, weights = np.polynomial.legendre.leggauss(60)
+    t = x.reshape(*x.shape, 1) * nodes
+    density = (t * t * -0.5).exp() / math.sqrt(2 * math.pi)
+    return x * (0.5 + 0.5 * x * (density * weights).sum(-1))
+
+
+TARGETS = np.array([[3, 6, 0], [6, 3, 1]])
+PAIRS = {
+    "relu": (F.relu, lambda x: F.where(x > 0, x, 0.0), [(3, 5)]),
+    "tanh": (F.tanh, tanh, [(3, 5)]),
+    "sigmoid": (F.sigmoid, sigmoid, [(3, 5)]),
+    "silu": (F.silu, lambda x: x * sigmoid(x), [(3, 5)]),
+    "gelu": (F.gelu, gelu, [(3, 5)]),
+    "gelu, tanh": (lambda x: F.gelu(x, "tanh"), gelu_tanh, [(3, 5)]),
+    "softmax": (F.softmax, softmax, [(3, 5)]),
+    "softmax, axis 0": (lambda x: F.softmax(x, 0), lambda x: softmax(x, 0), [(3, 5, 2)]),
+    "log_softmax": (F.log_softmax, lambda x: softmax(x).log(), [(3, 5)]),
+    "linear": (F.linear, lambda x, w, b: x @ w.T + b, [(2, 3, 5), (7, 5), (7,)]),
+    "layer_norm": (F.layer_norm, layer_norm, [(2, 3, 5), (5,), (5,)]),
+    "layer_norm, plain": (F.layer_norm, lambda x: layer_norm(x, 1.0, 0.0), [(3, 5)]),
+    "rms_norm": (F.rms_norm, lambda x, w: normalise(x, 1e-5) * w, [(2, 3, 5), (5,)]),
+    "rms_norm, plain": (F.rms_norm, lambda x: normalise(x, 1e-5), [(3, 5)]),
+    "embedding": (
+        lambda w: F.embedding(TARGETS, w),
+        lambda w: (np.arange(7) == TARGETS[..., None]).astype(float) @ w,
+        [(7, 5)],
+    ),
+    "cross_entropy": (
+        lambda z: F.cross_entropy(z, TARGETS, 6, 0.1),
+        lambda z: cross_entropy(z, TARGETS, 6, 0.1),
+        [(2, 3, 7)],
+    ),
+    "mse_loss": (F.mse_loss, lambda x, t: ((x - t) ** 2).mean(), [(3, 5), (3, 5)]),
+    "binary_cross_entropy": (
+        lambda x, t: F.binary_cross_entropy_with_logits(x, F.sigmoid(t)),
+        lambda x, t: binary_cross_entropy(x, sigmoid(t)),
+        [(3, 5), (3, 5)],
+    ),
+    "concat": (
+        lambda x, y: F.concat([x, y], axis=1),
+        lambda x, y: x @ np.eye(2, 5) + y @ np.eye(3, 5, 2),
+        [(7, 2), (7, 3)],
+    ),
+    "max of pairs": (
+        lambda x, y: F.stack([x, y]).max(0),
+        lambda x, y: F.where(x > y.data, x, y),
+        [(3, 5), (3, 5)],
+    ),
+    "mean": (lambda x: x.mean((0, 2)), lambda x: x.sum(0).sum(-1) / 10, [(2, 3, 5)]),
+    "mask_rows": (
+        lambda x: F.mask_rows(x, TARGETS != 6),
+        lambda x: x * (TARGETS != 6)[..., None],
+        [(2, 3, 5)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("scale", [0.1, 3.0])
+def test_fused_equals_composed(name, scale, rng):
+    fused, composed, shapes = PAIRS[name]
+    arrays = [scale * rng.standard_normal(shape) for shape in shapes]
+    results = []
+    for function in (fused, composed):
+        inputs = [Tensor(a, requires_grad=True) for a in arrays]
+        y = function(*inputs)
+        y.backward(np.cos(np.arange(y.size)).reshape(y.shape))
+        results.append([y.data, *(x.grad for x in inputs)])
+    for ours, twin in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, twin, rtol=1e-10, atol=1e-12)
+
+
+@given(st.lists(st.integers(0, 6), max_size=11), st.integers(1, 5))
+def test_embedding_gradients_add_up_however_often_an_id_occurs(ids, width):
+    rows = np.arange(7.0 * width).reshape(7, width)
+    g = np.arange(len(ids) * width, dtype=float).reshape(len(ids), width) ** 2
+    table = Tensor(rows, requires_grad=True)
+    ids = np.array(ids, dtype=np.int64)
+    y = F.embedding(ids, table)
+    y.backward(g)
+    expected = np.zeros_like(rows)
+    for i, row in zip(ids, g, strict=True):
+        expected[i] += row
+    np.testing.assert_array_equal(y.data, rows[ids])
+    np.testing.assert_array_equal(table.grad, expected)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 2e-15), (np.float32, 4e-7)])
+def test_gelu_uses_the_error_function_of_the_standard_library(dtype, tolerance):
+    x = np.linspace(-9, 9, 2003).astype(dtype)
+    expected = [0.5 * (1 + math.erf(v / math.sqrt(2))) for v in x.tolist()]
+    y = F.gelu(Tensor(x)).data
+    np.testing.assert_array_less(np.abs(y - x * expected), tolerance * np.maximum(1, np.abs(x)))
