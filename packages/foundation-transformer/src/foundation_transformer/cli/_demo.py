@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -267,14 +267,13 @@ def _say_what_next(folder: Path, options: argparse.Namespace) -> None:
     for path in sorted(folder.iterdir()):
         if path.name == CHECKPOINT or path.suffix == ".png":
             print(f"  {path}{'/' if path.is_dir() else ''}")
-    program = Path(sys.argv[0])
-    inside_nox = ".nox" in program.resolve().parts
-    if inside_nox:
+    launcher = os.environ.get("FOUNDATION_DEMO")  # set where the demo is not on the PATH
+    if launcher is None:
+        command = shlex.join(["foundation", "translate", str(folder)])
+    else:
         given = [] if options.out is None else ["--out", str(options.out)]
         given += [] if options.data is None else ["--data", str(options.data)]
-        given += [] if options.target == "fr" else ["--to", options.target]
         given += [] if options.source == "en" else ["--from", options.source]
-        command = ["python3", "noxfile.py", "-s", "demo", "--", *given, "--interactive"]
-    else:
-        command = ["foundation", "translate", str(folder)]
-    print(f"\nTo translate what you type:\n  {shlex.join(command)}")
+        given += [] if options.target == "fr" else ["--to", options.target]
+        command = f"{launcher} {shlex.join([*given, '--interactive'])}"
+    print(f"\nTo translate what you type:\n  {command}")
