@@ -132,8 +132,7 @@ def run_pytest(session: nox.Session, package: str) -> None:
     session.chdir(session.create_tmp())
     session.run(
         *("pytest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", "."),
-        *("--doctest-modules", "--ignore-glob=*/golden/*"),
-        *("--pyargs", module, str(ROOT / "packages" / package / "tests")),
+        *("--doctest-modules", "--pyargs", module, str(ROOT / "packages" / package / "tests")),
         *session.posargs,
         env={"PYTHONPATH": None},
     )

@@ -47,6 +47,12 @@ def test_tokens_stand_where_their_weights_are(rng, drawn):
         assert ax.get_title(loc="left") == "the last layer"
 
 
+def test_cells_of_all_maps_have_one_size(rng, drawn):
+    plot_attention([a_map(rng, T=3, S=5), a_map(rng, T=7, S=2)], "nowhere.png")
+    limits = [(ax.get_xlim(), ax.get_ylim()) for ax in drawn[0].axes if ax.images]
+    assert limits == [((-0.5, 4.5), (6.5, -0.5))] * 2
+
+
 def test_numbers_in_the_cells_are_the_weights(drawn):
     weights = np.array([[1.0, 0.0, 0.0], [0.97, 0.03, 0.0], [0.25, 0.5, 0.25], [0.1, 0.2, 0.7]])
     plot_attention([HeatMap(weights, list("abc"), list("wxyz"))], "nowhere.png")

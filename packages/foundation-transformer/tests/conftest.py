@@ -8,6 +8,8 @@ from hypothesis import settings
 settings.register_profile("foundation", derandomize=True, deadline=None, max_examples=60)
 settings.load_profile("foundation")
 
+collect_ignore = ["golden"]  # the script there needs PyTorch
+
 set_num_threads(1)  # arrays of a few hundred numbers: a second thread would only be waited for
 
 

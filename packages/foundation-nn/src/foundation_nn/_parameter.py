@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from foundation_nn._tensor import Tensor
 
-#: Every parameter starts on a cache line of its own.
+#: Bytes. No two parameters share a stretch of this length, a cache line.
 _ALIGNMENT = 64
 
 

@@ -136,7 +136,6 @@ class Trainer:
         self.planned_steps = self.steps + min(limits) if limits else None
         self.planned_seconds = max_seconds
         started, first = time.perf_counter(), self.steps
-        evaluated = -1
 
         def reason_to_stop() -> str:
             if interrupted:
@@ -157,16 +156,14 @@ class Trainer:
                     self.stopped_by = reason_to_stop()
                     if self.stopped_by:
                         break
+                else:
+                    epoch += 1
+                    if epoch == max_epochs:
+                        self.stopped_by = "epochs"
                 if self.steps == before:
                     raise ValueError("fit: an epoch without a single batch; is the data empty?")
-                epoch += 1
-                if not self.stopped_by:
-                    out_of_epochs = max_epochs is not None and epoch >= max_epochs
-                    self.stopped_by = reason_to_stop() or ("epochs" if out_of_epochs else "")
                 if validation is not None and self.stopped_by != "interrupt":
-                    if evaluated != self.steps:
-                        self._evaluate(validation)
-                    evaluated = self.steps
+                    self._evaluate(validation)
                 self.stopped_by = self.stopped_by or reason_to_stop()
         return self.history
 
