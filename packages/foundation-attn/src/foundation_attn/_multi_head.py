@@ -135,8 +135,8 @@ class MultiHeadAttention(Module):
             By default the key.
         mask : bool array, optional
             (B, S) says which keys are real; (B, T, S) or (B, H, T, S) which query may attend to
-            which key. True means "may". Keys that no query may attend to are padding: they may
-            hold anything.
+            which key. True means "may". A position that no query may attend to is padding and
+            may hold anything; in self-attention its own query is padding, too.
         causal : bool
             Query t sees no key after itself.
         cache : KVCache, optional

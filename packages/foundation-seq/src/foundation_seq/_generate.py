@@ -58,6 +58,7 @@ def generate(
 
     Examples
     --------
+    >>> from foundation_seq import RecurrentLM, generate
     >>> model = RecurrentLM(vocab_size=11, embedding_dim=3, hidden_size=5)
     >>> written = generate(model, [[1, 2, 3], [4]], max_new_tokens=7)
     >>> [len(row) for row in written]

@@ -107,8 +107,8 @@ class TransformerEncoderLayer(_Layer):
         ----------
         x : (B, T, D) tensor
         mask : bool array, optional
-            (B, T) says which positions are real, (B, T, T) which may attend to which. Positions
-            that nobody may attend to are padding and may hold anything.
+            (B, T) says which positions are real, (B, T, T) which may attend to which. A position
+            that nobody may attend to, itself included, is padding and may hold anything.
 
         Returns
         -------
