@@ -12,7 +12,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from foundation_attn import KVCache, MultiHeadAttention
@@ -37,7 +37,9 @@ def make_norm(d_model: int, norm: str, bias: bool) -> LayerNorm | RMSNorm:
 
 
 class _Layer(Module):
-    """What both kinds of layer share: the feed-forward network and the residual branches."""
+    """What both kinds of layer share: their parameters and the residual branches."""
+
+    attends_to_memory: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -68,6 +70,11 @@ class _Layer(Module):
         self.linear2 = Linear(d_ff, d_model, bias, rng=rng)
         self.norm1 = make_norm(d_model, norm, bias)
         self.norm2 = make_norm(d_model, norm, bias)
+        if self.attends_to_memory:
+            self.multihead_attn = MultiHeadAttention(
+                d_model, num_heads, num_kv_heads, dropout, bias, rng=rng
+            )
+            self.norm3 = make_norm(d_model, norm, bias)
 
     def _residual(self, x: Tensor, norm: Module, sublayer: Callable[[Tensor], Tensor]) -> Tensor:
         if self.norm_first:
@@ -133,29 +140,9 @@ class TransformerDecoderLayer(_Layer):
     causal; PyTorch asks for a mask. Parameters as for :class:`TransformerEncoderLayer`.
     """
 
-    def __init__(
-        self,
-        d_model: int,
-        num_heads: int,
-        d_ff: int,
-        dropout: float = 0.0,
-        activation: str = "relu",
-        norm_first: bool = False,
-        *,
-        num_kv_heads: int | None = None,
-        norm: str = "layer",
-        bias: bool = True,
-        rng: np.random.Generator | None = None,
-    ) -> None:
-        rng = init.generator(rng)
-        options: dict[str, Any] = {"num_kv_heads": num_kv_heads, "norm": norm, "bias": bias}
-        super().__init__(
-            d_model, num_heads, d_ff, dropout, activation, norm_first, rng=rng, **options
-        )
-        self.multihead_attn = MultiHeadAttention(
-            d_model, num_heads, num_kv_heads, dropout, bias, rng=rng
-        )
-        self.norm3 = make_norm(d_model, norm, bias)
+    attends_to_memory = True
+    multihead_attn: MultiHeadAttention
+    norm3: LayerNorm | RMSNorm
 
     def forward(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from foundation_attn import KVCache
 from foundation_nn import Module, Tensor, init
@@ -17,19 +17,10 @@ from foundation_transformer._layers import (
 )
 
 
-class TransformerEncoder(Module):
-    """Encoder layers one after the other.
+class _Stack(Module):
+    """What both stacks share: layers of one kind and a final normalisation."""
 
-    ``torch.nn.Transformer(...).encoder.state_dict()`` loads as it is.
-
-    Parameters
-    ----------
-    num_layers, d_model, num_heads, d_ff : int
-    dropout, activation, norm_first, num_kv_heads, norm, bias, rng
-        As for :class:`TransformerEncoderLayer`.
-    final_norm : bool
-        Normalise the output, as ``torch.nn.Transformer`` does.
-    """
+    layer_type: ClassVar[type[TransformerEncoderLayer | TransformerDecoderLayer]]
 
     def __init__(
         self,
@@ -43,9 +34,30 @@ class TransformerEncoder(Module):
     ) -> None:
         options["rng"] = init.generator(options.get("rng"))
         self.layers = [
-            TransformerEncoderLayer(d_model, num_heads, d_ff, **options) for _ in range(num_layers)
+            self.layer_type(d_model, num_heads, d_ff, **options) for _ in range(num_layers)
         ]
-        self.norm = _final(d_model, options) if final_norm else None
+        self.norm = (
+            make_norm(d_model, options.get("norm", "layer"), options.get("bias", True))
+            if final_norm
+            else None
+        )
+
+
+class TransformerEncoder(_Stack):
+    """Encoder layers one after the other.
+
+    ``torch.nn.Transformer(...).encoder.state_dict()`` loads as it is.
+
+    Parameters
+    ----------
+    num_layers, d_model, num_heads, d_ff : int
+    final_norm : bool
+        Normalise the output, as ``torch.nn.Transformer`` does.
+    dropout, activation, norm_first, num_kv_heads, norm, bias, rng
+        As for :class:`TransformerEncoderLayer`.
+    """
+
+    layer_type = TransformerEncoderLayer
 
     def forward(self, x: Tensor, mask: Mask | None = None) -> Tensor:
         """(B, T, D) to (B, T, D); ``mask`` (B, T) says which positions are real."""
@@ -54,28 +66,14 @@ class TransformerEncoder(Module):
         return x if self.norm is None else self.norm(x)
 
 
-class TransformerDecoder(Module):
+class TransformerDecoder(_Stack):
     """Decoder layers one after the other, each with the same memory.
 
     ``torch.nn.Transformer(...).decoder.state_dict()`` loads as it is. Parameters as for
     :class:`TransformerEncoder`.
     """
 
-    def __init__(
-        self,
-        num_layers: int,
-        d_model: int,
-        num_heads: int,
-        d_ff: int,
-        *,
-        final_norm: bool = True,
-        **options: Any,
-    ) -> None:
-        options["rng"] = init.generator(options.get("rng"))
-        self.layers = [
-            TransformerDecoderLayer(d_model, num_heads, d_ff, **options) for _ in range(num_layers)
-        ]
-        self.norm = _final(d_model, options) if final_norm else None
+    layer_type = TransformerDecoderLayer
 
     def forward(
         self,
@@ -93,7 +91,3 @@ class TransformerDecoder(Module):
     def new_caches(self, max_len: int, memory_len: int) -> list[DecoderCache]:
         """Empty caches, one for each layer."""
         return [DecoderCache(KVCache(max_len), KVCache(memory_len)) for _ in self.layers]
-
-
-def _final(d_model: int, options: dict[str, Any]) -> Any:
-    return make_norm(d_model, options.get("norm", "layer"), options.get("bias", True))
