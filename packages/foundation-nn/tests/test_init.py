@@ -51,3 +51,31 @@ def test_without_a_generator_every_layer_is_another():
 def test_a_seed_is_no_generator(make):
     with pytest.raises(TypeError, match=r"rng: expected .*Generator, got int; .*default_rng\(seed"):
         make(42)
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (3, 5), (4, 4)])
+def test_orthogonal_rows_or_columns(shape):
+    w = init.orthogonal(np.random.default_rng(0), shape, gain=2.0).astype(float)
+    gram = w @ w.T if shape[0] <= shape[1] else w.T @ w
+    np.testing.assert_allclose(gram, 4 * np.eye(min(shape)), atol=1e-5)
+
+
+def test_orthogonal_matrices_are_turned_all_ways():
+    # With signs as QR leaves them, the first element would always be negative.
+    firsts = [init.orthogonal(np.random.default_rng(s), (3, 3))[0, 0] for s in range(200)]
+    assert abs(np.mean(np.sign(firsts))) < 0.2
+
+
+@pytest.mark.parametrize(
+    ("draw", "variance"),
+    [
+        (init.xavier_normal, 2 / (300 + 500)),
+        (init.he_uniform, 2 / 500),
+        (lambda rng, shape: init.gpt2_residual(rng, shape, num_layers=8), 0.02**2 / 16),
+    ],
+)
+def test_more_variances(draw, variance):
+    w = draw(np.random.default_rng(0), (300, 500))
+    assert w.dtype == np.float32
+    assert w.var() == pytest.approx(variance, rel=0.02)
+    assert abs(w.mean()) < 4 * np.sqrt(variance / w.size)

@@ -10,7 +10,7 @@ from foundation_nn._memory import keep_freed_memory
 from foundation_nn._modes import current_generator, train_mode
 from foundation_nn._module import Module
 from foundation_nn._operation import Array, Operation, Result, operation
-from foundation_nn._parameter import Parameter, ParameterBuffer
+from foundation_nn._parameter import Buffer, Parameter, ParameterBuffer
 from foundation_nn._summary import summary
 from foundation_nn._tape import Backward, no_grad
 from foundation_nn._tensor import Tensor
@@ -19,6 +19,7 @@ from foundation_nn.masks import causal_mask, padding_mask
 from foundation_nn.modules import (
     GELU,
     MLP,
+    BatchNorm1d,
     Dropout,
     Embedding,
     LayerNorm,
@@ -36,6 +37,8 @@ __all__ = [
     "MLP",
     "Array",
     "Backward",
+    "BatchNorm1d",
+    "Buffer",
     "Dropout",
     "Embedding",
     "GradientError",

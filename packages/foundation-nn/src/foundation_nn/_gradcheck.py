@@ -71,8 +71,9 @@ def gradcheck(
     module = fn_or_module if isinstance(fn_or_module, Module) else None
     parameters = [] if module is None else list(module.parameters())
     before = [(p, p._data, p.grad, p._grad_view, p._buffer) for p in parameters]
-    for p in parameters:
-        p._astype(np.float64)
+    buffers = [] if module is None else [(b, b._data) for b in module.buffers()]
+    if module is not None:
+        module.astype(np.float64)
     try:
         args = [_leaf(x) for x in inputs]
         leaves = {
@@ -86,6 +87,8 @@ def gradcheck(
     finally:
         for p, data, grad, grad_view, buffer in before:
             p._data, p.grad, p._grad_view, p._buffer = data, grad, grad_view, buffer
+        for b, data in buffers:
+            b._data = data
 
 
 def _leaf(x: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from foundation_nn._parameter import Parameter
+from foundation_nn._parameter import Buffer, Parameter
 
 
 class Module:
@@ -50,13 +50,13 @@ class Module:
                 error.args = (f"{_bracketed(path)}: {message}",)
                 return
 
-    def _children(self) -> Iterator[tuple[str, Module | Parameter]]:
+    def _children(self) -> Iterator[tuple[str, Module | Parameter | Buffer]]:
         for name, value in vars(self).items():
-            if isinstance(value, Module | Parameter):
+            if isinstance(value, Module | Parameter | Buffer):
                 yield name, value
             elif isinstance(value, list | tuple):
                 for i, item in enumerate(value):
-                    if isinstance(item, Module | Parameter):
+                    if isinstance(item, Module | Parameter | Buffer):
                         yield f"{name}.{i}", item
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
@@ -66,45 +66,57 @@ class Module:
             if isinstance(child, Module):
                 yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
 
-    def _all_names(self) -> Iterator[tuple[str, Parameter]]:
-        """Every name of every parameter; one that is shared has several."""
+    def _all_names(self) -> Iterator[tuple[str, Parameter | Buffer]]:
+        """Every name of every parameter and buffer; one that is shared has several."""
         for path, module in self.named_modules():
             for name, child in module._children():
-                if isinstance(child, Parameter):
+                if not isinstance(child, Module):
                     yield (f"{path}.{name}" if path else name), child
+
+    def _first_names(self) -> Iterator[tuple[str, Parameter | Buffer]]:
+        """Every parameter and buffer once."""
+        seen: set[int] = set()
+        for name, value in self._all_names():
+            if id(value) not in seen:
+                seen.add(id(value))
+                yield name, value
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """Parameters with their names; a shared one once, under its first name."""
-        seen: set[int] = set()
-        for name, parameter in self._all_names():
-            if id(parameter) not in seen:
-                seen.add(id(parameter))
-                yield name, parameter
+        for name, value in self._first_names():
+            if isinstance(value, Parameter):
+                yield name, value
 
     def parameters(self) -> Iterator[Parameter]:
         """Each parameter once."""
         for _, parameter in self.named_parameters():
             yield parameter
 
+    def buffers(self) -> Iterator[Buffer]:
+        """Each kept value that is not learnt, once."""
+        for _, value in self._first_names():
+            if isinstance(value, Buffer):
+                yield value
+
     def num_parameters(self) -> int:
         """The number of trainable numbers; shared ones count once."""
         return sum(p.size for p in self.parameters())
 
     def astype(self, dtype: DTypeLike) -> Self:
-        """Cast every parameter in place, e.g. to float64 for a gradient check.
+        """Cast every parameter and buffer in place, e.g. to float64 for a gradient check.
 
         Optimisers made before refuse to step afterwards.
         """
-        for parameter in self.parameters():
-            parameter._astype(dtype)
+        for _, value in self._first_names():
+            value._astype(dtype)
         return self
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
-        """Copies of all parameters by name."""
-        return {name: p.numpy() for name, p in self.named_parameters()}
+        """Copies of all parameters and buffers by name."""
+        return {name: value.numpy() for name, value in self._first_names()}
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
-        """Copy values into the parameters; nothing is changed if anything does not fit.
+        """Copy values into parameters and buffers; nothing is changed if anything does not fit.
 
         Parameters
         ----------
@@ -120,10 +132,10 @@ class Module:
             With a table of what is missing, unexpected or of the wrong shape.
         """
         names: dict[int, list[str]] = {}
-        targets: dict[str, Parameter] = {}
-        for name, parameter in self._all_names():
-            names.setdefault(id(parameter), []).append(name)
-            targets[name] = parameter
+        targets: dict[str, Parameter | Buffer] = {}
+        for name, target in self._all_names():
+            names.setdefault(id(target), []).append(name)
+            targets[name] = target
         values = {name: np.asarray(state[name]) for name in targets if name in state}
         strange = [name for name, value in values.items() if value.dtype.kind not in "fiub"]
         if strange:

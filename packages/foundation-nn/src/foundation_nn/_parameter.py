@@ -1,4 +1,4 @@
-"""Parameters, and the buffer in which those of a model lie side by side."""
+"""Parameters, and the buffer in which those of a model lie side by side; kept values."""
 
 from __future__ import annotations
 
@@ -59,6 +59,17 @@ class Parameter(Tensor):
         self._data = self._data.astype(dtype)
         self.grad = self._buffer = self._grad_view = None
         self._version += 1
+
+
+class Buffer(Tensor):
+    """A value that a module keeps and saves but does not learn, such as a running mean."""
+
+    __slots__ = ()
+
+    def _astype(self, dtype: DTypeLike) -> None:
+        if self._data.dtype.kind == "f":  # a counter stays a counter
+            self._data = self._data.astype(dtype)
+            self._data.flags.writeable = False
 
 
 class ParameterBuffer:

@@ -53,6 +53,21 @@ def xavier_uniform(rng: np.random.Generator, shape: Sequence[int]) -> Weights:
     return uniform(rng, shape, math.sqrt(6 / (shape[0] + shape[1])))
 
 
+def xavier_normal(rng: np.random.Generator, shape: Sequence[int]) -> Weights:
+    """Normal with variance 2 / (fan_in + fan_out), after Glorot and Bengio."""
+    return normal(rng, shape, math.sqrt(2 / (shape[0] + shape[1])))
+
+
+def he_uniform(rng: np.random.Generator, shape: Sequence[int]) -> Weights:
+    """Uniform with variance 2 / fan_in [1]_, for ReLU layers.
+
+    References
+    ----------
+    .. [1] K. He et al., "Delving Deep into Rectifiers", ICCV 2015, arXiv:1502.01852.
+    """
+    return uniform(rng, shape, math.sqrt(6 / shape[1]))
+
+
 def he_normal(rng: np.random.Generator, shape: Sequence[int]) -> Weights:
     """Normal with variance 2 / fan_in [1]_, for ReLU layers.
 
@@ -61,6 +76,39 @@ def he_normal(rng: np.random.Generator, shape: Sequence[int]) -> Weights:
     .. [1] K. He et al., "Delving Deep into Rectifiers", ICCV 2015, arXiv:1502.01852.
     """
     return normal(rng, shape, math.sqrt(2 / shape[1]))
+
+
+def orthogonal(rng: np.random.Generator, shape: Sequence[int], gain: float = 1.0) -> Weights:
+    """Rows (or columns, whichever are fewer) that are orthonormal times ``gain`` [1]_.
+
+    The Q of a QR decomposition of a normal matrix, its signs chosen so that all such matrices are
+    equally likely.
+
+    References
+    ----------
+    .. [1] A. M. Saxe, J. L. McClelland and S. Ganguli, "Exact solutions to the nonlinear dynamics
+       of learning in deep linear neural networks", ICLR 2014, arXiv:1312.6120.
+    """
+    rows, columns = shape
+    q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
+    q *= np.sign(np.diag(r))
+    return np.asarray(gain * (q if rows >= columns else q.T), np.float32)
+
+
+def gpt2_residual(
+    rng: np.random.Generator, shape: Sequence[int], num_layers: int, std: float = 0.02
+) -> Weights:
+    """Normal with standard deviation std / √(2 · num_layers), for what ends a residual branch [1]_.
+
+    A layer adds two branches to the stream, so that its variance at the end does not depend on
+    the number of layers.
+
+    References
+    ----------
+    .. [1] A. Radford et al., "Language Models are Unsupervised Multitask Learners", 2019,
+       section 2.3.
+    """
+    return normal(rng, shape, std / math.sqrt(2 * num_layers))
 
 
 def torch_linear(rng: np.random.Generator, shape: Sequence[int], fan_in: int) -> Weights:

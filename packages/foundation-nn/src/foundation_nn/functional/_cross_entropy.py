@@ -18,12 +18,13 @@ def cross_entropy(
     targets: NDArray[np.integer[Any]],
     ignore_index: int | None = None,
     label_smoothing: float = 0.0,
+    weight: NDArray[np.floating[Any]] | None = None,
 ) -> Result:
     """The mean of -Σ_v q_v log p_v over the targets that count, p = softmax(logits).
 
     The target distribution q has 1 - ε at the target class and ε/V more on every class, where ε
-    is ``label_smoothing`` [1]_. The gradient is (p - q) / count: no second array of the size of
-    the logits is held between forward and backward, only one number per row.
+    is ``label_smoothing`` [1]_. The gradient is (p Σ_v q_v - q) / count: no second array of the
+    size of the logits is held between forward and backward, only one number per row.
 
     Parameters
     ----------
@@ -35,6 +36,9 @@ def cross_entropy(
         PyTorch's default is -100; ours ignores nothing.
     label_smoothing : float
         0 ≤ ε < 1.
+    weight : (V,) array, optional
+        Importance of each class: q_v is multiplied by w_v, and the mean is weighted by the w of
+        the targets.
 
     Returns
     -------
@@ -46,7 +50,8 @@ def cross_entropy(
     TypeError
         If the targets are not integers.
     ValueError
-        If the shapes differ, a target lies outside [0, V), or ε outside [0, 1).
+        If the shapes differ, a target lies outside [0, V), or ε outside [0, 1),
+        or the class weights do not fit.
 
     References
     ----------
@@ -76,7 +81,12 @@ def cross_entropy(
             f"0..{classes - 1}; pass ignore_index= for targets that shall not count"
         )
     t = np.where(counts, t, 0)
-    count = max(1, int(counts.sum()))
+    w = _class_weights(weight, classes, z.dtype)
+    # q of a row: `hard` at its target, and `soft` on all classes; `mass` is their sum.
+    hard = (1 - label_smoothing) * w[t]  # (N,)
+    soft = label_smoothing / classes * w  # (V,)
+    mass = hard + soft.sum()  # (N,)
+    count = float(w[t].sum(where=counts)) or 1.0
     log_sum = np.empty((len(z), 1), z.dtype)
     loss = np.zeros(len(z), z.dtype)
     ones = np.ones(classes, z.dtype)
@@ -89,29 +99,41 @@ def cross_entropy(
         e = np.subtract(zr, top)
         np.exp(e, out=e)
         log_sum[rows] = np.log(e @ ones)[:, None] + top
-        expected = (1 - label_smoothing) * zr[np.arange(len(zr)), t[rows]]
+        expected = hard[rows] * zr[np.arange(len(zr)), t[rows]]
         if label_smoothing:
-            expected += label_smoothing / classes * (zr @ ones)
-        loss[rows] = log_sum[rows, 0] - expected
+            expected += zr @ soft
+        loss[rows] = mass[rows] * log_sum[rows, 0] - expected
 
     if len(z):
         over_rows(forward, len(z), classes * z.itemsize)
 
     def backward(g: Array) -> Array:
         dz = np.empty_like(z)
-        scale = (g * counts / count).astype(z.dtype)[:, None]  # (N, 1)
+        scale = np.where(counts, g / count, 0).astype(z.dtype)  # (N,)
 
         @np.errstate(invalid="ignore", over="ignore")
         def rows_of_dz(rows: slice) -> None:
             d = np.subtract(z[rows], log_sum[rows], out=dz[rows])
             np.exp(d, out=d)
+            d *= (mass[rows] * scale[rows])[:, None]
             if label_smoothing:
-                d -= label_smoothing / classes
-            d[np.arange(len(d)), t[rows]] -= 1 - label_smoothing
-            d *= scale[rows]
+                d -= soft * scale[rows, None]
+            d[np.arange(len(d)), t[rows]] -= hard[rows] * scale[rows]
             d[~counts[rows]] = 0  # also where a row that does not count holds NaN
 
         over_rows(rows_of_dz, len(z), classes * z.itemsize)
         return dz.reshape(logits.shape)
 
     return loss.sum(where=counts) / count, backward
+
+
+def _class_weights(weight: Any, classes: int, dtype: Any) -> NDArray[Any]:
+    if weight is None:
+        return np.ones(classes, dtype)
+    w = np.array(weight, dtype=dtype)
+    if w.shape != (classes,) or not (w >= 0).all():
+        raise ValueError(
+            f"cross_entropy: expected weights >= 0 of shape ({classes},), one for each class, got "
+            f"{w if w.size <= 8 else w.shape}"
+        )
+    return w

@@ -5,11 +5,12 @@ from foundation_nn.modules._containers import MLP, Sequential
 from foundation_nn.modules._dropout import Dropout
 from foundation_nn.modules._embedding import Embedding
 from foundation_nn.modules._linear import Linear
-from foundation_nn.modules._normalization import LayerNorm, RMSNorm
+from foundation_nn.modules._normalization import BatchNorm1d, LayerNorm, RMSNorm
 
 __all__ = [
     "GELU",
     "MLP",
+    "BatchNorm1d",
     "Dropout",
     "Embedding",
     "LayerNorm",

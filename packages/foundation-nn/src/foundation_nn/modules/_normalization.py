@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from foundation_nn import functional as F
+from foundation_nn._modes import current_generator
 from foundation_nn._module import Module
-from foundation_nn._parameter import Parameter
+from foundation_nn._parameter import Buffer, Parameter
 from foundation_nn._tensor import Tensor
 
 
@@ -45,3 +49,73 @@ class RMSNorm(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.rms_norm(x, self.weight, self.eps)
+
+
+class BatchNorm1d(Module):
+    """Normalisation of each feature over the batch [1]_.
+
+    y = (x - μ) / √(σ² + ε) · w + b, with mean and variance of the batch within ``train_mode``, and
+    their running means outside of it. State dicts of ``torch.nn.BatchNorm1d`` load as they are.
+    Differs from PyTorch in what decides: the surrounding context, not a flag on the layer.
+
+    Parameters
+    ----------
+    num_features : int
+        C.
+    eps : float
+    momentum : float
+        Weight of the newest batch in the running means.
+
+    Attributes
+    ----------
+    weight, bias : (C,) Parameter
+        Start at one and zero.
+    running_mean, running_var : (C,) Buffer
+        The variance is the unbiased one.
+    num_batches_tracked : () Buffer
+
+    References
+    ----------
+    .. [1] S. Ioffe and C. Szegedy, "Batch Normalization", ICML 2015, arXiv:1502.03167.
+    """
+
+    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
+        self.eps = eps
+        self.momentum = momentum
+        self.weight = Parameter(np.ones(num_features, np.float32))
+        self.bias = Parameter(np.zeros(num_features, np.float32))
+        self.running_mean = Buffer(np.zeros(num_features, np.float32))
+        self.running_var = Buffer(np.ones(num_features, np.float32))
+        self.num_batches_tracked = Buffer(np.array(0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise ``x`` of shape (N, C) or (N, C, L).
+
+        Raises
+        ------
+        ValueError
+            If the shape does not fit, or a batch to learn from has fewer than two values a feature.
+        """
+        C = self.weight.size
+        if x.ndim not in (2, 3) or x.shape[1] != C:
+            raise ValueError(f"expected x of shape (N, C={C}) or (N, C={C}, L), got {x.shape}")
+        shape = (C, 1) if x.ndim == 3 else (C,)
+        if current_generator() is None:
+            mean = self.running_mean.reshape(*shape)
+            inverse = (self.running_var + self.eps) ** -0.5
+            return (x - mean) * (inverse * self.weight).reshape(*shape) + self.bias.reshape(*shape)
+        n = x.size // C
+        if n < 2:
+            raise ValueError(f"expected at least two values for each feature, got shape {x.shape}")
+        axes = (0, 2) if x.ndim == 3 else 0
+        centred = x - x.mean(axes, keepdims=True)
+        variance = (centred * centred).mean(axes, keepdims=True)
+        self._track(x.data.mean(axes), variance.data.reshape(C) * (n / (n - 1)))
+        normal = centred * (variance + self.eps) ** -0.5
+        return normal * self.weight.reshape(*shape) + self.bias.reshape(*shape)
+
+    def _track(self, mean: NDArray[Any], variance: NDArray[Any]) -> None:
+        keep = 1 - self.momentum
+        self.running_mean.data = keep * self.running_mean.data + self.momentum * mean
+        self.running_var.data = keep * self.running_var.data + self.momentum * variance
+        self.num_batches_tracked.data = self.num_batches_tracked.data + 1
