@@ -9,21 +9,23 @@ one process, and the medians over the rounds are compared. PyTorch uses its fuse
 
 from __future__ import annotations
 
-import os
-import statistics
-import time
+import sys
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import foundation_nn as fn
 import numpy as np
 from foundation_data import Batch, BatchLoader, TranslationDataset, WordTokenizer, corpora
 from foundation_transformer import Transformer, TransformerConfig
 from foundation_transformer.recipes import translation_loss
-from threadpoolctl import threadpool_info
+
+sys.path.insert(0, str(Path(__file__).parent))
+from _compare import Step, in_turn, row, say_where, torch_or_none
 
 ROUNDS = 9
 WIDTH, HEADS, LAYERS, DROPOUT, SMOOTHING, RATE = 128, 4, 2, 0.1, 0.1, 1e-3
-Step = Callable[[Batch], float]
+TrainStep = Callable[[Batch], float]
 
 
 def load_batches() -> tuple[list[Batch], int, int]:
@@ -33,12 +35,15 @@ def load_batches() -> tuple[list[Batch], int, int]:
     return list(loader), len(sides[0]), len(sides[1])
 
 
-def ours(source_size: int, target_size: int) -> Step:
+def ours(source_size: int, target_size: int) -> TrainStep:
     rng = np.random.default_rng(0)
     config = TransformerConfig.tiny(
         vocab_size=source_size,
         target_vocab_size=target_size,
         max_len=64,
+        d_model=WIDTH,
+        num_heads=HEADS,
+        num_layers=LAYERS,
         dropout=DROPOUT,
         tie_embeddings=False,
     )
@@ -59,12 +64,8 @@ def ours(source_size: int, target_size: int) -> Step:
     return step
 
 
-def pytorch(source_size: int, target_size: int) -> Step | None:
-    try:
-        import torch
-    except ImportError:
-        return None
-    from torch import nn
+def pytorch(torch: Any, source_size: int, target_size: int) -> TrainStep:
+    nn = torch.nn
 
     class Model(nn.Module):
         def __init__(self) -> None:
@@ -88,12 +89,10 @@ def pytorch(source_size: int, target_size: int) -> Step | None:
             )
             self.output = nn.Linear(WIDTH, target_size, bias=False)
 
-        def embed(self, table: nn.Embedding, ids: torch.Tensor) -> torch.Tensor:
+        def embed(self, table: Any, ids: Any) -> Any:
             return self.dropout(table(ids) * WIDTH**0.5 + self.positions[: ids.shape[1]])
 
-        def forward(
-            self, source: torch.Tensor, target: torch.Tensor, padding: torch.Tensor
-        ) -> torch.Tensor:
+        def forward(self, source: Any, target: Any, padding: Any) -> Any:
             length = target.shape[1]
             above = torch.ones(length, length, dtype=torch.bool).triu(1)
             h = self.body(
@@ -106,8 +105,6 @@ def pytorch(source_size: int, target_size: int) -> Step | None:
             )
             return self.output(h)
 
-    torch.manual_seed(0)
-    torch.set_num_threads(fn.get_num_threads())
     model = Model()
     optimizer = torch.optim.AdamW(model.parameters(), RATE, fused=True)
 
@@ -133,39 +130,24 @@ def pytorch(source_size: int, target_size: int) -> Step | None:
 
 
 def main() -> None:
+    say_where()
+    torch = torch_or_none()
     batches, source_size, target_size = load_batches()
-    contenders = {"foundation": ours(source_size, target_size)}
-    torch_step = pytorch(source_size, target_size)
-    if torch_step is not None:
-        contenders["PyTorch"] = torch_step
-    tokens = sum(batch.num_tokens for batch in batches)
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    for round_number in range(ROUNDS + 1):  # the first warms up and is not counted
-        for name, step in contenders.items():
-            started = time.perf_counter()
-            for batch in batches:
-                step(batch)
-            if round_number:
-                times[name].append(time.perf_counter() - started)
+    steps = {"foundation": ours(source_size, target_size)}
+    if torch is not None:
+        steps["PyTorch"] = pytorch(torch, source_size, target_size)
 
-    kernels = {
-        f"{info['internal_api']} {info.get('architecture', '')}".strip()
-        for info in threadpool_info()
-        if info["user_api"] == "blas"
-    }
-    print(f"BLAS: {', '.join(sorted(kernels))}; {fn.get_num_threads()} threads")
-    print(f"OPENBLAS_CORETYPE: {os.environ.get('OPENBLAS_CORETYPE', 'unset')}")
-    print(f"{len(batches)} batches of 64 pairs, {ROUNDS} rounds in turn\n")
-    print(f"{'':12} {'ms/step':>9} {'target tokens/s':>16}")
-    medians = {name: statistics.median(values) for name, values in times.items()}
-    for name, median in medians.items():
-        print(f"{name:12} {1000 * median / len(batches):9.1f} {tokens / median:16,.0f}")
-    if torch_step is None:
-        print("\nPyTorch is not installed: nox -s bench -- translator --torch")
-    else:
-        pairs = zip(times["PyTorch"], times["foundation"], strict=True)
-        ratio = statistics.median(theirs / mine for theirs, mine in pairs)
-        print(f"\nfoundation runs at {ratio:.2f} times PyTorch's speed (median of the rounds)")
+    def epoch(step: TrainStep) -> Step:
+        return lambda: [step(batch) for batch in batches]
+
+    times = in_turn({name: epoch(step) for name, step in steps.items()}, ROUNDS)
+    row(
+        f"training step, mean of {len(batches)} batches",
+        {k: t / len(batches) for k, t in times.items()},
+    )
+    tokens = sum(batch.num_tokens for batch in batches)
+    for name, seconds in times.items():
+        print(f"{name}: {tokens / seconds:,.0f} target tokens/s")
 
 
 if __name__ == "__main__":

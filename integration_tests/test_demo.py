@@ -143,7 +143,7 @@ def test_the_same_seed_gives_the_same_weights_and_replaces_an_older_run(
 ) -> None:
     data = write_pairs(tmp_path / "numbers.tsv")
     out = tmp_path / "out"
-    monkeypatch.setattr(_demo, "_draw", lambda *_: None)  # pictures take longest
+    monkeypatch.setattr(_demo, "draw", lambda *_: [])  # pictures take longest
     states = [checkpoint.load(run[0] / "checkpoint").model.state_dict()]
     for seed in ("1", "0"):
         arguments = ["demo", "--data", str(data), "--epochs", "1", "--seed", seed]

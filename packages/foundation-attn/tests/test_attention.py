@@ -466,3 +466,22 @@ def test_without_gradients_nothing_is_recorded(rng):
     q = Tensor(rng.standard_normal((5, 3)), requires_grad=True)
     with no_grad():
         assert not attention(q, q, q).requires_grad
+
+
+@pytest.mark.parametrize("poison", [np.nan, np.inf, 1e30])
+def test_a_query_before_all_real_keys_is_never_looked_at(poison, rng, same_bits):
+    # Padding on the left: causality leaves the first query nothing but padding.
+    q, k, v = (rng.standard_normal((2, 5, 3)) for _ in range(3))
+    mask = np.array([False, True, True, True, True])[None, None, :]
+
+    def run(q):
+        tensors = [Tensor(x, requires_grad=True) for x in (q, k, v)]
+        y = attention(*tensors, mask=mask, causal=True)
+        (y * y).sum().backward()
+        return [y.data, *(t.grad for t in tensors)]
+
+    poisoned = q.copy()
+    poisoned[:, 0] = poison
+    for actual, expected in zip(run(poisoned), run(q), strict=True):
+        same_bits(actual, expected)
+    assert not run(q)[0][:, 0].any()

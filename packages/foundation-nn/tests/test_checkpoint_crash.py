@@ -132,7 +132,7 @@ def test_a_first_save_that_fails_tells_of_its_own_cause(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["run", "run.previous"])
+@pytest.mark.parametrize("name", ["run", ".run.previous"])
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_folder_of_somebody_else_is_never_deleted(tmp_path, name, times):
     precious = tmp_path / name / "thesis.txt"

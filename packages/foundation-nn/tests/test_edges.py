@@ -111,7 +111,11 @@ REFUSED = [
     (lambda: F.rms_norm(MATRIX, ONES[7]), ValueError, r"rms_norm: expected weight of shape \(5,\)"),
     (lambda: F.rms_norm(EMPTY), ValueError, "rms_norm: .*nothing to normalise"),
     (lambda: F.softmax(EMPTY), ValueError, r"softmax: axis -1 of shape \(3, 0\)"),
-    (lambda: F.log_softmax(Tensor(1.0)), ValueError, r"log_softmax: axis -1 of shape \(\)"),
+    (
+        lambda: F.log_softmax(Tensor(1.0)),
+        ValueError,
+        r"log_softmax: axis -1 does not exist",
+    ),
     (lambda: F.gelu(MATRIX, "erf"), ValueError, 'approximate is "none" or "tanh", got \'erf\''),
     (lambda: F.embedding([0.0], MATRIX), TypeError, "embedding: expected integer ids, got float64"),
     (lambda: F.embedding([1, 2], MATRIX), ValueError, r"id 2 lies outside .*2 rows \(ids 0..1\)"),

@@ -18,6 +18,25 @@ OPTIMISERS = {
     "adam": lambda w, b: optim.Adam([b, w], **ADAM),
     "adamw": lambda w, b: optim.AdamW([b, w], **ADAM, weight_decay=0.1),
     "clipped": lambda w, b: optim.SGD([b, w], lr=0.02),
+    "rmsprop": lambda w, b: optim.RMSprop([b, w], 0.01, alpha=0.9, eps=1e-2, weight_decay=0.1),
+    "adagrad": lambda w, b: optim.Adagrad([b, w], lr=0.1, eps=1e-6, weight_decay=0.1),
+    "lion": lambda w, b: optim.Lion([b, w], lr=0.01, betas=(0.8, 0.95), weight_decay=0.1),
+    "muon": lambda w, b: optim.Muon([b, w], lr=0.03, weight_decay=0.1, betas=(0.8, 0.95)),
+    "muon_tall": lambda w, b: optim.Muon(
+        [b, w],
+        lr=0.02,
+        weight_decay=0.1,
+        momentum=0.8,
+        nesterov=False,
+        ns_steps=3,
+        scale="original",
+        adamw_lr_ratio=0.5,
+        betas=(0.8, 0.95),
+    ),
+    "adafactor": lambda w, b: optim.Adafactor([b, w], lr=0.05, weight_decay=0.1),
+    "adafactor_tall": lambda w, b: optim.Adafactor(
+        [b, w], lr=0.03, beta2_decay=-0.5, eps=(1e-2, 1e-1), d=1.5, weight_decay=0.1
+    ),
 }
 
 
@@ -25,6 +44,8 @@ OPTIMISERS = {
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-10), (np.float32, 1e-5)])
 def test_a_hundred_steps(name, dtype, tolerance):
     x, y, w, b = (GOLDEN[key].astype(dtype) for key in ("x", "y", "w0", "b0"))
+    if name.endswith("_tall"):
+        x, y, w, b = y, x, w.T, w[0]
     w, b = Parameter(w), Parameter(b)
     optimiser = OPTIMISERS[name](w, b)
     recorded = {step: i for i, step in enumerate(GOLDEN["steps"].tolist())}

@@ -19,6 +19,7 @@ from foundation_nn import (
     Tanh,
     Tensor,
 )
+from foundation_nn.optim import SGD
 
 
 class Configured(MLP):
@@ -205,3 +206,22 @@ def test_impossible_perceptrons_are_refused():
         MLP([2])
     with pytest.raises(ValueError, match="MLP: unknown activation 'os'"):
         MLP.from_dict({"widths": [2, 1], "activation": "os"})
+
+
+def test_dictionaries_and_nested_lists_are_looked_into(rng):
+    class Holder(Module):
+        def __init__(self):
+            self.heads = {"a": Linear(2, 3, rng=rng)}
+            self.grid = [[Linear(3, 1, rng=rng)], [Linear(1, 2, rng=rng)]]
+
+    names = [name for name, _ in Holder().named_parameters()]
+    assert names[0] == "heads.a.weight"
+    assert names[-1] == "grid.1.0.bias"
+    assert Holder().num_parameters() == 9 + 4 + 4
+
+
+def test_a_parameter_cannot_be_written_to_through_numpy(rng):
+    layer = Linear(2, 3, rng=rng)
+    SGD(layer, lr=0.1)
+    with pytest.raises(ValueError, match="read-only"):
+        np.asarray(layer.weight)[...] = 7

@@ -166,9 +166,11 @@ def test_a_state_is_a_copy_and_one_of_another_kind_or_model_is_refused():
     state = adam.state_dict()
     state["m"][...] = 9
     assert not adam.state["m"].any()
-    with pytest.raises(ValueError, match=r"SGD: expected the entries \['steps', 'velocity'\], got"):
+    with pytest.raises(
+        ValueError, match=r"expected the entries \['shapes', 'steps', 'velocity'\], got"
+    ):
         sgd.load_state_dict(state)
-    with pytest.raises(ValueError, match="Adam: m has 16 entries for a buffer of 112; .*another"):
+    with pytest.raises(ValueError, match="Adam: the state was saved with another model"):
         larger.load_state_dict(state)
     assert not larger.state["m"].any()
 
@@ -184,7 +186,7 @@ def test_a_step_allocates_blocks_not_buffers(make):
         current, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < 2**20
+    assert peak < p.data.nbytes
     assert current < 2**15
 
 

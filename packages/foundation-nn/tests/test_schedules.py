@@ -1,5 +1,7 @@
 """Learning rates, by hand."""
 
+import json
+
 import pytest
 from foundation_nn import schedules
 
@@ -20,6 +22,19 @@ HALF = 0.5**0.5
         # 64^-½ = ⅛; the peak, at the end of the warm-up, is ⅛ · 16^-½ = 1/32.
         (schedules.noam(64, warmup=16), {1: 1 / 512, 8: 1 / 64, 16: 1 / 32, 64: 1 / 64}),
         (schedules.noam(64, warmup=16, factor=2.0), {16: 1 / 16}),
+        (schedules.step(8.0, every=3, gamma=0.5), {1: 8, 3: 8, 4: 4, 6: 4, 7: 2, 10: 1}),
+        (
+            schedules.step(8.0, every=3, gamma=0.5, warmup=2),
+            {1: 4, 2: 8, 3: 8, 5: 8, 6: 4, 8: 4, 9: 2},
+        ),
+        (
+            schedules.wsd(1.0, steps=12, decay=4, warmup=4, final=0.2),
+            {1: 0.25, 4: 1, 5: 1, 8: 1, 9: 0.8, 10: 0.6, 11: 0.4, 12: 0.2, 99: 0.2},
+        ),
+        (schedules.wsd(1.0, steps=4, decay=4), {1: 0.75, 3: 0.25, 4: 0}),
+        (schedules.wsd(1.0, steps=4, decay=2, warmup=2), {1: 0.5, 2: 1, 3: 0.5, 4: 0}),
+        (schedules.plateau(2.0), {1: 2, 99: 2}),
+        (schedules.plateau(2.0, warmup=4), {1: 0.5, 2: 1, 4: 2, 5: 2}),
     ],
 )
 def test_values_by_hand(schedule, expected):
@@ -34,8 +49,62 @@ def test_values_by_hand(schedule, expected):
         (lambda: schedules.linear(1.0, steps=5, warmup=5), "more steps than warmup.*5 and 5"),
         (lambda: schedules.cosine(1.0, steps=0), "more steps than warmup steps, got 0 and 0"),
         (lambda: schedules.noam(64, warmup=0), "noam: expected warmup >= 1, got 0"),
+        (lambda: schedules.step(1.0, every=0), "step: expected every >= 1, got 0"),
+        (lambda: schedules.step(1.0, every=1, warmup=-1), "expected warmup >= 0, got -1"),
+        (lambda: schedules.wsd(1.0, 10, decay=0), "wsd: expected decay >= 1 and .* 0 and 10"),
+        (
+            lambda: schedules.wsd(1.0, 10, 6, warmup=5),
+            r"warmup \+ decay <= steps, got 5 \+ 6 and 10",
+        ),
+        (lambda: schedules.wsd(1.0, 10, 6, warmup=-1), "expected warmup >= 0, got -1"),
+        (lambda: schedules.plateau(1.0, factor=1.0), "plateau: expected 0 < factor < 1, got 1.0"),
+        (lambda: schedules.plateau(1.0, patience=0), "plateau: expected patience >= 1, got 0"),
+        (lambda: schedules.plateau(1.0, warmup=-1), "plateau: expected warmup >= 0, got -1"),
     ],
 )
 def test_impossible_plans_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def observed(schedule, *metrics):
+    rates = []
+    for metric in metrics:
+        schedule.observe(metric)
+        rates.append(schedule(100))
+    return rates
+
+
+def test_a_plateau_lowers_the_rate_after_so_many_evaluations_in_vain():
+    schedule = schedules.plateau(8.0, factor=0.5, patience=2)
+    # An improvement in between starts the count again; so does a reduction.
+    assert observed(schedule, 3, 4, 2, 2, 2, 2, 2, 1) == [8, 8, 8, 8, 4, 4, 2, 2]
+
+
+def test_a_plateau_wants_an_improvement_worth_the_name():
+    assert observed(schedules.plateau(8.0, 0.5, 1, threshold=0.1), 10, 9.5) == [8, 4]
+    assert observed(schedules.plateau(8.0, 0.5, 1, threshold=0.1), 10, 8.9) == [8, 8]
+    # Also below zero, where the best is the largest in size.
+    assert observed(schedules.plateau(8.0, 0.5, 1, threshold=0.1), -10, -10.5) == [8, 4]
+    assert observed(schedules.plateau(8.0, 0.5, 1, threshold=0.1), -10, -11.5) == [8, 8]
+
+
+def test_nan_is_no_improvement_and_nothing_is_lower_than_the_final_rate():
+    nan = float("nan")
+    schedule = schedules.plateau(8.0, factor=0.5, patience=1, final=3.0)
+    assert observed(schedule, nan, 5, nan, nan, 4) == [4, 4, 3, 3, 3]
+
+
+def test_a_plateau_warms_up_to_the_rate_it_has():
+    schedule = schedules.plateau(8.0, factor=0.5, patience=1, warmup=4)
+    observed(schedule, 1, 1)
+    assert [schedule(n) for n in (1, 2, 4, 9)] == [1, 2, 4, 4]
+
+
+def test_a_plateau_remembers_through_json():
+    schedule = schedules.plateau(8.0, factor=0.5, patience=2, warmup=1)
+    other = schedules.Plateau.from_dict(json.loads(json.dumps(schedule.to_dict())))
+    assert other.to_dict() == schedule.to_dict()
+    observed(schedule, 3, 3, 3, 3)
+    other = schedules.Plateau.from_dict(json.loads(json.dumps(schedule.to_dict())))
+    assert observed(other, 3) == observed(schedule, 3) == [2]

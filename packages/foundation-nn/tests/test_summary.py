@@ -1,7 +1,7 @@
 """The table of a model's parameters."""
 
 import numpy as np
-from foundation_nn import MLP, Linear, Module, Parameter, Sequential, Tanh, summary
+from foundation_nn import MLP, Linear, Module, Parameter, Sequential, Tanh, functional, summary
 
 
 class Model(Module):
@@ -48,3 +48,59 @@ def test_the_columns_stand_in_line():
 
 def test_a_model_without_parameters():
     assert rows(summary(Tanh())) == [["total", "Tanh", "0"]]
+
+
+class Residual(Module):
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        self.inner = MLP([3, 5, 3], Tanh, rng=rng)
+        self.head = Linear(3, 2, rng=rng)
+
+    def forward(self, x):
+        x = x + self.inner(x)
+        return self.head(functional.transpose(x.reshape(7, 1, 3), (1, 0, 2)))
+
+
+X = np.ones((7, 3), np.float32)
+
+
+def test_with_inputs_also_shapes_flops_and_bytes_by_layer():
+    assert [line.split(maxsplit=3) for line in summary(Residual(), X).splitlines()] == [
+        ["layer", "kind", "parameters", "output       FLOPs       bytes"],
+        ["inner.0", "Linear", "20", "(7, 5)         210         140"],
+        ["inner.1", "Tanh", "0", "(7, 5)           0         140"],
+        ["inner.2", "Linear", "18", "(7, 3)         210          84"],
+        ["head", "Linear", "8", "(1, 7, 2)          84          56"],
+        # the sum of the residual; reshape and transpose make views
+        ["(itself)", "Residual", "0", "(1, 7, 2)           0          84"],
+        ["total", "Residual", "46", "(1, 7, 2)         504         504"],
+    ]
+
+
+def test_costs_are_added_where_modules_are_not_opened():
+    closed = rows(summary(Residual(), X, depth=1))
+    assert closed[0] == ["inner", "MLP", "38", "(7,", "3)", "420", "364"]
+    whole = rows(summary(Residual(), X, depth=0))
+    assert whole[0] == ["(itself)", "Residual", "46", "(1,", "7,", "2)", "504", "504"]
+
+
+def test_inputs_change_no_other_column():
+    plain, full = summary(Residual()).splitlines(), summary(Residual(), X).splitlines()
+    assert set(plain) <= {line[: len(plain[0])] for line in full}
+    assert len({len(line) for line in full}) == 1
+
+
+def test_a_layer_that_is_called_twice_costs_twice():
+    class Twice(Module):
+        def __init__(self):
+            self.layer = Linear(3, 3, rng=np.random.default_rng(0))
+
+        def forward(self, x):
+            return self.layer(self.layer(x))
+
+    assert rows(summary(Twice(), X))[0] == ["layer", "Linear", "12", "(7,", "3)", "252", "168"]
+
+
+def test_large_numbers_are_shortened():
+    row = rows(summary(Linear(1000, 1000), np.ones((50, 1000), np.float32)))[0]
+    assert row[-4:] == ["100", "M", "200", "k"]

@@ -7,9 +7,16 @@ import threading
 
 import numpy as np
 import pytest
-from foundation_nn import Tensor, get_num_threads, over_rows
+from foundation_nn import Tensor, _threads, get_num_threads, over_rows
 from foundation_nn import functional as F
 from threadpoolctl import threadpool_info
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch):
+    """Blocks of 128 kB, so that a few thousand short rows make many."""
+    monkeypatch.setattr(_threads, "BLOCK_BYTES", 1 << 17)
+
 
 NESTED = """
 from foundation_nn import over_rows, set_num_threads
@@ -46,8 +53,8 @@ def run(program):
 
 
 def test_a_task_may_use_over_rows_itself():
-    # 4000 rows of 1024 bytes are 32 blocks of at most 128 rows.
-    assert run(NESTED) == str(32 * 32)
+    # 4000 rows of 1024 bytes are 8 blocks of at most 512 rows.
+    assert run(NESTED) == str(8 * 8)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")

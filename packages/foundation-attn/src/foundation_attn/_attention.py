@@ -84,10 +84,11 @@ def attention(
     """
     check_shapes(q.shape, k.shape, v.shape)
     mask = check_mask(mask, q.shape, k.shape)
+    T, S = q.shape[-2], k.shape[-2]
+    if causal and (mask is not None or T > S):
+        before = np.tri(T, S, S - T, dtype=bool)
+        mask = before if mask is None else mask & before
     if mask is not None:
-        if causal and mask.shape[-2] > 1:
-            T, S = q.shape[-2], k.shape[-2]
-            mask = mask & np.tri(T, S, S - T, dtype=bool)
         k, v = _hide_unseen(k, mask), _hide_unseen(v, mask)
         # A query that may attend to nothing is to a key what an unseen key is to a query.
         q = _hide_unseen(q, mask.swapaxes(-1, -2)) if mask.shape[-2] > 1 else q
@@ -153,7 +154,7 @@ def _attention(
     def dropped(p: Array, rows: slice, seen: int) -> Array:
         if keep is None:
             return p
-        inverse = p.dtype.type(1 / (1 - round(dropout * 65536) / 65536))
+        inverse = p.dtype.type(F.keep_scale(dropout))
         return p * np.multiply(keep[..., rows, :seen], inverse, dtype=p.dtype)
 
     for rows, seen in blocks:

@@ -99,12 +99,12 @@ def _delimiter_of(path: Path, delimiter: str | None) -> str:
             raise ValueError(f"read_pairs: expected one character as delimiter, got {delimiter!r}")
         return delimiter
     suffix = _suffix(path)
-    if suffix not in _DELIMITERS:
+    if suffix not in _DELIMITERS and path.exists():
         raise ValueError(
             f"{path}: expected a name that ends in .tsv, .csv or .txt, or one of these and .gz; "
-            "rename it or give the delimiter"
+            "rename it (from Python, read_pairs also takes a delimiter)"
         )
-    return _DELIMITERS[suffix]
+    return _DELIMITERS.get(suffix, "\t")  # that there is no such file is said on opening it
 
 
 def read_pairs(

@@ -55,8 +55,7 @@ def emoji_pairs(source: str = "en", target: str = "fr") -> Pairs:
     for language in (source, target):
         if language not in emoji.LANGUAGES:
             raise ValueError(
-                f"emoji_pairs: expected a language among {', '.join(sorted(emoji.LANGUAGES))}, "
-                f"got {language!r}"
+                f"expected a language among {', '.join(sorted(emoji.LANGUAGES))}, got {language!r}"
             )
     if source == target:
         raise ValueError(f"emoji_pairs: expected two different languages, got {source!r} twice")

@@ -5,16 +5,21 @@ Read in this order: ``_tape``, ``_tensor``, ``_operation``, ``functional``, ``_m
 """
 
 from foundation_nn import checkpoint, functional, init, optim, schedules, training
+from foundation_nn._finite import NonFinite, first_non_finite
+from foundation_nn._flops import Flops, counts_flops
 from foundation_nn._gradcheck import GradientError, gradcheck
+from foundation_nn._graph import draw_graph
 from foundation_nn._memory import keep_freed_memory
 from foundation_nn._modes import current_generator, train_mode
 from foundation_nn._module import Module
 from foundation_nn._operation import Array, Operation, Result, operation
 from foundation_nn._parameter import Buffer, Parameter, ParameterBuffer
+from foundation_nn._profile import Profile, profile
 from foundation_nn._summary import summary
 from foundation_nn._tape import Backward, no_grad
 from foundation_nn._tensor import Tensor
-from foundation_nn._threads import get_num_threads, over_rows, set_num_threads
+from foundation_nn._threads import get_num_threads, over_rows, scratch, set_num_threads
+from foundation_nn._trace import Trace, trace
 from foundation_nn.masks import causal_mask, padding_mask
 from foundation_nn.modules import (
     GELU,
@@ -41,13 +46,16 @@ __all__ = [
     "Buffer",
     "Dropout",
     "Embedding",
+    "Flops",
     "GradientError",
     "LayerNorm",
     "Linear",
     "Module",
+    "NonFinite",
     "Operation",
     "Parameter",
     "ParameterBuffer",
+    "Profile",
     "RMSNorm",
     "ReLU",
     "Result",
@@ -56,9 +64,13 @@ __all__ = [
     "Sigmoid",
     "Tanh",
     "Tensor",
+    "Trace",
     "causal_mask",
     "checkpoint",
+    "counts_flops",
     "current_generator",
+    "draw_graph",
+    "first_non_finite",
     "functional",
     "get_num_threads",
     "gradcheck",
@@ -69,9 +81,12 @@ __all__ = [
     "optim",
     "over_rows",
     "padding_mask",
+    "profile",
     "schedules",
+    "scratch",
     "set_num_threads",
     "summary",
+    "trace",
     "train_mode",
     "training",
 ]

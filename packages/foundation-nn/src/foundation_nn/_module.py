@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from foundation_nn._parameter import Buffer, Parameter
+from foundation_nn._watch import watching
 
 
 class Module:
     """Base class of everything with parameters.
 
-    A subclass sets parameters, modules, or lists of modules as attributes and defines
+    A subclass sets parameters, modules, or lists and dictionaries of them as attributes and defines
     ``forward``. Nothing is registered and nothing is cached: the attributes are the truth.
 
     Examples
@@ -35,8 +36,10 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} defines no forward()")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        watcher = watching.get()
+        forward = self.forward if watcher is None else watcher.around(self)
         try:
-            return self.forward(*args, **kwargs)
+            return forward(*args, **kwargs)
         except (TypeError, ValueError) as error:
             self._say_where(error)
             raise
@@ -52,12 +55,7 @@ class Module:
 
     def _children(self) -> Iterator[tuple[str, Module | Parameter | Buffer]]:
         for name, value in vars(self).items():
-            if isinstance(value, Module | Parameter | Buffer):
-                yield name, value
-            elif isinstance(value, list | tuple):
-                for i, item in enumerate(value):
-                    if isinstance(item, Module | Parameter | Buffer):
-                        yield f"{name}.{i}", item
+            yield from _members(name, value)
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """This module (named ``""``) and all within, in the order of their definition."""
@@ -176,6 +174,18 @@ class Module:
         """What ``repr`` shows between the parentheses."""
         plain = {k: v for k, v in vars(self).items() if isinstance(v, bool | int | float | str)}
         return ", ".join(f"{k}={v!r}" for k, v in plain.items())
+
+
+def _members(name: str, value: Any) -> Iterator[tuple[str, Module | Parameter | Buffer]]:
+    """What an attribute holds, looking into lists, tuples and dictionaries."""
+    if isinstance(value, Module | Parameter | Buffer):
+        yield name, value
+    elif isinstance(value, list | tuple):
+        for i, item in enumerate(value):
+            yield from _members(f"{name}.{i}", item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _members(f"{name}.{key}", item)
 
 
 def _bracketed(path: str) -> str:

@@ -18,12 +18,14 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import Annotated, Any, ParamSpec, Protocol, TypeAlias, TypeVar, cast, overload
 
 import numpy as np
 
 from foundation_nn._tape import Backward, Edge, Node, Part, recording
 from foundation_nn._tensor import Tensor, result
+from foundation_nn._watch import watching
 
 #: Marks the inputs of a kernel that carry gradients; every other parameter is an option.
 #: The kernel sees NumPy arrays, the caller of the operation may pass tensors: hence ``Any``.
@@ -126,23 +128,26 @@ def operation(
         if mixed:
             values = [_follow(value, dtype, recorded) for value in values]
 
+        watcher = watching.get()
+        started = 0.0 if watcher is None else perf_counter()
         y, backward = kernel(*values, *options, **kwargs)
-        if not recorded:
-            return result(y, None) if outputs == 1 else tuple(result(part, None) for part in y)
-        if outputs == 1:
-            return result(y, Node(name, backward, tuple(edges), y.shape, selective))
-        return _several(name, y, backward, tuple(edges), selective)
+        seconds = 0.0 if watcher is None else perf_counter() - started
+
+        node = None
+        if recorded:
+            shape = y.shape if outputs == 1 else [part.shape for part in y]
+            function = backward if outputs == 1 else _gather(backward, shape, y[0].dtype)
+            node = Node(name, function, tuple(edges), shape, selective)
+        if watcher is not None:
+            watcher.forward(kernel, values, y, backward, node, seconds)
+        return result(y, node) if outputs == 1 else _several(name, y, node)
 
     call.kernel = kernel  # type: ignore[attr-defined]
     return cast("Operation[P, Any]", call)
 
 
-def _several(
-    name: str, ys: Sequence[Any], backward: Backward, edges: tuple[Edge, ...], selective: bool
-) -> tuple[Tensor, ...]:
-    """Record an operation with several outputs: one node each, which lead to the real one."""
-    shapes = [y.shape for y in ys]
-    dtype = ys[0].dtype
+def _gather(backward: Backward, shapes: list[Any], dtype: Any) -> Backward:
+    """The backward of several outputs, given zeros where an output was not used."""
 
     def gather(grads: list[Any], *needs: Any) -> Any:
         filled = [
@@ -151,7 +156,13 @@ def _several(
         ]
         return backward(filled, *needs)
 
-    node = Node(name, gather, edges, shapes, selective)
+    return gather
+
+
+def _several(name: str, ys: Sequence[Any], node: Node | None) -> tuple[Tensor, ...]:
+    """Several outputs of an operation: one node each, which lead to the real one."""
+    if node is None:
+        return tuple(result(y, None) for y in ys)
     return tuple(
         result(y, Node(name, functools.partial(Part, i), (node,), y.shape, False))
         for i, y in enumerate(ys)

@@ -1,16 +1,38 @@
-"""A table of a model's parameters."""
+"""A table of a model's layers."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from foundation_nn._module import Module
+from foundation_nn._record import Recorder, first_tensor
+from foundation_nn._table import engineering
+from foundation_nn._tape import no_grad
 
 
-def summary(model: Module, depth: int = 2) -> str:
-    """The parameters of a model, layer by layer, as text.
+class _Shapes(Recorder):
+    """Also keeps the shape of what each module returned last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shapes: dict[str, str] = {}
+
+    def module_done(self, output: Any) -> None:
+        tensor = first_tensor(output)
+        if tensor is not None:
+            self.shapes[self.path] = str(tensor.shape)
+
+
+def summary(model: Module, *inputs: Any, depth: int = 2) -> str:
+    """The parameters of a model, layer by layer, as text; with inputs also what they cost.
 
     Parameters
     ----------
     model : Module
+    *inputs
+        If given, the model is called with them, without recording, and the table also shows, for
+        each layer, the shape of its (first) output, the FLOPs of its matrix products in the
+        forward pass (2 m n k for each) and the bytes of all arrays that its operations made.
     depth : int
         How far to open nested modules. Shared parameters count where they occur first.
 
@@ -21,15 +43,32 @@ def summary(model: Module, depth: int = 2) -> str:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from foundation_nn import MLP, summary
     >>> print(summary(MLP([2, 8, 1])))
     layer      kind          parameters
     0          Linear                24
     2          Linear                 9
     total      MLP                   33
+    >>> print(summary(MLP([2, 8, 1]), np.ones((4, 2), np.float32)))
+    layer      kind          parameters     output       FLOPs       bytes
+    0          Linear                24     (4, 8)         128         128
+    1          ReLU                   0     (4, 8)           0         128
+    2          Linear                 9     (4, 1)          64          16
+    total      MLP                   33     (4, 1)         192         272
     """
+    watcher = _Shapes()
+    watcher.name_modules(model)
+    if inputs:
+        with watcher, no_grad():
+            model(*inputs)
+    costs: dict[str, tuple[int, int]] = {}
+    for record in watcher.records:
+        flops, nbytes = costs.get(record.module, (0, 0))
+        costs[record.module] = (flops + record.flops, nbytes + record.bytes)
+
     seen: set[int] = set()
-    rows: list[tuple[str, str, int]] = []
+    rows: list[tuple[str, str, int, str, int, int]] = []
 
     def own(module: Module) -> int:
         count = 0
@@ -39,19 +78,35 @@ def summary(model: Module, depth: int = 2) -> str:
                 count += p.size
         return count
 
+    def take(path: str) -> tuple[int, int]:
+        """The costs of a module and all within that no row has shown yet."""
+        inside = [p for p in costs if p == path or not path or p.startswith(path + ".")]
+        taken = [costs.pop(p) for p in inside]
+        return sum(flops for flops, _ in taken), sum(nbytes for _, nbytes in taken)
+
     def visit(module: Module, path: str, level: int) -> None:
         children = [(n, m) for n, m in module._children() if isinstance(m, Module)]
         if level < depth and children:
             for name, child in children:
                 visit(child, f"{path}.{name}" if path else name, level + 1)
         count = own(module)
-        if count:
-            rows.append((path or "(itself)", type(module).__name__, count))
+        flops, nbytes = take(path)
+        if count or flops or nbytes:
+            name, kind = path or "(itself)", type(module).__name__
+            rows.append((name, kind, count, watcher.shapes.get(path, ""), flops, nbytes))
 
+    total = (sum(r.flops for r in watcher.records), sum(r.bytes for r in watcher.records))
     visit(model, "", 0)
-    rows.append(("total", type(model).__name__, model.num_parameters()))
-    names = max(10, *(len(name) for name, _, _ in rows))
-    kinds = max(10, *(len(kind) for _, kind, _ in rows))
+    shape = watcher.shapes.get("", "")
+    rows.append(("total", type(model).__name__, model.num_parameters(), shape, *total))
+    names = max(10, *(len(row[0]) for row in rows))
+    kinds = max(10, *(len(row[1]) for row in rows))
+    shapes = max(10, *(len(row[3]) for row in rows))
     lines = [f"{'layer':{names}} {'kind':{kinds}} {'parameters':>13}"]
-    lines += [f"{name:{names}} {kind:{kinds}} {count:13,}" for name, kind, count in rows]
+    lines += [f"{name:{names}} {kind:{kinds}} {count:13,}" for name, kind, count, *_ in rows]
+    if inputs:
+        lines[0] += f" {'output':>{shapes}} {'FLOPs':>11} {'bytes':>11}"
+        for i, (*_, shape, flops, nbytes) in enumerate(rows, 1):
+            cost = f" {engineering(flops):>11} {engineering(nbytes):>11}"
+            lines[i] += f" {shape:>{shapes}}{cost}"
     return "\n".join(lines)

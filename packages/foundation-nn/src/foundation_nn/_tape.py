@@ -15,10 +15,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from heapq import heappop, heappush
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from foundation_nn._watch import Watcher, watching
 
 if TYPE_CHECKING:
     from foundation_nn._tensor import Tensor
@@ -81,16 +84,17 @@ def walk(root: Node, seed: NDArray[Any]) -> None:
     """Visit every node after all of its consumers: the order of creation, backwards."""
     root.grad = seed
     queue = [(-root.order, root)]
+    watcher = watching.get()
     try:
         while queue:
-            _visit(heappop(queue)[1], queue)
+            _visit(heappop(queue)[1], queue, watcher)
     except BaseException:
         for _, waiting in queue:  # a later walk must not find half a gradient here
             waiting.grad = None
         raise
 
 
-def _visit(node: Node, queue: list[tuple[int, Node]]) -> None:
+def _visit(node: Node, queue: list[tuple[int, Node]], watcher: Watcher | None) -> None:
     """Call one backward and hand its gradients to the inputs."""
     function, edges, g = node.function, node.edges, node.grad
     if function is None:
@@ -99,12 +103,15 @@ def _visit(node: Node, queue: list[tuple[int, Node]]) -> None:
             "freed; run the forward pass again, or add the losses and walk once"
         )
     node.function, node.edges, node.grad = None, (), None
+    started = 0.0 if watcher is None else perf_counter()
     if node.selective:
         grads = function(g, tuple(edge is not None for edge in edges))
     else:
         grads = function(g)
     if len(edges) == 1 and not isinstance(grads, tuple):
         grads = (grads,)
+    if watcher is not None:
+        watcher.backward(node, g, grads, perf_counter() - started)
     for edge, dx in zip(edges, grads, strict=True):
         if edge is None or dx is None:
             continue
@@ -120,7 +127,7 @@ def _visit(node: Node, queue: list[tuple[int, Node]]) -> None:
                     "forward and the backward pass; call backward() before the optimiser's "
                     "step(), or run the forward pass again"
                 )
-            leaf._accumulate(_unbroadcast(dx, leaf.shape, node.name))
+            leaf._accumulate(unbroadcast(dx, leaf.shape, node.name))
 
 
 def _add_to_node(node: Node, dx: Any, name: str) -> None:
@@ -129,7 +136,7 @@ def _add_to_node(node: Node, dx: Any, name: str) -> None:
             node.grad = [None] * len(node.shape)
         node.grad[dx.index] = dx.grad
         return
-    dx = _unbroadcast(dx, node.shape, name)
+    dx = unbroadcast(dx, node.shape, name)
     if node.grad is None:
         node.grad, node.owned = dx, False
     elif node.owned:
@@ -148,7 +155,7 @@ class Part:
         self.grad = grad
 
 
-def _unbroadcast(g: NDArray[Any], shape: tuple[int, ...], name: str) -> NDArray[Any]:
+def unbroadcast(g: NDArray[Any], shape: tuple[int, ...], name: str) -> NDArray[Any]:
     """Sum over the axes along which an input of ``shape`` was repeated."""
     if g.shape == shape:
         return g

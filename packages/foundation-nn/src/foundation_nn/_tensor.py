@@ -169,7 +169,7 @@ class Tensor:
             self.grad += g
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
-        return np.array(self._data, dtype=dtype, copy=copy)
+        return np.array(self.data, dtype=dtype, copy=copy)  # a parameter's is read-only
 
     def __repr__(self) -> str:
         body = np.array2string(self._data, separator=", ", prefix="Tensor(")

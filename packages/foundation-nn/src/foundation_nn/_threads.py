@@ -8,23 +8,22 @@ shared between threads (NumPy releases the GIL).
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from typing import Any
 
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
 from threadpoolctl import ThreadpoolController
 
-#: Bytes of one operand in a block; a formula touches three or four of them in an L2 of 512 kB up.
-BLOCK_BYTES = 1 << 17
+#: Bytes of one operand in a block. Smaller ones cost more in calls than they save in traffic.
+BLOCK_BYTES = 1 << 19
 #: Less than this is done before a second thread has woken up.
 THREAD_BYTES = 1 << 20
-
-
-@cache
-def _libraries() -> ThreadpoolController:
-    return ThreadpoolController()
 
 
 # A worker that waited for workers might wait for itself: within one, loops are serial.
@@ -63,8 +62,21 @@ def set_num_threads(n: int) -> None:
     """
     if n < 1:
         raise ValueError(f"set_num_threads: expected at least 1 thread, got {n}")
-    _libraries().limit(limits=n)
+    ThreadpoolController().limit(limits=n)  # looked up now: others may have loaded a BLAS since
     _setting["threads"] = n
+
+
+def scratch(shape: tuple[int, ...], dtype: DTypeLike, slot: int = 0) -> NDArray[Any]:
+    """Room for intermediate results within a task of :func:`over_rows`.
+
+    The same memory at each request of this thread for this ``slot``: an array that a worker thread
+    allocates and frees is mapped anew each time, which takes longer than the arithmetic.
+    """
+    held: dict[int, NDArray[np.uint8]] = _here.__dict__.setdefault("scratch", {})
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    if slot not in held or held[slot].size < size:
+        held[slot] = np.empty(size, np.uint8)
+    return held[slot][:size].view(dtype).reshape(shape)
 
 
 def over_rows(task: Callable[[slice], None], rows: int, row_bytes: int) -> None:
@@ -103,3 +115,18 @@ def over_rows(task: Callable[[slice], None], rows: int, row_bytes: int) -> None:
     work(starts[::threads])
     for other in others:
         other.result()
+
+
+class BlockSums:
+    """A sum over all rows, gathered from the tasks of :func:`over_rows` in whatever order."""
+
+    def __init__(self) -> None:
+        self._sums: dict[int, NDArray[Any]] = {}
+
+    def add(self, rows: slice, values: NDArray[Any]) -> None:
+        """Sum the rows of one block."""
+        self._sums[rows.start] = np.ones(len(values), values.dtype) @ values
+
+    def total(self, like: NDArray[Any]) -> NDArray[Any]:
+        """Of all blocks, always in the same order; zeros like ``like`` if there was none."""
+        return sum((self._sums[start] for start in sorted(self._sums)), np.zeros_like(like))

@@ -5,7 +5,7 @@ A checkpoint holds ``model.safetensors``, optionally ``optimizer.safetensors``, 
 counters, and the SHA-256 of the other files and of itself. There is no pickle anywhere.
 
 A checkpoint is written beside its place and moved there when it is complete. While an older one
-is replaced it stands aside as ``NAME.previous``, which ``load`` takes if the move was cut short.
+is replaced it stands aside as ``.NAME.previous``, which ``load`` takes if the move was cut short.
 """
 
 from __future__ import annotations
@@ -121,6 +121,12 @@ def save(
         shutil.rmtree(fresh, ignore_errors=True)
         raise
     return path
+
+
+def exists(path: str | os.PathLike[str]) -> bool:
+    """Whether :func:`load` would find a checkpoint at ``path``, whole or not."""
+    path = Path(path)
+    return (path / _JSON).is_file() or (_previous(path) / _JSON).is_file()
 
 
 def load(path: str | os.PathLike[str], classes: Sequence[type] = ()) -> Checkpoint:
@@ -288,4 +294,4 @@ def _umask() -> int:
 
 
 def _previous(path: Path) -> Path:
-    return path.with_name(path.name + ".previous")
+    return path.with_name(f".{path.name}.previous")

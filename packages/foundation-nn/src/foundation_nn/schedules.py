@@ -1,13 +1,14 @@
 """Learning-rate schedules: functions from the step, counted from 1, to the learning rate.
 
-Being functions they hold no state: a run that is resumed at step n asks for step n.
+Being functions they hold no state: a run that is resumed at step n asks for step n. The exception
+is ``plateau``, which depends on what was observed.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, Self, TypeAlias
 
 Schedule: TypeAlias = Callable[[int], float]
 
@@ -68,6 +69,165 @@ def noam(d_model: int, warmup: int = 4000, factor: float = 1.0) -> Schedule:
     if warmup < 1:
         raise ValueError(f"noam: expected warmup >= 1, got {warmup}")
     return lambda step: factor * d_model**-0.5 * min(step**-0.5, step * warmup**-1.5)
+
+
+def step(lr: float, every: int, gamma: float = 0.1, warmup: int = 0) -> Schedule:
+    """``lr``, multiplied by ``gamma`` after each ``every`` steps that follow the warm-up.
+
+    Without a warm-up this is ``torch.optim.lr_scheduler.StepLR``, stepped after each update.
+
+    Examples
+    --------
+    >>> [step(8.0, every=2, gamma=0.5)(n) for n in (1, 2, 3, 4, 5, 7)]
+    [8.0, 8.0, 4.0, 4.0, 2.0, 1.0]
+    """
+    if every < 1:
+        raise ValueError(f"step: expected every >= 1, got {every}")
+    return _after_warmup(lr, warmup, lambda n: lr * gamma ** (max(0, n - warmup - 1) // every))
+
+
+def wsd(lr: float, steps: int, decay: int, warmup: int = 0, final: float = 0.0) -> Schedule:
+    """Warm-up, stable, decay [1]_: ``lr`` until the last ``decay`` steps, which fall to ``final``.
+
+    Where the fall begins may be decided late: the steps before are the same for every end. The
+    paper leaves its shape open and halves the rate again and again; here it is linear, as in [2]_.
+
+    References
+    ----------
+    .. [1] S. Hu et al., "MiniCPM: Unveiling the Potential of Small Language Models with Scalable
+       Training Strategies", COLM 2024, arXiv:2404.06395.
+    .. [2] A. Hägele et al., "Scaling Laws and Compute-Optimal Training Beyond Fixed Training
+       Durations", NeurIPS 2024, arXiv:2405.18392.
+
+    Examples
+    --------
+    >>> [wsd(1.0, steps=10, decay=4, warmup=2)(step) for step in (1, 2, 6, 7, 8, 10, 11)]
+    [0.5, 1.0, 1.0, 0.75, 0.5, 0.0, 0.0]
+    """
+    if decay < 1 or warmup + decay > steps:
+        raise ValueError(
+            f"wsd: expected decay >= 1 and warmup + decay <= steps, got {warmup} + {decay} and "
+            f"{steps}"
+        )
+    return _after_warmup(
+        lr, warmup, lambda n: final + (lr - final) * (1 - _progress(n, steps - decay, steps))
+    )
+
+
+def plateau(
+    lr: float,
+    factor: float = 0.1,
+    patience: int = 10,
+    threshold: float = 1e-4,
+    final: float = 0.0,
+    warmup: int = 0,
+) -> Plateau:
+    """``lr``, multiplied by ``factor`` whenever a metric has stopped falling.
+
+    Parameters
+    ----------
+    lr : float
+    factor : float
+        In (0, 1).
+    patience : int
+        So many evaluations in a row without improvement lower the rate. PyTorch's
+        ``ReduceLROnPlateau`` waits for one more.
+    threshold : float
+        An improvement is more than this part of the best value so far.
+    final : float
+        The rate falls no lower.
+    warmup : int
+        Steps of a linear rise, during which metrics are observed all the same.
+
+    Returns
+    -------
+    Plateau
+
+    Examples
+    --------
+    >>> schedule = plateau(1.0, factor=0.5, patience=2)
+    >>> for loss in (3.0, 2.0, 2.0, 2.5):
+    ...     schedule.observe(loss)
+    ...     print(schedule(step=100))
+    1.0
+    1.0
+    1.0
+    0.5
+    """
+    return Plateau(lr, factor, patience, threshold, final, warmup)
+
+
+class Plateau:
+    """What :func:`plateau` returns: a schedule with a memory.
+
+    It can be saved in a checkpoint, as an extra.
+
+    Attributes
+    ----------
+    best : float or None
+        The lowest metric so far.
+    waited : int
+        Evaluations since the last improvement or reduction.
+    reductions : int
+    """
+
+    def __init__(
+        self,
+        lr: float,
+        factor: float = 0.1,
+        patience: int = 10,
+        threshold: float = 1e-4,
+        final: float = 0.0,
+        warmup: int = 0,
+    ) -> None:
+        if not 0 < factor < 1:
+            raise ValueError(f"plateau: expected 0 < factor < 1, got {factor}")
+        if patience < 1:
+            raise ValueError(f"plateau: expected patience >= 1, got {patience}")
+        if warmup < 0:
+            raise ValueError(f"plateau: expected warmup >= 0, got {warmup}")
+        self.lr = lr
+        self.factor = factor
+        self.patience = patience
+        self.threshold = threshold
+        self.final = final
+        self.warmup = warmup
+        self.best: float | None = None
+        self.waited = 0
+        self.reductions = 0
+
+    def __call__(self, step: int) -> float:
+        rise = min(1.0, step / self.warmup) if self.warmup else 1.0
+        return rise * max(self.final, self.lr * self.factor**self.reductions)
+
+    def observe(self, metric: float) -> None:
+        """Take note of an evaluation; one that is better is lower, and NaN is never better."""
+        metric = float(metric)
+        if self._is_better(metric):
+            self.best, self.waited = metric, 0
+            return
+        self.waited += 1
+        if self.waited >= self.patience:
+            self.waited = 0
+            self.reductions += 1
+
+    def _is_better(self, metric: float) -> bool:
+        if self.best is None:
+            return math.isfinite(metric)
+        return metric < self.best - self.threshold * abs(self.best)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Settings and memory, as JSON can hold them."""
+        return dict(vars(self))
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any]) -> Self:
+        """The schedule that ``to_dict`` described."""
+        memory = ("best", "waited", "reductions")
+        schedule = cls(**{name: value for name, value in state.items() if name not in memory})
+        for name in memory:
+            setattr(schedule, name, state[name])
+        return schedule
 
 
 def _after_warmup(lr: float, warmup: int, then: Schedule) -> Schedule:

@@ -12,10 +12,12 @@ output ``NAME/out``, the gradient of the output ``NAME/g``, and what it becomes 
 input, ``NAME/d0``, ``NAME/d1``, …
 
 ``optimisers.npz`` holds a regression problem, ``x`` and ``y``, the first parameters ``w0`` and
-``b0``, and, for each optimiser, ``NAME/w`` and ``NAME/b`` after each of a number of steps.
+``b0``, and, for each optimiser, ``NAME/w`` and ``NAME/b`` after each of a number of steps. Those
+named ``…_tall`` predict x from y, with the transpose of ``w0`` and its first row as bias.
 """
 
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import torch
@@ -87,6 +89,45 @@ def operations():
     return cases
 
 
+class Lion(torch.optim.Optimizer):
+    """Program 1 of arXiv:2302.06675, in its order: track, decay, step."""
+
+    def __init__(self, params, lr, betas):
+        super().__init__(params, {"lr": lr, "betas": betas, "weight_decay": 0.0})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            lr, (beta1, beta2) = group["lr"], group["betas"]
+            for p in group["params"]:
+                m = self.state[p].setdefault("m", torch.zeros_like(p))
+                update = torch.sign(beta1 * m + (1 - beta1) * p.grad)
+                self.state[p]["m"] = beta2 * m + (1 - beta2) * p.grad
+                update = update + group["weight_decay"] * p
+                p -= lr * update
+
+
+class Muon:
+    """PyTorch's Muon for the matrix, its AdamW for the vector.
+
+    torch.optim.Muon turns matrices into bfloat16; here they stay what they are.
+    """
+
+    def __init__(self, w, b, lr, adjust_lr_fn, adamw_lr, **options):
+        options |= {"lr": lr, "weight_decay": 0.1, "adjust_lr_fn": adjust_lr_fn}
+        self.muon = torch.optim.Muon([w], **options)
+        self.adamw = torch.optim.AdamW([b], lr=adamw_lr, betas=(0.8, 0.95), weight_decay=0.0)
+
+    def zero_grad(self):
+        self.muon.zero_grad()
+        self.adamw.zero_grad()
+
+    def step(self):
+        with mock.patch.object(torch.Tensor, "bfloat16", torch.Tensor.clone):
+            self.muon.step()
+        self.adamw.step()
+
+
 def optimisers():
     """Linear regression; only the weight decays, as foundation_nn has it."""
     rng = np.random.default_rng(2019)
@@ -98,21 +139,38 @@ def optimisers():
         "steps": np.array(STEPS),
     }
     adam = {"lr": 0.03, "betas": (0.8, 0.95), "eps": 1e-6}
+    optim = torch.optim
 
     def groups(w, b, decay):
         return [{"params": [w], "weight_decay": decay}, {"params": [b], "weight_decay": 0.0}]
 
+    def muon_tall(w, b):
+        options = {"momentum": 0.8, "nesterov": False, "ns_steps": 3}
+        return Muon(w, b, 0.02, "original", 0.01, **options)
+
+    # With a smaller eps, RMSprop ends in jitter that magnifies rounding by 1e11.
     makers = {
-        "sgd": lambda w, b: torch.optim.SGD([w, b], lr=0.02),
-        "momentum": lambda w, b: torch.optim.SGD(groups(w, b, 0.1), lr=0.02, momentum=0.9),
-        "adam": lambda w, b: torch.optim.Adam([w, b], **adam),
-        "adamw": lambda w, b: torch.optim.AdamW(groups(w, b, 0.1), **adam),
-        "clipped": lambda w, b: torch.optim.SGD([w, b], lr=0.02),
+        "sgd": lambda w, b: optim.SGD([w, b], lr=0.02),
+        "momentum": lambda w, b: optim.SGD(groups(w, b, 0.1), lr=0.02, momentum=0.9),
+        "adam": lambda w, b: optim.Adam([w, b], **adam),
+        "adamw": lambda w, b: optim.AdamW(groups(w, b, 0.1), **adam),
+        "clipped": lambda w, b: optim.SGD([w, b], lr=0.02),
+        "rmsprop": lambda w, b: optim.RMSprop(groups(w, b, 0.1), lr=0.01, alpha=0.9, eps=1e-2),
+        "adagrad": lambda w, b: optim.Adagrad(groups(w, b, 0.1), lr=0.1, eps=1e-6),
+        "lion": lambda w, b: Lion(groups(w, b, 0.1), lr=0.01, betas=(0.8, 0.95)),
+        "muon": lambda w, b: Muon(w, b, 0.03, "match_rms_adamw", 0.03),
+        "muon_tall": muon_tall,
+        "adafactor": lambda w, b: optim.Adafactor(groups(w, b, 0.1), lr=0.05),
+        "adafactor_tall": lambda w, b: optim.Adafactor(
+            groups(w, b, 0.1), lr=0.03, beta2_decay=-0.5, eps=(1e-2, 1e-1), d=1.5
+        ),
     }
-    x, y = torch.tensor(problem["x"]), torch.tensor(problem["y"])
     result = dict(problem)
     for name, make in makers.items():
-        w, b = (torch.tensor(problem[k], requires_grad=True) for k in ("w0", "b0"))
+        x, y, w, b = (torch.tensor(problem[k]) for k in ("x", "y", "w0", "b0"))
+        if name.endswith("_tall"):
+            x, y, w, b = y, x, w.T.contiguous(), w[0].clone()
+        w, b = w.requires_grad_(), b.requires_grad_()
         optimiser = make(w, b)
         trajectory, norms = [], []
         for step in range(1, max(STEPS) + 1):

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 
 def _check(length: int, offset: int, max_len: int) -> None:
+    if offset < 0:
+        raise ValueError(f"expected an offset >= 0, got {offset}")
     if offset + length > max_len:
         raise ValueError(
             f"a sequence of {offset + length} tokens is longer than the model's "
@@ -39,7 +41,8 @@ class SinusoidalPositions(Module):
         table = np.empty((max_len, d_model))
         table[:, 0::2] = np.sin(angle)
         table[:, 1::2] = np.cos(angle[:, : d_model // 2])
-        self.table = table
+        table.flags.writeable = False
+        self.table: NDArray[np.float64] = table
 
     def encoding(self, length: int, offset: int = 0) -> NDArray[np.float64]:
         """The (length, D) encodings from position ``offset`` on.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from difflib import get_close_matches
+from numbers import Integral
 from typing import Any, Self
 
 
@@ -84,8 +85,9 @@ class TransformerConfig:
 
     def _positive(self, name: str) -> None:
         value = getattr(self, name)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < 1:
             raise ValueError(f"{name}: expected a positive integer, got {value!r}")
+        object.__setattr__(self, name, int(value))  # a NumPy integer is no JSON
 
     @property
     def decoder_vocab_size(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -11,6 +12,7 @@ from foundation_nn import functional as F
 from foundation_nn.training import Callback, Trainer
 from numpy.typing import NDArray
 
+from foundation_transformer._layers import real_positions
 from foundation_transformer._transformer import Ids, Transformer
 
 
@@ -45,9 +47,8 @@ def translation_loss(
 
     def loss(model: Transformer, batch: TranslationBatch) -> tuple[Tensor, int]:
         logits = model(batch.source, batch.target_in, batch.source_mask, batch.target_mask)
-        mask = batch.target_mask
-        real = mask if mask.ndim == 2 else mask.any(axis=1)
-        targets = np.where(real, batch.target_out, -1)
+        real = real_positions(batch.target_mask, batch.target_out.shape)
+        targets = batch.target_out if real is None else np.where(real, batch.target_out, -1)
         value = F.cross_entropy(logits, targets, ignore_index=-1, label_smoothing=label_smoothing)
         return value, batch.num_tokens
 
@@ -69,7 +70,8 @@ def train_translator(
     """Train an encoder-decoder transformer on sentence pairs.
 
     AdamW with β₂ = 0.98 and gradients clipped to norm 1; the learning rate rises over the first
-    tenth of the steps (at most 400) and falls to zero along a cosine.
+    tenth of the steps (at most 400) and falls to zero along a cosine, at the last step or when the
+    time is over.
 
     Parameters
     ----------
@@ -93,12 +95,22 @@ def train_translator(
         With the history, and in ``stopped_by`` why it ended.
     """
     steps = max(2, epochs * len(batches))
+    rate = schedules.cosine(lr, steps, warmup=min(400, steps // 10))
+    started = time.perf_counter()
+
+    def schedule(step: int) -> float:
+        """The cosine over the steps, or over the time if that runs out first."""
+        if max_seconds is not None:
+            elapsed = (time.perf_counter() - started) / max_seconds
+            step = max(step, min(steps, round(steps * elapsed)))
+        return rate(step)
+
     optimizer = optim.AdamW(model, lr, betas=(0.9, 0.98), weight_decay=0.01)
     trainer = Trainer(
         model,
         translation_loss(label_smoothing),
         optimizer,
-        schedule=schedules.cosine(lr, steps, warmup=min(400, steps // 10)),
+        schedule=schedule,
         clip_norm=1.0,
         rng=rng,
         callbacks=callbacks,

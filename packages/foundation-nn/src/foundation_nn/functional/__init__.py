@@ -14,7 +14,7 @@ from foundation_nn.functional._basic import (
     subtract,
 )
 from foundation_nn.functional._cross_entropy import cross_entropy
-from foundation_nn.functional._dropout import dropout, random_keep
+from foundation_nn.functional._dropout import dropout, keep_scale, random_keep
 from foundation_nn.functional._embedding import embedding
 from foundation_nn.functional._linear import linear
 from foundation_nn.functional._losses import binary_cross_entropy_with_logits, mse_loss
@@ -43,6 +43,7 @@ __all__ = [
     "exp",
     "gelu",
     "getitem",
+    "keep_scale",
     "layer_norm",
     "linear",
     "log",

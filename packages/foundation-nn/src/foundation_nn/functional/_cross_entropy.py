@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foundation_nn._operation import Array, Result, operation
-from foundation_nn._threads import over_rows
+from foundation_nn._threads import over_rows, scratch
 from foundation_nn.functional._rows import as_rows
 
 
@@ -96,7 +96,7 @@ def cross_entropy(
     def forward(rows: slice) -> None:
         zr = z[rows]
         top = zr.max(axis=-1, keepdims=True)
-        e = np.subtract(zr, top)
+        e = np.subtract(zr, top, out=scratch(zr.shape, zr.dtype))
         np.exp(e, out=e)
         log_sum[rows] = np.log(e @ ones)[:, None] + top
         expected = hard[rows] * zr[np.arange(len(zr)), t[rows]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,9 +22,14 @@ def random_keep(rng: np.random.Generator, shape: tuple[int, ...], p: float) -> N
     return (bits.view(np.uint16)[:size] >= round(p * 65536)).reshape(shape)
 
 
+def keep_scale(p: float) -> float:
+    """What makes up for the elements that :func:`random_keep` drops: 1 / (1 - p), p as rounded."""
+    return 1 / (1 - round(p * 65536) / 65536)
+
+
 @operation
 def _dropout(x: Array, keep: NDArray[np.bool_], p: float) -> Result:
-    scale = x.dtype.type(1 / (1 - round(p * 65536) / 65536))
+    scale = x.dtype.type(keep_scale(p))
 
     def backward(g: Array) -> Array:
         return g * np.multiply(keep, scale, dtype=g.dtype)
@@ -30,7 +37,7 @@ def _dropout(x: Array, keep: NDArray[np.bool_], p: float) -> Result:
     return x * np.multiply(keep, scale, dtype=x.dtype), backward
 
 
-def dropout(x: Tensor, p: float, rng: np.random.Generator | None = None) -> Tensor:
+def dropout(x: Tensor | NDArray[Any], p: float, rng: np.random.Generator | None = None) -> Tensor:
     """Zero each element with probability ``p`` and scale the others by 1 / (1 - p) [1]_.
 
     Without ``rng``, the generator of the surrounding ``train_mode`` is used; outside of one, the
@@ -57,5 +64,5 @@ def dropout(x: Tensor, p: float, rng: np.random.Generator | None = None) -> Tens
         raise ValueError(f"dropout: expected 0 <= p < 1 (by more than 1/131072), got {p}")
     rng = current_generator() if rng is None else rng
     if rng is None or round(p * 65536) == 0:
-        return x
+        return x if isinstance(x, Tensor) else Tensor(x)
     return _dropout(x, random_keep(rng, x.shape, p), p)

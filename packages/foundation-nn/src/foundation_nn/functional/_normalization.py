@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from foundation_nn._operation import Array, Result, operation
-from foundation_nn._threads import over_rows
+from foundation_nn._threads import BlockSums, over_rows, scratch
 from foundation_nn.functional._rows import as_rows
 
 
@@ -67,24 +67,26 @@ def layer_norm(x: Array, weight: Array = None, bias: Array = None, eps: float = 
     def backward(g: Array) -> tuple[Array, Array, Array]:
         g2 = as_rows(g)
         dx = np.empty_like(xhat)
+        w = np.ones(width, x.dtype) if weight is None else weight
+        dw, db = BlockSums(), BlockSums()
 
         def rows_of_dx(rows: slice) -> None:
-            h = xhat[rows]
-            d = dx[rows]
-            if weight is None:
-                d[...] = g2[rows]
-            else:
-                np.multiply(g2[rows], weight, out=d)
-            along = np.einsum("nd,nd->n", d, h)[:, None] / width
-            d -= (d @ mean)[:, None]
-            d -= h * along
+            h, gr = xhat[rows], g2[rows]
+            product = np.multiply(gr, h, out=scratch(h.shape, h.dtype))
+            dw.add(rows, product)
+            db.add(rows, gr)
+            along = (product @ w)[:, None] / width  # mean(dx̂ x̂)
+            d = np.multiply(gr, w, out=dx[rows])
+            d -= (gr @ w)[:, None] / width
+            d -= np.multiply(h, along, out=product)
             d *= r[rows]
 
         over_rows(rows_of_dx, len(xhat), width * x.itemsize)
-        ones = np.ones(len(xhat), x.dtype)
-        dw = None if weight is None else ones @ (g2 * xhat)
-        db = None if bias is None else ones @ g2
-        return dx.reshape(x.shape), dw, db
+        return (
+            dx.reshape(x.shape),
+            None if weight is None else dw.total(w),
+            None if bias is None else db.total(w),
+        )
 
     return y.reshape(x.shape), backward
 
@@ -130,15 +132,20 @@ def rms_norm(x: Array, weight: Array = None, eps: float = 1e-5) -> Result:
 
     def backward(g: Array) -> tuple[Array, Array]:
         g2 = as_rows(g)
-        dx = g2 * weight if weight is not None else g2.copy()
+        dx = np.empty_like(xhat)
+        w = np.ones(width, x.dtype) if weight is None else weight
+        dw = BlockSums()
 
         def rows_of_dx(rows: slice) -> None:
             h = xhat[rows]
-            dx[rows] -= h * (np.einsum("nd,nd->n", dx[rows], h)[:, None] / width)
-            dx[rows] *= r[rows]
+            product = np.multiply(g2[rows], h, out=scratch(h.shape, h.dtype))
+            dw.add(rows, product)
+            along = (product @ w)[:, None] / width  # mean(dx̂ x̂)
+            d = np.multiply(g2[rows], w, out=dx[rows])
+            d -= np.multiply(h, along, out=product)
+            d *= r[rows]
 
         over_rows(rows_of_dx, len(xhat), width * x.itemsize)
-        dw = None if weight is None else np.ones(len(xhat), x.dtype) @ (g2 * xhat)
-        return dx.reshape(x.shape), dw
+        return dx.reshape(x.shape), None if weight is None else dw.total(w)
 
     return y.reshape(x.shape), backward

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,7 +25,7 @@ def _mask_rows(x: Array, real: NDArray[np.bool_]) -> Result:
     return y, backward
 
 
-def mask_rows(x: Tensor, real: NDArray[np.bool_]) -> Tensor:
+def mask_rows(x: Tensor | NDArray[Any], real: NDArray[np.bool_]) -> Tensor:
     """The rows of ``x`` where ``real`` is True, zeros elsewhere.
 
     What stood in the other rows, be it NaN, has no influence on any output or gradient after
@@ -49,4 +51,6 @@ def mask_rows(x: Tensor, real: NDArray[np.bool_]) -> Tensor:
             f"mask_rows: expected a mask of shape {x.shape[:-1]} for x of shape {x.shape}, "
             f"got {real.shape}"
         )
-    return x if real.all() else _mask_rows(x, real)
+    if real.all():
+        return x if isinstance(x, Tensor) else Tensor(x)
+    return _mask_rows(x, real)

@@ -9,7 +9,9 @@ from foundation_nn._operation import Array, Result, operation
 
 def _shifted(x: Array, axis: int, name: str) -> Array:
     """x minus its maximum, so that the largest exponential is one."""
-    if x.ndim == 0 or x.shape[axis] == 0:
+    if not -x.ndim <= axis < x.ndim:
+        raise ValueError(f"{name}: axis {axis} does not exist in shape {x.shape}")
+    if x.shape[axis] == 0:
         raise ValueError(f"{name}: axis {axis} of shape {x.shape} has nothing to normalise over")
     return x - x.max(axis=axis, keepdims=True)
 

@@ -37,6 +37,9 @@ class Sequential(Module):
         return x
 
 
+_ACTIVATIONS: tuple[type[Module], ...] = (ReLU, GELU, SiLU, Tanh, Sigmoid)
+
+
 class MLP(Sequential):
     """A multi-layer perceptron: linear layers with an activation between them.
 
@@ -72,13 +75,24 @@ class MLP(Sequential):
         super().__init__(*layers[:-1])
 
     def to_dict(self) -> dict[str, Any]:
-        """The widths and the kind of activation, for a checkpoint."""
+        """The widths and the kind of activation, for a checkpoint.
+
+        Raises
+        ------
+        ValueError
+            If the activation is not one of this package.
+        """
+        if self.activation not in _ACTIVATIONS:
+            raise ValueError(
+                f"MLP: {self.activation.__name__} cannot be saved by name; expected one of "
+                f"{', '.join(kind.__name__ for kind in _ACTIVATIONS)}"
+            )
         return {"widths": self.widths, "activation": self.activation.__name__}
 
     @classmethod
     def from_dict(cls, config: Mapping[str, Any]) -> Self:
         """A new network of a configuration."""
-        known = {kind.__name__: kind for kind in (ReLU, GELU, SiLU, Tanh, Sigmoid)}
+        known = {kind.__name__: kind for kind in _ACTIVATIONS}
         if config["activation"] not in known:
             raise ValueError(f"MLP: unknown activation {config['activation']!r}")
         return cls(config["widths"], known[config["activation"]])

@@ -35,6 +35,8 @@ class Linear(Module):
         *,
         rng: np.random.Generator | None = None,
     ) -> None:
+        if in_features < 0 or out_features < 0:
+            raise ValueError(f"Linear: expected sizes >= 0, got {in_features} and {out_features}")
         rng = init.generator(rng)
         shape = (out_features, in_features)
         self.weight = Parameter(init.torch_linear(rng, shape, in_features))

@@ -1,8 +1,26 @@
-"""Optimisers, and what acts on gradients before they step."""
+"""Optimisers, and what acts on gradients before they step and on parameters afterwards."""
 
+from foundation_nn.optim._adafactor import Adafactor
+from foundation_nn.optim._adagrad import Adagrad
 from foundation_nn.optim._adam import Adam, AdamW
 from foundation_nn.optim._base import Optimizer
 from foundation_nn.optim._clip import clip_grad_norm
+from foundation_nn.optim._ema import EMA
+from foundation_nn.optim._lion import Lion
+from foundation_nn.optim._muon import Muon
+from foundation_nn.optim._rmsprop import RMSprop
 from foundation_nn.optim._sgd import SGD
 
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "clip_grad_norm"]
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "RMSprop",
+    "Adagrad",
+    "Lion",
+    "Muon",
+    "Adafactor",
+    "Optimizer",
+    "clip_grad_norm",
+    "EMA",
+]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from foundation_nn._module import Module
 from foundation_nn._parameter import Parameter
+from foundation_nn._threads import scratch
 from foundation_nn.optim._base import Optimizer
 
 
@@ -37,7 +38,7 @@ class AdamW(Optimizer):
        arXiv:1711.05101.
     """
 
-    state_names = ("m", "v")
+    state_names: ClassVar[tuple[str, ...]] = ("m", "v")
 
     def __init__(
         self,
@@ -67,18 +68,18 @@ class AdamW(Optimizer):
         beta1, beta2 = self.betas
         if decay:
             p *= 1 - self.lr * decay
-        scratch = np.multiply(g, 1 - beta1)
+        spare = np.multiply(g, 1 - beta1, out=scratch(g.shape, g.dtype))
         m *= beta1
-        m += scratch
-        np.multiply(g, g, out=scratch)
-        scratch *= 1 - beta2
+        m += spare
+        np.multiply(g, g, out=spare)
+        spare *= 1 - beta2
         v *= beta2
-        v += scratch
-        np.sqrt(v, out=scratch)
-        scratch += self._eps
-        np.divide(m, scratch, out=scratch)
-        scratch *= self._rate
-        p -= scratch
+        v += spare
+        np.sqrt(v, out=spare)
+        spare += self._eps
+        np.divide(m, spare, out=spare)
+        spare *= self._rate
+        p -= spare
 
 
 class Adam(AdamW):

@@ -16,6 +16,8 @@ from foundation_nn._threads import over_rows
 class Optimizer:
     """Base class; a subclass names its state arrays and says how to update one block.
 
+    One that treats whole matrices overrides ``_update_all`` and makes ``state`` itself.
+
     Parameters
     ----------
     model_or_params : Module or iterable of Parameter
@@ -70,31 +72,44 @@ class Optimizer:
         grad = self.buffer.collect()
         self.steps += 1
         self._prepare()
-        end = self._decaying
-        self._walk(slice(0, end), grad, self.weight_decay)
-        self._walk(slice(end, len(grad)), grad, 0.0)
+        self._update_all(grad)
         self.buffer.touch()
-
-    def _walk(self, part: slice, grad: NDArray[Any], weight_decay: float) -> None:
-        data, g = self.buffer.data[part], grad[part]
-        state = [self.state[name][part] for name in self.state_names]
-
-        def task(block: slice) -> None:
-            self._update(data[block], g[block], [s[block] for s in state], weight_decay)
-
-        if len(data):
-            over_rows(task, len(data), data.itemsize)
 
     def _prepare(self) -> None:
         """Compute what all blocks of this step share."""
+
+    def _update_all(self, grad: NDArray[Any]) -> None:
+        """Update every parameter and the state in place."""
+        self._walk(grad, list(self.state.values()))
+
+    def _walk(self, grad: NDArray[Any], state: list[NDArray[Any]], first: int = 0) -> None:
+        """Update the buffer from entry ``first`` on, where the state arrays begin, in blocks."""
+        arrays = [self.buffer.data[first:], grad[first:], *state]
+        end = self._decaying - first
+        self._walk_part([a[:end] for a in arrays], self.weight_decay)
+        self._walk_part([a[end:] for a in arrays], 0.0)
+
+    def _walk_part(self, arrays: list[NDArray[Any]], decay: float) -> None:
+        def task(block: slice) -> None:
+            p, g, *state = (a[block] for a in arrays)
+            self._update(p, g, state, decay)
+
+        if len(arrays[0]):
+            over_rows(task, len(arrays[0]), arrays[0].itemsize)
 
     def _update(self, p: Any, g: Any, state: list[Any], decay: float) -> None:
         """Update one block of parameters and state in place."""
         raise NotImplementedError
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
-        """Copies of the state arrays, and the number of steps."""
-        return {"steps": np.array(self.steps)} | {k: v.copy() for k, v in self.state.items()}
+        """Copies of the state arrays, the number of steps, and what they belong to."""
+        arrays = {"steps": np.array(self.steps), "shapes": self._shapes()}
+        return arrays | {k: v.copy() for k, v in self.state.items()}
+
+    def _shapes(self) -> NDArray[np.int64]:
+        """The shapes of all parameters in a row, each after its length."""
+        flat = [n for p in self.buffer.parameters for n in (p.ndim, *p.shape)]
+        return np.array(flat, np.int64)
 
     def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Continue from a saved state.
@@ -104,17 +119,18 @@ class Optimizer:
         ValueError
             If it belongs to another kind of optimiser or to other parameters.
         """
-        if set(state) != {"steps", *self.state_names}:
+        expected = {"steps", "shapes", *self.state}
+        if set(state) != expected:
             raise ValueError(
-                f"{type(self).__name__}: expected the entries "
-                f"{sorted(['steps', *self.state_names])}, got {sorted(state)}"
+                f"{type(self).__name__}: expected the entries {sorted(expected)}, "
+                f"got {sorted(state)}"
             )
-        for name, target in self.state.items():
-            if state[name].shape != target.shape:
-                raise ValueError(
-                    f"{type(self).__name__}: {name} has {state[name].size} entries for a buffer "
-                    f"of {target.size}; it was saved with another model"
-                )
+        fits = all(state[name].shape == target.shape for name, target in self.state.items())
+        if not fits or not np.array_equal(state["shapes"], self._shapes()):
+            raise ValueError(
+                f"{type(self).__name__}: the state was saved with another model: its parameters "
+                "had other shapes, or another order"
+            )
         for name, target in self.state.items():
             target[...] = state[name]
         self.steps = int(state["steps"])

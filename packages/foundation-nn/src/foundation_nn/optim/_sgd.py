@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from foundation_nn._module import Module
 from foundation_nn._parameter import Parameter
+from foundation_nn._threads import scratch
 from foundation_nn.optim._base import Optimizer
 
 
@@ -44,4 +47,4 @@ class SGD(Optimizer):
         velocity += g
         if decay:
             velocity += decay * p
-        p -= self.lr * velocity
+        p -= np.multiply(velocity, self.lr, out=scratch(p.shape, p.dtype))

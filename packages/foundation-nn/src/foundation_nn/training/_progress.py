@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any, TextIO
-
-from tqdm import tqdm
+from typing import TYPE_CHECKING, Any, TextIO
 
 from foundation_nn.training._history import Evaluation, Step
 from foundation_nn.training._trainer import Callback, Trainer
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 _BAR = (
     "training {percentage:3.0f}%|{bar:20}| {n:.0f}/{total:.0f} {unit} [{elapsed}<{remaining}]"
@@ -41,6 +42,8 @@ class Progress(Callback):
         self._tokens = 0
         self._bar: tqdm[Any] | None = None
         if self.file.isatty():
+            from tqdm import tqdm  # a quarter of the time of importing the whole package
+
             self._bar = tqdm(total=1.0, file=self.file, bar_format=_BAR, unit="steps")
 
     def on_step(self, trainer: Trainer, step: Step) -> None:

@@ -13,13 +13,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from foundation_nn._finite import first_non_finite
 from foundation_nn._memory import keep_freed_memory
 from foundation_nn._modes import train_mode
 from foundation_nn._module import Module
 from foundation_nn._tape import no_grad
 from foundation_nn._tensor import Tensor
 from foundation_nn.optim import Optimizer, clip_grad_norm
-from foundation_nn.schedules import Schedule
+from foundation_nn.schedules import Plateau, Schedule
 from foundation_nn.training._history import Evaluation, History, Step
 
 #: ``loss(model, batch)``: the mean loss and the number of targets it is the mean of.
@@ -109,7 +110,8 @@ class Trainer:
     ) -> History:
         """Train until the first of the limits is reached.
 
-        Ctrl-C ends the run after the current step, as a limit does; a second one at once.
+        Ctrl-C ends the run after the current step, as a limit does; a second one at once. From
+        here on the process keeps freed memory, see :func:`foundation_nn.keep_freed_memory`.
 
         Parameters
         ----------
@@ -123,19 +125,22 @@ class Trainer:
         Raises
         ------
         ValueError
-            If there is no limit, or an epoch holds no batch.
+            If there is no limit, one is negative, or an epoch holds no batch.
         FloatingPointError
             If the loss or its gradient is not finite. The parameters are those before the step.
         """
         if max_steps is None and max_epochs is None and max_seconds is None:
             raise ValueError("fit: expected at least one of max_steps, max_epochs, max_seconds")
+        for limit in (max_steps, max_epochs, max_seconds):
+            if limit is not None and limit < 0:
+                raise ValueError(f"fit: expected limits >= 0, got {limit}")
         keep_freed_memory()
         limits = [] if max_steps is None else [max_steps]
         if max_epochs is not None and isinstance(batches, Sized):
             limits.append(max_epochs * len(batches))
         self.planned_steps = self.steps + min(limits) if limits else None
         self.planned_seconds = max_seconds
-        started, first = time.perf_counter(), self.steps
+        started, first, epoch = time.perf_counter(), self.steps, 0
 
         def reason_to_stop() -> str:
             if interrupted:
@@ -144,27 +149,24 @@ class Trainer:
                 return "steps"
             if max_seconds is not None and time.perf_counter() - started >= max_seconds:
                 return "seconds"
+            if max_epochs is not None and epoch >= max_epochs:
+                return "epochs"
             return ""
 
         with _finish_on_interrupt() as interrupted, self._callbacks_told():
-            epoch = 0
-            self.stopped_by = reason_to_stop()
-            while not self.stopped_by:
+            while not (reason := reason_to_stop()):
                 before = self.steps
                 for batch in batches:
                     self._step(batch)  # a batch that was drawn is used, whatever happened since
-                    self.stopped_by = reason_to_stop()
-                    if self.stopped_by:
+                    if reason_to_stop():
                         break
                 else:
                     epoch += 1
-                    if epoch == max_epochs:
-                        self.stopped_by = "epochs"
                 if self.steps == before:
                     raise ValueError("fit: an epoch without a single batch; is the data empty?")
-                if validation is not None and self.stopped_by != "interrupt":
+                if validation is not None and not interrupted:
                     self._evaluate(validation)
-                self.stopped_by = self.stopped_by or reason_to_stop()
+            self.stopped_by = reason
         return self.history
 
     @contextmanager
@@ -183,21 +185,16 @@ class Trainer:
         if self.schedule is not None:
             self.optimizer.lr = self.schedule(number)
         self.optimizer.zero_grad()
+        dropout = self.rng.bit_generator.state
         with train_mode(self.rng):
             loss, tokens = self.loss(self.model, batch)
         value = loss.item()
-        if not math.isfinite(value):
-            raise FloatingPointError(
-                f"step {number}: the loss is {value}; lower the learning rate "
-                f"({self.optimizer.lr:g}) or clip the gradients"
-            )
-        loss.backward()
-        norm = clip_grad_norm(self.optimizer, self.clip_norm)
+        norm = math.nan
+        if math.isfinite(value):
+            loss.backward()
+            norm = clip_grad_norm(self.optimizer, self.clip_norm)
         if not math.isfinite(norm):
-            raise FloatingPointError(
-                f"step {number}: the loss is {value:.4g} but the norm of its gradient is {norm}; "
-                f"lower the learning rate ({self.optimizer.lr:g})"
-            )
+            raise FloatingPointError(self._explain(number, batch, value, dropout))
         self.optimizer.step()
         step = Step(
             number,
@@ -211,9 +208,23 @@ class Trainer:
         for callback in self.callbacks:
             callback.on_step(self, step)
 
+    def _explain(self, number: int, batch: Any, loss: float, dropout: Any) -> str:
+        """Why a step came to nothing: the step once more, with every operation watched."""
+        self.rng.bit_generator.state = dropout
+        with np.errstate(all="ignore"), train_mode(self.rng):
+            culprit = first_non_finite(self.loss, self.model, batch)
+        what = "its gradient is not finite" if math.isfinite(loss) else "which is not finite"
+        return (
+            f"step {number}: the loss is {loss:.4g}, {what}; the first to blame is the "
+            f"{culprit or 'batch'}; lower the learning rate ({self.optimizer.lr:g}) or look at "
+            "the batch"
+        )
+
     def _evaluate(self, validation: Iterable[Any]) -> None:
         result = Evaluation(self.steps, evaluate(self.model, self.loss, validation))
         self.history.evaluations.append(result)
+        if isinstance(self.schedule, Plateau):
+            self.schedule.observe(result.loss)
         for callback in self.callbacks:
             callback.on_evaluation(self, result)
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
-from foundation_attn import capture_attention
-from foundation_attn.plotting import HeatMap, plot_attention
 from foundation_data import (
     BatchLoader,
     Pairs,
@@ -21,37 +18,61 @@ from foundation_data import (
     read_pairs,
     split_pairs,
 )
-from foundation_nn import checkpoint, no_grad, summary
-from foundation_nn.plotting import plot_history
+from foundation_nn import checkpoint, summary
 from foundation_nn.training import Progress, Trainer
 
-from foundation_transformer._positions import SinusoidalPositions
 from foundation_transformer._transformer import Transformer
-from foundation_transformer._translate import translate
-from foundation_transformer.cli._translate import CHECKPOINT, translate_lines
+from foundation_transformer.cli._folder import CHECKPOINT, place_for, writable
+from foundation_transformer.cli._show import Tokenizers, draw, show_translations
+from foundation_transformer.cli._translate import translate_lines
 from foundation_transformer.config import TransformerConfig
-from foundation_transformer.evaluation import score_translations
-from foundation_transformer.plotting import plot_positions
 from foundation_transformer.recipes import train_translator
 
 BATCH_SIZE = 64
 MAX_LEN = 64
-#: Larger held-out parts are sampled for the scores, so that these take seconds.
-MAX_SCORED = 2000
 
 
 def demo(options: argparse.Namespace) -> None:
     """Run the demo with the parsed options of the command line."""
     folder = options.out or Path("runs", _name(options))
     if options.interactive:
-        if not folder.is_dir():
-            raise FileNotFoundError(
-                f"{folder}: nothing there yet; train first, without --interactive"
-            )
         translate_lines(folder)
         return
-    rng = np.random.default_rng(options.seed)
+    with writable(folder):
+        model, trainer, tokenizers, test = _train(options)
+        interrupted = trainer.stopped_by == "interrupt"
+        place = place_for(folder, interrupted)
+        checkpoint.save(
+            place,
+            model,
+            trainer.optimizer,
+            source_tokenizer=tokenizers[0],
+            target_tokenizer=tokenizers[1],
+            history=trainer.history,
+        )
+    written = [place]
+    try:
+        if interrupted:
+            print("Interrupted; what was learnt so far is a working checkpoint.")
+        else:
+            show_translations(model, tokenizers, test, np.random.default_rng(options.seed))
+            written += draw(folder, trainer.history, model, tokenizers, test)
+    except KeyboardInterrupt:
+        print("\nInterrupted; the trained model is saved.")
+    _say_what_next(written, folder, options)
 
+
+def _name(options: argparse.Namespace) -> str:
+    if options.data is None:
+        return f"emoji-{options.source}-{options.target}"
+    return str(options.data.name).removesuffix(".gz").rpartition(".")[0] or options.data.name
+
+
+def _train(
+    options: argparse.Namespace,
+) -> tuple[Transformer, Trainer, Tokenizers, list[tuple[str, str]]]:
+    """Read, split, tokenize, train; returns the held-out pairs, too."""
+    rng = np.random.default_rng(options.seed)
     pairs = _read(options)
     train, _, test = split_pairs(pairs, validation=0.0, test=0.1)
     if not train or not test:
@@ -62,9 +83,6 @@ def demo(options: argparse.Namespace) -> None:
     tokenizers = _train_tokenizers(train)
     train_set, test_set = (TranslationDataset(part, *tokenizers, MAX_LEN) for part in (train, test))
     _describe_data(train_set, test_set, tokenizers, test)
-
-    _require_writable(folder)
-
     config = TransformerConfig.tiny(
         vocab_size=len(tokenizers[0]), target_vocab_size=len(tokenizers[1]), max_len=MAX_LEN
     )
@@ -83,42 +101,11 @@ def demo(options: argparse.Namespace) -> None:
         rng=rng,
         callbacks=[Progress()],
     )
-    seconds = time.perf_counter() - started
-    _save(folder, trainer, tokenizers)
     print(
-        f"Trained {trainer.steps:,} steps in {seconds:.0f} s "
+        f"Trained {trainer.steps:,} steps in {time.perf_counter() - started:.0f} s "
         f"({trainer.history.tokens_per_second:,.0f} target tokens/s)."
     )
-    if trainer.stopped_by == "interrupt":
-        print("Interrupted; what was learnt so far is a working checkpoint.")
-    else:
-        _show_translations(model, tokenizers, test, rng)
-        _draw(folder, trainer, model, tokenizers, test)
-    _say_what_next(folder, options)
-
-
-def _name(options: argparse.Namespace) -> str:
-    if options.data is None:
-        return f"emoji-{options.source}-{options.target}"
-    return str(options.data.name).removesuffix(".gz").rpartition(".")[0] or options.data.name
-
-
-def _require_writable(folder: Path) -> None:
-    """Find out before training, not after it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-        place = folder / CHECKPOINT
-        others = [place] if place.is_file() else list(place.glob("*"))
-        if others and not (place / "checkpoint.json").is_file():
-            raise ValueError(
-                f"{place}: exists and is not a checkpoint; choose another folder with --out"
-            )
-    except OSError as error:
-        raise OSError(
-            f"{folder}: cannot be written to ({error.strerror}); choose another folder with --out"
-        ) from None
+    return model, trainer, tokenizers, test
 
 
 def _read(options: argparse.Namespace) -> Pairs:
@@ -130,7 +117,7 @@ def _read(options: argparse.Namespace) -> Pairs:
     return pairs
 
 
-def _train_tokenizers(train: list[tuple[str, str]]) -> tuple[WordTokenizer, WordTokenizer]:
+def _train_tokenizers(train: list[tuple[str, str]]) -> Tokenizers:
     # In a large corpus a word that occurs once is mostly a slip or a name.
     min_freq = 1 if len(train) < 20_000 else 2
     source, target = zip(*train, strict=True)
@@ -143,7 +130,7 @@ def _train_tokenizers(train: list[tuple[str, str]]) -> tuple[WordTokenizer, Word
 def _describe_data(
     train_set: TranslationDataset,
     test_set: TranslationDataset,
-    tokenizers: tuple[WordTokenizer, WordTokenizer],
+    tokenizers: Tokenizers,
     test: list[tuple[str, str]],
 ) -> None:
     print(
@@ -162,118 +149,20 @@ def _describe_data(
         )
 
 
-def _save(folder: Path, trainer: Trainer, tokenizers: tuple[WordTokenizer, WordTokenizer]) -> None:
-    checkpoint.save(
-        folder / CHECKPOINT,
-        trainer.model,
-        trainer.optimizer,
-        source_tokenizer=tokenizers[0],
-        target_tokenizer=tokenizers[1],
-        history=trainer.history,
-    )
-
-
-def _show_translations(
-    model: Transformer,
-    tokenizers: tuple[WordTokenizer, WordTokenizer],
-    test: list[tuple[str, str]],
-    rng: np.random.Generator,
-) -> None:
-    chosen = rng.permutation(len(test))[:MAX_SCORED]
-    fits = [test[i] for i in chosen if len(tokenizers[0].encode(test[i][0])) < MAX_LEN]
-    sources, references = ([pair[side] for pair in fits] for side in (0, 1))
-    translations = translate(model, sources, *tokenizers)
-    scores = score_translations(translations, references)
-    print(
-        f"\nHeld-out pairs: BLEU {scores.bleu:.1f}, chrF {scores.chrf:.1f}, "
-        f"exact match {scores.exact:.3f}  ({len(fits):,} sentences, greedy)\n"
-        f"BLEU signature: {scores.signature}\n"
-    )
-    for source, reference, translation in list(zip(sources, references, translations, strict=True))[
-        :12
-    ]:
-        print(f"  {source}\n    = {translation}")
-        if translation != reference:
-            print(f"    ≠ {reference}")
-
-
-def _draw(
-    folder: Path,
-    trainer: Trainer,
-    model: Transformer,
-    tokenizers: tuple[WordTokenizer, WordTokenizer],
-    test: list[tuple[str, str]],
-) -> None:
-    plot_history(trainer.history, folder / "loss.png", "Training the translator")
-    maps = [_cross_attention(model, tokenizers, source) for source in _telling(test, tokenizers)]
-    plot_attention(
-        maps,
-        folder / "attention.png",
-        "Where the translation looks: cross-attention of the last layer, mean of its heads",
-    )
-    if isinstance(model.positions, SinusoidalPositions):
-        plot_positions(model.positions, folder / "positions.png")
-
-
-def _telling(
-    test: list[tuple[str, str]], tokenizers: tuple[WordTokenizer, WordTokenizer], count: int = 4
-) -> list[str]:
-    """Held-out sentences worth a picture: of readable length, of known words, and unlike."""
-    source_tokenizer, target_tokenizer = tokenizers
-    lengths = [len(target_tokenizer.tokenize(target)) for _, target in test]
-    by_fit = sorted(range(len(test)), key=lambda i: abs(lengths[i] - 7))
-    chosen: list[str] = []
-    words: set[str] = set()
-    # Second time round, whatever is there will do.
-    for strict in (True, False):
-        for i in by_fit:
-            source = test[i][0]
-            tokens = source_tokenizer.tokenize(source)
-            fresh = words.isdisjoint(tokens) and all(
-                token in source_tokenizer.vocabulary for token in tokens
-            )
-            if len(chosen) < count and source not in chosen and (fresh or not strict):
-                chosen.append(source)
-                words.update(tokens)
-    return chosen
-
-
-def _cross_attention(
-    model: Transformer, tokenizers: tuple[WordTokenizer, WordTokenizer], sentence: str
-) -> HeatMap:
-    """The weights with which the translation of a sentence was written."""
-    source_tokenizer, target_tokenizer = tokenizers
-    (translation,) = translate(model, [sentence], *tokenizers)
-    source = source_tokenizer.encode(sentence, add_eos=True)
-    target = target_tokenizer.encode(translation, add_bos=True)
-    with no_grad(), capture_attention(model) as maps:
-        model(np.array([source]), np.array([target]))
-    cross = [m for m in maps if m.kind == "cross"][-1]
-
-    def words(tokenizer: WordTokenizer, ids: list[int]) -> list[str]:
-        return [str(token) for token in tokenizer.vocabulary.to_tokens(ids)]
-
-    # The row that reads a token writes the next one; it is named after what it writes.
-    written = [*target[1:], target_tokenizer.vocabulary.specials.eos_id]
-    return HeatMap(
-        cross.weights[0].mean(axis=0),
-        words(source_tokenizer, source),
-        words(target_tokenizer, written),
-    )
-
-
-def _say_what_next(folder: Path, options: argparse.Namespace) -> None:
+def _say_what_next(written: list[Path], folder: Path, options: argparse.Namespace) -> None:
     print("\nWritten:")
-    for path in sorted(folder.iterdir()):
-        if path.name == CHECKPOINT or path.suffix == ".png":
-            print(f"  {path}{'/' if path.is_dir() else ''}")
+    for path in written:
+        print(f"  {path}{'/' if path.is_dir() else ''}")
     launcher = os.environ.get("FOUNDATION_DEMO")  # set where the demo is not on the PATH
-    if launcher is None:
-        command = shlex.join(["foundation", "translate", str(folder)])
+    if launcher is None or written[0].name != CHECKPOINT:
+        shown = folder if written[0].name == CHECKPOINT else written[0]
+        command = shlex.join(["foundation", "translate", str(shown)])
     else:
         given = [] if options.out is None else ["--out", str(options.out)]
-        given += [] if options.data is None else ["--data", str(options.data)]
-        given += [] if options.source == "en" else ["--from", options.source]
-        given += [] if options.target == "fr" else ["--to", options.target]
+        if options.data is not None:
+            given += ["--data", str(options.data)]
+        else:
+            given += [] if options.source == "en" else ["--from", options.source]
+            given += [] if options.target == "fr" else ["--to", options.target]
         command = f"{launcher} {shlex.join([*given, '--interactive'])}"
     print(f"\nTo translate what you type:\n  {command}")

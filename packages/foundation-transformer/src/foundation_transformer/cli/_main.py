@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +20,10 @@ Translate lines from standard input, or what one types, with the model of a chec
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command == "demo":
+        _refuse_idle_options(parser, options)
     try:
         # Imported late, so that --help is there at once.
         if options.command == "demo":
@@ -30,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from foundation_transformer.cli._translate import translate_lines
 
             translate_lines(options.checkpoint)
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, ValueError, TypeError, ImportError, FloatingPointError) as error:
         message = " ".join(str(error).split()) if "\n" not in str(error) else str(error)
         print(f"foundation {options.command}: {message}", file=sys.stderr)
@@ -53,15 +59,13 @@ def _parser() -> argparse.ArgumentParser:
         "--from",
         dest="source",
         metavar="LANG",
-        default="en",
-        help="source language of the emoji names (default: %(default)s)",
+        help="source language of the emoji names (default: en)",
     )
     demo.add_argument(
         "--to",
         dest="target",
         metavar="LANG",
-        default="fr",
-        help="target language of the emoji names (default: %(default)s)",
+        help="target language of the emoji names (default: fr)",
     )
     demo.add_argument(
         "--data",
@@ -85,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         "--max-seconds", type=_positive, metavar="S", help="stop training after so many seconds"
     )
     demo.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of all that is random (default: 0)"
+        "--seed", type=_natural, metavar="N", help="of all that is random (default: 0)"
     )
     demo.add_argument(
         "--interactive",
@@ -102,7 +106,26 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _refuse_idle_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Say so when an option would do nothing, and fill in the defaults of the others."""
+    if options.data is not None and (options.source or options.target):
+        parser.error("--from and --to choose among the emoji names; with --data they do nothing")
+    if options.interactive:
+        for name in ("epochs", "max_seconds", "seed"):
+            if getattr(options, name) is not None:
+                parser.error(f"--{name.replace('_', '-')} does nothing with --interactive")
+    options.source = options.source or "en"
+    options.target = options.target or "fr"
+    options.seed = options.seed or 0
+
+
 def _positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a positive whole number, got {text!r}")
+    return int(text)
+
+
+def _natural(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0, got {text!r}")
     return int(text)

@@ -1,0 +1,66 @@
+"""Timing contenders side by side: in turns, in one process, medians and ratios."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Callable
+
+import foundation_nn as fn
+from threadpoolctl import threadpool_info
+
+Step = Callable[[], object]
+
+
+def say_where() -> None:
+    """Which BLAS kernel and how many threads the numbers below were measured with."""
+    kernels = {
+        f"{info['internal_api']} {info.get('architecture', '')}".strip()
+        for info in threadpool_info()
+        if info["user_api"] == "blas"
+    }
+    setting = os.environ.get("OPENBLAS_CORETYPE", "unset")
+    print(f"BLAS: {', '.join(sorted(kernels))} (OPENBLAS_CORETYPE {setting})")
+    print(f"{fn.get_num_threads()} threads, medians of rounds in turn\n")
+
+
+def in_turn(
+    contenders: dict[str, Step], rounds: int = 15, seconds: float = 0.2
+) -> dict[str, float]:
+    """Seconds a call takes, the median over the rounds; each round lasts about ``seconds``."""
+    calls: dict[str, int] = {}
+    for name, step in contenders.items():
+        step()
+        started = time.perf_counter()
+        step()
+        once = time.perf_counter() - started
+        calls[name] = max(1, round(seconds / max(once, 1e-7)))
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, step in contenders.items():
+            started = time.perf_counter()
+            for _ in range(calls[name]):
+                step()
+            times[name].append((time.perf_counter() - started) / calls[name])
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def row(what: str, seconds: dict[str, float]) -> None:
+    """One line: milliseconds of each contender, and how many times faster the first one is."""
+    first, *others = seconds
+    text = "".join(f"{name} {1000 * value:9.3f} ms   " for name, value in seconds.items())
+    ratios = ", ".join(f"{seconds[name] / seconds[first]:.2f}x {name}'s speed" for name in others)
+    print(f"{what:44} {text}{ratios}")
+
+
+def torch_or_none() -> object:
+    """PyTorch on as many threads as ours, if it is installed."""
+    try:
+        import torch
+    except ImportError:
+        print("PyTorch is not installed, its columns are left out: pass --torch\n")
+        return None
+    torch.set_num_threads(fn.get_num_threads())
+    torch.manual_seed(0)
+    return torch

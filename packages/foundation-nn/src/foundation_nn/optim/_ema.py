@@ -1,0 +1,166 @@
+"""Averages of the parameters over the steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foundation_nn._module import Module
+from foundation_nn._parameter import ParameterBuffer
+from foundation_nn._threads import over_rows
+from foundation_nn.optim._base import Optimizer
+
+
+class EMA:
+    """The exponential moving average of the parameters: a ← d a + (1 - d) w after each step [1]_.
+
+    The first update copies, as that of ``torch.optim.swa_utils.AveragedModel`` does. Running
+    statistics, such as those of ``BatchNorm1d``, are no parameters and stay as they are.
+
+    Parameters
+    ----------
+    optimizer_or_model : Optimizer or Module
+        Whose parameters. Make the optimiser of a model first: it moves them.
+    decay : float
+        d in [0, 1).
+
+    Attributes
+    ----------
+    updates : int
+        How many there were.
+
+    Raises
+    ------
+    ValueError
+        For another ``decay``, or a model that shares its optimiser with other parameters.
+
+    References
+    ----------
+    .. [1] B. Polyak and A. Juditsky, "Acceleration of Stochastic Approximation by Averaging",
+       SIAM J. Control Optim. 30(4), 1992, for the plain mean.
+
+    Examples
+    --------
+    >>> from foundation_nn import Parameter, optim
+    >>> w = Parameter([0.0])
+    >>> optimizer = optim.SGD([w], lr=1.0)
+    >>> ema = optim.EMA(optimizer, decay=0.75)
+    >>> for value in (4.0, 8.0):  # in real life: optimizer.step()
+    ...     w.data = [value]
+    ...     ema.update()
+    >>> with ema.applied():
+    ...     print(w.data)
+    [5.]
+    >>> print(w.data)
+    [8.]
+    """
+
+    def __init__(self, optimizer_or_model: Optimizer | Module, decay: float = 0.999) -> None:
+        if not 0 <= decay < 1:
+            raise ValueError(f"EMA: expected 0 <= decay < 1, got {decay}")
+        if isinstance(optimizer_or_model, Optimizer):
+            self.buffer = optimizer_or_model.buffer
+        else:
+            self.buffer = _buffer_of(optimizer_or_model)
+        self.decay = decay
+        self.updates = 0
+        self._average = self.buffer.data.copy()
+        self._applied = False
+
+    def update(self) -> None:
+        """Take the present values into the average; call it after the optimiser's step."""
+        self._check("update")
+        kept = self.decay if self.updates else 0.0
+        values, average = self.buffer.data, self._average
+
+        def task(block: slice) -> None:
+            change = np.subtract(values[block], average[block])
+            change *= 1 - kept
+            average[block] += change
+
+        over_rows(task, len(values), values.itemsize)
+        self.updates += 1
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Within, the parameters have the averaged values: to evaluate, generate or save.
+
+        The present ones are back afterwards, whatever happened. Do not train within.
+        """
+        self._check("applied")
+        self._swap()
+        self._applied = True
+        try:
+            yield
+        finally:
+            self._applied = False
+            self._swap()
+
+    def _swap(self) -> None:
+        values, average = self.buffer.data, self._average
+
+        def task(block: slice) -> None:
+            kept = values[block].copy()
+            values[block] = average[block]
+            average[block] = kept
+
+        over_rows(task, len(values), values.itemsize)
+        self.buffer.touch()
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """Copies of the average and of the number of updates."""
+        self._check("state_dict")
+        return {"updates": np.array(self.updates), "average": self._average.copy()}
+
+    def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Continue from a saved state.
+
+        Raises
+        ------
+        ValueError
+            If it is not one of an EMA, or belongs to other parameters.
+        """
+        self._check("load_state_dict")
+        if set(state) != {"updates", "average"}:
+            raise ValueError(
+                f"EMA: expected the entries ['average', 'updates'], got {sorted(state)}"
+            )
+        if state["average"].shape != self._average.shape:
+            raise ValueError(
+                f"EMA: the average has {state['average'].size} entries for a buffer of "
+                f"{self._average.size}; it was saved with another model"
+            )
+        self._average[...] = state["average"]
+        self.updates = int(state["updates"])
+
+    def _check(self, method: str) -> None:
+        if self._applied:
+            raise RuntimeError(f"EMA.{method}() within applied(): leave that block first")
+        if any(p._buffer is not self.buffer for p in self.buffer.parameters):
+            raise RuntimeError(
+                "a parameter was given to another optimiser or cast by astype() after this EMA "
+                "was made; make a new EMA"
+            )
+
+
+def _buffer_of(model: Module) -> ParameterBuffer:
+    """The buffer in which the parameters of a model, and no others, lie; made if there is none."""
+    parameters = list(model.parameters())
+    buffers = [p._buffer for p in parameters]
+    if all(buffer is None for buffer in buffers):
+        return ParameterBuffer(parameters)
+    first = buffers[0]
+    if (
+        first is None
+        or any(buffer is not first for buffer in buffers)
+        or len(first.parameters) != len(parameters)
+    ):
+        raise ValueError(
+            "EMA: an optimiser has only some of the model's parameters, or others too; pass the "
+            "optimiser instead of the model"
+        )
+    return first
