@@ -80,7 +80,7 @@ def draw(
 def _telling(
     model: Transformer, tokenizers: Tokenizers, pairs: list[tuple[str, str]], count: int = 4
 ) -> list[tuple[str, str]]:
-    """Sentences and their translations worth a picture: of readable length, and unlike."""
+    """Sentences and their translations worth a picture: readable, of known words, unlike."""
     lengths = {source: len(tokenizers[0].tokenize(source)) for source, _ in pairs}
     candidates = sorted(lengths, key=lambda source: abs(lengths[source] - 6))[:64]
     translations = translate(model, candidates, *tokenizers)
@@ -89,7 +89,9 @@ def _telling(
     for demanding in (True, False):  # second time round, whatever is there will do
         for pair in zip(candidates, translations, strict=True):
             words = tokenizers[0].tokenize(pair[0])
-            readable = 0 < len(tokenizers[1].tokenize(pair[1])) <= MAX_DRAWN
+            readable = 0 < len(tokenizers[1].tokenize(pair[1])) <= MAX_DRAWN and all(
+                word in tokenizers[0].vocabulary for word in words
+            )
             good = readable and seen.isdisjoint(words) if demanding else pair not in chosen
             if good and len(chosen) < count:
                 chosen.append(pair)
