@@ -119,7 +119,7 @@ def test_regression_prints_both_lines_and_draws(tmp_path, capsys):
 # classification
 
 
-def test_spirals_are_parted(monkeypatch):
+def test_spirals_are_parted():
     rng = np.random.default_rng(5)
     data, fresh = classification.spirals(300, rng), classification.spirals(900, rng)
     model, history = classification.train(data, 5, steps=700)

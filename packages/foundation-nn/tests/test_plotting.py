@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 import pytest
-from foundation_nn import plotting
+from foundation_nn import MLP, Module, Parameter, ReLU, Tanh, Tensor, plotting
 from foundation_nn.training import Evaluation, History, Step
 
 
@@ -107,3 +107,237 @@ def test_without_matplotlib_the_message_names_the_extra(tmp_path, monkeypatch):
     with pytest.raises(ImportError, match=r"pictures need matplotlib.*foundation-nn\[plot\]"):
         plotting.plot_history(history(3), tmp_path / "loss.png")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """The figures that would have been written."""
+    pytest.importorskip("matplotlib")
+    caught = []
+    monkeypatch.setattr(plotting, "save_figure", lambda figure, path: caught.append(figure))
+    return caught
+
+
+def test_the_unit_of_the_loss_can_be_named(figures):
+    for unit in ("nats per point", ""):
+        plotting.plot_history(history(3), "where", unit=unit)
+    plotting.plot_history(history(3), "where")
+    assert [figure.axes[0].get_ylabel() for figure in figures] == [
+        "loss (nats per point)",
+        "loss",
+        "loss (nats per token)",
+    ]
+
+
+# decision boundaries
+
+CORNERS = np.array([[-1.0, -1], [-1, 1], [1, -1], [1, 1]])
+
+
+def half_planes(x):
+    """One logit: class 1 where x₁ > 0."""
+    return 50 * x[:, 0]
+
+
+def test_a_boundary_is_drawn_where_the_logit_is_zero(tmp_path):
+    pytest.importorskip("matplotlib")
+    path = tmp_path / "plane.png"
+    plotting.plot_decision_boundary(half_planes, CORNERS, [0, 0, 1, 1], path)
+    picture = pixels(path)
+    middle = picture[picture.shape[0] // 2 + 60]  # a row of pixels, clear of the points
+    blue, orange = middle[150], middle[700]
+    assert blue[2] > blue[0] + 0.2
+    assert orange[0] > orange[2] + 0.2
+    black = np.flatnonzero(middle[150:850].max(-1) < 0.3) + 150
+    assert len(black) in range(1, 7)  # a thin line and nothing else
+    assert black.mean() == pytest.approx(482, abs=15)  # the middle of the axes
+
+
+def test_single_logits_and_pairs_give_the_same_picture(figures):
+    forms = [
+        half_planes,
+        lambda x: half_planes(x)[:, None],
+        lambda x: np.stack([0 * x[:, 0], half_planes(x)], axis=1),
+        lambda x: Tensor(half_planes(x)),
+    ]
+    for form in forms:
+        plotting.plot_decision_boundary(form, CORNERS, [0, 0, 1, 1], "where")
+    shades = [figure.axes[0].images[0].get_array() for figure in figures]
+    for shade in shades[1:]:
+        np.testing.assert_allclose(shade, shades[0], atol=1e-6)
+    assert [t.get_text() for t in figures[0].legends[0].get_texts()] == ["class 0", "class 1"]
+
+
+def test_every_point_is_drawn_in_its_class_and_inside(figures):
+    x, y = np.random.default_rng(0).standard_normal((30, 2)), np.arange(30) % 3
+    plotting.plot_decision_boundary(lambda p: np.stack([p[:, 0], p[:, 1], -p[:, 0]], 1), x, y, "p")
+    ax = figures[0].axes[0]
+    drawn = [c.get_offsets() for c in ax.collections if len(c.get_offsets()) == 10]
+    for label, points in enumerate(drawn):
+        np.testing.assert_array_equal(points, x[y == label])
+    (left, right), (lower, upper) = ax.get_xlim(), ax.get_ylim()
+    assert left < x[:, 0].min() < x[:, 0].max() < right
+    assert lower < x[:, 1].min() < x[:, 1].max() < upper
+    assert len(drawn) == 3
+
+
+@pytest.mark.parametrize(
+    ("model", "x", "y", "message"),
+    [
+        (half_planes, np.zeros((4, 3)), [0] * 4, r"shape \(N, 2\), got \(4, 3\)"),
+        (half_planes, np.zeros((0, 2)), [], r"shape \(N, 2\), got \(0, 2\)"),
+        (half_planes, CORNERS, [0, 1], "one class >= 0 for each of the 4 points"),
+        (half_planes, CORNERS, [0, 1, -1, 0], "one class >= 0"),
+        (half_planes, CORNERS, [0, 1, 6, 0], "up to 6 classes"),
+        (lambda x: x[:5], CORNERS, [0, 1, 1, 0], r"logits of shape \(90601, C\), got \(5, 2\)"),
+    ],
+)
+def test_what_cannot_be_drawn_in_the_plane_is_refused(tmp_path, model, x, y, message):
+    with pytest.raises(ValueError, match=message):
+        plotting.plot_decision_boundary(model, x, y, tmp_path / "no.png")
+    assert list(tmp_path.iterdir()) == []
+
+
+# histograms
+
+
+def squares(model, x):
+    y = model(Tensor(x))
+    return (y * y).sum(), len(x)
+
+
+def network(scale=1.0, depth=3):
+    model = MLP([5] * depth, Tanh, rng=np.random.default_rng(0))
+    for p in model.parameters():
+        p.data = scale * p.data
+    return model
+
+
+def test_histograms_show_outputs_and_their_gradients(figures):
+    model, x = MLP([3, 2, 1], ReLU, rng=np.random.default_rng(1)), np.ones((7, 3), np.float32)
+    plotting.plot_histograms(model, squares, x, "where", title="Seven rows")
+    axes = np.array(figures[0].axes).reshape(3, 2)
+    assert [ax.get_title(loc="left") for ax in axes[:, 0]] == ["0 Linear", "1 ReLU", "2 Linear"]
+    y = model(Tensor(x)).data
+    for ax, value in ((axes[2, 0], y[0, 0]), (axes[2, 1], np.log10(abs(2 * y[0, 0])))):
+        (bar,) = [patch for patch in ax.patches if patch.get_height()]  # seven equal rows
+        assert bar.get_height() == 7
+        assert bar.get_x() <= value <= bar.get_x() + bar.get_width()
+    assert axes[2, 1].get_title(loc="right") == f"median |g| = {abs(2 * y[0, 0]):.1e}"
+    assert axes[0, 0].get_xlim() == axes[2, 0].get_xlim()
+
+
+def test_vanishing_gradients_are_visible(figures):
+    x = np.random.default_rng(0).standard_normal((20, 5)).astype(np.float32)
+    drift = []
+    for scale in (0.1, 1):
+        plotting.plot_histograms(network(scale, depth=5), squares, x, "where")
+        right = figures[-1].axes[1::2]
+        medians = [float(ax.get_title(loc="right").split()[3].rstrip(",")) for ax in right]
+        drift.append(np.log10(medians[0] / medians[-1]) if medians[0] else -np.inf)
+    assert drift[0] < -2.5
+    assert abs(drift[1]) < 2
+
+
+def test_histograms_leave_the_model_as_it_was(figures):
+    model, x = network(), np.ones((2, 5), np.float32)
+    squares(model, x)[0].backward()
+    before = [p.grad.copy() for p in model.parameters()]
+    plotting.plot_histograms(model, squares, 3 * x, "where")
+    for p, grad in zip(model.parameters(), before, strict=True):
+        np.testing.assert_array_equal(p.grad, grad)
+    model[0].bias.grad = None
+    plotting.plot_histograms(model, squares, x, "where")
+    assert model[0].bias.grad is None
+    assert all("forward" not in vars(m) for _, m in model.named_modules())
+
+
+def test_histograms_after_an_error_leave_the_model_as_it_was(tmp_path):
+    model = network()
+    with pytest.raises(ValueError, match="shape"):
+        plotting.plot_histograms(model, squares, np.ones((2, 3), np.float32), tmp_path / "no.png")
+    assert all("forward" not in vars(m) for _, m in model.named_modules())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dead_layer_is_told_in_words(figures):
+    model = MLP([2, 3, 1], ReLU, rng=np.random.default_rng(0))
+    model[0].bias.data = np.full(3, -9.0)
+    plotting.plot_histograms(model, squares, np.zeros((4, 2), np.float32), "where")
+    notes = [ax.get_title(loc="right") for ax in figures[0].axes]
+    assert notes[2] == "σ = 0, 100% zeros"  # what comes out of the ReLU
+    assert notes[1].endswith("100% zeros")  # what goes back to the first layer
+
+
+def test_numbers_that_are_none_are_counted_not_drawn(figures):
+    model = MLP([2, 3, 1], Tanh, rng=np.random.default_rng(0))
+    x = np.ones((4, 2), np.float32)
+    x[0] = np.nan
+    plotting.plot_histograms(model, squares, x, "where")
+    assert "25% inf/nan" in figures[0].axes[0].get_title(loc="right")
+
+
+def test_histograms_are_written(tmp_path):
+    pytest.importorskip("matplotlib")
+    x = np.random.default_rng(0).standard_normal((50, 5)).astype(np.float32)
+    plotting.plot_histograms(MLP([5, 7, 2]), squares, x, tmp_path / "layers.png")
+    picture = pixels(tmp_path / "layers.png")
+    assert close_to(picture, plotting.COLORS[0]) > 1000
+    assert close_to(picture, plotting.COLORS[1]) > 1000
+
+
+def test_a_model_without_layers_has_no_histograms(tmp_path):
+    class Identity(Module):
+        def __init__(self):
+            self.scale = Parameter([1.0])
+
+        def forward(self, x):
+            return float(self.scale.data[0]) * x.data
+
+    def loss(model, x):
+        model(Tensor(x))
+        return (model.scale * 2).sum(), 1
+
+    with pytest.raises(ValueError, match="no layer of this model gave a tensor"):
+        plotting.plot_histograms(Identity(), loss, [1.0], tmp_path / "no.png")
+
+
+# weights and images
+
+
+def test_weights_are_drawn_with_zero_in_the_middle(figures):
+    model = MLP([3, 5, 2, 2, 1], rng=np.random.default_rng(0))
+    model[0].weight.data = np.arange(15.0).reshape(5, 3)
+    plotting.plot_weights(model, "where")
+    maps = [ax for ax in figures[0].axes if ax.images]
+    assert [ax.get_title() for ax in maps] == [f"{i}.weight" for i in (0, 2, 4, 6)]
+    image = maps[0].images[0]
+    np.testing.assert_array_equal(image.get_array(), np.arange(15).reshape(5, 3))
+    assert image.get_clim() == (-14, 14)
+
+
+def test_weights_are_written(tmp_path):
+    pytest.importorskip("matplotlib")
+    plotting.plot_weights(MLP([7, 5], rng=np.random.default_rng(0)), tmp_path / "w.png")
+    assert len(np.unique(pixels(tmp_path / "w.png").reshape(-1, 3), axis=0)) > 50
+
+
+def test_a_model_without_matrices_has_no_picture_of_weights(tmp_path):
+    with pytest.raises(ValueError, match="no matrix"):
+        plotting.plot_weights(ReLU(), tmp_path / "no.png")
+
+
+def test_images_stand_under_their_captions(figures):
+    images = np.random.default_rng(0).random((11, 4, 3))
+    plotting.plot_images(images, [f"number {i}" for i in range(11)], "where", title="Eleven")
+    drawn = [ax for ax in figures[0].axes if ax.images]
+    assert [ax.get_title() for ax in drawn] == [f"number {i}" for i in range(11)]
+    for ax, image in zip(drawn, images, strict=True):
+        np.testing.assert_array_equal(ax.images[0].get_array(), image)
+    assert len(figures[0].axes) == 16  # two rows of eight
+
+
+@pytest.mark.parametrize("shape", [(0, 4, 4), (2, 4), (3, 4, 4)])
+def test_images_that_do_not_match_their_captions_are_refused(tmp_path, shape):
+    with pytest.raises(ValueError, match=r"plot_images: expected images \(N, height, width\)"):
+        plotting.plot_images(np.zeros(shape), ["a", "b"], tmp_path / "no.png")

@@ -294,9 +294,14 @@ _SMALL: dict[str, Any] = {"loc": "right", "fontsize": 8, "color": "0.35"}
 
 def _note(values: NDArray[Any], text: str) -> str:
     """What a histogram does not show: how many values are exactly zero, or no numbers."""
-    zeros, strange = np.mean(values == 0), np.mean(~np.isfinite(values))
-    parts = [text, f"{zeros:.0%} zeros" if zeros else "", f"{strange:.0%} inf/nan" * bool(strange)]
-    return ", ".join(part for part in parts if part)
+    parts = [text] if text else []
+    for share, what in (
+        (np.mean(values == 0), "zeros"),
+        (np.mean(~np.isfinite(values)), "inf/nan"),
+    ):
+        if share:
+            parts.append(f"{share:.0%} {what}" if share >= 0.01 else f"<1% {what}")
+    return ", ".join(parts)
 
 
 def _histogram_column(axes: NDArray[Any], rows: list[NDArray[Any]], color: str) -> None:
@@ -356,7 +361,7 @@ def _listening(
 
 
 def plot_weights(model: Module, path: str | os.PathLike[str], title: str = "Weights") -> None:
-    """Every matrix of a model as a map: orange below zero, white at zero, blue above.
+    """Every matrix of a model as a map: orange below zero, white at zero, violet above.
 
     Parameters
     ----------

@@ -85,7 +85,7 @@ def draw(data: Data, before: Line, after: Line, history: History, path: Path) ->
     best = closed_form(data)
     least = float(np.mean((best.slope * x + best.intercept - y) ** 2))
     above = np.array([s.loss for s in history.steps]) - least
-    above[above < 1e-16] = np.nan  # what is left is rounding
+    above[above < 1e-15] = np.nan  # what is left is rounding
     right.plot([s.step for s in history.steps], above, color=COLORS[2], lw=1.6)
     right.set(title=f"The loss, above its least value {least:.4f}", xlabel="step", yscale="log")
     right.set_ylabel("mean squared error − least")
