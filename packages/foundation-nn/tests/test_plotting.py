@@ -8,6 +8,12 @@ from foundation_nn import MLP, Module, Parameter, ReLU, Tanh, Tensor, plotting
 from foundation_nn.training import Evaluation, History, Step
 
 
+def intercept(monkeypatch, save):
+    """Hand every finished figure to ``save`` instead of writing it."""
+    for name in ("_boundary", "_history", "_images", "_layers"):
+        monkeypatch.setattr(f"foundation_nn.plotting.{name}.save_figure", save)
+
+
 def history(steps, evaluations=()):
     return History(
         [Step(i, 3 / i, 0.1 / i, 1.0, 7, 0.1) for i in range(1, steps + 1)],
@@ -56,9 +62,7 @@ def test_the_ending_decides_on_the_format(tmp_path):
 def test_what_is_plotted_are_the_numbers_of_the_run(tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
     figures = []
-    monkeypatch.setattr(
-        plotting, "save_figure", lambda figure, path: figures.append((figure, path))
-    )
+    intercept(monkeypatch, lambda figure, path: figures.append((figure, path)))
     plotting.plot_history(history(4, [2, 4]), "where", title="A run")
     (figure, path) = figures[0]
     upper, lower = figure.axes
@@ -75,7 +79,7 @@ def test_what_is_plotted_are_the_numbers_of_the_run(tmp_path, monkeypatch):
 def test_smoothing_keeps_a_constant_and_calms_what_jumps(tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
     figures = []
-    monkeypatch.setattr(plotting, "save_figure", lambda figure, path: figures.append(figure))
+    intercept(monkeypatch, lambda figure, path: figures.append(figure))
     for losses in (np.full(500, 3.0), 3 + (-1.0) ** np.arange(500)):
         run = History([Step(i + 1, loss, 0.1, 1.0, 1, 0.1) for i, loss in enumerate(losses)])
         plotting.plot_history(run, "where")
@@ -114,7 +118,7 @@ def figures(monkeypatch):
     """The figures that would have been written."""
     pytest.importorskip("matplotlib")
     caught = []
-    monkeypatch.setattr(plotting, "save_figure", lambda figure, path: caught.append(figure))
+    intercept(monkeypatch, lambda figure, path: caught.append(figure))
     return caught
 
 
