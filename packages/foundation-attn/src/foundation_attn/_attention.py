@@ -85,13 +85,15 @@ def attention(
     check_shapes(q.shape, k.shape, v.shape)
     mask = check_mask(mask, q.shape, k.shape)
     T, S = q.shape[-2], k.shape[-2]
+    seen = mask
     if causal and (mask is not None or T > S):
         before = np.tri(T, S, S - T, dtype=bool)
-        mask = before if mask is None else mask & before
-    if mask is not None:
-        k, v = _hide_unseen(k, mask), _hide_unseen(v, mask)
+        seen = before if mask is None else mask & before
+    if seen is not None:
+        k, v = _hide_unseen(k, seen), _hide_unseen(v, seen)
         # A query that may attend to nothing is to a key what an unseen key is to a query.
-        q = _hide_unseen(q, mask.swapaxes(-1, -2)) if mask.shape[-2] > 1 else q
+        q = _hide_unseen(q, seen.swapaxes(-1, -2)) if seen.shape[-2] > 1 else q
+    # The mask as it was: `causal` needs no (T, S) matrix there.
     return attend(q, k, v, mask, causal, scale, dropout)
 
 

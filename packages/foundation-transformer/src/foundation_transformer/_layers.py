@@ -172,7 +172,7 @@ class TransformerDecoderLayer(_Layer):
         """
         target_cache, memory_cache = (None, None) if cache is None else cache
         if cache is None:
-            x, memory = hide_padding(x, mask), hide_padding(memory, memory_mask)
+            x = hide_padding(x, mask)  # attention does the same for the memory
         x = self._residual(
             x,
             self.norm1,

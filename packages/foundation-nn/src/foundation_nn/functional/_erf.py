@@ -15,9 +15,7 @@ from foundation_nn._operation import Array
 from foundation_nn._threads import scratch
 
 _LARGEST = 9.0  # erfc(9) = 4e-37: one minus it is one
-
-
-_NEAREST = 1 / (1 + _LARGEST / 2)
+_NEAREST = 1 / (1 + _LARGEST / 2)  # t there
 
 
 @cache
