@@ -62,8 +62,7 @@ def draw(
     plot_history(
         history,
         written[0],
-        "Training the translator",
-        "nats per token, label-smoothed",
+        "Training the translator (loss with label smoothing)",
     )
     written.append(folder / "attention.png")
     plot_attention(
