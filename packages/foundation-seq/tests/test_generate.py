@@ -2,45 +2,13 @@
 
 import numpy as np
 import pytest
-from foundation_nn import Tensor
 from foundation_seq import RecurrentLM, SamplingConfig, generate
+from step_table import Table
 
 V = 5
 
 
-class Table:
-    """A step-wise model that is a table from the last token to the logits of the next.
-
-    It writes into its state, as a model with a cache does, and notes what it is asked.
-    """
-
-    def __init__(self, table):
-        self.table = np.asarray(table, float)
-        self.calls = []
-
-    def start(self, prompt, lengths, capacity):
-        self.calls.append(("start", prompt.shape, lengths.tolist(), capacity))
-        history = np.full((len(prompt), capacity), -1)
-        history[:, : prompt.shape[1]] = prompt
-        state = [history, lengths.copy()]
-        return self._logits(state), state
-
-    def step(self, state, tokens):
-        history, filled = state
-        history[np.arange(len(tokens)), filled] = tokens  # IndexError beyond the capacity
-        filled += 1
-        return self._logits(state), state
-
-    def select(self, state, rows):
-        self.calls.append(("select", rows.tolist()))
-        return [part[rows] for part in state]
-
-    def _logits(self, state):
-        history, filled = state
-        return self.table[history[np.arange(len(history)), filled - 1]]
-
-
-def successor(stop_at=None):
+def successor():
     """Most likely after t is t + 1, around the circle."""
     return np.roll(np.eye(V), 1, axis=1) * 3
 
@@ -168,6 +136,34 @@ def test_errors_of_stop_ids():
         generate(Table(successor()), [[1]], 3, stop_ids=2)
 
 
+def letters(ids):
+    return "".join("abcde"[i] for i in ids)
+
+
+def test_stop_strings_end_rows_with_the_token_that_completes_them():
+    model = Table(successor())
+    options = {"stop_strings": ["cde", "ab"], "decode": letters}
+    # Only what is new counts: the prompt "ab" of the second row ends nothing.
+    assert generate(model, [[0], [0, 1], [3]], 9, **options) == [
+        [1, 2, 3, 4],
+        [2, 3, 4],
+        [4, 0, 1],
+    ]
+    # A token of several characters is kept whole.
+    options = {"stop_strings": ["b"], "decode": lambda ids: "".join("<abc>" for _ in ids)}
+    assert generate(model, [[0], [2]], [3, 0], **options) == [[1], []]
+
+
+def test_errors_of_stop_strings():
+    for strings, decode, error, message in [
+        (["x"], None, TypeError, "stop_strings need decode="),
+        ("x", letters, TypeError, r"got 'x'; write stop_strings=\['x'\]"),
+        (["x", ""], letters, ValueError, "at least one character"),
+    ]:
+        with pytest.raises(error, match=message):
+            generate(Table(successor()), [[1]], 3, stop_strings=strings, decode=decode)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_logits_that_are_not_finite_are_refused(bad):
     table = successor()
@@ -227,7 +223,7 @@ def test_generate_equals_reading_everything_again():
             text.append(token)
 
 
-def test_generate_with_the_recurrent_model_refuses_unknown_ids():
-    with pytest.raises(ValueError, match="id 11 lies outside"):
-        generate(model(), [[11]], 3)
-    assert isinstance(model()(IDS), Tensor)
+@pytest.mark.parametrize("bad", [11, -1])
+def test_generate_with_the_recurrent_model_refuses_unknown_ids(bad):
+    with pytest.raises(ValueError, match=f"id {bad} lies outside"):
+        generate(model(), [[3], [bad]], 3)

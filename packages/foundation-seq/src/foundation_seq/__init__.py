@@ -2,15 +2,17 @@
 
 Read in this order: ``_steps`` (how padding is left out), ``_lstm`` (the operation), ``_layers``
 (the modules), ``_recurrent_lm`` (a language model), ``_stepwise`` (what generation asks of a
-model), ``_sampling`` and ``_generate``.
+model), ``_sampling``, ``_generate``, ``_stream_text`` and ``_beam_search``.
 """
 
 from foundation_seq import functional
-from foundation_seq._generate import generate
+from foundation_seq._beam_search import Hypothesis, beam_search
+from foundation_seq._generate import NewToken, generate, stream_tokens
 from foundation_seq._layers import LSTM
 from foundation_seq._recurrent_lm import RecurrentLM
 from foundation_seq._sampling import SamplingConfig, token_probabilities
 from foundation_seq._stepwise import Ids, Logits, StepwiseModel
+from foundation_seq._stream_text import stream_text
 
 __all__ = [
     "functional",
@@ -22,4 +24,9 @@ __all__ = [
     "SamplingConfig",
     "token_probabilities",
     "generate",
+    "NewToken",
+    "stream_tokens",
+    "stream_text",
+    "Hypothesis",
+    "beam_search",
 ]

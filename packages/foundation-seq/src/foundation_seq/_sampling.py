@@ -134,6 +134,14 @@ def token_probabilities(
     return p
 
 
+def log_probabilities(logits: Logits) -> NDArray[np.float64]:
+    """log softmax(logits) of each row, (B, V), in double precision."""
+    z = logits.astype(np.float64)
+    z -= z.max(axis=1, keepdims=True)
+    z -= np.log(np.exp(z).sum(axis=1, keepdims=True))
+    return z
+
+
 def draw(probabilities: NDArray[np.float64], uniforms: NDArray[np.float64]) -> Ids:
     """One token per row: where the cumulated probability first exceeds a number from [0, 1)."""
     cumulated = np.cumsum(probabilities, axis=1)

@@ -19,8 +19,9 @@ State = TypeVar("State")
 class StepwiseModel(Protocol[State]):
     """Reads prompts at once, then one token per row and step.
 
-    :func:`generate` and its relatives drive a model through these three methods alone, within
-    ``no_grad()``: ``start`` once, then ``step`` and ``select`` in any order.
+    :func:`generate`, :func:`stream_tokens` and :func:`beam_search` drive a model through these
+    three methods alone, within ``no_grad()``: ``start`` once, then ``step`` and ``select`` in any
+    order.
 
     All that belongs to a row lies in the state, and the state of before is used up by each call:
     a model may return new arrays (a recurrent network) or write into the old ones and return
@@ -52,6 +53,11 @@ class StepwiseModel(Protocol[State]):
         logits : (B, V) float array
             For the token after the last real one of each row.
         state
+
+        Raises
+        ------
+        ValueError
+            If an id lies outside the vocabulary, or a row outgrows what the model can read.
         """
         ...
 
