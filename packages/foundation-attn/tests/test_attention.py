@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from foundation_attn import _attention as module
 from foundation_attn import attention, attention_weights
+from foundation_attn._scores import Rule
 from foundation_nn import Tensor, causal_mask, gradcheck, no_grad, train_mode
 from hypothesis import given
 from hypothesis import strategies as st
@@ -217,7 +218,8 @@ def test_a_query_that_may_attend_to_nothing(rng, block, causal):
 def test_a_causal_block_stops_at_its_diagonal():
     # What lies right of it is not masked but never computed.
     def blocks(T, S, causal):
-        return [(rows.stop, seen) for rows, seen in module._blocks(T, S, causal, 1 << 30)]
+        found = module.blocks(T, S, Rule(causal=causal), 16)
+        return [(rows.stop, keys.stop) for rows, keys in found if keys.start == 0]
 
     assert blocks(37, 37, causal=True) == [(16, 16), (32, 32), (37, 37)]
     assert blocks(37, 41, causal=True) == [(16, 20), (32, 36), (37, 41)]
@@ -370,7 +372,7 @@ def test_inputs_are_left_as_they_are(rng):
     g = rng.standard_normal((2, 3, 19, 5))
     before = [a.copy() for a in (*arrays, mask, g)]
     with MANY_BLOCKS:
-        _, backward = module._attention.kernel(*arrays, mask, True, None, None, 0.0)
+        _, backward = module._attention.kernel(*arrays, Rule(mask, causal=True), None, 0.0)
         backward(g)
     for a, b in zip((*arrays, mask, g), before, strict=True):
         np.testing.assert_array_equal(a, b)

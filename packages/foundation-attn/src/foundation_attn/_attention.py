@@ -2,16 +2,15 @@
 
 Shapes: ``B`` batch, ``H`` heads, ``T`` queries, ``S`` keys, ``K`` head width.
 
-The scores are computed for a block of query rows against the keys these rows may see; under
-``causal``, what lies right of the block's diagonal is never touched. If one block suffices its
-weights are kept for the backward. Otherwise only the logarithm of each row's sum is, and the
-weights are computed again, so that no (T, S) matrix is held for a long sequence.
+The scores are computed for a block of query rows against the keys these rows may see; what lies
+above the diagonal, under ``causal``, or outside the ``window`` is never touched. If one block
+suffices its weights are kept for the backward. Otherwise only the logarithm of each row's sum is,
+and the weights are computed again, so that no (T, S) matrix is held for a long sequence.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,8 @@ from foundation_nn import functional as F
 from foundation_nn.functional import random_keep
 from numpy.typing import NDArray
 
-Mask = NDArray[np.bool_]
+from foundation_attn._masks import Mask, band, check_mask, hide_unseen
+from foundation_attn._scores import Bias, Block, Rule, Scores, blocks, softmax
 
 #: A block of scores, over all batches and heads, is about this large.
 BLOCK_BYTES = 1 << 22
@@ -34,6 +34,10 @@ def attention(
     causal: bool = False,
     scale: float | None = None,
     dropout: float = 0.0,
+    *,
+    window: int | None = None,
+    bias: Bias | None = None,
+    cap: float | None = None,
 ) -> Tensor:
     """softmax(scale · Q Kᵀ) V, over the keys that each query may attend to [1]_, [2]_.
 
@@ -57,6 +61,14 @@ def attention(
         1/√K by default.
     dropout : float
         Probability of zeroing a weight, within ``train_mode`` only.
+    window : int, optional
+        Only to keys at a distance of less than this many positions [3]_, itself included.
+    bias : callable, optional
+        ``bias(queries, keys)`` gives what is added to the scores of the queries at positions
+        ``queries`` (T',) and the keys at ``keys`` (S',), broadcast to (..., T', S'); a constant,
+        such as -slope · (distance) [4]_. Called for one block after the other.
+    cap : float, optional
+        Scores s become cap · tanh(s / cap), before the bias: none exceeds the cap [5]_.
 
     Returns
     -------
@@ -67,13 +79,18 @@ def attention(
     TypeError
         If the mask is not boolean.
     ValueError
-        If shapes do not fit.
+        If shapes do not fit, or window or cap is not positive.
 
     References
     ----------
     .. [1] A. Vaswani et al., "Attention Is All You Need", NeurIPS 2017, arXiv:1706.03762, eq. 1.
     .. [2] T. Dao et al., "FlashAttention: Fast and Memory-Efficient Exact Attention with
        IO-Awareness", NeurIPS 2022, arXiv:2205.14135.
+    .. [3] I. Beltagy et al., "Longformer: The Long-Document Transformer", 2020, arXiv:2004.05150.
+    .. [4] O. Press et al., "Train Short, Test Long: Attention with Linear Biases Enables Input
+       Length Extrapolation", ICLR 2022, arXiv:2108.12409.
+    .. [5] Gemma Team, "Gemma 2: Improving Open Language Models at a Practical Size", 2024,
+       arXiv:2408.00118.
 
     Examples
     --------
@@ -83,36 +100,28 @@ def attention(
     array([[2.]], dtype=float32)
     """
     check_shapes(q.shape, k.shape, v.shape)
-    mask = check_mask(mask, q.shape, k.shape)
+    rule = Rule(check_mask(mask, q.shape, k.shape), causal, scale, window, bias, cap)
     T, S = q.shape[-2], k.shape[-2]
-    seen = mask
-    if causal and (mask is not None or T > S):
-        before = np.tri(T, S, S - T, dtype=bool)
-        seen = before if mask is None else mask & before
+    seen = rule.mask
+    if (causal or window is not None) and (mask is not None or T != S):
+        near = band(np.arange(S - T, S), np.arange(S), causal, window)
+        seen = near if seen is None else seen & near
     if seen is not None:
-        k, v = _hide_unseen(k, seen), _hide_unseen(v, seen)
+        k, v = hide_unseen(k, seen), hide_unseen(v, seen)
         # A query that may attend to nothing is to a key what an unseen key is to a query.
-        q = _hide_unseen(q, seen.swapaxes(-1, -2)) if seen.shape[-2] > 1 else q
-    # The mask as it was: `causal` needs no (T, S) matrix there.
-    return attend(q, k, v, mask, causal, scale, dropout)
+        q = hide_unseen(q, seen.swapaxes(-1, -2)) if seen.shape[-2] > 1 else q
+    # The mask as it was: distances need no (T, S) matrix there.
+    return attend(q, k, v, rule, dropout)
 
 
-def attend(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    mask: Mask | None = None,
-    causal: bool = False,
-    scale: float | None = None,
-    dropout: float = 0.0,
-) -> Tensor:
+def attend(q: Tensor, k: Tensor, v: Tensor, rule: Rule, dropout: float = 0.0) -> Tensor:
     """:func:`attention` of arguments that are known to fit, with finite numbers everywhere."""
     rng = current_generator() if dropout else None
     keep = None
     if rng is not None:
         lead = np.broadcast_shapes(q.shape[:-2], k.shape[:-2])
         keep = random_keep(rng, (*lead, q.shape[-2], k.shape[-2]), dropout)
-    return _attention(q, k, v, mask, causal, scale, keep, dropout)
+    return _attention(q, k, v, rule, keep, dropout)
 
 
 def attention_weights(
@@ -121,6 +130,10 @@ def attention_weights(
     mask: Mask | None = None,
     causal: bool = False,
     scale: float | None = None,
+    *,
+    window: int | None = None,
+    bias: Bias | None = None,
+    cap: float | None = None,
 ) -> NDArray[Any]:
     """The weights P = softmax(scale · Q Kᵀ) themselves, shape (..., T, S): the plain formula.
 
@@ -129,118 +142,68 @@ def attention_weights(
     check_shapes(q.shape, k.shape, k.shape)
     mask = check_mask(mask, q.shape, k.shape)
     if mask is not None:
-        k = _hide_unseen(Tensor.wrap(k), mask).data
-    scores = _Scores(q, k, mask, causal, scale)
-    p, _ = _softmax(scores(slice(0, q.shape[-2]), k.shape[-2]))
-    return np.asarray(p)
+        k = hide_unseen(Tensor.wrap(k), mask).data
+    return weights(q, k, Rule(mask, causal, scale, window, bias, cap))
+
+
+def weights(q: NDArray[Any], k: NDArray[Any], rule: Rule) -> NDArray[Any]:
+    """:func:`attention_weights` of arguments that are known to fit."""
+    s, _ = Scores(q, k, rule)(Block(slice(0, q.shape[-2]), slice(0, k.shape[-2])))
+    return np.asarray(softmax(s)[0])
 
 
 @operation
 def _attention(
-    q: Array,
-    k: Array,
-    v: Array,
-    mask: Mask | None,
-    causal: bool,
-    scale: float | None,
-    keep: Mask | None,
-    dropout: float,
+    q: Array, k: Array, v: Array, rule: Rule, keep: Mask | None, dropout: float
 ) -> Result:
-    scores = _Scores(q, k, mask, causal, scale)
+    scores = Scores(q, k, rule)
     lead, T, S = np.broadcast_shapes(q.shape[:-2], k.shape[:-2]), q.shape[-2], k.shape[-2]
-    blocks = list(_blocks(T, S, causal, math.prod(lead) * q.itemsize))
+    step = max(16, BLOCK_BYTES // max(1, S * math.prod(lead) * q.itemsize))
+    todo = list(blocks(T, S, rule, step))
     y = _heads_last(lead, T, v.shape[-1], q.dtype)
     log_sum = np.empty((*lead, T, 1), q.dtype)
-    kept: dict[int, Array] = {}
+    kept: tuple[Array, Array | None] | None = None
 
-    def dropped(p: Array, rows: slice, seen: int) -> Array:
+    def dropped(p: Array, block: Block) -> Array:
         if keep is None:
             return p
         inverse = p.dtype.type(F.keep_scale(dropout))
-        return p * np.multiply(keep[..., rows, :seen], inverse, dtype=p.dtype)
+        return p * np.multiply(keep[..., block.rows, block.keys], inverse, dtype=p.dtype)
 
-    for rows, seen in blocks:
-        p, log_sum[..., rows, :] = _softmax(scores(rows, seen))
-        np.matmul(dropped(p, rows, seen), v[..., :seen, :], out=y[..., rows, :])
-        if len(blocks) == 1:
-            kept[rows.start] = p
+    for block in todo:
+        rows, keys = block
+        s, slope = scores(block)
+        p, log_sum[..., rows, :] = softmax(s)
+        np.matmul(dropped(p, block), v[..., keys, :], out=y[..., rows, :])
+        if len(todo) == 1:
+            kept = p, slope
 
     def backward(g: Array) -> tuple[Array, Array, Array]:
         dq = np.empty_like(y, shape=(*lead, *q.shape[-2:]))
         dk = np.zeros((*lead, *k.shape[-2:]), k.dtype)
         dv = np.zeros((*lead, *v.shape[-2:]), v.dtype)
         d = np.einsum("...tk,...tk->...t", g, y)[..., None]
-        for rows, seen in blocks:
-            if rows.start in kept:
-                p = kept[rows.start]
+        for block in todo:
+            rows, keys = block
+            if kept is not None:
+                p, slope = kept
             else:
-                p = scores(rows, seen)
+                p, slope = scores(block)
                 p -= log_sum[..., rows, :]
                 np.exp(p, out=p)
             g_rows = g[..., rows, :]
-            dv[..., :seen, :] += dropped(p, rows, seen).swapaxes(-1, -2) @ g_rows
-            ds = dropped(g_rows @ v[..., :seen, :].swapaxes(-1, -2), rows, seen)
+            dv[..., keys, :] += dropped(p, block).swapaxes(-1, -2) @ g_rows
+            ds = dropped(g_rows @ v[..., keys, :].swapaxes(-1, -2), block)
             ds -= d[..., rows, :]
             ds *= p
             ds *= scores.scale
-            np.matmul(ds, k[..., :seen, :], out=dq[..., rows, :])
-            dk[..., :seen, :] += ds.swapaxes(-1, -2) @ q[..., rows, :]
+            if slope is not None:
+                ds *= slope
+            np.matmul(ds, k[..., keys, :], out=dq[..., rows, :])
+            dk[..., keys, :] += ds.swapaxes(-1, -2) @ q[..., rows, :]
         return dq, dk, dv
 
     return y, backward
-
-
-class _Scores:
-    """scale · Q Kᵀ for blocks of query rows, with -inf where a query may not attend."""
-
-    def __init__(
-        self, q: Array, k: Array, mask: Mask | None, causal: bool, scale: float | None
-    ) -> None:
-        self.scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
-        self.q, self.k = q, k
-        self.offset = k.shape[-2] - q.shape[-2]
-        self.causal = causal
-        # Adding -inf is several times faster than a conditional copy.
-        self.bias = None if mask is None else _bias(mask, q.dtype)
-
-    def __call__(self, rows: slice, seen: int) -> Array:
-        q = self.q[..., rows, :] * self.q.dtype.type(self.scale)
-        s = q @ self.k[..., :seen, :].swapaxes(-1, -2)  # (..., rows, seen)
-        if self.bias is not None:
-            # A mask for all rows alike has one row.
-            s += self.bias[..., rows if self.bias.shape[-2] > 1 else slice(None), :seen]
-        if self.causal:
-            last = np.arange(rows.start, rows.stop) + self.offset
-            s += _bias(np.arange(seen) <= last[:, None], s.dtype)
-        return s
-
-
-def _softmax(s: Array) -> tuple[Array, Array]:
-    """Normalise scores in place, row by row; also the logarithm of each row's sum.
-
-    A row of nothing but -inf becomes zeros, and stays so when it is computed again from its
-    "logarithm", +inf.
-    """
-    top = s.max(axis=-1, keepdims=True, initial=-np.inf)
-    empty = np.isneginf(top)
-    top[empty] = 0
-    s -= top
-    np.exp(s, out=s)
-    total = (s @ np.ones(s.shape[-1], s.dtype))[..., None]  # faster than .sum(-1)
-    total[empty] = 1
-    s *= 1 / total
-    log_sum = np.log(total)
-    log_sum += top
-    log_sum[empty] = np.inf
-    return s, log_sum
-
-
-def _blocks(T: int, S: int, causal: bool, bytes_per_score: int) -> Iterator[tuple[slice, int]]:
-    """Blocks of query rows, each with the number of keys that its last row may see."""
-    step = max(16, BLOCK_BYTES // max(1, S * bytes_per_score))
-    for start in range(0, max(T, 1), step):
-        stop = min(start + step, T)
-        yield slice(start, stop), min(S, max(0, stop + S - T)) if causal else S
 
 
 def _heads_last(lead: tuple[int, ...], T: int, K: int, dtype: Any) -> Array:
@@ -248,22 +211,6 @@ def _heads_last(lead: tuple[int, ...], T: int, K: int, dtype: Any) -> Array:
     if not lead:
         return np.empty((T, K), dtype)
     return np.empty((*lead[:-1], T, lead[-1], K), dtype).swapaxes(-2, -3)
-
-
-def _bias(mask: Mask, dtype: Any) -> Array:
-    return np.where(mask, dtype.type(0), dtype.type(-np.inf))
-
-
-def _hide_unseen(x: Tensor, mask: Mask) -> Tensor:
-    """``x`` with zeros in the rows of keys that no query may attend to: 0 · NaN is NaN."""
-    seen = np.any(mask, axis=-2)  # (..., S)
-    if seen.all():
-        return x
-    # Heads that share a key see it if one of them does: reduce to the axes of x.
-    seen = np.any(seen, axis=tuple(range(seen.ndim - x.ndim + 1)))
-    shared = zip(range(-seen.ndim, 0), x.shape[x.ndim - 1 - seen.ndim : -1], strict=True)
-    seen = np.any(seen, axis=tuple(axis for axis, n in shared if n == 1), keepdims=True)
-    return F.mask_rows(x, np.broadcast_to(seen, x.shape[:-1]))
 
 
 def check_shapes(q: tuple[int, ...], k: tuple[int, ...], v: tuple[int, ...]) -> None:
@@ -282,33 +229,4 @@ def check_shapes(q: tuple[int, ...], k: tuple[int, ...], v: tuple[int, ...]) -> 
     if v[:-1] != k[:-1]:
         raise ValueError(
             f"attention: expected v of shape {(*k[:-1], 'K')}, one value for each key, got {v}"
-        )
-
-
-def check_mask(mask: Mask | None, q: tuple[int, ...], k: tuple[int, ...]) -> Mask | None:
-    """Refuse masks that are not boolean or do not broadcast to (..., T, S)."""
-    if mask is None:
-        return None
-    require_bool(mask, "attention")
-    full = (*np.broadcast_shapes(q[:-2], k[:-2]), q[-2], k[-2])
-    try:
-        fits = np.broadcast_shapes(mask.shape, full) == full
-    except ValueError:
-        fits = False
-    if not fits:
-        raise ValueError(
-            f"attention: expected a mask that broadcasts to {full}, got shape {mask.shape}; "
-            "a padding mask of shape (B, S) is written mask[:, None, None, :]"
-        )
-    return mask if mask.ndim >= 2 else mask[None, :]
-
-
-def require_bool(mask: Any, name: str) -> None:
-    """Refuse a mask that is not a boolean array, and say how to make it one."""
-    dtype = getattr(mask, "dtype", None)
-    if dtype != np.bool_:
-        given = type(mask).__name__ if dtype is None else f"dtype {dtype}"
-        raise TypeError(
-            f"{name}: expected a boolean mask in which True means 'may attend', got {given}; "
-            "write mask = ids != pad_id, or mask == 1 for ones and zeros"
         )

@@ -9,23 +9,30 @@ from numpy.typing import NDArray
 
 
 class KVCache:
-    """Room for the keys and values of up to ``max_len`` positions, allocated once.
+    """Room for the keys and values of a batch.
 
     Beside self-attention it grows by the positions of each call. Beside cross-attention it is
     filled by the first call and read by the others, so that the memory is projected once.
 
     Parameters
     ----------
-    max_len : int
+    max_len : int, optional
+        The most positions it will hold: room for them is allocated once. Without it, room is
+        doubled whenever there is no more, so that a position costs a constant on average.
 
     Attributes
     ----------
     length : int
         Positions held.
+
+    Raises
+    ------
+    ValueError
+        If ``max_len`` is less than one.
     """
 
-    def __init__(self, max_len: int) -> None:
-        if max_len < 1:
+    def __init__(self, max_len: int | None = None) -> None:
+        if max_len is not None and max_len < 1:
             raise ValueError(f"KVCache: expected max_len >= 1, got {max_len}")
         self.max_len = max_len
         self.length = 0
@@ -40,29 +47,41 @@ class KVCache:
         ValueError
             If there is no room, or the shapes are those of another batch or model.
         """
-        end = self.length + k.shape[-2]
-        if end > self.max_len:
+        start, end = self.length, self.length + k.shape[-2]
+        if self.max_len is not None and end > self.max_len:
             raise ValueError(
-                f"KVCache: {self.length} positions and {k.shape[-2]} more exceed "
+                f"KVCache: {start} positions and {k.shape[-2]} more exceed "
                 f"max_len={self.max_len}; start the cache with more room"
             )
-        if self._keys is None or self._values is None:
-            self._keys = np.empty((*k.shape[:-2], self.max_len, k.shape[-1]), k.dtype)
-            self._values = np.empty((*v.shape[:-2], self.max_len, v.shape[-1]), v.dtype)
-        held = (*self._keys.shape[:-2], k.shape[-2], self._keys.shape[-1])
-        if k.shape != held:
-            raise ValueError(
-                f"KVCache: expected keys of shape {held}, got {k.shape}; a cache belongs to one "
-                "batch and one layer"
-            )
-        if v.shape[:-1] != k.shape[:-1] or v.shape[-1] != self._values.shape[-1]:
+        if v.shape[:-1] != k.shape[:-1]:
             raise ValueError(
                 f"KVCache: expected a value for each key, got shapes {k.shape} and {v.shape}"
             )
-        self._keys[..., self.length : end, :] = k
-        self._values[..., self.length : end, :] = v
+        self._keys = self._with_room(self._keys, k, end, "keys")
+        self._values = self._with_room(self._values, v, end, "values")
+        self._keys[..., start:end, :] = k
+        self._values[..., start:end, :] = v
         self.length = end
         return self.view()
+
+    def _with_room(
+        self, held: NDArray[Any] | None, new: NDArray[Any], end: int, name: str
+    ) -> NDArray[Any]:
+        """The array in which ``new`` has a place that ends at ``end``."""
+        if held is not None:
+            expected = (*held.shape[:-2], new.shape[-2], held.shape[-1])
+            if new.shape != expected:
+                raise ValueError(
+                    f"KVCache: expected {name} of shape {expected}, got {new.shape}; a cache "
+                    "belongs to one batch and one layer"
+                )
+            if end <= held.shape[-2]:
+                return held
+        room = max(2 * end, 16) if self.max_len is None else self.max_len
+        grown = np.empty((*new.shape[:-2], room, new.shape[-1]), new.dtype)
+        if held is not None:
+            grown[..., : self.length, :] = held[..., : self.length, :]
+        return grown
 
     def view(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """All keys and values so far, (B, H, length, K) each, without a copy."""
@@ -71,6 +90,15 @@ class KVCache:
         return self._keys[..., : self.length, :], self._values[..., : self.length, :]
 
     def reorder(self, rows: NDArray[np.integer[Any]]) -> None:
-        """Make row i what row ``rows[i]`` was; rows may be repeated or left out."""
+        """Make row i what row ``rows[i]`` was; rows may be repeated or left out.
+
+        Only what is held is copied, not the room behind it.
+        """
         if self._keys is not None and self._values is not None:
-            self._keys, self._values = self._keys[rows], self._values[rows]
+            self._keys = self._rows(self._keys, rows)
+            self._values = self._rows(self._values, rows)
+
+    def _rows(self, held: NDArray[Any], rows: NDArray[np.integer[Any]]) -> NDArray[Any]:
+        moved = np.empty((len(rows), *held.shape[1:]), held.dtype)
+        moved[..., : self.length, :] = held[rows, ..., : self.length, :]
+        return moved

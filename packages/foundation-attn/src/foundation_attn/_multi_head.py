@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypeAlias
+
 import numpy as np
 from foundation_nn import Array, Linear, Module, Parameter, Result, Tensor, init, operation
 from foundation_nn import functional as F
+from numpy.typing import NDArray
 
-from foundation_attn._attention import Mask, attend, attention_weights, require_bool
+from foundation_attn._attention import attend, weights
 from foundation_attn._cache import KVCache
 from foundation_attn._capture import active_maps
+from foundation_attn._masks import Mask, require_bool
+from foundation_attn._scores import Bias, Positions, Rule
+
+#: Turns (B, h, T, K) queries or keys by their positions, (T,) or (B, T).
+Rotary: TypeAlias = Callable[[Tensor, Positions], Tensor]
 
 
 @operation(outputs=3)
@@ -62,6 +72,16 @@ class MultiHeadAttention(Module):
         Of the weights, within ``train_mode``.
     bias : bool
     rng : numpy.random.Generator, optional
+    rotary : callable, optional
+        ``rotary(x, positions)`` turns queries and keys (B, h, T, K), split into heads, by their
+        positions, (T,) or (B, T) [3]_. Keys are cached as turned. For self-attention.
+    score_bias : callable, optional
+        ``score_bias(queries, keys)`` gives what is added to the scores of positions (T,) and
+        (S,), broadcast to (H, T, S): ALiBi. See ``bias`` of :func:`foundation_attn.attention`.
+    window : int, optional
+        Only to keys at a distance of less than this.
+    cap : float, optional
+        Scores s become cap · tanh(s / cap).
 
     Attributes
     ----------
@@ -79,6 +99,8 @@ class MultiHeadAttention(Module):
     .. [1] A. Vaswani et al., "Attention Is All You Need", NeurIPS 2017, section 3.2.2.
     .. [2] J. Ainslie et al., "GQA: Training Generalized Multi-Query Transformer Models from
        Multi-Head Checkpoints", EMNLP 2023, arXiv:2305.13245.
+    .. [3] J. Su et al., "RoFormer: Enhanced Transformer with Rotary Position Embedding", 2021,
+       arXiv:2104.09864.
     """
 
     def __init__(
@@ -90,6 +112,10 @@ class MultiHeadAttention(Module):
         bias: bool = True,
         *,
         rng: np.random.Generator | None = None,
+        rotary: Rotary | None = None,
+        score_bias: Bias | None = None,
+        window: int | None = None,
+        cap: float | None = None,
     ) -> None:
         num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads
         if num_heads < 1 or d_model % num_heads:
@@ -103,11 +129,16 @@ class MultiHeadAttention(Module):
             )
         if not 0 <= dropout < 1:
             raise ValueError(f"MultiHeadAttention: expected 0 <= dropout < 1, got {dropout}")
+        Rule(window=window, cap=cap)  # refuses what is not positive
         rng = init.generator(rng)
         self.d_model = d_model
         self.num_heads = num_heads
         self.num_kv_heads = num_kv_heads
         self.dropout = dropout
+        self.rotary = rotary
+        self.score_bias = score_bias
+        self.window = window
+        self.cap = cap
         width = d_model + 2 * (d_model // num_heads) * num_kv_heads
         self.in_proj_weight = Parameter(init.xavier_uniform(rng, (width, d_model)))
         self.in_proj_bias = Parameter(np.zeros(width, np.float32)) if bias else None
@@ -123,6 +154,8 @@ class MultiHeadAttention(Module):
         mask: Mask | None = None,
         causal: bool = False,
         cache: KVCache | None = None,
+        *,
+        positions: Positions | None = None,
     ) -> Tensor:
         """Attend.
 
@@ -143,6 +176,11 @@ class MultiHeadAttention(Module):
             In self-attention, the keys before the query, to which the query's are added. In
             cross-attention, filled by the first call, after which ``key`` is not projected
             again. Not differentiable: for use under ``no_grad``.
+        positions : (T,) or (B, T) integer array, optional
+            What ``rotary`` turns by, where it is not the place in the row, counted on beside a
+            cache: several texts packed into a row, or prompts of unequal length, which are
+            padded on the left so that all end together. Differences of places are right in both
+            cases, and all that causality, window and bias look at.
 
         Returns
         -------
@@ -158,66 +196,83 @@ class MultiHeadAttention(Module):
         key = query if key is None else key
         value = key if value is None else value
         self._check(query, key, value)
+        of_itself = key is query
+        self._check_rotary(query, of_itself, positions)
+        earlier = cache.length if cache is not None and of_itself else 0
         if mask is not None:
             require_bool(mask, "mask")
-            earlier = cache.length if cache is not None and key is query else 0
             B, T, _ = query.shape
             mask = self._four_axes(mask, B, T, key.shape[1] + earlier)
-            if cache is None or key is query or not cache.length:
+            if cache is None or of_itself or not cache.length:
                 query, key, value = _hide_padding(query, key, value, mask[..., earlier:])
-        q, k, v = self._project(query, key, value, cache)
+        if cache is not None and cache.length and not of_itself:
+            q = self._split(query, slice(0, self.d_model), self.num_heads)[0]
+            k, v = map(Tensor.wrap, cache.view())
+        else:
+            q, k, v = self._project(query, key, value)
+            if self.rotary is not None:
+                at = np.arange(earlier, earlier + q.shape[2]) if positions is None else positions
+                q, k = self.rotary(q, at), self.rotary(k, at)
+            if cache is not None:
+                k, v = map(Tensor.wrap, cache.append(k.data, v.data))
+        rule = Rule(mask, causal, None, self.window, self.score_bias, self.cap)
         if self.num_kv_heads < self.num_heads:
             q, k, v = self._group(q), self._group(k), self._group(v)
-            mask = None if mask is None else self._group_mask(mask)
+            rule = self._group_rule(rule)
 
         maps = active_maps()
         if maps is not None:
-            weights = attention_weights(q.data, k.data, mask, causal)
-            weights = weights.reshape(-1, self.num_heads, *weights.shape[-2:])
-            maps.record(self, "self" if key is query else "cross", weights)
+            p = weights(q.data, k.data, rule)
+            p = p.reshape(-1, self.num_heads, *p.shape[-2:])
+            maps.record(self, "self" if of_itself else "cross", p)
 
-        heads = attend(q, k, v, mask, causal, dropout=self.dropout)
+        heads = attend(q, k, v, rule, self.dropout)
         if heads.ndim == 5:
             heads = heads.reshape(heads.shape[0], self.num_heads, *heads.shape[3:])
         return self.out_proj(merge_heads(heads))  # type: ignore[no-any-return]
 
-    def _project(
-        self, query: Tensor, key: Tensor, value: Tensor, cache: KVCache | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _project(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries (B, H, T, K), keys and values (B, num_kv_heads, S, K)."""
-        H, G, D = self.num_heads, self.num_kv_heads, self.d_model
-        W, b = self.in_proj_weight, self.in_proj_bias
-
-        def project(x: Tensor, rows: slice, *heads: int) -> tuple[Tensor, ...]:
-            return split_heads(F.linear(x, W[rows], None if b is None else b[rows]), heads)
-
+        H, G, D, width = self.num_heads, self.num_kv_heads, self.d_model, len(self.in_proj_weight)
         if query is key is value:  # one product for all three
-            q, k, v = split_heads(F.linear(query, W, b), (H, G, G))
+            q, k, v = self._split(query, slice(0, width), H, G, G)
+        elif key is value:
+            (q,) = self._split(query, slice(0, D), H)
+            k, v = self._split(key, slice(D, width), G, G)
         else:
-            (q,) = project(query, slice(0, D), H)
-            if cache is not None and cache.length and key is not query:
-                k, v = map(Tensor.wrap, cache.view())
-                return q, k, v
-            if key is value:
-                k, v = project(key, slice(D, None), G, G)
-            else:
-                middle = (D + len(W)) // 2
-                (k,) = project(key, slice(D, middle), G)
-                (v,) = project(value, slice(middle, None), G)
-        if cache is not None:
-            k, v = map(Tensor.wrap, cache.append(k.data, v.data))
+            middle = (D + width) // 2
+            (q,) = self._split(query, slice(0, D), H)
+            (k,) = self._split(key, slice(D, middle), G)
+            (v,) = self._split(value, slice(middle, width), G)
         return q, k, v
+
+    def _split(self, x: Tensor, rows: slice, *heads: int) -> tuple[Tensor, ...]:
+        """``x`` projected by these rows of the weight, in heads."""
+        W: Tensor = self.in_proj_weight
+        b: Tensor | None = self.in_proj_bias
+        if rows != slice(0, len(W)):
+            W, b = W[rows], None if b is None else b[rows]
+        return split_heads(F.linear(x, W, b), heads)
 
     def _group(self, x: Tensor) -> Tensor:
         """(B, heads, T, K) to (B, num_kv_heads, heads per group, T, K)."""
         B, heads, T, K = x.shape
         return x.reshape(B, self.num_kv_heads, heads // self.num_kv_heads, T, K)
 
-    def _group_mask(self, mask: Mask) -> Mask:
-        B, heads, T, S = mask.shape
-        if heads == 1:
-            return mask[:, :, None]
-        return mask.reshape(B, self.num_kv_heads, -1, T, S)
+    def _group_rule(self, rule: Rule) -> Rule:
+        """The rule for heads in groups: H becomes (num_kv_heads, heads per group)."""
+        G, mask, bias = self.num_kv_heads, rule.mask, rule.bias
+        if mask is not None:
+            B, heads, T, S = mask.shape
+            mask = mask[:, :, None] if heads == 1 else mask.reshape(B, G, -1, T, S)
+        grouped = None
+        if bias is not None:
+
+            def grouped(queries: Positions, keys: Positions) -> NDArray[Any]:
+                b = np.asarray(bias(queries, keys))
+                return b.reshape(G, -1, *b.shape[1:]) if b.ndim == 3 and len(b) > 1 else b
+
+        return replace(rule, mask=mask, bias=grouped)
 
     def _check(self, query: Tensor, key: Tensor, value: Tensor) -> None:
         D = self.d_model
@@ -229,6 +284,26 @@ class MultiHeadAttention(Module):
         if key.shape != value.shape:
             raise ValueError(
                 f"expected a value for each key, got shapes {key.shape} and {value.shape}"
+            )
+
+    def _check_rotary(self, query: Tensor, of_itself: bool, positions: Positions | None) -> None:
+        if self.rotary is None:
+            if positions is not None:
+                raise ValueError("positions: this layer was made without rotary, which needs them")
+            return
+        if not of_itself:
+            raise ValueError(
+                "rotary: expected self-attention, got a key of its own; positions in two texts "
+                "cannot be compared"
+            )
+        if positions is None:
+            return
+        B, T, _ = query.shape
+        if positions.dtype.kind not in "iu":
+            raise TypeError(f"positions: expected integers, got {positions.dtype}")
+        if positions.shape not in ((T,), (B, T)):
+            raise ValueError(
+                f"positions: expected shape (T={T},) or (B={B}, T), got {positions.shape}"
             )
 
     def _four_axes(self, mask: Mask, B: int, T: int, S: int) -> Mask:
