@@ -71,6 +71,32 @@ def test_a_resumed_run_continues_to_the_same_bits(tmp_path):
     assert train(saved.model, resumed, 4) == train(model, optimizer, 4)
 
 
+def test_an_average_of_the_parameters_continues_to_the_same_bits(tmp_path):
+    def run(model, optimizer, ema, steps):
+        for _ in range(steps):
+            train(model, optimizer, 1)
+            ema.update()
+        with ema.applied():
+            return [p.data.tobytes() for p in model.parameters()]
+
+    model = Net(3)
+    optimizer = optim.AdamW(model, lr=0.1)
+    ema = optim.EMA(optimizer, decay=0.9)
+    run(model, optimizer, ema, 3)
+    path = checkpoint.save(tmp_path / "run", model, optimizer, ema=ema)
+    assert (path / "ema.safetensors").is_file()
+    saved = checkpoint.load(path)
+    resumed = optim.AdamW(saved.model, lr=0.1)
+    resumed.load_state_dict(saved.optimizer)
+    average = optim.EMA(resumed, decay=0.9)
+    average.load_state_dict(saved.extras["ema"])
+    assert average.updates == 3
+    assert run(saved.model, resumed, average, 4) == run(model, optimizer, ema, 4)
+    (path / "ema.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"ema\.safetensors: missing"):
+        checkpoint.load(path)
+
+
 def test_a_class_of_ones_own_is_named_when_loading(tmp_path):
     model = Stranger(3)
     path = checkpoint.save(tmp_path / "run", model)

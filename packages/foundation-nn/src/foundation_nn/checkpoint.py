@@ -1,36 +1,25 @@
 """Checkpoints: folders that load as what they were, or are refused.
 
-A checkpoint holds ``model.safetensors``, optionally ``optimizer.safetensors``, and
+A checkpoint holds ``model.safetensors``, optionally ``optimizer.safetensors`` and the like, and
 ``checkpoint.json`` with everything else: the class and configuration of the model, tokenizers,
-counters, and the SHA-256 of the other files and of itself. There is no pickle anywhere.
-
-A checkpoint is written beside its place and moved there when it is complete. While an older one
-is replaced it stands aside as ``.NAME.previous``, which ``load`` takes if the move was cut short.
+counters. How it is written, so that a crash leaves the one before it, stands in ``_folder``.
 """
 
 from __future__ import annotations
 
-import hashlib
-import importlib
-import json
 import os
-import shutil
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load as parse_safetensors
-from safetensors.numpy import save as format_safetensors
 
+from foundation_nn._describe import describe, rebuild
+from foundation_nn._folder import CheckpointError, folder_exists, read_folder, write_folder
 from foundation_nn._module import Module
 from foundation_nn.optim import Optimizer
 
-FORMAT = 1
-_JSON = "checkpoint.json"
+__all__ = ["Checkpoint", "CheckpointError", "exists", "load", "save"]
 
 
 class Checkpoint(NamedTuple):
@@ -50,10 +39,6 @@ class Checkpoint(NamedTuple):
     optimizer: dict[str, NDArray[Any]] | None
 
 
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be used: the message names the file and what is wrong."""
-
-
 def save(
     path: str | os.PathLike[str], model: Module, optimizer: Optimizer | None = None, **extras: Any
 ) -> Path:
@@ -68,65 +53,35 @@ def save(
     optimizer : Optimizer, optional
     **extras
         Tokenizers, histories and the like: objects with the same two methods, or JSON values.
+        What has ``state_dict()`` instead, such as an :class:`~foundation_nn.optim.EMA`, is saved
+        as ``NAME.safetensors`` and comes back as that dictionary, for ``load_state_dict``.
 
     Raises
     ------
     TypeError
-        If the model or an extra has no ``to_dict`` and is not a JSON value.
+        If the model or an extra has none of these methods and is not a JSON value.
     CheckpointError
         If ``path`` is a folder with something else in it.
     OSError
         If it cannot be written, e.g. for want of space; the older checkpoint is untouched.
     """
-    path = Path(os.path.realpath(path))  # what a link points to is replaced, not the link
-    for place in (path, _previous(path)):
-        if not _replaceable(place):
-            raise CheckpointError(
-                f"{place}: exists and is not a checkpoint; it is not overwritten, choose another "
-                "place"
-            )
-    files = {"model.safetensors": _format(model.state_dict())}
+    arrays = {"model": model.state_dict()}
     if optimizer is not None:
-        files["optimizer.safetensors"] = _format(optimizer.state_dict())
-    description = {
-        "format": FORMAT,
-        "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
-        "model": _describe("model", model),
-        "extras": {name: _describe(name, value) for name, value in extras.items()},
-    }
-    description = json.loads(json.dumps(description))  # as it will be read: keys are strings
-    description["sha256"] = _digest(description)
-    files[_JSON] = json.dumps(description, ensure_ascii=False, indent=1).encode()
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
-        fresh.chmod(0o777 & ~_umask())
-        for name, content in files.items():
-            _write(fresh / name, content)
-        _sync_folder(fresh)
-        previous = _previous(path)
-        if path.exists():
-            shutil.rmtree(previous, ignore_errors=True)
-            path.rename(previous)
-        try:
-            fresh.rename(path)
-        except OSError:
-            if previous.exists():
-                previous.rename(path)
-            raise
-        _sync_folder(path.parent)
-        shutil.rmtree(previous, ignore_errors=True)
-    except BaseException:
-        shutil.rmtree(fresh, ignore_errors=True)
-        raise
-    return path
+        arrays["optimizer"] = optimizer.state_dict()
+    described = {}
+    for name, value in extras.items():
+        if hasattr(value, "state_dict"):
+            arrays[name] = value.state_dict()
+            described[name] = {"arrays": name}
+        else:
+            described[name] = describe(name, value)
+    description = {"model": describe("model", model), "extras": described}
+    return write_folder(path, "checkpoint", description, arrays)
 
 
 def exists(path: str | os.PathLike[str]) -> bool:
     """Whether :func:`load` would find a checkpoint at ``path``, whole or not."""
-    path = Path(path)
-    return (path / _JSON).is_file() or (_previous(path) / _JSON).is_file()
+    return folder_exists(path, "checkpoint")
 
 
 def load(path: str | os.PathLike[str], classes: Sequence[type] = ()) -> Checkpoint:
@@ -147,33 +102,14 @@ def load(path: str | os.PathLike[str], classes: Sequence[type] = ()) -> Checkpoi
     CheckpointError
         If a file is missing, truncated, altered, of another version, or does not fit the model.
     """
-    path = Path(path)
-    if not path.exists() and _previous(path).is_dir():
-        path = _previous(path)
-    if not path.is_dir():
-        raise FileNotFoundError(f"{path}: no such checkpoint folder")
-    source = path / _JSON
+    source, description, arrays = read_folder(path, "checkpoint")
     try:
-        description = json.loads(_read(source))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{source}: not valid JSON ({error}); it was altered") from None
-    if not isinstance(description, dict) or "format" not in description:
-        raise CheckpointError(f"{source}: not the description of a checkpoint")
-    if description["format"] != FORMAT:
-        raise CheckpointError(
-            f"{source}: format {description['format']}, this version reads {FORMAT}; "
-            "use the version of foundation-nn that wrote it"
-        )
-    if description.get("sha256") != _digest(description):
-        raise CheckpointError(f"{source}: altered (its SHA-256 differs); use another checkpoint")
-    try:
-        arrays = {
-            name: _parse(path / name, digest) for name, digest in description["files"].items()
+        model = rebuild(description["model"], classes)
+        extras = {
+            name: arrays[value["arrays"]] if "arrays" in value else rebuild(value, classes)
+            for name, value in description["extras"].items()
         }
-        known = {_public_name(cls): cls for cls in classes}
-        model = _rebuild(description["model"], known)
-        extras = {name: _rebuild(value, known) for name, value in description["extras"].items()}
-        state = arrays["model.safetensors"]
+        state = arrays["model"]
     except CheckpointError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -185,113 +121,5 @@ def load(path: str | os.PathLike[str], classes: Sequence[type] = ()) -> Checkpoi
             model.astype(next(iter(state.values())).dtype)
         model.load_state_dict(state)
     except ValueError as error:
-        raise CheckpointError(f"{path / 'model.safetensors'}: {error}") from error
-    return Checkpoint(model, extras, arrays.get("optimizer.safetensors"))
-
-
-def _describe(name: str, value: Any) -> Any:
-    """A value as JSON; objects as their class and configuration."""
-    if hasattr(value, "to_dict"):
-        return {"class": _public_name(type(value)), "config": value.to_dict()}
-    try:
-        json.dumps(value)
-    except (TypeError, ValueError):
-        raise TypeError(
-            f"checkpoint: {name} is a {type(value).__name__}, which has no to_dict() and is "
-            "not a JSON value"
-        ) from None
-    return {"value": value}
-
-
-def _public_name(cls: type) -> str:
-    """``package.module:Class`` by way of the public module, so that files may move within it."""
-    module = cls.__module__.split("._")[0]
-    if not module.startswith("foundation_"):
-        return f"{cls.__module__}:{cls.__qualname__}"
-    if getattr(importlib.import_module(module), cls.__qualname__, None) is not cls:
-        raise TypeError(f"checkpoint: {module} does not export {cls.__qualname__}")
-    return f"{module}:{cls.__qualname__}"
-
-
-def _rebuild(description: Mapping[str, Any], known: Mapping[str, type[Any]]) -> Any:
-    if "value" in description:
-        return description["value"]
-    if description["class"] in known:
-        return known[description["class"]].from_dict(description["config"])
-    module, _, name = description["class"].partition(":")
-    if not module.startswith("foundation_"):
-        raise CheckpointError(
-            f"the class {description['class']} is not a foundation package's; if it is yours, "
-            "name it: load(path, classes=[...])"
-        )
-    try:
-        cls = getattr(importlib.import_module(module), name)
-    except ImportError:
-        raise CheckpointError(
-            f"{description['class']} is needed; install {module.split('.')[0].replace('_', '-')}"
-        ) from None
-    return cls.from_dict(description["config"])
-
-
-def _digest(description: Mapping[str, Any]) -> str:
-    """Of a description without its own digest."""
-    rest = {name: value for name, value in description.items() if name != "sha256"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
-
-
-def _format(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    return format_safetensors({name: np.asarray(a, order="C") for name, a in arrays.items()})
-
-
-def _parse(file: Path, digest: str) -> dict[str, NDArray[Any]]:
-    content = _read(file)
-    if hashlib.sha256(content).hexdigest() != digest:
-        raise CheckpointError(
-            f"{file}: truncated or altered ({len(content)} bytes, the SHA-256 differs from the "
-            f"one in {_JSON}); use another checkpoint"
-        )
-    try:
-        return parse_safetensors(content)
-    except SafetensorError as error:
-        raise CheckpointError(f"{file}: not a safetensors file ({error})") from None
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except FileNotFoundError:
-        raise CheckpointError(f"{file}: missing; the folder is not a whole checkpoint") from None
-
-
-def _write(file: Path, content: bytes) -> None:
-    with file.open("xb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename survive a power cut, where folders can be synchronised at all."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _replaceable(place: Path) -> bool:
-    """Whether nothing of anybody else stands there."""
-    if not place.exists() or (place / _JSON).is_file():
-        return True
-    return place.is_dir() and not any(place.iterdir())
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _previous(path: Path) -> Path:
-    return path.with_name(f".{path.name}.previous")
+        raise CheckpointError(f"{source.parent / 'model.safetensors'}: {error}") from error
+    return Checkpoint(model, extras, arrays.get("optimizer"))

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from types import FrameType
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 
-from foundation_nn._finite import first_non_finite
 from foundation_nn._memory import keep_freed_memory
 from foundation_nn._modes import train_mode
 from foundation_nn._module import Module
@@ -21,6 +23,7 @@ from foundation_nn._tape import no_grad
 from foundation_nn._tensor import Tensor
 from foundation_nn.optim import Optimizer, clip_grad_norm
 from foundation_nn.schedules import Plateau, Schedule
+from foundation_nn.training._forensics import FailedStep
 from foundation_nn.training._history import Evaluation, History, Step
 
 #: ``loss(model, batch)``: the mean loss and the number of targets it is the mean of.
@@ -59,6 +62,9 @@ class Trainer:
     rng : numpy.random.Generator, optional
         For dropout.
     callbacks : sequence of Callback
+    folder : path, optional
+        Where a step with a loss or gradient that is not finite is kept, as ``failed_step_N``: see
+        :class:`FailedStep`.
 
     Attributes
     ----------
@@ -82,6 +88,7 @@ class Trainer:
         clip_norm: float | None = None,
         rng: np.random.Generator | None = None,
         callbacks: Sequence[Callback] = (),
+        folder: str | os.PathLike[str] | None = None,
     ) -> None:
         self.model = model
         self.loss = loss
@@ -90,6 +97,7 @@ class Trainer:
         self.clip_norm = math.inf if clip_norm is None else clip_norm
         self.rng = np.random.default_rng() if rng is None else rng
         self.callbacks = list(callbacks)
+        self.folder = None if folder is None else Path(folder)
         self.history = History()
         self.planned_steps: int | None = None
         self.planned_seconds: float | None = None
@@ -127,7 +135,8 @@ class Trainer:
         ValueError
             If there is no limit, one is negative, or an epoch holds no batch.
         FloatingPointError
-            If the loss or its gradient is not finite. The parameters are those before the step.
+            If the loss or its gradient is not finite. Parameters and running statistics are those
+            before the step; what it takes to run the step again is in ``folder``.
         """
         if max_steps is None and max_epochs is None and max_seconds is None:
             raise ValueError("fit: expected at least one of max_steps, max_epochs, max_seconds")
@@ -135,6 +144,7 @@ class Trainer:
             if limit is not None and limit < 0:
                 raise ValueError(f"fit: expected limits >= 0, got {limit}")
         keep_freed_memory()
+        self._buffers = list(self.model.buffers())
         limits = [] if max_steps is None else [max_steps]
         if max_epochs is not None and isinstance(batches, Sized):
             limits.append(max_epochs * len(batches))
@@ -186,6 +196,7 @@ class Trainer:
             self.optimizer.lr = self.schedule(number)
         self.optimizer.zero_grad()
         dropout = self.rng.bit_generator.state
+        statistics = [(buffer, buffer.data) for buffer in self._buffers]
         with train_mode(self.rng):
             loss, tokens = self.loss(self.model, batch)
         value = loss.item()
@@ -194,7 +205,9 @@ class Trainer:
             loss.backward()
             norm = clip_grad_norm(self.optimizer, self.clip_norm)
         if not math.isfinite(norm):
-            raise FloatingPointError(self._explain(number, batch, value, dropout))
+            for buffer, before in statistics:
+                buffer.data = before
+            self._give_up(number, batch, value, dropout)
         self.optimizer.step()
         step = Step(
             number,
@@ -208,17 +221,24 @@ class Trainer:
         for callback in self.callbacks:
             callback.on_step(self, step)
 
-    def _explain(self, number: int, batch: Any, loss: float, dropout: Any) -> str:
-        """Why a step came to nothing: the step once more, with every operation watched."""
-        self.rng.bit_generator.state = dropout
-        with np.errstate(all="ignore"), train_mode(self.rng):
-            culprit = first_non_finite(self.loss, self.model, batch)
+    def _give_up(self, number: int, batch: Any, loss: float, dropout: Any) -> NoReturn:
+        """Say why a step came to nothing, and keep what it was given."""
+        lr = float(self.optimizer.lr)
+        failed = FailedStep(number, lr, "", batch, self.model.state_dict(), dropout, self.model)
+        culprit = failed.replay(self.loss)
+        self.model.load_state_dict(failed.state)  # the replay left its running statistics
         what = "its gradient is not finite" if math.isfinite(loss) else "which is not finite"
-        return (
+        message = (
             f"step {number}: the loss is {loss:.4g}, {what}; the first to blame is the "
-            f"{culprit or 'batch'}; lower the learning rate ({self.optimizer.lr:g}) or look at "
-            "the batch"
+            f"{culprit or 'batch'}; lower the learning rate ({lr:g}) or look at the batch"
         )
+        if self.folder is not None:
+            try:
+                place = replace(failed, message=message).save(self.folder / f"failed_step_{number}")
+                message += f", which is kept in {place}"
+            except (OSError, TypeError, ValueError) as error:
+                message += f", which could not be kept: {error}"
+        raise FloatingPointError(message)
 
     def _evaluate(self, validation: Iterable[Any]) -> None:
         result = Evaluation(self.steps, evaluate(self.model, self.loss, validation))
