@@ -1,11 +1,21 @@
-"""Reading pairs: what is understood, what is dropped and counted, what is refused and how."""
+"""Reading: what is understood, what is dropped and counted, what is refused and how."""
 
 import gzip
 import os
+import re
+import zipfile
 from pathlib import Path
 
 import pytest
-from foundation_data import CorpusReport, Dropped, Pairs, read_pairs
+from foundation_data import (
+    CorpusReport,
+    Dropped,
+    Pairs,
+    read_pairs,
+    read_parallel,
+    read_texts,
+    stream_texts,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -158,6 +168,136 @@ def test_options_that_are_refused(tmp_path: Path) -> None:
         read_pairs(path, min_words=3, max_words=2)
     with pytest.raises(ValueError, match=r"max_ratio of at least 1, got 0\.5"):
         read_pairs(path, max_ratio=0.5)
+
+
+def test_columns_can_be_chosen(tmp_path: Path) -> None:
+    path = write(tmp_path / "p.tsv", "1\tGo.\t2\tVa !\n3\tHi.\t4\tSalut !\n")
+    assert read_pairs(path, columns=(1, 3)) == [("Go.", "Va !"), ("Hi.", "Salut !")]
+    assert read_pairs(path, columns=(3, 1))[0] == ("Va !", "Go.")
+    with pytest.raises(ValueError, match=r"line 1: expected 6 columns separated by a tab, got 4"):
+        read_pairs(path, columns=(1, 5))
+    for wrong in ((1,), (1, -1), ("en", "fr"), (0, 1, 2)):
+        with pytest.raises(ValueError, match="two numbers of columns, from 0, as columns, got"):
+            read_pairs(path, columns=wrong)
+
+
+def test_json_lines(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "p.jsonl.gz",
+        '{"source": "Go.", "target": "Va\\u202f!"}\n\n{"target": "b", "source": "a\\u0000"}\r\n',
+    )
+    pairs = read_pairs(path)
+    assert pairs == [("Go.", "Va !"), ("a", "b")]
+    assert pairs.report.dropped == {"empty": Dropped(1, "line 2: '' → ''")}
+    nested = write(tmp_path / "n.jsonl", '{"id": 1, "translation": {"en": "Go.", "fr": "Va !"}}')
+    assert read_pairs(nested, columns=("translation.fr", "translation.en")) == [("Va !", "Go.")]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"source": "a"', ": not a line of JSON"),
+        ("[" * 100_000, ": not a line of JSON"),
+        ('{"source": "a"}', "a text in the field 'target', got none (found: source)"),
+        ('{"source": "a", "target": 3}', "a text in the field 'target', got int"),
+        ('["a", "b"]', "a text in the field 'source', got none (found: list)"),
+    ],
+)
+def test_json_that_is_refused(tmp_path: Path, line: str, message: str) -> None:
+    path = write(tmp_path / "p.jsonl", f'{{"source": "a", "target": "b"}}\n{line}\n')
+    with pytest.raises(ValueError, match=rf"p\.jsonl, line 2.*{re.escape(message)}"):
+        read_pairs(path)
+    with pytest.raises(ValueError, match=r"two names of fields as columns, got \(0, 1\)"):
+        read_pairs(path, columns=(0, 1))
+
+
+def test_parallel_files(tmp_path: Path) -> None:
+    english = write(tmp_path / "train.en", b"\xef\xbb\xbfGo.\nHi.\n\n")
+    french = write(tmp_path / "train.fr.gz", "Va !\r\nSalut !\r\n\r\n")
+    assert read_parallel(english, french) == [("Go.", "Va !"), ("Hi.", "Salut !")]
+    assert read_parallel(english, french).report.dropped == {"empty": Dropped(1, "line 3: '' → ''")}
+    longer = write(tmp_path / "longer.fr", "a\nb\nc\nd\n")
+    with pytest.raises(ValueError, match=r"train\.en has 3 lines and .*longer\.fr has more"):
+        read_parallel(english, longer)
+    with pytest.raises(ValueError, match=r"train\.en has 3 lines and .*longer\.fr has more"):
+        read_parallel(longer, english)
+    empty = write(tmp_path / "empty", "")
+    with pytest.raises(ValueError, match="the file is empty; expected a sentence in each line"):
+        read_parallel(empty, empty)
+    with pytest.raises(FileNotFoundError, match=r"none: no such file"):
+        read_parallel(english, tmp_path / "none")
+    latin = write(tmp_path / "latin.fr", b"a\nb\n\xe9t\xe9\n")
+    with pytest.raises(ValueError, match=r"latin\.fr, line 3, byte 4: expected UTF-8"):
+        read_parallel(english, latin)
+
+
+def test_the_one_text_of_an_archive(tmp_path: Path) -> None:
+    path = tmp_path / "fra-eng.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("_about.txt", "about")
+        archive.writestr("fra.txt", "Go.\tVa !\tCC-BY 2.0\n")
+    assert read_pairs(path) == [("Go.", "Va !")]
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(ValueError, match=r"fra-eng\.zip: damaged or truncated zip file"):
+        read_pairs(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.txt", "a\tb")
+        archive.writestr("b.txt", "a\tb")
+    with pytest.raises(ValueError, match=r"one text in the archive, got a\.txt, b\.txt; unpack it"):
+        read_pairs(path)
+
+
+def test_an_unknown_filter(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="no option 'max_length'; the filters are min_words, max_"):
+        read_pairs(write(tmp_path / "p.tsv", "a\tb"), max_length=3)  # type: ignore[call-arg]
+
+
+def test_texts(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.txt", "  def f():\n\n  a  e\u0301\nb\na \u00e9\n")
+    assert list(stream_texts(path)) == ["  def f():", "", "  a  \u00e9", "b", "a \u00e9"]
+    texts = read_texts(path)
+    assert texts == ["def f():", "a é", "b"]
+    assert texts.report == CorpusReport(
+        str(path),
+        read=5,
+        kept=3,
+        dropped={"empty": Dropped(1, "line 2: ''"), "duplicate": Dropped(1, "line 5: 'a é'")},
+    )
+    assert read_texts(path, min_words=2, drop_duplicates=False) == ["def f():", "a é", "a é"]
+    assert read_texts(path, max_words=1).report.dropped["too long"].count == 3
+    lines = write(tmp_path / "t.jsonl.gz", '{"text": "a\\nb"}\n{"text": "c"}\n')
+    assert list(stream_texts(lines)) == ["a\nb", "c"]
+    assert read_texts(lines) == ["a b", "c"]
+    with pytest.raises(ValueError, match="a text in the field 'body', got none"):
+        read_texts(lines, field="body")
+    with pytest.raises(FileNotFoundError, match=r"none\.txt: no such file"):
+        stream_texts(tmp_path / "none.txt")  # said at once, not at the first text
+    with pytest.raises(ValueError, match="at least one usable text: 0 read, 0 kept, 0 dropped"):
+        read_texts(write(tmp_path / "e.txt", ""))
+    with pytest.raises(ValueError, match="max_words of at least min_words=2, got 1"):
+        read_texts(path, min_words=2, max_words=1)
+
+
+def test_a_line_of_ten_megabytes(tmp_path: Path) -> None:
+    long = "word " * 2_000_000
+    path = write(tmp_path / "p.tsv", f"a\tb\n{long}\tlong\nc\td\n")
+    pairs = read_pairs(path, max_words=100)
+    assert pairs == [("a", "b"), ("c", "d")]
+    assert pairs.report.dropped["too long"].count == 1
+    assert len(pairs.report.dropped["too long"].example) == 160
+    assert len(read_pairs(path)[1][0]) == len(long) - 1
+    assert [len(text) for text in stream_texts(path)] == [3, len(long) + 5, 3]
+    # Python's csv module stops at 131,072 characters: a missing quote looks just like this.
+    with pytest.raises(ValueError, match=r"p\.csv, line 2: malformed CSV: field larger than"):
+        read_pairs(write(tmp_path / "p.csv", f'a,b\n"{long}",c\n'))
+
+
+def test_bytes_of_zero(tmp_path: Path) -> None:
+    for name, separator in (("p.tsv", "\t"), ("p.csv", ",")):
+        path = write(tmp_path / name, f"a\0b{separator}c\n\0{separator}d\n")
+        pairs = read_pairs(path)
+        assert pairs == [("a b", "c")]
+        assert pairs.report.dropped["empty"].count == 1
 
 
 cell = st.text(st.characters(codec="utf-8", exclude_characters="\t\r\n"), max_size=6)

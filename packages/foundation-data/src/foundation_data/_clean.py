@@ -1,11 +1,11 @@
-"""The checks that every corpus of pairs goes through."""
+"""The checks that every corpus goes through."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict, Unpack
 
-from foundation_data._report import DropCounter, Pairs
+from foundation_data._report import DropCounter, Pairs, Texts
 from foundation_data._text import normalize
 
 
@@ -17,16 +17,36 @@ class RawPair(NamedTuple):
     target: str
 
 
+class PairFilters(TypedDict, total=False):
+    """What every reader of pairs takes as keywords: which pairs to drop.
+
+    Attributes
+    ----------
+    min_words, max_words : int
+        Bounds on the words (runs between spaces) of each side; at least 1 by default.
+    max_ratio : float
+        The most words one side may have for each word of the other; no limit by default.
+    drop_copies : bool
+        Whether to drop a pair whose two sides are equal, mostly a line nobody translated; True by
+        default.
+    drop_duplicates : bool
+        Whether to drop a pair that came before; another translation of the same source stays.
+        True by default.
+    """
+
+    min_words: int
+    max_words: int | None
+    max_ratio: float | None
+    drop_copies: bool
+    drop_duplicates: bool
+
+
 def clean_pairs(
     raw: Iterable[RawPair],
     name: str,
     *,
     counter: DropCounter | None = None,
-    min_words: int = 1,
-    max_words: int | None = None,
-    max_ratio: float | None = None,
-    drop_copies: bool = True,
-    drop_duplicates: bool = True,
+    **filters: Unpack[PairFilters],
 ) -> Pairs:
     """Normalise pairs and drop the ones that cannot teach a translation, counting each reason.
 
@@ -38,14 +58,8 @@ def clean_pairs(
         What the report calls the corpus.
     counter : DropCounter, optional
         The counter of a reader that drops items itself, so that one report tells of all.
-    min_words, max_words : int
-        Bounds on the words (runs between spaces) of each side.
-    max_ratio : float, optional
-        The most words one side may have for each word of the other.
-    drop_copies : bool
-        Whether to drop a pair whose two sides are equal: mostly lines nobody translated.
-    drop_duplicates : bool
-        Whether to drop a pair that came before; another translation of the same source stays.
+    **filters
+        See `PairFilters`.
 
     Returns
     -------
@@ -54,15 +68,22 @@ def clean_pairs(
 
     Raises
     ------
+    TypeError
+        If there is no such filter.
     ValueError
-        If an option is out of range, or not one pair is left.
+        If a filter is out of range, or not one pair is left.
     """
-    if min_words < 1:
-        raise ValueError(f"{name}: expected min_words of at least 1, got {min_words}")
-    if max_words is not None and max_words < min_words:
-        raise ValueError(
-            f"{name}: expected max_words of at least min_words={min_words}, got {max_words}"
+    unknown = sorted(filters.keys() - PairFilters.__annotations__.keys())
+    if unknown:
+        raise TypeError(
+            f"{name}: no option {unknown[0]!r}; the filters are "
+            f"{', '.join(PairFilters.__annotations__)}"
         )
+    min_words, max_words = filters.get("min_words", 1), filters.get("max_words")
+    max_ratio = filters.get("max_ratio")
+    drop_copies = filters.get("drop_copies", True)
+    drop_duplicates = filters.get("drop_duplicates", True)
+    _check_words(name, min_words, max_words)
     if max_ratio is not None and not max_ratio >= 1:
         raise ValueError(f"{name}: expected max_ratio of at least 1, got {max_ratio}")
 
@@ -71,8 +92,7 @@ def clean_pairs(
     kept: list[tuple[str, str]] = []
     for place, raw_source, raw_target in raw:
         pair = source, target = normalize(raw_source), normalize(raw_target)
-        # Normalised text has single spaces, so counting them counts the words.
-        few, many = sorted((source.count(" ") + 1, target.count(" ") + 1))
+        few, many = sorted((_words(source), _words(target)))
         if not source or not target:
             reason = "empty"
         elif few < min_words:
@@ -94,3 +114,50 @@ def clean_pairs(
     if not kept:
         raise ValueError(f"{name}: expected at least one usable pair: {report.summary}")
     return Pairs(kept, report)
+
+
+def clean_texts(
+    raw: Iterable[tuple[str, str]],
+    name: str,
+    *,
+    min_words: int = 1,
+    max_words: int | None = None,
+    drop_duplicates: bool = True,
+) -> Texts:
+    """Normalise (place, text) and drop what cannot teach a language; see `clean_pairs`."""
+    _check_words(name, min_words, max_words)
+    counter = DropCounter()
+    seen: set[str] = set()
+    kept: list[str] = []
+    for place, raw_text in raw:
+        text = normalize(raw_text)
+        if not text:
+            reason = "empty"
+        elif _words(text) < min_words:
+            reason = "too short"
+        elif max_words is not None and _words(text) > max_words:
+            reason = "too long"
+        elif drop_duplicates and text in seen:
+            reason = "duplicate"
+        else:
+            seen.add(text)
+            kept.append(text)
+            continue
+        counter.drop(reason, f"{place}: {text!r}")
+    report = counter.report(name, len(kept))
+    if not kept:
+        raise ValueError(f"{name}: expected at least one usable text: {report.summary}")
+    return Texts(kept, report)
+
+
+def _words(text: str) -> int:
+    return text.count(" ") + 1  # normalised text has single spaces
+
+
+def _check_words(name: str, min_words: int, max_words: int | None) -> None:
+    if min_words < 1:
+        raise ValueError(f"{name}: expected min_words of at least 1, got {min_words}")
+    if max_words is not None and max_words < min_words:
+        raise ValueError(
+            f"{name}: expected max_words of at least min_words={min_words}, got {max_words}"
+        )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
 from foundation_data._batch import IntArray
+from foundation_data._prefetch import map_ahead
 
 BatchT_co = TypeVar("BatchT_co", covariant=True)
 
@@ -42,7 +44,7 @@ class BatchLoader(Generic[BatchT_co]):
 
     Parameters
     ----------
-    dataset : TranslationDataset
+    dataset : TranslationDataset or TextDataset
         Or any other `BatchSource`.
     batch_size : int, optional
         Sentences in a batch. Give this or `max_tokens`.
@@ -57,6 +59,9 @@ class BatchLoader(Generic[BatchT_co]):
         ``shuffle=False`` alone keeps the order of the dataset.
     bucket_size : int
         How many examples are sorted together: more pads less and mixes less.
+    prefetch : int
+        How many batches a background thread prepares ahead; 0 for no thread. The batches and the
+        state are the same: what was prepared but not given out does not count.
 
     Raises
     ------
@@ -85,6 +90,7 @@ class BatchLoader(Generic[BatchT_co]):
         *,
         bucket: bool | None = None,
         bucket_size: int = 50_000,
+        prefetch: int = 0,
     ) -> None:
         if (batch_size is None) == (max_tokens is None):
             raise ValueError(
@@ -96,6 +102,7 @@ class BatchLoader(Generic[BatchT_co]):
             "max_tokens": (max_tokens, 1),
             "seed": (seed, 0),
             "bucket_size": (bucket_size, 1),
+            "prefetch": (prefetch, 0),
         }
         for name, (value, least) in numbers.items():
             if value is None:
@@ -125,6 +132,7 @@ class BatchLoader(Generic[BatchT_co]):
                     f"BatchLoader: expected max_tokens of at least {width}, the length of example "
                     f"{widest}, got {max_tokens}; raise it, or give the dataset a max_len"
                 )
+        self._prefetch = int(prefetch)
         self._epoch = 0
         self._position = 0
         self._continue_at = 0
@@ -151,12 +159,14 @@ class BatchLoader(Generic[BatchT_co]):
 
     def __iter__(self) -> Iterator[BatchT_co]:
         self._position, self._continue_at = self._continue_at, 0
-        epoch, batches = self._epoch, self._batches()
-        for position in range(self._position, len(batches)):
-            # Counted before it is handed out: a state taken in the loop's body continues after this
-            # batch.
-            self._position = position + 1
-            yield self._dataset.batch(batches[position])
+        epoch, start = self._epoch, self._position
+        batches = map_ahead(self._dataset.batch, self._batches()[start:], self._prefetch)
+        with closing(batches):
+            for position, batch in enumerate(batches, start + 1):
+                # Counted before it is handed out: a state taken in the loop's body continues after
+                # this batch.
+                self._position = position
+                yield batch
         self._epoch, self._position = epoch + 1, 0
 
     def _batches(self) -> list[IntArray]:

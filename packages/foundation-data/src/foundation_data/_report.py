@@ -1,4 +1,4 @@
-"""Pairs of sentences, and the account of what was read, kept and dropped."""
+"""Pairs and texts, and the account of what was read, kept and dropped."""
 
 from __future__ import annotations
 
@@ -109,4 +109,20 @@ class Pairs(list[tuple[str, str]]):
 
     def __init__(self, pairs: Iterable[tuple[str, str]], report: CorpusReport) -> None:
         super().__init__(pairs)
+        self.report = report
+
+
+class Texts(list[str]):
+    """A list of texts that knows where it comes from.
+
+    Attributes
+    ----------
+    report : CorpusReport
+        What was read to make the list, and what was dropped and why.
+    """
+
+    report: CorpusReport
+
+    def __init__(self, texts: Iterable[str], report: CorpusReport) -> None:
+        super().__init__(texts)
         self.report = report

@@ -1,0 +1,168 @@
+"""Corpora larger than memory: ids in files that are mapped, not read."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shutil
+from array import array
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from foundation_data._files import read_json, write_json
+from foundation_data._stream import TokenStream
+
+_KIND = "token shards"
+_MANIFEST = "manifest.json"
+
+
+def write_shards(
+    documents: Iterable[Sequence[int]],
+    folder: str | os.PathLike[str],
+    vocab_size: int,
+    *,
+    shard_tokens: int = 1 << 24,
+) -> TokenStream:
+    """Write documents of ids into files, holding no more than one file's worth in memory.
+
+    The folder has ``.npy`` files of ids (two bytes each for up to 65,536 different ids, else four),
+    beside each the lengths of its documents, and a manifest with the sha256 of all of them. It
+    appears whole or not at all.
+
+    Parameters
+    ----------
+    documents : iterable of sequences of int
+        Such as ``(tokenizer.encode(text, add_eos=True) for text in stream_texts(path))``; read
+        once, one at a time.
+    folder : path
+        Where to; must not exist.
+    vocab_size : int
+        V: every id is below it.
+    shard_tokens : int
+        A file ends with the document that brings it to this many ids.
+
+    Returns
+    -------
+    TokenStream
+        What was written, mapped from the files.
+
+    Raises
+    ------
+    FileExistsError
+        If there is something of that name.
+    ValueError
+        If an id is out of range, an option is, or there is not one id.
+    """
+    folder = Path(folder)
+    if folder.exists():
+        raise FileExistsError(f"{folder}: exists already; choose another name or remove it")
+    if vocab_size < 1 or shard_tokens < 1:
+        raise ValueError(
+            "write_shards: expected vocab_size and shard_tokens of at least 1, got "
+            f"{vocab_size} and {shard_tokens}"
+        )
+    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}.tmp")
+    temporary.mkdir(parents=True)
+    try:
+        shards = _write(documents, temporary, vocab_size, shard_tokens)
+        write_json(temporary / _MANIFEST, _KIND, {"vocab_size": vocab_size, "shards": shards})
+        os.rename(temporary, folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return open_shards(folder, verify=False)
+
+
+def _write(
+    documents: Iterable[Sequence[int]], folder: Path, vocab_size: int, shard_tokens: int
+) -> list[dict[str, Any]]:
+    code = "H" if vocab_size <= 1 << 16 else "I"
+    shards: list[dict[str, Any]] = []
+    ids, lengths = array(code), array("q")
+
+    def flush() -> None:
+        entry: dict[str, Any] = {}
+        for name, content in (("ids", ids), ("lengths", lengths)):
+            file = f"{name}-{len(shards):05}.npy"
+            with (folder / file).open("xb") as stream:
+                np.save(stream, np.asarray(content))
+                stream.flush()
+                os.fsync(stream.fileno())
+            entry[name] = {"file": file, "count": len(content), "sha256": _sha256(folder / file)}
+        shards.append(entry)
+
+    for number, document in enumerate(documents):
+        if len(document) and not 0 <= min(document) <= max(document) < vocab_size:
+            raise ValueError(
+                f"write_shards: expected ids from 0 to vocab_size - 1 = {vocab_size - 1}, got "
+                f"{min(document)} to {max(document)} in document {number}"
+            )
+        ids.extend(document)
+        lengths.append(len(document))
+        if len(ids) >= shard_tokens:
+            flush()
+            ids, lengths = array(code), array("q")
+    if lengths:
+        flush()
+    if not any(shard["ids"]["count"] for shard in shards):
+        raise ValueError("write_shards: expected at least one document with an id in it, got none")
+    return shards
+
+
+def open_shards(folder: str | os.PathLike[str], *, verify: bool = True) -> TokenStream:
+    """Map what `write_shards` wrote.
+
+    Parameters
+    ----------
+    folder : path
+        The folder.
+    verify : bool
+        Whether to read every file once and compare its sha256 with the manifest's.
+
+    Returns
+    -------
+    TokenStream
+        Its ids stay in the files until they are read.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the manifest or a file is missing.
+    ValueError
+        If a file is not what the manifest says.
+    """
+    folder = Path(folder)
+    content = read_json(folder / _MANIFEST, _KIND)
+    arrays: dict[str, list[np.ndarray[Any, Any]]] = {"ids": [], "lengths": []}
+    digest = hashlib.sha256()
+    for entry in content["shards"]:
+        for name, described in entry.items():
+            path = folder / described["file"]
+            if not path.is_file():
+                raise FileNotFoundError(f"{path}: missing, though the manifest lists it")
+            if verify and _sha256(path) != described["sha256"]:
+                raise ValueError(
+                    f"{path}: the content does not match the manifest's sha256, so it was altered "
+                    "or damaged; write the shards again"
+                )
+            try:
+                mapped = np.load(path, mmap_mode="r")
+            except (ValueError, EOFError) as error:
+                raise ValueError(f"{path}: no whole .npy file ({error}); write it again") from error
+            if mapped.shape != (described["count"],):
+                raise ValueError(
+                    f"{path}: expected {described['count']} numbers, got shape {mapped.shape}; "
+                    "write the shards again"
+                )
+            arrays[name].append(np.asarray(mapped))  # slices of plain arrays are made faster
+            digest.update(described["sha256"].encode("ascii"))
+    return TokenStream(arrays["ids"], arrays["lengths"], digest.hexdigest())
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

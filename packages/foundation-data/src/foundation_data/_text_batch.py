@@ -1,0 +1,55 @@
+"""Batches for language models, with the masks that keep documents apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from foundation_nn import causal_mask
+
+from foundation_data._batch import BoolArray, IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TextBatch:
+    """B rows of text: from each token, the next one is to be told.
+
+    Attributes
+    ----------
+    ids : (B, T) int64
+        What the model reads; padding on the right.
+    targets : (B, T) int64
+        The token after each, ``pad_id`` at the padding: what a loss must ignore.
+    segments : (B, T) int64
+        The number of the document in its row, from 1; 0 is padding.
+    positions : (B, T) int64
+        The place within the document, from 0.
+    num_tokens : int
+        Real targets: what a loss averages over.
+    """
+
+    ids: IntArray
+    targets: IntArray
+    segments: IntArray
+    positions: IntArray
+    num_tokens: int
+
+    def __len__(self) -> int:
+        """Return B."""
+        return len(self.ids)
+
+    @property
+    def mask(self) -> BoolArray:
+        """Which positions each may attend to: the earlier ones of its own document, (B, T, T) bool.
+
+        Worked out anew each time. Where each row is one text, a model that looks to the left alone
+        needs no mask: what is padding comes after all that is real.
+        """
+        mask: BoolArray = self.segments[:, :, None] == self.segments[:, None, :]  # (B, T, T)
+        mask &= (self.segments > 0)[:, None, :]
+        mask &= causal_mask(self.ids.shape[1])
+        return mask
+
+    @property
+    def padding(self) -> float:
+        """The share of the positions that are padding."""
+        return 1.0 - self.num_tokens / self.ids.size

@@ -1,0 +1,168 @@
+"""Language-model rows: windows of a stream, and packed documents that cannot see one another."""
+
+from itertools import islice
+
+import numpy as np
+import pytest
+from foundation_data import BatchLoader, TextBatch, TextDataset, TokenStream, WordTokenizer
+from foundation_data._packing import pack
+from hypothesis import given
+from hypothesis import strategies as st
+
+DOCUMENTS = [[1, 5, 6, 2], [1, 7, 2], [1, 8, 9, 4, 5, 6, 7, 2]]
+
+documents_of_any_kind = st.lists(st.lists(st.integers(4, 99), max_size=12), max_size=12).filter(
+    lambda documents: any(len(document) > 1 for document in documents)
+)
+length = st.integers(1, 9)
+
+
+def everything(dataset: TextDataset) -> TextBatch:
+    return dataset.batch(np.arange(len(dataset)))
+
+
+def test_windows_by_hand() -> None:
+    dataset = TextDataset.from_ids(DOCUMENTS, length=6)
+    assert dataset.lengths.tolist() == [[6], [6], [2]]
+    batch = everything(dataset)
+    assert batch.ids.tolist() == [[1, 5, 6, 2, 1, 7], [2, 1, 8, 9, 4, 5], [6, 7, 0, 0, 0, 0]]
+    assert batch.targets.tolist() == [[5, 6, 2, 1, 7, 2], [1, 8, 9, 4, 5, 6], [7, 2, 0, 0, 0, 0]]
+    assert batch.positions[2].tolist() == [0, 1, 0, 0, 0, 0]
+    assert batch.num_tokens == 14
+    assert batch.padding == pytest.approx(4 / 18)
+    assert (batch.mask[0] == np.tri(6, dtype=bool)).all()
+    assert batch.mask[2].sum() == 1 + 2  # padding neither looks nor is looked at
+
+
+def test_packed_by_hand() -> None:
+    # Predictions 3, 2 and 7; the last is cut into 5 and 2, and the row of 3 has room for a 2.
+    dataset = TextDataset.from_ids(DOCUMENTS, length=5, pack=True)
+    assert dataset.lengths.tolist() == [[5], [5], [2]]
+    batch = everything(dataset)
+    assert batch.ids.tolist() == [[1, 8, 9, 4, 5], [1, 5, 6, 1, 7], [6, 7, 0, 0, 0]]
+    assert batch.targets.tolist() == [[8, 9, 4, 5, 6], [5, 6, 2, 7, 2], [7, 2, 0, 0, 0]]
+    assert batch.segments.tolist() == [[1] * 5, [1, 1, 1, 2, 2], [1, 1, 0, 0, 0]]
+    assert batch.positions.tolist() == [[0, 1, 2, 3, 4], [0, 1, 2, 0, 1], [0, 1, 0, 0, 0]]
+
+
+@given(documents_of_any_kind, length)
+def test_windows_tell_every_token_of_the_stream_once(
+    documents: list[list[int]], length: int
+) -> None:
+    stream = [token for document in documents for token in document]
+    batch = everything(TextDataset.from_ids(documents, length))
+    real = batch.segments > 0
+    assert batch.ids[real].tolist() == stream[:-1]
+    assert batch.targets[real].tolist() == stream[1:]
+    assert batch.num_tokens == len(stream) - 1
+    assert not batch.ids[~real].any()
+    assert not batch.targets[~real].any()
+
+
+@given(documents_of_any_kind, length)
+def test_packing_tells_every_token_of_its_own_document_once(
+    documents: list[list[int]], length: int
+) -> None:
+    dataset = TextDataset.from_ids(documents, length, pack=True)
+    assert dataset.lengths.max() <= length
+    batch = everything(dataset)
+    found = []
+    for ids, targets, segments, positions, mask in zip(
+        batch.ids, batch.targets, batch.segments, batch.positions, batch.mask, strict=True
+    ):
+        for segment in range(1, segments.max() + 1):
+            here = np.flatnonzero(segments == segment)
+            assert positions[here].tolist() == list(range(len(here)))
+            assert (np.diff(here) == 1).all()
+            found.append([ids[here[0]], *targets[here]])
+            assert ids[here[1:]].tolist() == targets[here[:-1]].tolist()
+            for t in here:
+                assert np.flatnonzero(mask[t]).tolist() == [s for s in here if s <= t]
+        assert not mask[:, segments == 0].any()
+    wanted = [
+        document[start : start + length + 1]
+        for document in documents
+        for start in range(0, len(document) - 1, length)
+    ]
+    assert sorted(map(list, found)) == sorted(wanted)
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=30))
+def test_packing_is_tight(sizes: list[int]) -> None:
+    rows = pack(np.array(sizes), 9)
+    loads = np.bincount(rows, weights=sizes)
+    assert loads.max() <= 9
+    # Any two rows together overflow, or one would have gone into the other.
+    assert np.sort(loads)[:2].sum() > 9 or len(loads) == 1
+    # Best fit decreasing needs at most 11/9 of the rows of the best packing, and one more.
+    assert len(loads) <= 11 / 9 * -(-sum(sizes) // 9) + 4
+
+
+def test_texts_become_documents() -> None:
+    tokenizer = WordTokenizer.train(["go home", "go"])
+    batch = everything(TextDataset(["go home", "go"], tokenizer, length=3, pack=True))
+    go, home = tokenizer.vocabulary.to_ids(["go", "home"])
+    assert batch.ids.tolist() == [[1, go, home], [1, go, 0]]
+    assert batch.targets.tolist() == [[go, home, 2], [go, 2, 0]]
+
+
+def test_another_pad_id() -> None:
+    batch = everything(TextDataset.from_ids([[5, 6], [7, 8, 9]], 2, pad_id=3))
+    assert batch.ids.tolist() == [[5, 6], [7, 8]]
+    batch = everything(TextDataset.from_ids([[5, 6], [7, 8, 9]], 3, pad_id=3))
+    assert batch.ids.tolist() == [[5, 6, 7], [8, 3, 3]]
+    assert batch.targets.tolist() == [[6, 7, 8], [9, 3, 3]]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_loader_gives_every_row_once_and_resumes(packed: bool) -> None:
+    rng = np.random.default_rng(0)
+    documents = [[1, *rng.integers(4, 99, n), 2] for n in rng.integers(0, 30, 200)]
+    dataset = TextDataset.from_ids(documents, 16, pack=packed)
+
+    def loader() -> BatchLoader[TextBatch]:
+        return BatchLoader(dataset, max_tokens=64, seed=5, prefetch=2)
+
+    first = loader()
+    whole = [batch.ids.tolist() for batch in first]
+    rows = everything(dataset).ids
+    assert sum(len(ids) for ids in whole) == len(rows)
+    assert sum(token for ids in whole for row in ids for token in row) == rows.sum()
+
+    interrupted = loader()
+    seen = [batch.ids.tolist() for batch in islice(interrupted, 3)]
+    second = loader()
+    second.load_state_dict(interrupted.state_dict())
+    assert seen + [batch.ids.tolist() for batch in second] == whole
+
+
+def test_the_fingerprint_knows_content_and_layout() -> None:
+    prints = {
+        TextDataset.from_ids(DOCUMENTS, 5).fingerprint,
+        TextDataset.from_ids(DOCUMENTS, 6).fingerprint,
+        TextDataset.from_ids(DOCUMENTS, 5, pack=True).fingerprint,
+        TextDataset.from_ids(DOCUMENTS, 5, pad_id=3).fingerprint,
+        TextDataset.from_ids(DOCUMENTS[::-1], 5).fingerprint,
+    }
+    assert len(prints) == 5
+    again = TextDataset.from_ids(TokenStream.from_ids(DOCUMENTS), 5)
+    assert again.fingerprint in prints
+
+
+def test_what_is_refused() -> None:
+    tokenizer = WordTokenizer.train(["go"])
+    with pytest.raises(TypeError, match=r"got one str; wrap it: \[text\]"):
+        TextDataset("go", tokenizer, 4)
+    with pytest.raises(TypeError, match="tokenizer to be a trained tokenizer, got str"):
+        TextDataset(["go"], "tokenizer", 4)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="length of at least 1, got 0"):
+        TextDataset(["go"], tokenizer, 0)
+    for packed in (False, True):
+        for nothing in ([], [[5]], [[]]):
+            with pytest.raises(ValueError, match="a document of at least two tokens, got none"):
+                TextDataset.from_ids(nothing, 4, pack=packed)
+    dataset = TextDataset.from_ids([[5, 6]], 4)
+    with pytest.raises(ValueError, match=r"indices of shape \(B,\) with B >= 1, got \(0,\)"):
+        dataset.batch([])
+    with pytest.raises(IndexError):
+        dataset.batch([1])
