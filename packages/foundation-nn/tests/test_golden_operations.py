@@ -10,6 +10,8 @@ from foundation_nn import functional as F
 with np.load(Path(__file__).parent / "golden" / "operations.npz") as file:
     GOLDEN = dict(file)
 
+WEIGHT = GOLDEN["cross_entropy_weighted/weight"]
+MASK = np.array([[True, False, True], [False, True, True]])
 OPERATIONS = {
     "linear": F.linear,
     "linear_no_bias": F.linear,
@@ -31,13 +33,47 @@ OPERATIONS = {
     "cross_entropy_smoothed": lambda z, t: F.cross_entropy(
         z, t, ignore_index=-100, label_smoothing=0.1
     ),
+    "cross_entropy_weighted": lambda z, t: F.cross_entropy(z, t, weight=WEIGHT),
+    "cross_entropy_weighted_ignoring_smoothed": lambda z, t: F.cross_entropy(
+        z, t, ignore_index=-100, label_smoothing=0.1, weight=WEIGHT
+    ),
     "mse_loss": F.mse_loss,
     "binary_cross_entropy_with_logits": F.binary_cross_entropy_with_logits,
+    "add": F.add,
+    "subtract": F.subtract,
+    "multiply": F.multiply,
+    "divide": F.divide,
+    "negative": F.negative,
+    "power": lambda x: F.power(x, 2.5),
+    "exp": F.exp,
+    "log": F.log,
+    "sqrt": F.sqrt,
+    "matmul": F.matmul,
+    "matmul_vector": F.matmul,
+    "sum": lambda x: F.sum(x, (0, 2)),
+    "mean": lambda x: F.mean(x, 1, keepdims=True),
+    "max": lambda x: F.max(x, 1),
+    "min": lambda x: F.min(x, (0, 1)),
+    "reshape": lambda x: F.reshape(x, (5, -1)),
+    "transpose": lambda x: F.transpose(x, (1, 2, 0)),
+    "swapaxes": lambda x: F.swapaxes(x, 0, 2),
+    "getitem": lambda x: F.getitem(x, (1, slice(None), slice(None, None, 2))),
+    "getitem_by_ids": lambda x: F.getitem(x, (slice(None), np.array([2, 0, 2]))),
+    "getitem_by_mask": lambda x: F.getitem(x, MASK),
+    "concat": lambda *xs: F.concat(xs, axis=1),
+    "stack": lambda *xs: F.stack(xs, axis=-1),
+    "where": lambda x, y: F.where(MASK, x, y),
+    "mask_rows": lambda x: F.mask_rows(x, MASK),
 }
+RANDOM = {"dropout", "keep_scale", "random_keep"}
 
 
 def test_every_recorded_case_is_compared():
     assert {name.split("/")[0] for name in GOLDEN} == set(OPERATIONS)
+
+
+def test_every_operation_is_recorded_unless_it_is_random():
+    assert set(F.__all__) - set(OPERATIONS) == RANDOM
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

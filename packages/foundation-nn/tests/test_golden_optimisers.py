@@ -62,3 +62,29 @@ def test_a_hundred_steps(name, dtype, tolerance):
             np.testing.assert_allclose(w.data, GOLDEN[f"{name}/w"][at], **close, err_msg=f"{step}")
             np.testing.assert_allclose(b.data, GOLDEN[f"{name}/b"][at], **close, err_msg=f"{step}")
     assert set(recorded) == {1, 2, 10, 100}
+
+
+def test_every_optimiser_is_recorded():
+    w, b = Parameter(GOLDEN["w0"]), Parameter(GOLDEN["b0"])
+    kinds = {type(make(w, b)).__name__ for make in OPTIMISERS.values()}
+    assert kinds | {"EMA", "Optimizer", "clip_grad_norm"} == set(optim.__all__)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-10), (np.float32, 1e-5)])
+def test_the_average_of_a_hundred_steps(dtype, tolerance):
+    x, y, w, b = (GOLDEN[key].astype(dtype) for key in ("x", "y", "w0", "b0"))
+    w, b = Parameter(w), Parameter(b)
+    optimiser = OPTIMISERS["sgd"](w, b)
+    ema = optim.EMA(optimiser, decay=0.9)
+    recorded = {step: i for i, step in enumerate(GOLDEN["steps"].tolist())}
+    close = {"rtol": tolerance, "atol": tolerance}
+    for step in range(1, 101):
+        optimiser.zero_grad()
+        F.mse_loss(F.linear(Tensor(x), w, b), y).backward()
+        optimiser.step()
+        ema.update()
+        if step in recorded:
+            with ema.applied():
+                for p, name in ((w, "w"), (b, "b")):
+                    expected = GOLDEN[f"ema/{name}"][recorded[step]]
+                    np.testing.assert_allclose(p.data, expected, **close, err_msg=f"{step} {name}")

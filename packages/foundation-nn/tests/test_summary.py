@@ -1,7 +1,17 @@
 """The table of a model's parameters."""
 
 import numpy as np
-from foundation_nn import MLP, Linear, Module, Parameter, Sequential, Tanh, functional, summary
+from foundation_nn import (
+    MLP,
+    BatchNorm1d,
+    Linear,
+    Module,
+    Parameter,
+    Sequential,
+    Tanh,
+    functional,
+    summary,
+)
 
 
 class Model(Module):
@@ -24,6 +34,7 @@ def test_each_parameter_counts_once_in_its_row():
         ["head", "Linear", "1,235,234"],
         ["(itself)", "Model", "5"],
         ["total", "Model", "1,235,252"],
+        ["shared:", "tied.weight", "is", "head.weight"],
     ]
 
 
@@ -37,13 +48,52 @@ def test_the_depth_says_how_far_modules_are_opened():
     assert rows(summary(model, depth=0)) == [
         ["(itself)", "Model", "1,235,252"],
         ["total", "Model", "1,235,252"],
+        ["shared:", "tied.weight", "is", "head.weight"],
     ]
 
 
 def test_the_columns_stand_in_line():
-    lines = summary(Model(), depth=3).splitlines()
+    *lines, _ = summary(Model(), depth=3).splitlines()
     assert lines[0].split() == ["layer", "kind", "parameters"]
     assert len({len(line) for line in lines}) == 1
+
+
+class Repeated(Module):
+    """Four layers were meant, and the same buffer twice."""
+
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        self.blocks = [Sequential(Linear(3, 3, rng=rng), BatchNorm1d(3))] * 3
+        self.head = Linear(3, 3, rng=rng)
+        self.head.bias = self.blocks[0][0].bias
+        self.mean = self.blocks[0][1].running_mean
+
+    def forward(self, x):
+        for block in self.blocks:
+            x = block(x)
+        return self.head(x)
+
+
+SHARED = [
+    "shared: blocks.1 is blocks.0",
+    "shared: blocks.2 is blocks.0",
+    "shared: head.bias is blocks.0.0.bias",
+]
+
+
+def test_what_is_shared_by_mistake_is_named_once_and_counts_once():
+    lines = summary(Repeated()).splitlines()
+    assert [line.split()[0] for line in lines[1:4]] == ["blocks.0.0", "blocks.0.1", "head"]
+    assert lines[4].split() == ["total", "Repeated", str(12 + 6 + 9)]
+    # mean stands on the model itself, so before the blocks
+    assert lines[5:] == [*SHARED[:2], "shared: blocks.0.1.running_mean is mean", SHARED[2]]
+    full = summary(Repeated(), np.ones((7, 3), np.float32)).splitlines()
+    assert full[5:] == lines[5:]
+    assert full[1].split()[-2] == str(3 * 2 * 7 * 3 * 3)  # the FLOPs of all three calls
+
+
+def test_nothing_shared_is_nothing_said():
+    assert "shared" not in summary(MLP([2, 3, 1]))
 
 
 def test_a_model_without_parameters():

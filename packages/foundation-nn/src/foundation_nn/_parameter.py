@@ -100,8 +100,14 @@ class ParameterBuffer:
         self.parameters = list(parameters)
         if not self.parameters:
             raise ValueError("expected at least one parameter, got none")
-        if len({id(p) for p in self.parameters}) < len(self.parameters):
-            raise ValueError("the same parameter is listed twice; it would be updated twice")
+        seen: set[int] = set()
+        for p in self.parameters:
+            if id(p) in seen:
+                raise ValueError(
+                    f"the same parameter, of shape {p.shape}, is listed twice and would be updated "
+                    "twice; model.parameters() lists a shared one once"
+                )
+            seen.add(id(p))
         dtypes = {p.dtype for p in self.parameters}
         if len(dtypes) > 1:
             raise ValueError(
@@ -130,8 +136,9 @@ class ParameterBuffer:
         for p in self.parameters:
             if p._buffer is not self or p._grad_view is None:
                 raise RuntimeError(
-                    "a parameter was given to another optimiser or cast by astype() after this "
-                    "optimiser was made; make a new optimiser"
+                    f"a parameter of shape {p.shape} was given to another optimiser or cast by "
+                    "astype() after this optimiser was made; give each parameter to one optimiser, "
+                    "and make a new one"
                 )
             if p.grad is not p._grad_view:
                 p._grad_view[...] = 0 if p.grad is None else p.grad

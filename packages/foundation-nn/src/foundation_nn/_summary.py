@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from foundation_nn._module import Module
@@ -39,7 +41,8 @@ def summary(model: Module, *inputs: Any, depth: int = 2) -> str:
     Returns
     -------
     str
-        A table to print.
+        A table to print. What the model holds under two names, on purpose (tied weights) or by
+        mistake (``[Linear(3, 3)] * 4``), is named beneath.
 
     Examples
     --------
@@ -109,4 +112,21 @@ def summary(model: Module, *inputs: Any, depth: int = 2) -> str:
         for i, (*_, shape, flops, nbytes) in enumerate(rows, 1):
             cost = f" {engineering(flops):>11} {engineering(nbytes):>11}"
             lines[i] += f" {shape:>{shapes}}{cost}"
+    lines += [f"shared: {name} is {first}" for name, first in _shared(model)]
     return "\n".join(lines)
+
+
+def _shared(model: Module) -> Iterator[tuple[str, str]]:
+    """Every further name of a module, parameter or buffer, with its first one.
+
+    Of a shared module its name alone, not those of all that is within.
+    """
+    first: dict[int, str] = {}
+    inside: tuple[str, ...] = ()  # what the names of the content of shared modules begin with
+    for name, thing in chain(model.named_modules(), model._all_names()):
+        if id(thing) not in first:
+            first[id(thing)] = name
+        elif not name.startswith(inside):
+            yield name, first[id(thing)]
+            if isinstance(thing, Module):
+                inside += (name + ".",)

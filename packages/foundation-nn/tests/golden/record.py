@@ -4,27 +4,37 @@ Run it with PyTorch 2.13 and NumPy installed::
 
     python packages/foundation-nn/tests/golden/record.py
 
-It writes ``operations.npz`` and ``optimisers.npz`` beside itself, in float64. The same versions
-write the same bytes.
+It writes ``operations.npz``, ``modules.npz`` and ``optimisers.npz`` beside itself, in float64. The
+same versions write the same bytes.
 
 ``operations.npz`` holds, for each case ``NAME``, the inputs ``NAME/in0``, ``NAME/in1``, …, the
 output ``NAME/out``, the gradient of the output ``NAME/g``, and what it becomes for each floating
 input, ``NAME/d0``, ``NAME/d1``, …
 
+``modules.npz`` holds, for each case ``NAME``, the state dict before as ``NAME/state/…``, and for
+each batch ``I`` the input ``NAME/I/x``, the output ``NAME/I/y``, the gradient of the output
+``NAME/I/g``, that of the input ``NAME/I/dx`` and those of the parameters ``NAME/I/grad/…``. What the
+batches changed in the state is in ``NAME/after/…``.
+
 ``optimisers.npz`` holds a regression problem, ``x`` and ``y``, the first parameters ``w0`` and
-``b0``, and, for each optimiser, ``NAME/w`` and ``NAME/b`` after each of a number of steps. Those
+``b0``, and, for each optimiser, ``NAME/w`` and ``NAME/b`` after each of a number of steps. "ema" are
+the averages of what "sgd" makes. Those
 named ``…_tall`` predict x from y, with the transpose of ``w0`` and its first row as bias.
 """
 
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
 import numpy as np
 import torch
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 HERE = Path(__file__).parent
 STEPS = (1, 2, 10, 100)
+MASK = [[True, False, True], [False, True, True]]
+ACTIVATIONS = ("relu", "gelu", "gelu_tanh", "silu", "tanh", "sigmoid")
 
 
 def operations():
@@ -86,7 +96,99 @@ def operations():
         F.binary_cross_entropy_with_logits,
         *(20 * normal((3, 5)), rng.random((3, 5))),
     )
+
+    weight = torch.tensor(rng.random(7) + 0.1)
+    case(
+        "cross_entropy_weighted", partial(cross_entropy, weight=weight), logits, np.abs(targets) % 7
+    )
+    case(
+        "cross_entropy_weighted_ignoring_smoothed",
+        partial(cross_entropy, weight=weight, label_smoothing=0.1),
+        *(logits, targets),
+    )
+    cases["cross_entropy_weighted/weight"] = weight.numpy()
+
+    wide, narrow, positive = normal((2, 3, 5)), normal((3, 1)), rng.random((2, 3)) + 0.1
+    ids, mask = torch.tensor([2, 0, 2]), torch.tensor(MASK)
+    case("add", torch.add, wide, narrow)
+    case("subtract", torch.sub, narrow, wide)
+    case("multiply", torch.mul, wide, narrow)
+    case("divide", torch.div, wide, np.exp(narrow))
+    case("negative", torch.neg, wide)
+    case("power", lambda x: x**2.5, positive)
+    case("exp", torch.exp, wide)
+    case("log", torch.log, positive)
+    case("sqrt", torch.sqrt, positive)
+    case("matmul", torch.matmul, normal((7, 1, 2, 3)), normal((5, 3, 2)))
+    case("matmul_vector", torch.matmul, normal((2, 5, 3)), normal(3))
+    case("sum", lambda x: x.sum((0, 2)), wide)
+    case("mean", lambda x: x.mean(1, keepdim=True), wide)
+    ties = np.array([[1.0, 3.0, 3.0], [2.0, 2.0, 2.0], [5.0, 4.0, 3.0]])
+    case("max", lambda x: x.amax(1), ties)
+    case("min", lambda x: x.amin((0, 1)), ties)
+    case("reshape", lambda x: x.reshape(5, -1), wide)
+    case("transpose", lambda x: x.permute(1, 2, 0), wide)
+    case("swapaxes", lambda x: x.swapaxes(0, 2), wide)
+    case("getitem", lambda x: x[1, :, ::2], wide)
+    case("getitem_by_ids", lambda x: x[:, ids], wide)
+    case("getitem_by_mask", lambda x: x[mask], wide)
+    case("concat", lambda *xs: torch.cat(xs, 1), normal((2, 3)), normal((2, 1)))
+    case("stack", lambda *xs: torch.stack(xs, -1), normal((2, 3)), normal((2, 3)))
+    case("where", lambda x, y: torch.where(mask, x, y), normal((2, 3)), normal(3))
+    case("mask_rows", lambda x: x.masked_fill(~mask[..., None], 0), wide)
     return cases
+
+
+def modules():
+    rng = np.random.default_rng(2018)
+    torch.manual_seed(0)
+    nn = torch.nn
+    result = {}
+
+    def case(name, module, *batches, training=(False,)):
+        """Batches one after the other, each in training or evaluation."""
+        module.double()
+        for p in module.parameters():
+            p.data = torch.tensor(rng.standard_normal(tuple(p.shape)))
+        result.update({f"{name}/state/{k}": v.clone() for k, v in module.state_dict().items()})
+        for i, (batch, mode) in enumerate(zip(batches, training, strict=True)):
+            x = torch.tensor(batch)
+            leaves = [*module.parameters()]
+            if x.is_floating_point():
+                leaves = [x.requires_grad_(), *leaves]
+            y = module.train(mode)(x)
+            g = torch.tensor(rng.standard_normal(tuple(y.shape)))
+            gradients = torch.autograd.grad(y, leaves, g)
+            if x.is_floating_point():
+                result[f"{name}/{i}/dx"], *gradients = gradients
+            result.update({f"{name}/{i}/x": x, f"{name}/{i}/y": y, f"{name}/{i}/g": g})
+            names = [k for k, _ in module.named_parameters()]
+            grads = zip(names, gradients, strict=True)
+            result.update({f"{name}/{i}/grad/{k}": d for k, d in grads})
+        after = {k: v for k, v in module.state_dict().items() if k.startswith(("running", "num"))}
+        result.update({f"{name}/after/{k}": v.clone() for k, v in after.items()})
+
+    def batch(*shape):
+        return 2 + 3 * rng.standard_normal(shape)
+
+    mixed = (True, True, False, True, False)
+    case("batch_norm", nn.BatchNorm1d(3), *(batch(7, 3) for _ in mixed), training=mixed)
+    case(
+        "batch_norm_of_sequences",
+        nn.BatchNorm1d(3, eps=1e-3, momentum=0.25),
+        *(batch(5, 3, 2) for _ in mixed),
+        training=mixed,
+    )
+    case("linear", nn.Linear(5, 7), batch(2, 3, 5))
+    case("linear_without_bias", nn.Linear(5, 7, bias=False), batch(3, 5))
+    case("embedding", nn.Embedding(7, 5), np.array([[3, 0, 3], [6, 3, 0]]))
+    case("layer_norm", nn.LayerNorm(5, eps=1e-3), batch(2, 3, 5))
+    case("layer_norm_without_bias", nn.LayerNorm(5, bias=False), batch(2, 3, 5))
+    case("rms_norm", nn.RMSNorm(5, eps=1e-5), batch(2, 3, 5))
+    activations = (nn.ReLU, nn.GELU, partial(nn.GELU, "tanh"), nn.SiLU, nn.Tanh, nn.Sigmoid)
+    for name, kind in zip(ACTIVATIONS, activations, strict=True):
+        case(f"mlp_of_{name}", nn.Sequential(nn.Linear(5, 7), kind(), nn.Linear(7, 2)), batch(3, 5))
+    return {name: value.detach().numpy() for name, value in result.items()}
 
 
 class Lion(torch.optim.Optimizer):
@@ -172,7 +274,10 @@ def optimisers():
             x, y, w, b = y, x, w.T.contiguous(), w[0].clone()
         w, b = w.requires_grad_(), b.requires_grad_()
         optimiser = make(w, b)
-        trajectory, norms = [], []
+        averages = AveragedModel(
+            torch.nn.ParameterList([w, b]), multi_avg_fn=get_ema_multi_avg_fn(0.9)
+        )
+        trajectory, norms, averaged = [], [], []
         for step in range(1, max(STEPS) + 1):
             optimiser.zero_grad()
             F.mse_loss(F.linear(x, w, b), y).backward()
@@ -183,9 +288,13 @@ def optimisers():
                     p.grad *= min(3 / norm, 1)
                 norms.append(float(norm))
             optimiser.step()
+            averages.update_parameters(torch.nn.ParameterList([w, b]))
             if step in STEPS:
+                averaged.append([p.detach().numpy().copy() for p in averages.parameters()])
                 trajectory.append((w.detach().numpy().copy(), b.detach().numpy().copy()))
         result[f"{name}/w"], result[f"{name}/b"] = map(np.array, zip(*trajectory, strict=True))
+        if name == "sgd":
+            result["ema/w"], result["ema/b"] = map(np.array, zip(*averaged, strict=True))
         if norms:
             result[f"{name}/norms"] = np.array(norms)
     return result
@@ -194,4 +303,5 @@ def optimisers():
 if __name__ == "__main__":
     torch.set_num_threads(1)
     np.savez(HERE / "operations.npz", **operations())
+    np.savez(HERE / "modules.npz", **modules())
     np.savez(HERE / "optimisers.npz", **optimisers())
