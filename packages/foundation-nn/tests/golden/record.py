@@ -13,13 +13,13 @@ input, ``NAME/d0``, ``NAME/d1``, …
 
 ``modules.npz`` holds, for each case ``NAME``, the state dict before as ``NAME/state/…``, and for
 each batch ``I`` the input ``NAME/I/x``, the output ``NAME/I/y``, the gradient of the output
-``NAME/I/g``, that of the input ``NAME/I/dx`` and those of the parameters ``NAME/I/grad/…``. What the
-batches changed in the state is in ``NAME/after/…``.
+``NAME/I/g``, that of the input ``NAME/I/dx`` and those of the parameters ``NAME/I/grad/…``. What
+the batches changed in the state is in ``NAME/after/…``.
 
 ``optimisers.npz`` holds a regression problem, ``x`` and ``y``, the first parameters ``w0`` and
-``b0``, and, for each optimiser, ``NAME/w`` and ``NAME/b`` after each of a number of steps. "ema" are
-the averages of what "sgd" makes. Those
-named ``…_tall`` predict x from y, with the transpose of ``w0`` and its first row as bias.
+``b0``, and, for each optimiser, ``NAME/w`` and ``NAME/b`` after each of a number of steps. Those
+named ``…_tall`` predict x from y, with the transpose of ``w0`` and its first row as bias; "ema" are
+the averages of what "sgd" makes.
 """
 
 from functools import partial
