@@ -1,19 +1,25 @@
-"""Synthetic tasks: endless pairs of ids whose right answer is known."""
+"""Synthetic tasks: endless examples whose right answer is known."""
 
 from __future__ import annotations
 
+from datetime import date
+
 import numpy as np
+from numpy.typing import NDArray
 
 from foundation_data._batch import IntArray
 
-__all__ = ["copy_task", "reverse_task"]
+__all__ = ["copy_task", "reverse_task", "sort_task", "adding_task", "date_task"]
 
 _FIRST_ID = 4  # 0 to 3 are the special tokens
+_MONTHS = (
+    *("january", "february", "march", "april", "may", "june"),
+    *("july", "august", "september", "october", "november", "december"),
+)
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
-def _sequences(
-    name: str, rng: np.random.Generator, count: int, vocab_size: int, min_len: int, max_len: int
-) -> list[IntArray]:
+def _check(name: str, rng: np.random.Generator, count: int) -> None:
     if not isinstance(rng, np.random.Generator):
         raise TypeError(
             f"{name}: expected a numpy.random.Generator, got {type(rng).__name__}; "
@@ -21,6 +27,12 @@ def _sequences(
         )
     if count < 1:
         raise ValueError(f"{name}: expected count of at least 1, got {count}")
+
+
+def _sequences(
+    name: str, rng: np.random.Generator, count: int, vocab_size: int, min_len: int, max_len: int
+) -> list[IntArray]:
+    _check(name, rng, count)
     if vocab_size <= _FIRST_ID:
         raise ValueError(
             f"{name}: expected vocab_size above {_FIRST_ID} (the special tokens), got {vocab_size}"
@@ -95,3 +107,129 @@ def reverse_task(
     """
     sequences = _sequences("reverse_task", rng, count, vocab_size, min_len, max_len)
     return [(sequence, sequence[::-1].copy()) for sequence in sequences]
+
+
+def sort_task(
+    rng: np.random.Generator,
+    count: int,
+    *,
+    vocab_size: int = 20,
+    min_len: int = 1,
+    max_len: int = 10,
+) -> list[tuple[IntArray, IntArray]]:
+    """Return pairs whose target is the source in rising order: content decides, not place.
+
+    Parameters, result and errors are those of `copy_task`.
+
+    Examples
+    --------
+    >>> [(source, target)] = sort_task(np.random.default_rng(0), 1)
+    >>> sorted(source.tolist()) == target.tolist()
+    True
+    """
+    sequences = _sequences("sort_task", rng, count, vocab_size, min_len, max_len)
+    return [(sequence, np.sort(sequence)) for sequence in sequences]
+
+
+def adding_task(
+    rng: np.random.Generator, count: int, length: int = 50
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return sequences of numbers, two of them marked, and the sums of these two [1]_.
+
+    The first mark lies in the first half and the second in the other, so that a recurrent network
+    must remember a number over about half of the sequence. Always answering 1 has the mean squared
+    error 1/6: what a model must beat.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Where the randomness comes from.
+    count : int
+        How many sequences.
+    length : int
+        T, at least 2.
+
+    Returns
+    -------
+    inputs : (count, T, 2) float32
+        Numbers from 0 to 1, and beside each 1 where it is marked and 0 elsewhere.
+    targets : (count,) float32
+        The sums.
+
+    Raises
+    ------
+    TypeError
+        If `rng` is no Generator.
+    ValueError
+        If a number is out of range.
+
+    References
+    ----------
+    .. [1] S. Hochreiter and J. Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8),
+       1997, experiment 4.
+
+    Examples
+    --------
+    >>> inputs, targets = adding_task(np.random.default_rng(0), 3, length=7)
+    >>> bool(np.allclose((inputs[..., 0] * inputs[..., 1]).sum(axis=1), targets))
+    True
+    """
+    _check("adding_task", rng, count)
+    if length < 2:
+        raise ValueError(f"adding_task: expected length of at least 2, got {length}")
+    inputs = np.zeros((count, length, 2), dtype=np.float32)
+    inputs[..., 0] = rng.random((count, length), dtype=np.float32)
+    rows, half = np.arange(count), length // 2
+    first, second = rng.integers(0, half, count), rng.integers(half, length, count)
+    inputs[rows, first, 1] = inputs[rows, second, 1] = 1
+    return inputs, inputs[rows, first, 0] + inputs[rows, second, 0]
+
+
+def date_task(rng: np.random.Generator, count: int) -> list[tuple[str, str]]:
+    """Return dates as people write them, and as ISO 8601 has them.
+
+    Reading them takes a bit of everything: copying the year, looking up the month, and putting the
+    parts in another order. From 1900 to 2099, in five ways of writing.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Where the randomness comes from.
+    count : int
+        How many pairs; the same one may come again.
+
+    Returns
+    -------
+    list of (str, str)
+        For a `CharTokenizer`.
+
+    Raises
+    ------
+    TypeError
+        If `rng` is no Generator.
+    ValueError
+        If `count` is below 1.
+
+    Examples
+    --------
+    >>> for written, iso in date_task(np.random.default_rng(3), 3):
+    ...     print(f"{written} → {iso}")
+    20 apr 2062 → 2062-04-20
+    17 february 1917 → 1917-02-17
+    21.11.1935 → 1935-11-21
+    """
+    _check("date_task", rng, count)
+    first, last = date(1900, 1, 1).toordinal(), date(2099, 12, 31).toordinal()
+    pairs: list[tuple[str, str]] = []
+    for ordinal in rng.integers(first, last, size=count, endpoint=True).tolist():
+        day = date.fromordinal(ordinal)
+        month = _MONTHS[day.month - 1]
+        ways = (
+            f"{day.day} {month} {day.year}",
+            f"{day.day} {month[:3]} {day.year}",
+            f"{month} {day.day}, {day.year}",
+            f"{_WEEKDAYS[day.weekday()]} {day.day} {month} {day.year}",
+            f"{day.day}.{day.month}.{day.year}",
+        )
+        pairs.append((ways[rng.integers(len(ways))], day.isoformat()))
+    return pairs

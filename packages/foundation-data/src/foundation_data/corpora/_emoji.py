@@ -1,4 +1,4 @@
-"""Corpora that come with packages people can install; nothing is downloaded here."""
+"""Emoji names."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Iterator
 
 from foundation_data._clean import RawPair, clean_pairs
 from foundation_data._report import DropCounter, Pairs
-
-__all__ = ["emoji_pairs"]
 
 _VARIANT = "variant of a fully qualified emoji"
 _COMPONENT = "component, no emoji by itself"

