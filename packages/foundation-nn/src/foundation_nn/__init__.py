@@ -4,7 +4,7 @@ Read in this order: ``_tape``, ``_tensor``, ``_operation``, ``functional``, ``_m
 ``modules`` (what owns parameters), ``optim``, ``schedules``, ``training``, ``checkpoint``.
 """
 
-from foundation_nn import checkpoint, functional, init, optim, schedules, training
+from foundation_nn import checkpoint, distributed, functional, init, optim, schedules, training
 from foundation_nn._finite import NonFinite, first_non_finite
 from foundation_nn._flops import Flops, counts_flops
 from foundation_nn._gradcheck import GradientError, gradcheck
@@ -69,6 +69,7 @@ __all__ = [
     "checkpoint",
     "counts_flops",
     "current_generator",
+    "distributed",
     "draw_graph",
     "first_non_finite",
     "functional",

@@ -52,6 +52,8 @@ def dropout(x: Tensor | NDArray[Any], p: float, rng: np.random.Generator | None 
 
     Raises
     ------
+    TypeError
+        If ``x`` holds integers, which the scale would round.
     ValueError
         If ``p`` is not in [0, 1).
 
@@ -65,4 +67,6 @@ def dropout(x: Tensor | NDArray[Any], p: float, rng: np.random.Generator | None 
     rng = current_generator() if rng is None else rng
     if rng is None or round(p * 65536) == 0:
         return x if isinstance(x, Tensor) else Tensor(x)
+    if x.dtype.kind != "f":
+        raise TypeError(f"dropout: expected a floating tensor, got {x.dtype}")
     return _dropout(x, random_keep(rng, x.shape, p), p)

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foundation_nn._module import Module
-from foundation_nn._parameter import ParameterBuffer
 from foundation_nn._threads import over_rows
 from foundation_nn.optim._base import Optimizer
+from foundation_nn.optim._buffer import buffer_of
 
 
 class EMA:
@@ -62,10 +62,7 @@ class EMA:
     def __init__(self, optimizer_or_model: Optimizer | Module, decay: float = 0.999) -> None:
         if not 0 <= decay < 1:
             raise ValueError(f"EMA: expected 0 <= decay < 1, got {decay}")
-        if isinstance(optimizer_or_model, Optimizer):
-            self.buffer = optimizer_or_model.buffer
-        else:
-            self.buffer = _buffer_of(optimizer_or_model)
+        self.buffer = buffer_of("EMA", optimizer_or_model)
         self.decay = decay
         self.updates = 0
         self._average = self.buffer.data.copy()
@@ -145,22 +142,3 @@ class EMA:
                 "a parameter was given to another optimiser or cast by astype() after this EMA "
                 "was made; make a new EMA"
             )
-
-
-def _buffer_of(model: Module) -> ParameterBuffer:
-    """The buffer in which the parameters of a model, and no others, lie; made if there is none."""
-    parameters = list(model.parameters())
-    buffers = [p._buffer for p in parameters]
-    if all(buffer is None for buffer in buffers):
-        return ParameterBuffer(parameters)
-    first = buffers[0]
-    if (
-        first is None
-        or any(buffer is not first for buffer in buffers)
-        or len(first.parameters) != len(parameters)
-    ):
-        raise ValueError(
-            "EMA: an optimiser has only some of the model's parameters, or others too; pass the "
-            "optimiser instead of the model"
-        )
-    return first

@@ -1,0 +1,156 @@
+"""Bad input is refused with names and shapes, or it does no harm; never are there wrong numbers."""
+
+import numpy as np
+import pytest
+from foundation_nn import Linear, Parameter, Tensor, optim
+from foundation_nn import functional as F
+
+X = np.arange(1.0, 13.0).reshape(4, 3)
+BOOLS = np.array([True, False, True, True])
+CLASSES = np.array([0, 1, 2, 2])
+
+# Each takes a tensor and an array that its caller goes on to write to.
+TAKES_AN_ARRAY = {
+    "index": (lambda x, a: x[a], np.array([0, 1, 3])),
+    "index of the second axis": (lambda x, a: x[:, a], np.array([0, 1, 2])),
+    "mask as index": (lambda x, a: x[a], BOOLS),
+    "tensor as index": (lambda x, a: x[Tensor.wrap(a)], np.array([0, 1, 3])),
+    "ids": (lambda x, a: F.embedding(a, x), np.array([0, 1, 3])),
+    "mask of rows": (F.mask_rows, BOOLS),
+    "condition": (lambda x, a: F.where(a, x, 0.0), BOOLS[:, None]),
+    "targets": (F.cross_entropy, CLASSES),
+    "class weights": (
+        lambda x, a: F.cross_entropy(x, CLASSES, weight=a),
+        np.array([0.1, 0.2, 0.3]),
+    ),
+    "numbers to reach": (F.mse_loss, X**2),
+    "probabilities": (F.binary_cross_entropy_with_logits, X / 12),
+    "factor": (lambda x, a: x * a, X**2),
+    "divisor": (lambda x, a: x / a, X**2),
+    "matrix": (lambda x, a: x @ a, np.arange(6.0).reshape(3, 2)),
+    "weight": (F.linear, np.arange(6.0).reshape(2, 3)),
+    "scale": (F.layer_norm, np.arange(3.0)),
+}
+
+
+@pytest.mark.parametrize("name", TAKES_AN_ARRAY)
+def test_writing_to_an_array_after_the_forward_changes_no_gradient(name):
+    function, original = TAKES_AN_ARRAY[name]
+
+    def gradient(spoil):
+        x, array = Tensor(X, requires_grad=True), original.copy()
+        y = function(x, array)
+        if spoil:
+            array[...] = np.flip(array) if array.dtype != bool else ~array
+        y.backward(np.arange(1.0, 1 + y.size).reshape(y.shape))
+        return x.grad
+
+    np.testing.assert_array_equal(gradient(spoil=True), gradient(spoil=False))
+
+
+def test_writing_to_what_an_operation_returned_is_refused():
+    x = Tensor(X, requires_grad=True)
+    for y in (x.reshape(-1), x[1:], x.T, F.exp(x), F.softmax(x), F.concat([x, x])):
+        with pytest.raises(ValueError, match="read-only"):
+            y.data[0] = 0
+
+
+@pytest.mark.parametrize("change", ["assign", "load", "step"])
+def test_a_parameter_that_changes_between_forward_and_backward_is_refused(change):
+    layer = Linear(3, 2, rng=np.random.default_rng(0))
+    optimizer = optim.SGD(layer, lr=0.1)
+    loss = layer(Tensor(X.astype(np.float32))).sum()
+    if change == "assign":
+        layer.weight.data = np.zeros((2, 3))
+    elif change == "load":
+        layer.load_state_dict({name: value * 2 for name, value in layer.state_dict().items()})
+    else:
+        optimizer.step()
+    with pytest.raises(RuntimeError, match=r"linear: a parameter of shape .* was changed between"):
+        loss.backward()
+
+
+def test_two_losses_of_one_forward_are_walked_together_not_twice():
+    w = Parameter([3.0])
+    h = w * w
+    first, second = h * 2, h * 5
+    first.backward()
+    with pytest.raises(RuntimeError, match="multiply: this graph was walked.*add the losses"):
+        second.backward()
+    w.grad = None
+    h = w * w
+    (h * 2 + h * 5).backward()
+    np.testing.assert_array_equal(w.grad, [42])
+
+
+COUNTS, FLAGS = Tensor([1, 2, 3]), Tensor([True, False, True])
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (lambda x: x * COUNTS, [2, 8, 18]),
+        (lambda x: COUNTS * x, [2, 8, 18]),
+        (lambda x: x * FLAGS, [2, 0, 6]),
+        (lambda x: x + np.arange(3), [2, 5, 8]),
+        (lambda x: np.arange(3) - x, [-2, -3, -4]),
+        (lambda x: x * [1, 2, 3], [2, 8, 18]),
+        (lambda x: x * np.float64(0.5), [1, 2, 3]),
+        (lambda x: 1 - x / 2, [0, -1, -2]),
+        (lambda x: F.where(FLAGS, x, COUNTS), [2, 2, 6]),
+        (lambda x: F.concat([x[:1], COUNTS]), [2, 1, 2, 3]),
+        (lambda x: F.stack([x, COUNTS])[1], [1, 2, 3]),
+        (lambda x: F.linear(COUNTS, x.reshape(1, 3)), [28]),
+        (lambda x: COUNTS @ x, 28),
+    ],
+)
+def test_integers_and_booleans_take_the_dtype_of_the_floats_beside_them(dtype, function, expected):
+    x = Tensor(np.array([2, 4, 6], dtype), requires_grad=True)
+    y = function(x)
+    assert y.dtype == dtype
+    np.testing.assert_array_equal(y.data, expected)
+    y.sum().backward()
+    assert x.grad.dtype == dtype
+    assert COUNTS.grad is None
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (lambda n: n + n, [2, 4, 6]),
+        (lambda n: n * 2 - 1, [1, 3, 5]),
+        (lambda n: -n, [-1, -2, -3]),
+        (lambda n: n**2, [1, 4, 9]),
+        (lambda n: n @ n, 14),
+        (lambda n: n.sum(), 6),
+        (lambda n: n.max(), 3),
+        (lambda n: n[::-1].reshape(3, 1).T, [[3, 2, 1]]),
+        (lambda n: F.concat([n, n]), [1, 2, 3, 1, 2, 3]),
+        (lambda n: F.where(FLAGS, n, 0), [1, 0, 3]),
+        (lambda n: F.relu(n - 2), [0, 0, 1]),
+    ],
+)
+def test_integers_among_themselves_stay_integers_without_gradient(function, expected):
+    y = function(COUNTS)
+    assert y.dtype == np.int64
+    assert not y.requires_grad
+    np.testing.assert_array_equal(y.data, expected)
+    with pytest.raises(RuntimeError, match="nothing to differentiate"):
+        y.sum().backward()
+
+
+def test_a_tensor_as_index_is_the_array_it_holds():
+    x = Tensor(X, requires_grad=True)
+    np.testing.assert_array_equal(x[Tensor([1, 1]), Tensor([0, 2])].data, [4, 6])
+    np.testing.assert_array_equal(x[Tensor(BOOLS)].data, X[[0, 2, 3]])
+    np.testing.assert_array_equal(x[:, COUNTS > 1].data, X[:, 1:])
+    x[Tensor([2, 0, 2])].sum().backward()
+    np.testing.assert_array_equal(x.grad, np.outer([1, 0, 2, 0], [1, 1, 1]))
+    with pytest.raises(IndexError):
+        x[Tensor([1.0])]
+
+
+def test_dropout_of_integers_is_refused():
+    with pytest.raises(TypeError, match="dropout: expected a floating tensor, got int64"):
+        F.dropout(COUNTS, 0.1, np.random.default_rng(0))
