@@ -1,5 +1,6 @@
 """Attention by hand, against the plain formula, and against finite differences."""
 
+import contextlib
 import math
 import tracemalloc
 from unittest import mock
@@ -13,8 +14,11 @@ from foundation_nn import Tensor, causal_mask, gradcheck, no_grad, train_mode
 from hypothesis import given
 from hypothesis import strategies as st
 
-#: Sixteen rows are the smallest block.
-MANY_BLOCKS = mock.patch.object(module, "BLOCK_BYTES", 1)
+
+def block_rows(rows):
+    """Blocks of so many rows, and none of their weights kept; None: all in one."""
+    small = {"BLOCK_ROWS": rows, "BLOCK_BYTES": 1, "KEPT_BYTES": 0}
+    return mock.patch.multiple(module, **small) if rows else contextlib.nullcontext()
 
 
 def plain(q, k, v, mask=None, causal=False, scale=None):
@@ -136,7 +140,7 @@ SHAPES = [
     ((1, 1, 1, 1), (1, 1, 1, 1), (1, 1, 1, 1)),
 ]
 every_shape = pytest.mark.parametrize(("q", "k", "v"), SHAPES)
-one_and_many = pytest.mark.parametrize("block", [1 << 22, 1], ids=["one block", "many blocks"])
+one_and_many = pytest.mark.parametrize("block", [None, 16], ids=["one block", "many blocks"])
 both_causal = pytest.mark.parametrize("causal", [False, True], ids=["full", "causal"])
 
 
@@ -144,7 +148,7 @@ both_causal = pytest.mark.parametrize("causal", [False, True], ids=["full", "cau
 @one_and_many
 @both_causal
 def test_equals_the_plain_formula(rng, q, k, v, block, causal):
-    with mock.patch.object(module, "BLOCK_BYTES", block):
+    with block_rows(block):
         compare_with_plain(rng, q, k, v, causal=causal)
 
 
@@ -168,7 +172,7 @@ def test_masked_equals_the_plain_formula(rng, kind, block, causal, T, S):
     mask = masks(rng, B, H, max(T, 2), S)[kind]
     if mask.ndim > 1 and mask.shape[-2] > 1:
         mask = mask[..., :T, :]
-    with mock.patch.object(module, "BLOCK_BYTES", block):
+    with block_rows(block):
         compare_with_plain(
             rng, (B, H, T, K), (B, H, S, K), (B, H, S, 7), mask=mask, causal=causal, scale=0.7
         )
@@ -188,7 +192,7 @@ def test_masked_equals_the_plain_formula(rng, kind, block, causal, T, S):
 def test_equals_the_plain_formula_at_any_size(B, H, T, S, K, masked, causal, many, seed):
     rng = np.random.default_rng(seed)
     mask = rng.random((B, 1, T, S)) < 0.4 if masked else None
-    with mock.patch.object(module, "BLOCK_BYTES", 1 if many else 1 << 22):
+    with block_rows(16 if many else None):
         compare_with_plain(rng, (B, H, T, K), (B, H, S, K), (B, H, S, 2), mask=mask, causal=causal)
 
 
@@ -200,7 +204,7 @@ def test_a_query_that_may_attend_to_nothing(rng, block, causal):
     mask[0, :, [0, 17, 34]] = False
     mask[1] = False
     q, k, v = leaves(rng, (2, 3, T, 5), (2, 3, S, 5), (2, 3, S, 5))
-    with mock.patch.object(module, "BLOCK_BYTES", block):
+    with block_rows(block):
         y = attention(q, k, v, mask, causal)
         y.backward(rng.standard_normal(y.shape))
     assert not y.data[0, :, [0, 17, 34]].any()
@@ -253,14 +257,14 @@ def test_gradcheck(rng, q, k, v, causal):
 def test_gradcheck_masked_in_many_blocks(rng):
     arrays = [rng.standard_normal(shape) for shape in ((2, 2, 21, 3), (2, 2, 18, 3), (2, 2, 18, 2))]
     mask = masks(rng, 2, 2, 21, 18)["B1TS"]
-    with MANY_BLOCKS:
+    with block_rows(16):
         assert gradcheck(lambda *x: attention(*x, mask=mask, causal=True), *arrays)
 
 
 def test_gradcheck_with_dropout(rng):
     arrays = [rng.standard_normal(shape) for shape in ((2, 19, 3), (2, 7, 3), (2, 7, 2))]
-    for block in (1, 1 << 22):
-        with mock.patch.object(module, "BLOCK_BYTES", block), train_mode(rng):
+    for block in (16, None):
+        with block_rows(block), train_mode(rng):
             assert gradcheck(lambda *x: attention(*x, dropout=0.4), *arrays)
 
 
@@ -287,7 +291,7 @@ def test_keys_that_nobody_may_attend_to_are_not_looked_at(
         weight = rng.standard_normal((B, H, T, K)).astype(dtype)
         bad_k, bad_v = k.copy(), v.copy()
         bad_k[unseen] = bad_v[unseen] = poison
-        with mock.patch.object(module, "BLOCK_BYTES", block):
+        with block_rows(block):
 
             def run(*x, mask=mask):
                 return attention(*x, mask=mask, causal=causal)
@@ -310,7 +314,7 @@ def test_queries_that_may_attend_to_nothing_are_not_looked_at(rng, same_bits, po
     weight = rng.standard_normal((B, H, T, K)).astype(np.float32)
     bad = q.copy()
     bad[0, :, 11:] = poison
-    with mock.patch.object(module, "BLOCK_BYTES", block):
+    with block_rows(block):
         clean = value_and_gradients(lambda *x: attention(*x, mask=mask), (q, k, v), weight)
         poisoned = value_and_gradients(lambda *x: attention(*x, mask=mask), (bad, k, v), weight)
     for a, e in zip(poisoned, clean, strict=True):
@@ -371,7 +375,7 @@ def test_inputs_are_left_as_they_are(rng):
     mask = causal_mask(19)
     g = rng.standard_normal((2, 3, 19, 5))
     before = [a.copy() for a in (*arrays, mask, g)]
-    with MANY_BLOCKS:
+    with block_rows(16):
         _, backward = module._attention.kernel(*arrays, Rule(mask, causal=True), None, 0.0)
         backward(g)
     for a, b in zip((*arrays, mask, g), before, strict=True):
@@ -382,7 +386,7 @@ def test_a_long_sequence_never_holds_the_matrix_of_scores(rng):
     T, K = 1536, 8
     q, k, v = (Tensor(rng.standard_normal((T, K)).astype(np.float32), True) for _ in range(3))
     matrix = T * T * 4
-    with mock.patch.object(module, "BLOCK_BYTES", 1 << 18):
+    with block_rows(32):
         tracemalloc.start()
         try:
             y = attention(q, k, v)
@@ -426,7 +430,7 @@ def test_dropout_is_the_same_in_one_block_and_in_many(rng):
     tensors = [Tensor(rng.standard_normal((2, 37, 5))) for _ in range(3)]
     with train_mode(np.random.default_rng(7)):
         one = attention(*tensors, dropout=0.3, causal=True)
-    with train_mode(np.random.default_rng(7)), MANY_BLOCKS:
+    with train_mode(np.random.default_rng(7)), block_rows(16):
         many = attention(*tensors, dropout=0.3, causal=True)
     np.testing.assert_allclose(many.data, one.data, rtol=1e-12, atol=1e-14)
 

@@ -1,5 +1,6 @@
-"""Window, bias, cap and rotary positions: against the plain formula, with and without a cache."""
+"""Window, slopes, cap and rotary positions: against the plain formula, with and without a cache."""
 
+import contextlib
 import math
 from unittest import mock
 
@@ -19,17 +20,14 @@ from foundation_nn import functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-one_and_many = pytest.mark.parametrize("block", [1 << 22, 1], ids=["one block", "many blocks"])
+one_and_many = pytest.mark.parametrize("block", [None, 16], ids=["one block", "many blocks"])
 both_causal = pytest.mark.parametrize("causal", [False, True], ids=["full", "causal"])
 
 
-def alibi(slopes):
-    """-slope · distance, one slope a head."""
-
-    def bias(queries, keys):
-        return -np.asarray(slopes)[:, None, None] * np.abs(queries[:, None] - keys)
-
-    return bias
+def block_rows(rows):
+    """Blocks of so many rows, and none of their weights kept; None: all in one."""
+    small = {"BLOCK_ROWS": rows, "BLOCK_BYTES": 1, "KEPT_BYTES": 0}
+    return mock.patch.multiple(module, **small) if rows else contextlib.nullcontext()
 
 
 def turn(x, positions):
@@ -43,14 +41,15 @@ def turn(x, positions):
     return F.concat([a * cos - b * sin, b * cos + a * sin], axis=-1)
 
 
-def plain(q, k, v, mask=None, causal=False, window=None, bias=None, cap=None):
+def plain(q, k, v, mask=None, causal=False, window=None, slopes=None, cap=None):
     """The formula, one query and key at a time where it decides who may attend."""
     T, S = q.shape[-2], k.shape[-2]
     s = (q @ k.swapaxes(-1, -2)) * (1 / math.sqrt(q.shape[-1]))
     if cap is not None:
         s = F.tanh(s / cap) * cap
-    if bias is not None:
-        s = s + bias(np.arange(S - T, S), np.arange(S))
+    if slopes is not None:
+        distance = np.abs(np.arange(S - T, S)[:, None] - np.arange(S))
+        s = s - np.asarray(slopes)[:, None, None] * distance
     allowed = np.ones(s.shape, bool) if mask is None else np.broadcast_to(mask, s.shape).copy()
     for t in range(T):
         for j in range(S):
@@ -88,9 +87,9 @@ OPTIONS = [
     {"window": 1},
     {"window": 4},
     {"window": 100},
-    {"bias": alibi([0.5, 0.25, 2.0])},
+    {"slopes": np.array([0.5, 0.25, 2.0])},
     {"cap": 0.7},
-    {"window": 7, "bias": alibi([1.0, 0.1, 0.3]), "cap": 1.5},
+    {"window": 7, "slopes": np.array([1.0, 0.1, 0.3]), "cap": 1.5},
 ]
 
 
@@ -99,7 +98,7 @@ OPTIONS = [
 @both_causal
 @pytest.mark.parametrize(("T", "S"), [(37, 37), (5, 29), (1, 23), (21, 18)])
 def test_equals_the_plain_formula(rng, options, block, causal, T, S):
-    with mock.patch.object(module, "BLOCK_BYTES", block):
+    with block_rows(block):
         compare(rng, T, S, causal=causal, **options)
         compare(rng, T, S, causal=causal, mask=rng.random((2, 1, T, S)) < 0.6, **options)
 
@@ -114,15 +113,15 @@ def test_equals_the_plain_formula(rng, options, block, causal, T, S):
 )
 def test_windows_of_any_size(T, S, window, causal, many, seed):
     rng = np.random.default_rng(seed)
-    with mock.patch.object(module, "BLOCK_BYTES", 1 if many else 1 << 22):
+    with block_rows(16 if many else None):
         compare(rng, T, S, causal=causal, window=window)
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids="+".join)
 @one_and_many
 def test_gradcheck(rng, options, block):
-    arrays = [rng.standard_normal((3, n, 2)) for n in (17, 19, 19)]
-    with mock.patch.object(module, "BLOCK_BYTES", block):
+    arrays = [rng.standard_normal((3, n, 2)) for n in (17, 19, 19)]  # three heads
+    with block_rows(block):
         assert gradcheck(lambda *x: attention(*x, causal=True, **options), *arrays)
 
 
@@ -134,12 +133,10 @@ def test_a_window_by_hand():
     assert attention(q, k, v, window=1).data[:, 0].tolist() == [1, 3, 8, 0]
 
 
-def test_a_bias_by_hand():
-    q, k = Tensor(np.zeros((1, 1))), Tensor(np.zeros((2, 1)))
-    y = attention(
-        q, k, Tensor(np.array([[1.0], [5.0]])), bias=lambda t, s: math.log(3) * (s - t[:, None])
-    )
-    np.testing.assert_allclose(y.data, [[4.0]], rtol=1e-15)  # weights ¼ and ¾
+def test_slopes_by_hand():
+    q, k = Tensor(np.zeros((1, 1, 1))), Tensor(np.zeros((1, 2, 1)))
+    y = attention(q, k, Tensor(np.array([[[1.0], [5.0]]])), slopes=np.array([math.log(3)]))
+    np.testing.assert_allclose(y.data, [[[4.0]]], rtol=1e-15)  # weights ¼ and ¾
 
 
 def test_a_cap_by_hand():
@@ -196,10 +193,10 @@ def test_refusals(options, message):
 
 LAYERS = [
     {"rotary": turn},
-    {"score_bias": alibi(0.5 ** np.arange(6))},
+    {"slopes": 0.5 ** np.arange(6)},
     {"window": 3},
     {"cap": 0.8},
-    {"rotary": turn, "score_bias": alibi([1, 0, 2, 0, 3, 0]), "window": 4, "cap": 1.1},
+    {"rotary": turn, "slopes": np.array([1, 0, 2, 0, 3, 0]), "window": 4, "cap": 1.1},
 ]
 every_layer = pytest.mark.parametrize("options", LAYERS, ids="+".join)
 grouped = pytest.mark.parametrize("kv_heads", [6, 2, 1])
@@ -221,7 +218,7 @@ def by_hand(layer, x, positions, options, mask=None):
     k, v = (np.repeat(a, 6 // G, axis=1) for a in (k, v))
     if "rotary" in options:
         q, k = (turn(Tensor(a), positions).data for a in (q, k))
-    rule = {{"score_bias": "bias"}.get(n, n): o for n, o in options.items() if n != "rotary"}
+    rule = {name: option for name, option in options.items() if name != "rotary"}
     out = plain(*map(Tensor, (q, k, v)), mask=mask, causal=True, **rule).data
     merged = out.swapaxes(1, 2).reshape(x.shape)
     return merged @ layer.out_proj.weight.data.T + layer.out_proj.bias.data

@@ -3,27 +3,32 @@
 Shapes: ``B`` batch, ``H`` heads, ``T`` queries, ``S`` keys, ``K`` head width.
 
 The scores are computed for a block of query rows against the keys these rows may see; what lies
-above the diagonal, under ``causal``, or outside the ``window`` is never touched. If one block
-suffices its weights are kept for the backward. Otherwise only the logarithm of each row's sum is,
-and the weights are computed again, so that no (T, S) matrix is held for a long sequence.
+above the diagonal, under ``causal``, or outside the ``window`` is never touched. Few weights are
+kept for the backward. Of many, only the logarithm of each row's sum is, and they are computed
+again, so that no (T, S) matrix is held for a long sequence. Threads share the heads.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
-from foundation_nn import Array, Result, Tensor, current_generator, operation
+from foundation_nn import Array, Result, Tensor, current_generator, operation, scratch
 from foundation_nn import functional as F
 from foundation_nn.functional import random_keep
 from numpy.typing import NDArray
 
 from foundation_attn._masks import Mask, band, check_mask, hide_unseen
-from foundation_attn._scores import Bias, Block, Rule, Scores, blocks, softmax
+from foundation_attn._parts import Part, for_each, parts
+from foundation_attn._scores import Block, Rule, Scores, blocks, softmax
 
-#: A block of scores, over all batches and heads, is about this large.
-BLOCK_BYTES = 1 << 22
+#: Query rows of a block: with fewer, products are slower; with more, more of a causal block is
+#: computed in vain.
+BLOCK_ROWS = 128
+#: Heads are taken together until their blocks of scores are about this large.
+BLOCK_BYTES = 1 << 19
+#: The weights of a head that are no larger than this are kept for the backward.
+KEPT_BYTES = 1 << 19
 
 
 def attention(
@@ -36,7 +41,7 @@ def attention(
     dropout: float = 0.0,
     *,
     window: int | None = None,
-    bias: Bias | None = None,
+    slopes: NDArray[Any] | None = None,
     cap: float | None = None,
 ) -> Tensor:
     """softmax(scale · Q Kᵀ) V, over the keys that each query may attend to [1]_, [2]_.
@@ -63,12 +68,11 @@ def attention(
         Probability of zeroing a weight, within ``train_mode`` only.
     window : int, optional
         Only to keys at a distance of less than this many positions [3]_, itself included.
-    bias : callable, optional
-        ``bias(queries, keys)`` gives what is added to the scores of the queries at positions
-        ``queries`` (T',) and the keys at ``keys`` (S',), broadcast to (..., T', S'); a constant,
-        such as -slope · (distance) [4]_. Called for one block after the other.
+    slopes : (H,) array, optional
+        ALiBi: the score of a query at position t and a key at s falls by slope · |t - s| [4]_.
+        A constant, no parameter; broadcasts to the axes before the last two.
     cap : float, optional
-        Scores s become cap · tanh(s / cap), before the bias: none exceeds the cap [5]_.
+        Scores s become cap · tanh(s / cap), before the slopes: none exceeds the cap [5]_.
 
     Returns
     -------
@@ -100,7 +104,7 @@ def attention(
     array([[2.]], dtype=float32)
     """
     check_shapes(q.shape, k.shape, v.shape)
-    rule = Rule(check_mask(mask, q.shape, k.shape), causal, scale, window, bias, cap)
+    rule = Rule(check_mask(mask, q.shape, k.shape), causal, scale, window, slopes, cap)
     T, S = q.shape[-2], k.shape[-2]
     seen = rule.mask
     if (causal or window is not None) and (mask is not None or T != S):
@@ -132,7 +136,7 @@ def attention_weights(
     scale: float | None = None,
     *,
     window: int | None = None,
-    bias: Bias | None = None,
+    slopes: NDArray[Any] | None = None,
     cap: float | None = None,
 ) -> NDArray[Any]:
     """The weights P = softmax(scale · Q Kᵀ) themselves, shape (..., T, S): the plain formula.
@@ -143,74 +147,105 @@ def attention_weights(
     mask = check_mask(mask, q.shape, k.shape)
     if mask is not None:
         k = hide_unseen(Tensor.wrap(k), mask).data
-    return weights(q, k, Rule(mask, causal, scale, window, bias, cap))
+    return weights(q, k, Rule(mask, causal, scale, window, slopes, cap))
 
 
 def weights(q: NDArray[Any], k: NDArray[Any], rule: Rule) -> NDArray[Any]:
     """:func:`attention_weights` of arguments that are known to fit."""
-    s, _ = Scores(q, k, rule)(Block(slice(0, q.shape[-2]), slice(0, k.shape[-2])))
-    return np.asarray(softmax(s)[0])
+    (q, k), lead = _with_lead(q, k)
+    whole = Block(slice(0, q.shape[-2]), slice(0, k.shape[-2]))
+    p: NDArray[Any] = np.empty((*lead, q.shape[-2], k.shape[-2]), q.dtype)
+    Scores(q, k, rule)((slice(None),) * len(lead), whole, p)
+    inverse, _ = softmax(p)
+    p *= inverse
+    return p
 
 
 @operation
 def _attention(
     q: Array, k: Array, v: Array, rule: Rule, keep: Mask | None, dropout: float
 ) -> Result:
+    (q, k, v), lead = _with_lead(q, k, v)
+    (T, S), dtype = (q.shape[-2], k.shape[-2]), q.dtype
     scores = Scores(q, k, rule)
-    lead, T, S = np.broadcast_shapes(q.shape[:-2], k.shape[:-2]), q.shape[-2], k.shape[-2]
-    step = max(16, BLOCK_BYTES // max(1, S * math.prod(lead) * q.itemsize))
-    todo = list(blocks(T, S, rule, step))
-    y = _heads_last(lead, T, v.shape[-1], q.dtype)
-    log_sum = np.empty((*lead, T, 1), q.dtype)
-    kept: tuple[Array, Array | None] | None = None
+    todo = list(blocks(T, S, rule, BLOCK_ROWS))
+    shared = parts(lead, BLOCK_BYTES // max(1, min(T, BLOCK_ROWS) * S * q.itemsize))
+    small = T * S * q.itemsize <= KEPT_BYTES
+    kept: dict[tuple[int, int], tuple[Array, Array | None]] = {}
+    y = _heads_last((*lead, T, v.shape[-1]), dtype)
+    log_sum = np.empty((*lead, T, 1), dtype)
 
-    def dropped(p: Array, block: Block) -> Array:
+    def room(part: Part, block: Block, slot: int) -> Array:
+        sizes = [i.stop - i.start for i in (*part, *block)]
+        return scratch(tuple(sizes), dtype, slot) if slot else np.empty(sizes, dtype)
+
+    def dropped(p: Array, part: Part, block: Block) -> Array:
         if keep is None:
             return p
-        inverse = p.dtype.type(F.keep_scale(dropout))
-        return p * np.multiply(keep[..., block.rows, block.keys], inverse, dtype=p.dtype)
+        inverse = dtype.type(F.keep_scale(dropout))
+        return p * np.multiply(keep[(*part, *block)], inverse, dtype=dtype)
 
-    for block in todo:
-        rows, keys = block
-        s, slope = scores(block)
-        p, log_sum[..., rows, :] = softmax(s)
-        np.matmul(dropped(p, block), v[..., keys, :], out=y[..., rows, :])
-        if len(todo) == 1:
-            kept = p, slope
+    def forward(n: int) -> None:
+        part = shared[n]
+        for i, block in enumerate(todo):
+            rows, keys = block
+            p = room(part, block, 0 if small else 1)
+            slope = scores(part, block, p)
+            inverse, log_sum[(*part, rows)] = softmax(p)
+            if small:
+                p *= inverse
+                kept[n, i] = p, slope
+            y_rows = dropped(p, part, block) @ v[(*part, keys)]
+            y[(*part, rows)] = y_rows if small else y_rows * inverse
+
+    for_each(forward, len(shared))
 
     def backward(g: Array) -> tuple[Array, Array, Array]:
-        dq = np.empty_like(y, shape=(*lead, *q.shape[-2:]))
-        dk = np.zeros((*lead, *k.shape[-2:]), k.dtype)
-        dv = np.zeros((*lead, *v.shape[-2:]), v.dtype)
-        d = np.einsum("...tk,...tk->...t", g, y)[..., None]
-        for block in todo:
-            rows, keys = block
-            if kept is not None:
-                p, slope = kept
-            else:
-                p, slope = scores(block)
-                p -= log_sum[..., rows, :]
-                np.exp(p, out=p)
-            g_rows = g[..., rows, :]
-            dv[..., keys, :] += dropped(p, block).swapaxes(-1, -2) @ g_rows
-            ds = dropped(g_rows @ v[..., keys, :].swapaxes(-1, -2), block)
-            ds -= d[..., rows, :]
-            ds *= p
-            ds *= scores.scale
-            if slope is not None:
-                ds *= slope
-            np.matmul(ds, k[..., keys, :], out=dq[..., rows, :])
-            dk[..., keys, :] += ds.swapaxes(-1, -2) @ q[..., rows, :]
+        dq, dk, dv = (_heads_last(x.shape, dtype) for x in (q, k, v))
+
+        def backward_part(n: int) -> None:
+            part = shared[n]
+            dk_part = np.zeros(k[part].shape, dtype)
+            dv_part = np.zeros(v[part].shape, dtype)
+            for i, block in enumerate(todo):
+                rows, keys = block
+                if small:
+                    p, slope = kept[n, i]
+                else:
+                    p = room(part, block, 1)
+                    slope = scores(part, block, p)
+                    p -= log_sum[(*part, rows)]
+                    np.exp(p, out=p)
+                g_rows, q_rows, k_rows = g[(*part, rows)], q[(*part, rows)], k[(*part, keys)]
+                dv_part[..., keys, :] += dropped(p, part, block).swapaxes(-1, -2) @ g_rows
+                ds = np.matmul(g_rows, v[(*part, keys)].swapaxes(-1, -2), out=room(part, block, 2))
+                ds = dropped(ds, part, block)
+                ds -= np.einsum("...k,...k->...", g_rows, y[(*part, rows)])[..., None]
+                ds *= p
+                if slope is not None:
+                    ds *= slope
+                dq[(*part, rows)] = (ds @ k_rows) * scores.scale
+                dk_part[..., keys, :] += ds.swapaxes(-1, -2) @ (q_rows * scores.scale)
+            dk[part], dv[part] = dk_part, dv_part
+
+        for_each(backward_part, len(shared))
         return dq, dk, dv
 
     return y, backward
 
 
-def _heads_last(lead: tuple[int, ...], T: int, K: int, dtype: Any) -> Array:
+def _with_lead(*arrays: Array) -> tuple[list[Array], tuple[int, ...]]:
+    """Views of the arrays with the same leading axes, and these."""
+    lead = np.broadcast_shapes(*(x.shape[:-2] for x in arrays))
+    return [np.broadcast_to(x, (*lead, *x.shape[-2:])) for x in arrays], lead
+
+
+def _heads_last(shape: tuple[int, ...], dtype: Any) -> Array:
     """An empty (..., H, T, K) array laid out as (..., T, H, K), so that merging heads is free."""
-    if not lead:
-        return np.empty((T, K), dtype)
-    return np.empty((*lead[:-1], T, lead[-1], K), dtype).swapaxes(-2, -3)
+    if len(shape) < 3:
+        return np.empty(shape, dtype)
+    *lead, H, T, K = shape
+    return np.empty((*lead, T, H, K), dtype).swapaxes(-2, -3)
 
 
 def check_shapes(q: tuple[int, ...], k: tuple[int, ...], v: tuple[int, ...]) -> None:

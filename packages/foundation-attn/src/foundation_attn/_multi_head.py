@@ -15,8 +15,9 @@ from foundation_attn._attention import attend, weights
 from foundation_attn._cache import KVCache
 from foundation_attn._capture import active_maps
 from foundation_attn._masks import Mask, require_bool
-from foundation_attn._scores import Bias, Positions, Rule
+from foundation_attn._scores import Rule
 
+Positions: TypeAlias = NDArray[np.integer[Any]]
 #: Turns (B, h, T, K) queries or keys by their positions, (T,) or (B, T).
 Rotary: TypeAlias = Callable[[Tensor, Positions], Tensor]
 
@@ -75,9 +76,8 @@ class MultiHeadAttention(Module):
     rotary : callable, optional
         ``rotary(x, positions)`` turns queries and keys (B, h, T, K), split into heads, by their
         positions, (T,) or (B, T) [3]_. Keys are cached as turned. For self-attention.
-    score_bias : callable, optional
-        ``score_bias(queries, keys)`` gives what is added to the scores of positions (T,) and
-        (S,), broadcast to (H, T, S): ALiBi. See ``bias`` of :func:`foundation_attn.attention`.
+    slopes : (H,) array, optional
+        ALiBi: scores fall by slope · distance, a constant for each head.
     window : int, optional
         Only to keys at a distance of less than this.
     cap : float, optional
@@ -113,7 +113,7 @@ class MultiHeadAttention(Module):
         *,
         rng: np.random.Generator | None = None,
         rotary: Rotary | None = None,
-        score_bias: Bias | None = None,
+        slopes: NDArray[Any] | None = None,
         window: int | None = None,
         cap: float | None = None,
     ) -> None:
@@ -129,6 +129,11 @@ class MultiHeadAttention(Module):
             )
         if not 0 <= dropout < 1:
             raise ValueError(f"MultiHeadAttention: expected 0 <= dropout < 1, got {dropout}")
+        if slopes is not None and np.shape(slopes) != (num_heads,):
+            raise ValueError(
+                f"MultiHeadAttention: expected slopes of shape (num_heads={num_heads},), got "
+                f"{np.shape(slopes)}"
+            )
         Rule(window=window, cap=cap)  # refuses what is not positive
         rng = init.generator(rng)
         self.d_model = d_model
@@ -136,7 +141,7 @@ class MultiHeadAttention(Module):
         self.num_kv_heads = num_kv_heads
         self.dropout = dropout
         self.rotary = rotary
-        self.score_bias = score_bias
+        self.slopes = None if slopes is None else np.asarray(slopes)
         self.window = window
         self.cap = cap
         width = d_model + 2 * (d_model // num_heads) * num_kv_heads
@@ -180,7 +185,7 @@ class MultiHeadAttention(Module):
             What ``rotary`` turns by, where it is not the place in the row, counted on beside a
             cache: several texts packed into a row, or prompts of unequal length, which are
             padded on the left so that all end together. Differences of places are right in both
-            cases, and all that causality, window and bias look at.
+            cases, and all that causality, window and slopes look at.
 
         Returns
         -------
@@ -215,7 +220,7 @@ class MultiHeadAttention(Module):
                 q, k = self.rotary(q, at), self.rotary(k, at)
             if cache is not None:
                 k, v = map(Tensor.wrap, cache.append(k.data, v.data))
-        rule = Rule(mask, causal, None, self.window, self.score_bias, self.cap)
+        rule = Rule(mask, causal, None, self.window, self.slopes, self.cap)
         if self.num_kv_heads < self.num_heads:
             q, k, v = self._group(q), self._group(k), self._group(v)
             rule = self._group_rule(rule)
@@ -261,18 +266,13 @@ class MultiHeadAttention(Module):
 
     def _group_rule(self, rule: Rule) -> Rule:
         """The rule for heads in groups: H becomes (num_kv_heads, heads per group)."""
-        G, mask, bias = self.num_kv_heads, rule.mask, rule.bias
+        G, mask, slopes = self.num_kv_heads, rule.mask, rule.slopes
         if mask is not None:
             B, heads, T, S = mask.shape
             mask = mask[:, :, None] if heads == 1 else mask.reshape(B, G, -1, T, S)
-        grouped = None
-        if bias is not None:
-
-            def grouped(queries: Positions, keys: Positions) -> NDArray[Any]:
-                b = np.asarray(bias(queries, keys))
-                return b.reshape(G, -1, *b.shape[1:]) if b.ndim == 3 and len(b) > 1 else b
-
-        return replace(rule, mask=mask, bias=grouped)
+        if slopes is not None:
+            slopes = slopes.reshape(G, -1)
+        return replace(rule, mask=mask, slopes=slopes)
 
     def _check(self, query: Tensor, key: Tensor, value: Tensor) -> None:
         D = self.d_model

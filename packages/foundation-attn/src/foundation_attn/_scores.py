@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 from foundation_nn import Array
 from numpy.typing import NDArray
 
 from foundation_attn._masks import Mask, band
-
-Positions: TypeAlias = NDArray[np.integer[Any]]
-#: From the positions of queries (T,) and keys (S,) to what is added to their scores, broadcast to
-#: (..., T, S), such as -slope · distance.
-Bias: TypeAlias = Callable[[Positions, Positions], NDArray[Any]]
+from foundation_attn._parts import Part
 
 
 @dataclass(frozen=True)
@@ -27,7 +23,7 @@ class Rule:
     causal: bool = False
     scale: float | None = None
     window: int | None = None
-    bias: Bias | None = None
+    slopes: NDArray[Any] | None = None
     cap: float | None = None
 
     def __post_init__(self) -> None:
@@ -61,47 +57,60 @@ def blocks(T: int, S: int, rule: Rule, step: int) -> Iterator[Block]:
 class Scores:
     """Scores of blocks of query rows, with -inf where a query may not attend.
 
-    With z = scale · Q Kᵀ the score is cap · tanh(z / cap) + bias, or z + bias without a cap.
+    With z = scale · Q Kᵀ the score is z - slope · distance, or cap · tanh(z / cap) - slope ·
+    distance; q and k have the same leading axes.
     """
 
     def __init__(self, q: Array, k: Array, rule: Rule) -> None:
         self.q, self.k, self.rule = q, k, rule
-        self.scale = 1 / math.sqrt(q.shape[-1]) if rule.scale is None else rule.scale
+        self.scale = q.dtype.type(1 / math.sqrt(q.shape[-1]) if rule.scale is None else rule.scale)
         self.offset = k.shape[-2] - q.shape[-2]
-        # Adding -inf is several times faster than a conditional copy.
-        self.mask = None if rule.mask is None else _minus_infinity(rule.mask, q.dtype)
+        lead = q.shape[:-2]
+        self.mask = self.slopes = None
+        if rule.mask is not None:
+            # Adding -inf is several times faster than a conditional copy.
+            bias = _minus_infinity(rule.mask, q.dtype)
+            self.mask = np.broadcast_to(bias, (*lead, *bias.shape[-2:]))
+        if rule.slopes is not None:
+            slopes = np.asarray(rule.slopes, q.dtype)
+            self.slopes = np.broadcast_to(slopes, lead)[..., None, None]
 
-    def __call__(self, block: Block) -> tuple[Array, Array | None]:
-        """The scores (..., rows, keys), and their slopes ds/dz if these are not one."""
-        (rows, keys), rule, dtype = block, self.rule, self.q.dtype
-        s = (self.q[..., rows, :] * dtype.type(self.scale)) @ self.k[..., keys, :].swapaxes(-1, -2)
+    def __call__(self, part: Part, block: Block, out: Array) -> Array | None:
+        """Fill ``out`` (..., rows, keys); return the slopes ds/dz if they are not one."""
+        (rows, keys), dtype = block, self.q.dtype
+        q = self.q[(*part, rows)] * self.scale
+        s = np.matmul(q, self.k[(*part, keys)].swapaxes(-1, -2), out=out)
         slope = None
-        if rule.cap is not None:
-            s *= dtype.type(1 / rule.cap)
+        if self.rule.cap is not None:
+            s *= dtype.type(1 / self.rule.cap)
             np.tanh(s, out=s)
             slope = 1 - s * s
-            s *= dtype.type(rule.cap)
+            s *= dtype.type(self.rule.cap)
         at = np.arange(rows.start, rows.stop) + self.offset
-        if rule.bias is not None:
-            s += np.asarray(rule.bias(at, np.arange(keys.start, keys.stop)), dtype)
+        if self.slopes is not None:
+            distance = np.abs(at[:, None] - np.arange(keys.start, keys.stop)).astype(dtype)
+            s -= self.slopes[part] * distance
         if self.mask is not None:
             # A mask for all rows alike has one row.
-            s += self.mask[..., rows if self.mask.shape[-2] > 1 else slice(None), keys]
-        if rule.causal or rule.window is not None:
-            # Up to the first row's own position a causal block is full.
-            edge = (
-                keys.start if rule.window is not None else max(keys.start, int(at.min(initial=0)))
-            )
-            some = np.arange(min(edge, keys.stop), keys.stop)
-            allowed = band(at, some, rule.causal, rule.window)
-            s[..., s.shape[-1] - len(some) :] += _minus_infinity(allowed, dtype)
-        return s, slope
+            some = rows if self.mask.shape[-2] > 1 else slice(None)
+            s += self.mask[(*part, some, keys)]
+        if self.rule.causal or self.rule.window is not None:
+            self._cut(s, at, keys)
+        return slope
+
+    def _cut(self, s: Array, at: NDArray[np.intp], keys: slice) -> None:
+        """Put -inf where a distance is too great, or negative under causality."""
+        edge = keys.start
+        if self.rule.window is None:  # up to the first row's own position a block is full
+            edge = min(max(edge, int(at.min(initial=0))), keys.stop)
+        allowed = band(at, np.arange(edge, keys.stop), self.rule.causal, self.rule.window)
+        s[..., edge - keys.start :] += _minus_infinity(allowed, s.dtype)
 
 
 def softmax(s: Array) -> tuple[Array, Array]:
-    """Normalise scores in place, row by row; also the logarithm of each row's sum.
+    """Exponentials of scores, in place; also 1 / their sum and its logarithm, for each row.
 
-    A row of nothing but -inf becomes zeros, and stays so when it is computed again from its
+    In a row of nothing but -inf all are zero, and stay so when they are computed again from the
     "logarithm", +inf.
     """
     top = s.max(axis=-1, keepdims=True, initial=-np.inf)
@@ -111,11 +120,10 @@ def softmax(s: Array) -> tuple[Array, Array]:
     np.exp(s, out=s)
     total = (s @ np.ones(s.shape[-1], s.dtype))[..., None]  # faster than .sum(-1)
     total[empty] = 1
-    s *= 1 / total
     log_sum = np.log(total)
     log_sum += top
     log_sum[empty] = np.inf
-    return s, log_sum
+    return 1 / total, log_sum
 
 
 def _minus_infinity(mask: Mask, dtype: Any) -> Array:
