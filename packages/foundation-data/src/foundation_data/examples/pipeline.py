@@ -1,0 +1,176 @@
+# ruff: noqa: T201 - an example prints
+"""From raw lines to masked batches, one step after another.
+
+``python -m foundation_data.examples.pipeline [FILE]`` takes any file that `read_pairs` can read;
+without one, the emoji names in English and French, or dates if the package ``emoji`` is missing. It
+leaves three pictures in ``plots/``: the coverage of the vocabulary, padding before and after
+sorting by length, and the masks of a batch.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from foundation_data import (
+    Batch,
+    BatchLoader,
+    TextDataset,
+    TranslationDataset,
+    Vocabulary,
+    WordTokenizer,
+    corpora,
+    read_pairs,
+    split_pairs,
+    tasks,
+)
+
+Pairs = list[tuple[str, str]]
+
+
+def raw_pairs(path: Path | None) -> Pairs:
+    """The pairs of a file, or of the best corpus that is here."""
+    if path is not None:
+        pairs = read_pairs(path)
+        print(pairs.report)
+        return pairs
+    try:
+        pairs = corpora.emoji_pairs("en", "fr")
+    except ModuleNotFoundError as error:
+        print(f"({error}; dates will do)")
+        return tasks.date_task(np.random.default_rng(0), 5000)
+    print(pairs.report)
+    return pairs
+
+
+def show_tokens(pairs: Pairs, tokenizers: tuple[WordTokenizer, WordTokenizer]) -> None:
+    """A pair of middling length in pieces, and as ids."""
+    middling = sorted(pairs, key=lambda pair: len(pair[0]))[len(pairs) // 2]
+    for text, tokenizer in zip(middling, tokenizers, strict=True):
+        print(f"   {text!r}\n     {tokenizer.tokenize(text)}\n     {tokenizer.encode(text)}")
+
+
+def show_coverage(vocabulary: Vocabulary) -> None:
+    """What share of the text a smaller vocabulary would cover."""
+    sizes = [size for size in (100, 1000, 4000, 10_000) if size < len(vocabulary)]
+    shares = "".join(f", {vocabulary.coverage(size):.1%} by the first {size:,}" for size in sizes)
+    print(f"   {len(vocabulary):,} entries; the text is covered{shares.removeprefix(',')}")
+
+
+def padding(batches: Sequence[Batch]) -> float:
+    """The share of all positions that is padding."""
+    sizes = [batch.source.size + batch.target_in.size for batch in batches]
+    return float(np.average([batch.padding for batch in batches], weights=sizes))
+
+
+def draw(
+    out: Path,
+    vocabularies: dict[str, Vocabulary],
+    kinds: dict[str, list[Batch]],
+    dataset: TranslationDataset,
+    tokenizers: tuple[WordTokenizer, WordTokenizer],
+) -> None:
+    """The three pictures."""
+    from foundation_data.plotting import MaskMap, plot_coverage, plot_masks, plot_padding
+
+    out.mkdir(parents=True, exist_ok=True)
+    plot_coverage(vocabularies, out / "coverage.png", "How many words does a text need?")
+    plot_padding(
+        {name: list(islice(batches, 8)) for name, batches in kinds.items()},
+        out / "padding.png",
+        "Sentences of one batch have one width",
+    )
+    # A short pair beside a longer one, so that there is padding to be seen.
+    lengths = dataset.lengths.max(axis=1)
+    short, long = (int(np.abs(lengths - wanted).argmin()) for wanted in (5, 8))
+    batch = dataset.batch([short, long])
+    words = [tokenizer.vocabulary.to_tokens for tokenizer in tokenizers]
+    source, target = words[0](batch.source[0]), words[1](batch.target_in[0])
+    across = np.broadcast_to(batch.source_mask[0], (len(target), len(source)))
+    texts = [
+        [*dataset[index].target_in.tolist(), dataset.specials.eos_id] for index in (short, long)
+    ]
+    packed = TextDataset.from_ids(texts, sum(map(len, texts)), pack=True).batch([0])
+    told = words[1](packed.ids[0])
+    maps = [
+        MaskMap(across, source, target, "target looks at source: not at padding"),
+        MaskMap(batch.target_mask[0], target, target, "target looks at itself: not ahead"),
+        MaskMap(packed.mask[0], told, told, "packed documents: each on its own"),
+    ]
+    plot_masks(maps, out / "masks.png", "Who may look at whom")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Read, cut, count, split, batch, draw."""
+    parser = argparse.ArgumentParser(
+        prog="python -m foundation_data.examples.pipeline",
+        description="From raw lines to masked batches.",
+    )
+    parser.add_argument("file", nargs="?", type=Path, help="pairs: .tsv, .csv, .jsonl, .zip or .gz")
+    parser.add_argument(
+        "--max-tokens", type=int, default=4000, help="positions of a batch (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("plots"), help="folder for pictures (default: plots)"
+    )
+    options = parser.parse_args(argv)
+    try:
+        print("1. Raw lines")
+        pairs = raw_pairs(options.file)
+
+        print("\n2. Split: by a hash of the source, so that no source is in two parts")
+        training, validation, test = split_pairs(pairs)
+        print(
+            f"   {len(training):,} to train, {len(validation):,} to validate, {len(test):,} to test"
+        )
+
+        print("\n3. Tokens")
+        sources, targets = ([pair[side] for pair in training] for side in (0, 1))
+        tokenizers = WordTokenizer.train(sources), WordTokenizer.train(targets)
+        show_tokens(training, tokenizers)
+
+        print("\n4. Vocabulary, of what is to be trained on alone")
+        vocabularies = dict(
+            zip(("source", "target"), (t.vocabulary for t in tokenizers), strict=True)
+        )
+        for tokenizer, side in zip(tokenizers, (0, 1), strict=True):
+            show_coverage(tokenizer.vocabulary)
+            if validation:
+                unknown = tokenizer.unknown_rate(pair[side] for pair in validation)
+                print(f"     of the validation part, {unknown:.1%} of the tokens are unknown")
+
+        print(f"\n5. Batches of at most {options.max_tokens:,} positions a side")
+        dataset = TranslationDataset(training, *tokenizers)
+        kinds = {
+            name: list(BatchLoader(dataset, max_tokens=options.max_tokens, bucket=bucket))
+            for name, bucket in (("as they come", False), ("similar lengths together", True))
+        }
+        for name, batches in kinds.items():
+            print(f"   {name}: {len(batches)} batches, {padding(batches):.1%} padding")
+    except (OSError, ValueError) as error:
+        parser.exit(1, f"pipeline: {error}\n")
+
+    print("\n6. Masks")
+    return picture(lambda: draw(options.out, vocabularies, kinds, dataset, tokenizers), options.out)
+
+
+def picture(drawing: Callable[[], None], out: Path) -> int:
+    """Draw, and say where; the exit code of the example."""
+    try:
+        drawing()
+    except ImportError as error:  # the extra is not installed: the numbers above stand
+        print(f"   No pictures: {error}")
+    except OSError as error:
+        print(f"   No pictures: {out} cannot be written ({error.strerror or error})")
+        return 1
+    else:
+        print("   " + ", ".join(str(out / f"{n}.png") for n in ("coverage", "padding", "masks")))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
