@@ -1,5 +1,8 @@
 """The picture of the tape."""
 
+import importlib.util
+import re
+import shutil
 import sys
 from types import SimpleNamespace
 
@@ -83,21 +86,21 @@ def test_a_picture_needs_the_package(monkeypatch, tmp_path):
 
 def test_what_is_handed_to_graphviz(monkeypatch, tmp_path):
     class Digraph:
-        def __init__(self):
+        def __init__(self, name):
             self.nodes, self.edges = {}, []
             made.append(self)
 
-        def attr(self, **_):
+        def attr(self, *_, **__):
             pass
 
-        def node(self, key, label, shape):
+        def node(self, key, label, shape, fillcolor):
             self.nodes[key] = (label, shape)
 
         def edge(self, tail, head):
             self.edges.append((self.nodes[tail][0], self.nodes[head][0]))
 
-        def render(self, outfile, cleanup):
-            self.outfile = outfile
+        def pipe(self, format):
+            return b"drawn as " + format.encode()
 
     made = []
     monkeypatch.setitem(sys.modules, "graphviz", SimpleNamespace(Digraph=Digraph))
@@ -105,14 +108,36 @@ def test_what_is_handed_to_graphviz(monkeypatch, tmp_path):
     text = draw_graph((x * x).sum(), str(tmp_path / "graph.svg"))
     (graph,) = made
     assert text.startswith("sum ()")
-    assert graph.outfile == tmp_path / "graph.svg"
+    assert (tmp_path / "graph.svg").read_bytes() == b"drawn as svg"
     assert sorted(graph.nodes.values()) == [
-        ("multiply (2,)", "box"),
-        ("sum ()", "box"),
-        ("tensor (2,)", "ellipse"),
+        ("multiply\n(2,)", "box"),
+        ("sum\n()", "box"),
+        ("tensor\n(2,)", "ellipse"),
     ]
     assert sorted(graph.edges) == [
-        ("multiply (2,)", "sum ()"),
-        ("tensor (2,)", "multiply (2,)"),
-        ("tensor (2,)", "multiply (2,)"),
+        ("multiply\n(2,)", "sum\n()"),
+        ("tensor\n(2,)", "multiply\n(2,)"),
+        ("tensor\n(2,)", "multiply\n(2,)"),
     ]
+
+
+@pytest.mark.skipif(
+    shutil.which("dot") is None or importlib.util.find_spec("graphviz") is None,
+    reason="needs Graphviz and its Python package",
+)
+def test_graphviz_draws_every_vertex_and_edge(tmp_path):
+    (tmp_path / "graph").write_text("mine")
+    (tmp_path / "graph.gv").write_text("mine")
+    model = MLP([2, 2, 1], Tanh, rng=np.random.default_rng(0))
+    for suffix in (".svg", ".png"):
+        draw_graph(loss(model), tmp_path / f"graph{suffix}", model=model)
+    assert (tmp_path / "graph.png").read_bytes().startswith(b"\x89PNG")
+    assert {p.name for p in tmp_path.iterdir()} == {"graph", "graph.gv", "graph.svg", "graph.png"}
+    svg = (tmp_path / "graph.svg").read_text("utf-8")
+    texts = re.findall(r"<text[^>]*>([^<]*)</text>", svg)
+    expected = ["mse_loss", "()", "linear", "(4,1)", "tanh", "(4,2)", "linear", "(4,2)"]
+    expected += ["0.weight", "(2,2)", "0.bias", "(2,)", "2.weight", "(1,2)", "2.bias", "(1,)"]
+    assert sorted(text.replace(", ", ",") for text in texts) == sorted(expected)
+    assert svg.count('class="edge"') == 7
+    draw_graph(loss(model), tmp_path / "again.svg", model=model)
+    assert (tmp_path / "again.svg").read_text("utf-8") == svg

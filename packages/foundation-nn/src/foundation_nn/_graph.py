@@ -42,7 +42,7 @@ def draw_graph(
     Raises
     ------
     RuntimeError
-        If the graph was walked by ``backward`` already.
+        If the graph was walked by ``backward`` already, or Graphviz itself is not installed.
     ValueError
         If the path has another ending.
     ModuleNotFoundError
@@ -135,13 +135,17 @@ def _picture(root: Vertex, names: dict[int, str], path: Path) -> None:
             "itself for its program dot); without a path the graph is returned as text",
             name="graphviz",
         ) from error
-    graph = graphviz.Digraph()
-    graph.attr(rankdir="BT")
+    graph = graphviz.Digraph("tape")
+    graph.attr(rankdir="BT", nodesep="0.3", ranksep="0.35")
+    graph.attr("node", fontname="Helvetica", fontsize="11", style="filled", color="#777777")
+    graph.attr("edge", color="#777777", arrowsize="0.6")
     edges = _edges(root)
     vertices = {id(v): v for edge in edges for v in edge} | {id(root): root}
+    numbers = {key: str(i) for i, key in enumerate(vertices)}  # ids would differ from run to run
     for key, vertex in vertices.items():
-        shape = "box" if isinstance(vertex, Node) else "ellipse"
-        graph.node(str(key), _label(vertex, names), shape=shape)
+        label = _label(vertex, names).replace(" ", "\n", 1)
+        shape, colour = ("box", "#ffffff") if isinstance(vertex, Node) else ("ellipse", "#fde9c9")
+        graph.node(numbers[key], label, shape=shape, fillcolor=colour)
     for vertex, source in edges:
-        graph.edge(str(id(source)), str(id(vertex)))
-    graph.render(outfile=path, cleanup=True)
+        graph.edge(numbers[id(source)], numbers[id(vertex)])
+    path.write_bytes(graph.pipe(format=path.suffix[1:]))
