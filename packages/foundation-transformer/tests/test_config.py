@@ -3,8 +3,10 @@
 import json
 from dataclasses import FrozenInstanceError
 
+import numpy as np
 import pytest
-from foundation_transformer import Transformer, TransformerConfig
+from foundation_nn import init
+from foundation_transformer import CausalLM, TextEncoder, Transformer, TransformerConfig
 
 
 @pytest.mark.parametrize(
@@ -26,6 +28,14 @@ from foundation_transformer import Transformer, TransformerConfig
         ({"activation": "swish"}, r"activation: expected one of \('relu', .*got 'swish'"),
         ({"norm": "batch"}, r"norm: expected one of \('layer', 'rms'\), got 'batch'"),
         ({"positions": "rotary!"}, "positions: expected one of .*, got 'rotary!'"),
+        ({"rotary_pairs": "both"}, "rotary_pairs: expected one of .*, got 'both'"),
+        ({"rotary_base": 0.0}, "rotary_base: expected a positive number, got 0.0"),
+        ({"norm_eps": -1e-5}, "norm_eps: expected a positive number, got -1e-05"),
+        ({"num_token_types": -2}, "num_token_types: expected a positive integer, got -2"),
+        (
+            {"positions": "rotary", "d_model": 12, "num_heads": 4},
+            "heads must be of even width, got 12 / 4 = 3",
+        ),
     ],
 )
 def test_refusals(options, message):
@@ -63,17 +73,20 @@ def test_there_and_back_through_json():
         activation="silu",
         norm="rms",
         norm_first=True,
+        norm_eps=1e-6,
         positions="learned",
+        rotary_base=1e5,
+        rotary_pairs="neighbours",
         bias=False,
         tie_embeddings=False,
+        num_token_types=3,
+        embedding_norm=True,
+        pooler=True,
     )
     defaults = TransformerConfig(vocab_size=11).to_dict()
     values = config.to_dict()
     assert [n for n, v in values.items() if v == defaults[n]] == ["vocab_size"]  # all were set
     assert TransformerConfig.from_dict(json.loads(json.dumps(values))) == config
-    model = Transformer(config)
-    assert model.to_dict() == values
-    assert Transformer.from_dict(values).config == config
 
 
 def test_what_is_left_out():
@@ -93,6 +106,52 @@ def test_presets():
     tiny = TransformerConfig.tiny(vocab_size=11, num_layers=3)
     shape = tiny.d_model, tiny.num_heads, tiny.num_layers, tiny.norm_first
     assert shape == (128, 4, 3, True)
+
+
+@pytest.mark.parametrize(
+    ("preset", "model", "millions"),
+    [  # as published
+        (TransformerConfig.gpt2, CausalLM, 124.4),
+        (TransformerConfig.bert, TextEncoder, 109.5),
+    ],
+)
+def test_presets_have_the_published_number_of_parameters(preset, model, millions, monkeypatch):
+    for draw in ("normal", "uniform", "gpt2_residual"):  # as many draws would take seconds
+        monkeypatch.setattr(init, draw, lambda rng, shape, *_: np.zeros(shape, np.float32))
+    one, two = (model(preset(num_layers=n)).num_parameters() for n in (1, 2))
+    assert round((one + 11 * (two - one)) / 1e6, 1) == millions
+    assert preset().num_layers == 12
+
+
+def test_widths_of_gated_networks_are_those_of_llama():
+    for d_model, d_ff in [(4096, 11008), (576, 1536), (128, 512)]:
+        config = TransformerConfig.llama(d_model=d_model, num_heads=1)
+        assert config.feed_forward_width == d_ff
+    assert TransformerConfig.llama(d_ff=7).feed_forward_width == 7
+
+
+def test_presets_take_overrides_and_refuse_what_they_do_not_know():
+    for preset in (TransformerConfig.gpt2, TransformerConfig.llama, TransformerConfig.bert):
+        assert preset(vocab_size=65, num_layers=4).num_layers == 4
+        with pytest.raises(ValueError, match="unknown field 'num_layer'; did you mean 'num_layers"):
+            preset(num_layer=4)
+
+
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [
+        (Transformer, {"pooler": True}),
+        (Transformer, {"num_token_types": 2}),
+        (CausalLM, {"target_vocab_size": 7}),
+        (CausalLM, {"embedding_norm": True}),
+        (TextEncoder, {"num_decoder_layers": 2}),
+    ],
+)
+def test_a_model_refuses_fields_it_would_ignore(model, options):
+    config = TransformerConfig(vocab_size=11, d_model=8, num_heads=2, **options)
+    ((name, value),) = options.items()
+    with pytest.raises(ValueError, match=f"{model.__name__} has no use for {name}={value}; leave"):
+        model(config)
 
 
 def test_a_config_is_frozen():

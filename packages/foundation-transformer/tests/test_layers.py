@@ -244,7 +244,7 @@ def test_cached_equals_uncached(rng, options, steps):
     x, m = rng.standard_normal((B, T, D)), rng.standard_normal((B, S, D))
     m[~SOURCE] = np.nan
     whole = dec(Tensor(x), Tensor(m), memory_mask=SOURCE).data
-    caches = dec.new_caches(T, S)
+    caches = dec.new_caches(S)
     end = 0
     for n in steps:
         with no_grad():

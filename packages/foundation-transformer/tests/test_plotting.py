@@ -25,7 +25,7 @@ def test_it_shows_the_encodings_and_their_similarity(monkeypatch, D, shown):
     positions = SinusoidalPositions(D, max_len=30 if shown == 30 else 200)
     plot_positions(positions, "nowhere.png")
     left, right = [ax for ax in figures[0].axes if ax.images and ax.get_title()]
-    np.testing.assert_array_equal(left.images[0].get_array(), positions.encoding(shown))
+    np.testing.assert_array_equal(left.images[0].get_array(), positions.table[:shown])
     similarity = right.images[0].get_array()
     assert similarity.shape == (shown, shown)
     np.testing.assert_allclose(similarity, similarity.T, rtol=1e-12)

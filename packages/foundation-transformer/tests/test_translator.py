@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 from foundation_nn import Parameter, Tensor, checkpoint
+from foundation_seq import beam_search
 from foundation_transformer import Transformer, TransformerConfig, Translator, recipes, translate
 from stubs import BOS, EOS, FIRST, Numbers, make_batch, padded
 
@@ -14,7 +15,13 @@ KINDS = [
     {"norm_first": True, "positions": "learned", "activation": "gelu"},
     {"norm": "rms", "bias": False, "positions": "none", "num_kv_heads": 1},
 ]
-every_kind = pytest.mark.parametrize("options", KINDS, ids=["post", "pre", "rms"])
+RELATIVE = [
+    {"positions": "rotary", "num_heads": 6, "num_kv_heads": 2, "activation": "swiglu"},
+    {"positions": "alibi", "norm_first": True},
+]
+every_kind = pytest.mark.parametrize(
+    "options", [*KINDS, *RELATIVE], ids=["post", "pre", "rms", "rotary", "alibi"]
+)
 
 
 def make(rng, **options):
@@ -126,10 +133,6 @@ def test_prompts_that_do_not_fit_the_sources(rng, sources):
     translator = Translator(make(rng), *sources)
     with pytest.raises(ValueError, match="one prompt for each of the 5 sources, got 3"):
         translator.start(*starts(3), capacity=4)
-    prompt, lengths = starts(5, 7)
-    lengths[2] = 1
-    with pytest.raises(ValueError, match="prompts of one length"):
-        translator.start(prompt, lengths, capacity=4)
 
 
 def test_more_steps_than_positions(rng, sources):
@@ -139,11 +142,49 @@ def test_more_steps_than_positions(rng, sources):
         translator.step(state, np.full(5, 3))
 
 
-def test_more_steps_than_capacity(rng, sources):
+@every_kind
+def test_prompts_of_unequal_length(rng, options, sources):
+    model = make(rng, **options)
+    target = np.concatenate([np.full((5, 1), BOS), rng.integers(FIRST, V, (5, 8))], axis=1)
+    whole = model(sources[0], target, sources[1]).data
+    lengths = np.array([3, 1, 5, 2, 4])
+    prompt = target[:, :5].copy()
+    prompt[np.arange(5) >= lengths[:, None]] = V - 1  # whatever stands there
+    logits, state = Translator(model, *sources).start(prompt, lengths, capacity=9)
+    rows = np.arange(5)
+    close(logits, whole[rows, lengths - 1])
+    for t in range(3):
+        logits, state = Translator(model, *sources).step(state, target[rows, lengths + t])
+        close(logits, whole[rows, lengths + t])
+
+
+def test_beams_within_a_source_leave_its_memory_alone(rng, sources):
     translator = Translator(make(rng), *sources)
-    _, state = translator.start(*starts(5), capacity=1)
-    with pytest.raises(ValueError, match="KVCache: 1 positions and 1 more exceed max_len=1"):
-        translator.step(state, np.full(5, 3))
+    _, state = translator.start(*starts(5), capacity=4)
+    wide = translator.select(state, np.repeat(np.arange(5), 2))
+    held = [layer.memory.view()[0] for layer in wide.caches]
+    swapped = translator.select(wide, np.arange(10) ^ 1)  # every two beams change places
+    for layer, before in zip(swapped.caches, held, strict=True):
+        assert np.shares_memory(layer.memory.view()[0], before)
+    assert swapped.memory is wide.memory
+
+
+@every_kind
+@pytest.mark.parametrize("beam_size", [1, 4])
+def test_scores_of_beams_are_those_of_the_whole_model(rng, options, sources, beam_size):
+    model = make(rng, **options)
+    found = beam_search(
+        Translator(model, *sources), [[BOS]] * 5, 7, beam_size=beam_size, stop_ids=[EOS]
+    )
+    for row, hypotheses in enumerate(found):
+        assert len(hypotheses) == beam_size
+        for h in hypotheses:
+            tokens = [*h.tokens, *([EOS] if h.stopped else [])]
+            target = np.array([[BOS, *tokens[:-1]]])
+            logits = model(sources[0][row : row + 1], target, sources[1][row : row + 1]).data[0]
+            log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+            total = log_p[np.arange(len(tokens)), tokens].sum()
+            assert h.log_prob == pytest.approx(total, rel=1e-9)
 
 
 # --- text

@@ -1,22 +1,44 @@
-"""Transformers that can be read, trained and run, on NumPy."""
+"""Transformers that can be read, trained and run, on NumPy.
+
+Read in this order: ``config``, ``_positions`` and ``_relative`` (where a token stands),
+``_feed_forward``, ``_layers``, ``_stacks``, the three models ``_transformer``, ``_causal_lm`` and
+``_text_encoder``, ``_translator`` and ``_translate`` (generation with caches), ``recipes`` and
+``evaluation``.
+"""
 
 from foundation_transformer import recipes
+from foundation_transformer._causal_lm import CausalLM, TextState
+from foundation_transformer._feed_forward import FeedForward, SwiGLU
 from foundation_transformer._layers import (
     DecoderCache,
     TransformerDecoderLayer,
     TransformerEncoderLayer,
 )
-from foundation_transformer._positions import LearnedPositions, SinusoidalPositions
+from foundation_transformer._positions import (
+    ContextLengthError,
+    LearnedPositions,
+    SinusoidalPositions,
+)
+from foundation_transformer._relative import ALiBi, Rotary
 from foundation_transformer._stacks import TransformerDecoder, TransformerEncoder
+from foundation_transformer._text_encoder import TextEncoder, mean_pool
 from foundation_transformer._transformer import Transformer
 from foundation_transformer._translate import TextTokenizer, translate
-from foundation_transformer._translator import Translator
+from foundation_transformer._translator import TranslationState, Translator
 from foundation_transformer.config import TransformerConfig
 
 __all__ = [
+    "ALiBi",
+    "CausalLM",
+    "ContextLengthError",
     "DecoderCache",
+    "FeedForward",
     "LearnedPositions",
+    "Rotary",
     "SinusoidalPositions",
+    "SwiGLU",
+    "TextEncoder",
+    "TextState",
     "TextTokenizer",
     "Transformer",
     "TransformerConfig",
@@ -24,7 +46,9 @@ __all__ = [
     "TransformerDecoderLayer",
     "TransformerEncoder",
     "TransformerEncoderLayer",
+    "TranslationState",
     "Translator",
+    "mean_pool",
     "recipes",
     "translate",
 ]

@@ -16,24 +16,22 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 from foundation_attn import KVCache, MultiHeadAttention
-from foundation_nn import LayerNorm, Linear, Module, RMSNorm, Tensor, init
+from foundation_nn import LayerNorm, Module, RMSNorm, Tensor, init
 from foundation_nn import functional as F
 from numpy.typing import NDArray
 
+from foundation_transformer._feed_forward import FeedForward, feed_forward
+from foundation_transformer._positions import Positions
+from foundation_transformer._relative import Rotary
+
 Mask = NDArray[np.bool_]
 
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "relu": F.relu,
-    "gelu": F.gelu,
-    "silu": F.silu,
-}
 
-
-def make_norm(d_model: int, norm: str, bias: bool) -> LayerNorm | RMSNorm:
+def make_norm(d_model: int, norm: str, eps: float, bias: bool) -> LayerNorm | RMSNorm:
     """A normalisation layer of the given kind."""
     if norm not in ("layer", "rms"):
         raise ValueError(f"norm: expected one of ('layer', 'rms'), got {norm!r}")
-    return RMSNorm(d_model) if norm == "rms" else LayerNorm(d_model, bias=bias)
+    return RMSNorm(d_model, eps) if norm == "rms" else LayerNorm(d_model, eps, bias)
 
 
 class _Layer(Module):
@@ -52,29 +50,35 @@ class _Layer(Module):
         *,
         num_kv_heads: int | None = None,
         norm: str = "layer",
+        norm_eps: float = 1e-5,
         bias: bool = True,
+        rotary: Rotary | None = None,
+        slopes: NDArray[np.float64] | None = None,
         rng: np.random.Generator | None = None,
     ) -> None:
-        if activation not in ACTIVATIONS:
-            raise ValueError(
-                f"activation: expected one of {tuple(ACTIVATIONS)}, got {activation!r}"
-            )
         rng = init.generator(rng)
         self.dropout = dropout
         self.activation = activation
         self.norm_first = norm_first
         self.self_attn = MultiHeadAttention(
-            d_model, num_heads, num_kv_heads, dropout, bias, rng=rng
+            d_model,
+            num_heads,
+            num_kv_heads,
+            dropout,
+            bias,
+            rng=rng,
+            rotary=rotary,
+            slopes=slopes,
         )
-        self.linear1 = Linear(d_model, d_ff, bias, rng=rng)
-        self.linear2 = Linear(d_ff, d_model, bias, rng=rng)
-        self.norm1 = make_norm(d_model, norm, bias)
-        self.norm2 = make_norm(d_model, norm, bias)
+        inner = FeedForward(d_model, d_ff, activation, dropout, bias, rng=rng)
+        self.linear1, self.linear2 = inner.linear1, inner.linear2  # PyTorch's names
+        self.norm1 = make_norm(d_model, norm, norm_eps, bias)
+        self.norm2 = make_norm(d_model, norm, norm_eps, bias)
         if self.attends_to_memory:
             self.multihead_attn = MultiHeadAttention(
                 d_model, num_heads, num_kv_heads, dropout, bias, rng=rng
             )
-            self.norm3 = make_norm(d_model, norm, bias)
+            self.norm3 = make_norm(d_model, norm, norm_eps, bias)
 
     def _residual(self, x: Tensor, norm: Module, sublayer: Callable[[Tensor], Tensor]) -> Tensor:
         if self.norm_first:
@@ -82,8 +86,7 @@ class _Layer(Module):
         return norm(x + F.dropout(sublayer(x), self.dropout))  # type: ignore[no-any-return]
 
     def _feed_forward(self, x: Tensor) -> Tensor:
-        h = ACTIVATIONS[self.activation](self.linear1(x))
-        return self.linear2(F.dropout(h, self.dropout))  # type: ignore[no-any-return]
+        return feed_forward(x, self.linear1, self.linear2, self.activation, self.dropout)
 
 
 class TransformerEncoderLayer(_Layer):
@@ -98,31 +101,55 @@ class TransformerEncoderLayer(_Layer):
         D, H and F.
     dropout : float
         Of the attention weights, the hidden feed-forward units and both branches.
-    activation : {"relu", "gelu", "silu"}
+    activation : {"relu", "gelu", "gelu_tanh", "silu", "swiglu"}
+        With "swiglu" ``linear1`` has twice the rows, see :class:`FeedForward`.
     norm_first : bool
         Pre-norm.
     num_kv_heads : int, optional
     norm : {"layer", "rms"}
+    norm_eps : float
     bias : bool
+    rotary : Rotary, optional
+        Turns queries and keys of the self-attention.
+    slopes : (H,) array, optional
+        ALiBi, of the self-attention.
     rng : numpy.random.Generator, optional
     """
 
-    def forward(self, x: Tensor, mask: Mask | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        mask: Mask | None = None,
+        causal: bool = False,
+        cache: KVCache | None = None,
+        positions: Positions | None = None,
+    ) -> Tensor:
         """Apply the layer.
 
         Parameters
         ----------
         x : (B, T, D) tensor
         mask : bool array, optional
-            (B, T) says which positions are real, (B, T, T) which may attend to which. A position
-            that nobody may attend to, itself included, is padding and may hold anything.
+            (B, T) says which positions are real, (B, T, T) which may attend to which; beside a
+            cache, (B, S) or (B, T, S) of all positions so far. A position that nobody may attend
+            to, itself included, is padding and may hold anything.
+        causal : bool
+            No position attends to a later one: a layer of a decoder-only model.
+        cache : KVCache, optional
+            ``x`` holds the new positions only; under ``no_grad``.
+        positions : (T,) or (B, T) integer array, optional
+            For ``rotary``, where they are not the places in the row.
 
         Returns
         -------
         (B, T, D) tensor
         """
         x = hide_padding(x, mask)
-        x = self._residual(x, self.norm1, lambda h: self.self_attn(h, mask=mask))
+        x = self._residual(
+            x,
+            self.norm1,
+            lambda h: self.self_attn(h, mask=mask, causal=causal, cache=cache, positions=positions),
+        )
         return self._residual(x, self.norm2, self._feed_forward)
 
 
@@ -151,6 +178,7 @@ class TransformerDecoderLayer(_Layer):
         mask: Mask | None = None,
         memory_mask: Mask | None = None,
         cache: DecoderCache | None = None,
+        positions: Positions | None = None,
     ) -> Tensor:
         """Apply the layer.
 
@@ -160,23 +188,26 @@ class TransformerDecoderLayer(_Layer):
         memory : (B, S, D) tensor
             The encoder's output.
         mask : bool array, optional
-            (B, T) or (B, T, T), beside causality.
+            (B, T) or (B, T, T), beside causality; with a cache, of all positions so far.
         memory_mask : bool array, optional
             (B, S) or (B, T, S).
         cache : DecoderCache, optional
             ``x`` holds the new positions only; under ``no_grad``.
+        positions : (T,) or (B, T) integer array, optional
+            For ``rotary``, where they are not the places in the row.
 
         Returns
         -------
         (B, T, D) tensor
         """
         target_cache, memory_cache = (None, None) if cache is None else cache
-        if cache is None:
-            x = hide_padding(x, mask)  # attention does the same for the memory
+        x = hide_padding(x, mask)  # attention does the same for the memory
         x = self._residual(
             x,
             self.norm1,
-            lambda h: self.self_attn(h, mask=mask, causal=True, cache=target_cache),
+            lambda h: self.self_attn(
+                h, mask=mask, causal=True, cache=target_cache, positions=positions
+            ),
         )
         x = self._residual(
             x,

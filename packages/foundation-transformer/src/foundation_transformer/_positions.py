@@ -1,20 +1,44 @@
-"""Telling the model where a token stands."""
+"""Telling the model where a token stands, by adding something to its embedding."""
 
 from __future__ import annotations
 
+from typing import Any, TypeAlias
+
 import numpy as np
 from foundation_nn import Module, Parameter, Tensor, init
+from foundation_nn import functional as F
 from numpy.typing import NDArray
 
+#: Of each token, (T,) or (B, T), counted from 0.
+Positions: TypeAlias = NDArray[np.integer[Any]]
 
-def _check(length: int, offset: int, max_len: int) -> None:
-    if offset < 0:
-        raise ValueError(f"expected an offset >= 0, got {offset}")
-    if offset + length > max_len:
-        raise ValueError(
-            f"a sequence of {offset + length} tokens is longer than the model's "
-            f"{max_len} positions; shorten it, or train with a larger max_len"
+
+class ContextLengthError(ValueError):
+    """A text is longer than the model has positions."""
+
+
+def require_positions(at: Positions, max_len: int) -> None:
+    """Refuse positions that a table of ``max_len`` does not hold."""
+    if at.dtype.kind not in "iu":
+        raise TypeError(f"positions: expected integers, got {at.dtype}")
+    if at.min(initial=0) < 0:
+        raise ValueError(f"positions: expected numbers >= 0, got {at.min()}")
+    require_room(int(at.max(initial=-1)) + 1, max_len)
+
+
+def require_room(length: int, max_len: int) -> None:
+    """Refuse a text of more than ``max_len`` tokens."""
+    if length > max_len:
+        raise ContextLengthError(
+            f"a sequence of {length} tokens is longer than the model's {max_len} positions; "
+            "shorten it, or train with a larger max_len"
         )
+
+
+def _places(x: Tensor, at: int | Positions, max_len: int) -> Positions:
+    where = np.arange(at, at + x.shape[1]) if isinstance(at, int) else np.asarray(at)
+    require_positions(where, max_len)
+    return where
 
 
 class SinusoidalPositions(Module):
@@ -30,6 +54,10 @@ class SinusoidalPositions(Module):
     max_len : int
         The longest sequence.
 
+    Attributes
+    ----------
+    table : (max_len, D) array
+
     References
     ----------
     .. [1] A. Vaswani et al., "Attention Is All You Need", NeurIPS 2017, arXiv:1706.03762.
@@ -44,20 +72,21 @@ class SinusoidalPositions(Module):
         table.flags.writeable = False
         self.table: NDArray[np.float64] = table
 
-    def encoding(self, length: int, offset: int = 0) -> NDArray[np.float64]:
-        """The (length, D) encodings from position ``offset`` on.
+    def forward(self, x: Tensor, at: int | Positions = 0) -> Tensor:
+        """Add the encodings to ``x`` (B, T, D).
+
+        Parameters
+        ----------
+        x : (B, T, D) tensor
+        at : int or integer array
+            The position of the first token, or of each, (T,) or (B, T).
 
         Raises
         ------
-        ValueError
+        ContextLengthError
             Beyond ``max_len``.
         """
-        _check(length, offset, len(self.table))
-        return self.table[offset : offset + length]
-
-    def forward(self, x: Tensor, offset: int = 0) -> Tensor:
-        """Add the encodings to ``x`` (B, T, D), whose first token stands at ``offset``."""
-        return x + self.encoding(x.shape[1], offset)
+        return x + self.table[_places(x, at, len(self.table))]
 
 
 class LearnedPositions(Module):
@@ -73,13 +102,9 @@ class LearnedPositions(Module):
     ) -> None:
         self.weight = Parameter(init.normal(init.generator(rng), (max_len, d_model), 0.02))
 
-    def forward(self, x: Tensor, offset: int = 0) -> Tensor:
-        """Add the vectors to ``x`` (B, T, D), whose first token stands at ``offset``.
-
-        Raises
-        ------
-        ValueError
-            Beyond ``max_len``.
-        """
-        _check(x.shape[1], offset, len(self.weight))
-        return x + self.weight[offset : offset + x.shape[1]]
+    def forward(self, x: Tensor, at: int | Positions = 0) -> Tensor:
+        """Add the vectors to ``x`` (B, T, D), as :class:`SinusoidalPositions` does."""
+        places = _places(x, at, len(self.weight))
+        if isinstance(at, int):
+            return x + self.weight[at : at + x.shape[1]]
+        return x + F.embedding(places, self.weight)

@@ -15,6 +15,7 @@ from foundation_transformer._layers import (
     TransformerEncoderLayer,
     make_norm,
 )
+from foundation_transformer._positions import Positions
 
 
 class _Stack(Module):
@@ -37,7 +38,12 @@ class _Stack(Module):
             self.layer_type(d_model, num_heads, d_ff, **options) for _ in range(num_layers)
         ]
         self.norm = (
-            make_norm(d_model, options.get("norm", "layer"), options.get("bias", True))
+            make_norm(
+                d_model,
+                options.get("norm", "layer"),
+                options.get("norm_eps", 1e-5),
+                options.get("bias", True),
+            )
             if final_norm
             else None
         )
@@ -53,17 +59,28 @@ class TransformerEncoder(_Stack):
     num_layers, d_model, num_heads, d_ff : int
     final_norm : bool
         Normalise the output, as ``torch.nn.Transformer`` does.
-    dropout, activation, norm_first, num_kv_heads, norm, bias, rng
+    dropout, activation, norm_first, num_kv_heads, norm, norm_eps, bias, rotary, slopes, rng
         As for :class:`TransformerEncoderLayer`.
     """
 
     layer_type = TransformerEncoderLayer
 
-    def forward(self, x: Tensor, mask: Mask | None = None) -> Tensor:
-        """(B, T, D) to (B, T, D); ``mask`` (B, T) says which positions are real."""
-        for layer in self.layers:
-            x = layer(x, mask)
+    def forward(
+        self,
+        x: Tensor,
+        mask: Mask | None = None,
+        causal: bool = False,
+        caches: Sequence[KVCache] | None = None,
+        positions: Positions | None = None,
+    ) -> Tensor:
+        """(B, T, D) to (B, T, D); see :class:`TransformerEncoderLayer`."""
+        for i, layer in enumerate(self.layers):
+            x = layer(x, mask, causal, None if caches is None else caches[i], positions)
         return x if self.norm is None else self.norm(x)
+
+    def new_caches(self) -> list[KVCache]:
+        """Empty caches, one for each layer; they grow."""
+        return [KVCache() for _ in self.layers]
 
 
 class TransformerDecoder(_Stack):
@@ -82,12 +99,14 @@ class TransformerDecoder(_Stack):
         mask: Mask | None = None,
         memory_mask: Mask | None = None,
         caches: Sequence[DecoderCache] | None = None,
+        positions: Positions | None = None,
     ) -> Tensor:
         """(B, T, D) and memory (B, S, D) to (B, T, D); see :class:`TransformerDecoderLayer`."""
         for i, layer in enumerate(self.layers):
-            x = layer(x, memory, mask, memory_mask, None if caches is None else caches[i])
+            cache = None if caches is None else caches[i]
+            x = layer(x, memory, mask, memory_mask, cache, positions)
         return x if self.norm is None else self.norm(x)
 
-    def new_caches(self, max_len: int, memory_len: int) -> list[DecoderCache]:
-        """Empty caches, one for each layer."""
-        return [DecoderCache(KVCache(max_len), KVCache(memory_len)) for _ in self.layers]
+    def new_caches(self, memory_len: int) -> list[DecoderCache]:
+        """Empty caches, one for each layer; that of the target grows."""
+        return [DecoderCache(KVCache(), KVCache(memory_len)) for _ in self.layers]

@@ -9,14 +9,12 @@ from typing import Any, Self
 import numpy as np
 from foundation_nn import Embedding, Linear, Module, Tensor, init
 from foundation_nn import functional as F
-from numpy.typing import NDArray
 
-from foundation_transformer._layers import Mask, real_positions
-from foundation_transformer._positions import LearnedPositions, SinusoidalPositions
+from foundation_transformer._build import Ids, absolute_positions, layer_options, real_ids
+from foundation_transformer._layers import Mask
+from foundation_transformer._positions import Positions
 from foundation_transformer._stacks import TransformerDecoder, TransformerEncoder
 from foundation_transformer.config import TransformerConfig
-
-Ids = NDArray[np.integer[Any]]
 
 
 class Transformer(Module):
@@ -49,6 +47,7 @@ class Transformer(Module):
         self, config: TransformerConfig, *, rng: np.random.Generator | None = None
     ) -> None:
         rng = init.generator(rng)
+        config.refuse("Transformer", "num_token_types", "embedding_norm", "pooler")
         self.config = c = config
         D, std = c.d_model, c.d_model**-0.5
         self.source_embedding = Embedding(c.vocab_size, D, std, rng=rng)
@@ -56,16 +55,8 @@ class Transformer(Module):
         self.target_embedding = (
             self.source_embedding if shared else Embedding(c.decoder_vocab_size, D, std, rng=rng)
         )
-        self.positions = _positions(c, rng)
-        options: dict[str, Any] = {
-            "dropout": c.dropout,
-            "activation": c.activation,
-            "norm_first": c.norm_first,
-            "num_kv_heads": c.num_kv_heads,
-            "norm": c.norm,
-            "bias": c.bias,
-            "rng": rng,
-        }
+        self.positions = absolute_positions(c, rng)
+        options = layer_options(c, rng)
         shape = (D, c.num_heads, c.feed_forward_width)
         # Post-norm layers end in a normalisation already.
         self.encoder = TransformerEncoder(c.num_layers, *shape, final_norm=c.norm_first, **options)
@@ -107,7 +98,7 @@ class Transformer(Module):
 
     def encode(self, source: Ids, source_mask: Mask | None = None) -> Tensor:
         """The memory (B, S, D) of source ids (B, S)."""
-        x = self.embed(self.source_embedding, _real(source, source_mask))
+        x = self.embed(self.source_embedding, real_ids(source, source_mask))
         return self.encoder(x, source_mask)  # type: ignore[no-any-return]
 
     def decode(
@@ -118,18 +109,21 @@ class Transformer(Module):
         source_mask: Mask | None = None,
     ) -> Tensor:
         """Logits (B, T, V) for target ids (B, T), given the memory."""
-        x = self.embed(self.target_embedding, _real(target, target_mask))
+        x = self.embed(self.target_embedding, real_ids(target, target_mask))
         return self.output(  # type: ignore[no-any-return]
             self.decoder(x, memory, target_mask, source_mask)
         )
 
-    def embed(self, table: Embedding, ids: Ids, offset: int = 0) -> Tensor:
-        """√D · embedding + position, (B, T) ids to (B, T, D); the first at ``offset``."""
+    def embed(self, table: Embedding, ids: Ids, at: int | Positions = 0) -> Tensor:
+        """√D · embedding + position, (B, T) ids to (B, T, D).
+
+        ``at`` is the position of the first token, or of each, (T,) or (B, T).
+        """
         if np.ndim(ids) != 2:
             raise ValueError(f"expected ids of shape (B, T), got {np.shape(ids)}")
         x = table(ids) * math.sqrt(self.config.d_model)
         if self.positions is not None:
-            x = self.positions(x, offset)
+            x = self.positions(x, at)
         return F.dropout(x, self.config.dropout)
 
     def to_dict(self) -> dict[str, Any]:
@@ -140,17 +134,3 @@ class Transformer(Module):
     def from_dict(cls, config: Mapping[str, Any]) -> Self:
         """A new model of a configuration."""
         return cls(TransformerConfig.from_dict(config))
-
-
-def _real(ids: Ids, mask: Mask | None) -> Ids:
-    """Zeros in place of padding: whatever stands there, gradients are summed in one order."""
-    real = real_positions(mask, np.shape(ids))
-    return ids if real is None else np.where(real, ids, 0)
-
-
-def _positions(c: TransformerConfig, rng: np.random.Generator) -> Module | None:
-    if c.positions == "sinusoidal":
-        return SinusoidalPositions(c.d_model, c.max_len)
-    if c.positions == "learned":
-        return LearnedPositions(c.d_model, c.max_len, rng=rng)
-    return None

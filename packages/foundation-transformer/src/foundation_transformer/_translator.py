@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from foundation_nn import Tensor, no_grad
 from numpy.typing import NDArray
 
+from foundation_transformer._build import Ids
 from foundation_transformer._layers import DecoderCache, Mask
-from foundation_transformer._transformer import Ids, Transformer
+from foundation_transformer._ragged import align_right, columns
+from foundation_transformer._transformer import Transformer
 
 
 @dataclass
@@ -20,11 +23,17 @@ class TranslationState:
     ----------
     caches : list of DecoderCache
         Keys and values of the target so far and, projected once, of the memory.
+    padding : (B,) integer array
+        How many target columns of each row, on its left, are not real.
+    sources : (B,) integer array
+        Which source each row translates.
     memory : (B, S, D) array
     memory_mask : (B, S) bool array or None
     """
 
     caches: list[DecoderCache]
+    padding: Ids
+    sources: Ids
     memory: NDArray[Any]
     memory_mask: Mask | None
 
@@ -50,18 +59,21 @@ class Translator:
     def start(
         self, prompt: Ids, lengths: Ids, capacity: int
     ) -> tuple[NDArray[Any], TranslationState]:
-        """Read the prompts, (B, T) ids that begin with ``bos_id``, all of one length."""
-        if len(prompt) != len(self.memory):
-            raise ValueError(
-                f"expected one prompt for each of the {len(self.memory)} sources, got {len(prompt)}"
-            )
-        if len(prompt) and lengths.min() != prompt.shape[1]:
-            raise ValueError(
-                "expected prompts of one length; translations begin alike, with bos_id"
-            )
-        caches = self.model.decoder.new_caches(capacity, self.memory.shape[1])
-        state = TranslationState(caches, self.memory, self.source_mask)
-        return self._read(state, prompt), state
+        """Read the prompts, one for each source; each begins with ``bos_id``.
+
+        Raises
+        ------
+        ValueError
+            If there are more or fewer prompts than sources.
+        """
+        B, S, _ = self.memory.shape
+        if len(prompt) != B:
+            raise ValueError(f"expected one prompt for each of the {B} sources, got {len(prompt)}")
+        del capacity  # caches grow; rows of one length, as translations mostly are, seldom
+        ids, padding = align_right(prompt, lengths)
+        caches = self.model.decoder.new_caches(S)
+        state = TranslationState(caches, padding, np.arange(B), self.memory, self.source_mask)
+        return self._read(state, ids), state
 
     def step(self, state: TranslationState, tokens: Ids) -> tuple[NDArray[Any], TranslationState]:
         """Append one token to each row."""
@@ -69,21 +81,29 @@ class Translator:
 
     def select(self, state: TranslationState, rows: Ids) -> TranslationState:
         """The state in which row i is the former row ``rows[i]``."""
+        sources, memory, mask = state.sources[rows], state.memory, state.memory_mask
         for cache in state.caches:
             cache.target.reorder(rows)
-            cache.memory.reorder(rows)
-        mask = None if state.memory_mask is None else state.memory_mask[rows]
-        return TranslationState(state.caches, state.memory[rows], mask)
+        # Beams that change places within a source leave what belongs to the source as it is.
+        if not np.array_equal(sources, state.sources):
+            for cache in state.caches:
+                cache.memory.reorder(rows)
+            memory = memory[rows]
+            mask = None if mask is None else mask[rows]
+        return TranslationState(state.caches, state.padding[rows], sources, memory, mask)
 
     def _read(self, state: TranslationState, ids: Ids) -> NDArray[Any]:
         """Logits (B, V) after new target ids (B, T)."""
         model = self.model
+        start = state.caches[0].target.length
+        mask, at = columns(state.padding, start, start + ids.shape[1])
         with no_grad():
-            x = model.embed(model.target_embedding, ids, offset=state.caches[0].target.length)
             h = model.decoder(
-                x,
+                model.embed(model.target_embedding, ids, at),
                 Tensor.wrap(state.memory),
-                memory_mask=state.memory_mask,
-                caches=state.caches,
+                mask,
+                state.memory_mask,
+                state.caches,
+                at if model.config.positions == "rotary" else None,
             )
             return model.output(h[:, -1]).data  # type: ignore[no-any-return]

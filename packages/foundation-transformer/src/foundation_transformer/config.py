@@ -30,17 +30,32 @@ class TransformerConfig:
     num_layers, num_decoder_layers : int
         Of the encoder and the decoder; the latter None: as many.
     d_ff : int or None
-        F; None: 4 D.
+        F; None: 4 D, or for "swiglu" 8/3 D up to the next multiple of 256, as in Llama.
     dropout : float
-    activation : {"relu", "gelu", "silu"}
+    activation : {"relu", "gelu", "gelu_tanh", "silu", "swiglu"}
+        "gelu_tanh" is GPT-2's approximation; "swiglu" gates one half of the hidden units by the
+        other, see :class:`SwiGLU`.
     norm : {"layer", "rms"}
+    norm_eps : float
+        ε of the normalisations.
     norm_first : bool
         Normalise before each sub-layer, not after it.
-    positions : {"sinusoidal", "learned", "none"}
+    positions : {"sinusoidal", "learned", "rotary", "alibi", "none"}
+    rotary_base : float
+        See :class:`Rotary`.
+    rotary_pairs : {"halves", "neighbours"}
     bias : bool
         In all linear layers and layer norms.
     tie_embeddings : bool
-        The output layer is the target embedding; with one vocabulary, the source's, too.
+        The output layer is the target embedding; with one vocabulary, the source's, too. For a
+        vocabulary in common of which only the target's side is tied, give both sizes.
+    num_token_types : int
+        Kinds of tokens that :class:`TextEncoder` tells apart, such as two sentences; 0: it does
+        not.
+    embedding_norm : bool
+        :class:`TextEncoder` normalises the sum of its embeddings.
+    pooler : bool
+        :class:`TextEncoder` has a layer on top of the first token.
 
     Raises
     ------
@@ -60,10 +75,16 @@ class TransformerConfig:
     dropout: float = 0.1
     activation: str = "relu"
     norm: str = "layer"
+    norm_eps: float = 1e-5
     norm_first: bool = False
     positions: str = "sinusoidal"
+    rotary_base: float = 10000.0
+    rotary_pairs: str = "halves"
     bias: bool = True
     tie_embeddings: bool = True
+    num_token_types: int = 0
+    embedding_norm: bool = False
+    pooler: bool = False
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "max_len", "d_model", "num_heads", "num_layers"):
@@ -71,6 +92,8 @@ class TransformerConfig:
         for name in ("target_vocab_size", "num_kv_heads", "num_decoder_layers", "d_ff"):
             if getattr(self, name) is not None:
                 self._positive(name)
+        if self.num_token_types:
+            self._positive("num_token_types")
         if self.d_model % self.num_heads:
             raise ValueError(f"num_heads={self.num_heads} does not divide d_model={self.d_model}")
         if self.num_kv_heads is not None and self.num_heads % self.num_kv_heads:
@@ -79,9 +102,17 @@ class TransformerConfig:
             )
         if not 0 <= self.dropout < 1:
             raise ValueError(f"expected 0 <= dropout < 1, got {self.dropout}")
+        for name in ("norm_eps", "rotary_base"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name}: expected a positive number, got {getattr(self, name)}")
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"{name}: expected one of {known}, got {getattr(self, name)!r}")
+        if self.positions == "rotary" and self.d_model // self.num_heads % 2:
+            raise ValueError(
+                "rotary positions turn pairs, so that heads must be of even width, got "
+                f"{self.d_model} / {self.num_heads} = {self.d_model // self.num_heads}"
+            )
 
     def _positive(self, name: str) -> None:
         value = getattr(self, name)
@@ -102,7 +133,11 @@ class TransformerConfig:
     @property
     def feed_forward_width(self) -> int:
         """F."""
-        return 4 * self.d_model if self.d_ff is None else self.d_ff
+        if self.d_ff is not None:
+            return self.d_ff
+        if self.activation == "swiglu":  # three matrices instead of two
+            return -(-8 * self.d_model // (3 * 256)) * 256
+        return 4 * self.d_model
 
     @classmethod
     def vaswani_base(cls, **overrides: Any) -> Self:
@@ -115,6 +150,93 @@ class TransformerConfig:
         return cls.from_dict(
             {"d_model": 128, "num_heads": 4, "num_layers": 2, "norm_first": True} | overrides
         )
+
+    @classmethod
+    def gpt2(cls, **overrides: Any) -> Self:
+        """The smallest GPT-2 [1]_, for :class:`CausalLM`.
+
+        References
+        ----------
+        .. [1] A. Radford et al., "Language Models are Unsupervised Multitask Learners", 2019.
+        """
+        return cls.from_dict(
+            {
+                "vocab_size": 50257,
+                "max_len": 1024,
+                "d_model": 768,
+                "num_heads": 12,
+                "num_layers": 12,
+                "activation": "gelu_tanh",
+                "norm_first": True,
+                "positions": "learned",
+            }
+            | overrides
+        )
+
+    @classmethod
+    def llama(cls, **overrides: Any) -> Self:
+        """The smallest Llama [1]_, for :class:`CausalLM`.
+
+        References
+        ----------
+        .. [1] H. Touvron et al., "LLaMA: Open and Efficient Foundation Language Models", 2023,
+           arXiv:2302.13971.
+        """
+        return cls.from_dict(
+            {
+                "vocab_size": 32000,
+                "max_len": 2048,
+                "d_model": 4096,
+                "num_heads": 32,
+                "num_layers": 32,
+                "dropout": 0.0,
+                "activation": "swiglu",
+                "norm": "rms",
+                "norm_first": True,
+                "positions": "rotary",
+                "bias": False,
+                "tie_embeddings": False,
+            }
+            | overrides
+        )
+
+    @classmethod
+    def bert(cls, **overrides: Any) -> Self:
+        """The base model of BERT [1]_, for :class:`TextEncoder`.
+
+        References
+        ----------
+        .. [1] J. Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers for
+           Language Understanding", NAACL 2019, arXiv:1810.04805.
+        """
+        return cls.from_dict(
+            {
+                "vocab_size": 30522,
+                "max_len": 512,
+                "d_model": 768,
+                "num_heads": 12,
+                "num_layers": 12,
+                "activation": "gelu",
+                "norm_eps": 1e-12,
+                "positions": "learned",
+                "num_token_types": 2,
+                "embedding_norm": True,
+                "pooler": True,
+            }
+            | overrides
+        )
+
+    def refuse(self, model: str, *names: str) -> None:
+        """Refuse fields that mean nothing to a kind of model, unless they are left as they are.
+
+        Raises
+        ------
+        ValueError
+        """
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in names and value != field.default:
+                raise ValueError(f"{model} has no use for {field.name}={value!r}; leave it out")
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, for JSON."""
@@ -139,7 +261,8 @@ class TransformerConfig:
 
 
 _CHOICES = {
-    "activation": ("relu", "gelu", "silu"),
+    "activation": ("relu", "gelu", "gelu_tanh", "silu", "swiglu"),
     "norm": ("layer", "rms"),
-    "positions": ("sinusoidal", "learned", "none"),
+    "positions": ("sinusoidal", "learned", "rotary", "alibi", "none"),
+    "rotary_pairs": ("halves", "neighbours"),
 }

@@ -12,8 +12,9 @@ from foundation_nn import functional as F
 from foundation_nn.training import Callback, Trainer
 from numpy.typing import NDArray
 
+from foundation_transformer._build import Ids
 from foundation_transformer._layers import real_positions
-from foundation_transformer._transformer import Ids, Transformer
+from foundation_transformer._transformer import Transformer
 
 
 class TranslationBatch(Protocol):

@@ -1,0 +1,51 @@
+"""What all models make of a configuration, and of ids."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from foundation_nn import Module
+from numpy.typing import NDArray
+
+from foundation_transformer._layers import Mask, real_positions
+from foundation_transformer._positions import LearnedPositions, SinusoidalPositions
+from foundation_transformer._relative import ALiBi, Rotary
+from foundation_transformer.config import TransformerConfig
+
+Ids: TypeAlias = NDArray[np.integer[Any]]
+
+
+def absolute_positions(c: TransformerConfig, rng: np.random.Generator) -> Module | None:
+    """The layer that adds positions to embeddings, if there is one."""
+    if c.positions == "sinusoidal":
+        return SinusoidalPositions(c.d_model, c.max_len)
+    if c.positions == "learned":
+        return LearnedPositions(c.d_model, c.max_len, rng=rng)
+    return None
+
+
+def layer_options(c: TransformerConfig, rng: np.random.Generator) -> dict[str, Any]:
+    """The keyword arguments of all layers; relative positions are theirs."""
+    options: dict[str, Any] = {
+        "dropout": c.dropout,
+        "activation": c.activation,
+        "norm_first": c.norm_first,
+        "num_kv_heads": c.num_kv_heads,
+        "norm": c.norm,
+        "norm_eps": c.norm_eps,
+        "bias": c.bias,
+        "rng": rng,
+    }
+    if c.positions == "rotary":
+        width = c.d_model // c.num_heads
+        options["rotary"] = Rotary(width, c.max_len, c.rotary_base, c.rotary_pairs)
+    elif c.positions == "alibi":
+        options["slopes"] = ALiBi(c.num_heads).slopes
+    return options
+
+
+def real_ids(ids: Ids, mask: Mask | None) -> Ids:
+    """Zeros in place of padding: whatever stands there, gradients are summed in one order."""
+    real = real_positions(mask, np.shape(ids))
+    return ids if real is None else np.where(real, ids, 0)

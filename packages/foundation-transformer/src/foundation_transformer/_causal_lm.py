@@ -1,0 +1,211 @@
+"""Decoder-only language models: GPT-2, Llama and everything between."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from foundation_attn import KVCache
+from foundation_nn import Embedding, Linear, Module, Tensor, init, no_grad
+from foundation_nn import functional as F
+from numpy.typing import NDArray
+
+from foundation_transformer._build import Ids, absolute_positions, layer_options, real_ids
+from foundation_transformer._layers import Mask
+from foundation_transformer._positions import Positions, require_room
+from foundation_transformer._ragged import align_right, columns
+from foundation_transformer._stacks import TransformerEncoder
+from foundation_transformer.config import TransformerConfig
+
+
+@dataclass
+class TextState:
+    """What is remembered of each row of text.
+
+    Attributes
+    ----------
+    caches : list of KVCache
+        Keys and values of all columns so far.
+    padding : (B,) integer array
+        How many columns of each row, on its left, are not real.
+    """
+
+    caches: list[KVCache]
+    padding: Ids
+
+
+class CausalLM(Module):
+    """From each token, and those before it, to logits for the next one [1]_.
+
+    A stack of causal encoder layers between an embedding and an output layer. What makes it a
+    GPT-2 or a Llama is its configuration alone: ``TransformerConfig.gpt2()`` or ``.llama()``.
+
+    Implements :class:`foundation_seq.StepwiseModel`, so that ``generate``, ``stream_tokens`` and
+    ``beam_search`` can write with it.
+
+    Parameters
+    ----------
+    config : TransformerConfig
+    rng : numpy.random.Generator, optional
+        Draws the initial weights: normal with standard deviation 0.02, and 0.02 / √(2 layers) for
+        what ends a residual branch, as in GPT-2; biases start at zero.
+
+    Attributes
+    ----------
+    embedding : Embedding
+    positions : Module or None
+        Sinusoidal or learned ones; rotary and ALiBi live in the layers.
+    stack : TransformerEncoder
+    output : Linear
+        Without bias; its weight is the embedding's when tied.
+
+    Raises
+    ------
+    ValueError
+        If the configuration has fields for other kinds of models.
+
+    References
+    ----------
+    .. [1] A. Radford et al., "Improving Language Understanding by Generative Pre-Training", 2018.
+
+    Examples
+    --------
+    >>> config = TransformerConfig.gpt2(vocab_size=65, d_model=32, num_heads=4, num_layers=2)
+    >>> model = CausalLM(config)
+    >>> model(np.array([[1, 2, 3, 4, 5]])).shape
+    (1, 5, 65)
+    """
+
+    def __init__(
+        self, config: TransformerConfig, *, rng: np.random.Generator | None = None
+    ) -> None:
+        config.refuse(
+            "CausalLM",
+            "target_vocab_size",
+            "num_decoder_layers",
+            "num_token_types",
+            "embedding_norm",
+            "pooler",
+        )
+        rng = init.generator(rng)
+        self.config = c = config
+        self.embedding = Embedding(c.vocab_size, c.d_model, 0.02, rng=rng)
+        self.positions = absolute_positions(c, rng)
+        self.stack = TransformerEncoder(
+            c.num_layers,
+            c.d_model,
+            c.num_heads,
+            c.feed_forward_width,
+            final_norm=c.norm_first,  # post-norm layers end in a normalisation already
+            **layer_options(c, rng),
+        )
+        self.output = Linear(c.d_model, c.vocab_size, bias=False, rng=rng)
+        if c.tie_embeddings:
+            self.output.weight = self.embedding.weight
+        init_normal(self, rng, residual_layers=c.num_layers)
+
+    def forward(
+        self, ids: Ids, mask: Mask | None = None, positions: Positions | None = None
+    ) -> Tensor:
+        """Logits for the token after each.
+
+        Parameters
+        ----------
+        ids : (B, T) integer array
+        mask : (B, T) or (B, T, T) bool array, optional
+            Which tokens are real, or which may attend to which; always beside causality. Padding
+            after the real tokens needs no mask: nobody looks at it.
+        positions : (T,) or (B, T) integer array, optional
+            From 0 on by default. For rows that hold several texts.
+
+        Returns
+        -------
+        (B, T, V) tensor
+
+        Raises
+        ------
+        ContextLengthError
+            If the text is longer than the model's positions; without positions, and with ALiBi,
+            no text is.
+        """
+        return self.output(self._hidden(ids, mask, positions))  # type: ignore[no-any-return]
+
+    def _hidden(
+        self,
+        ids: Ids,
+        mask: Mask | None = None,
+        at: Positions | None = None,
+        caches: list[KVCache] | None = None,
+    ) -> Tensor:
+        if np.ndim(ids) != 2:
+            raise ValueError(
+                f"expected ids of shape (B, T), got {np.shape(ids)}; write ids[None] for one row"
+            )
+        x = self.embedding(real_ids(ids, mask))
+        if self.positions is not None:
+            x = self.positions(x, 0 if at is None else at)
+        x = F.dropout(x, self.config.dropout)
+        rotary_at = at if self.config.positions == "rotary" else None
+        return self.stack(x, mask, True, caches, rotary_at)  # type: ignore[no-any-return]
+
+    def start(self, prompt: Ids, lengths: Ids, capacity: int) -> tuple[NDArray[Any], TextState]:
+        """Read prompts; see :class:`foundation_seq.StepwiseModel`.
+
+        Raises
+        ------
+        ContextLengthError
+            If prompt and new tokens together are longer than the model's positions.
+        """
+        if self.config.positions not in ("alibi", "none"):
+            require_room(capacity, self.config.max_len)
+        ids, padding = align_right(prompt, lengths)
+        state = TextState(self.stack.new_caches(), padding)
+        return self._read(state, ids), state
+
+    def step(self, state: TextState, tokens: Ids) -> tuple[NDArray[Any], TextState]:
+        """Append one token to each row; see :class:`foundation_seq.StepwiseModel`."""
+        return self._read(state, tokens[:, None]), state
+
+    def select(self, state: TextState, rows: Ids) -> TextState:
+        """The state in which row i is the former row ``rows[i]``."""
+        for cache in state.caches:
+            cache.reorder(rows)
+        return TextState(state.caches, state.padding[rows])
+
+    def _read(self, state: TextState, ids: Ids) -> NDArray[Any]:
+        """Logits (B, V) after new ids (B, T)."""
+        start = state.caches[0].length
+        mask, at = columns(state.padding, start, start + ids.shape[1])
+        with no_grad():
+            h = self._hidden(ids, mask, at, state.caches)
+            return self.output(h[:, -1]).data  # type: ignore[no-any-return]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The configuration, for a checkpoint."""
+        return self.config.to_dict()
+
+    @classmethod
+    def from_dict(cls, config: Mapping[str, Any]) -> Self:
+        """A new model of a configuration."""
+        return cls(TransformerConfig.from_dict(config))
+
+
+def init_normal(
+    model: Module, rng: np.random.Generator, residual_layers: int | None = None
+) -> None:
+    """Draw all matrices from a normal distribution of width 0.02; biases become zero.
+
+    With ``residual_layers``, what ends a residual branch is drawn more narrowly, see
+    :func:`foundation_nn.init.gpt2_residual`.
+    """
+    for name, p in model.named_parameters():
+        if p.ndim > 1:
+            ends_branch = name.endswith(("out_proj.weight", "linear2.weight"))
+            if ends_branch and residual_layers is not None:
+                p.data = init.gpt2_residual(rng, p.shape, residual_layers)
+            else:
+                p.data = init.normal(rng, p.shape, 0.02)
+        elif name.endswith("bias"):
+            p.data = np.zeros(p.shape, np.float32)

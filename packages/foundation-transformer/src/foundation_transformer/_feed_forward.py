@@ -1,0 +1,150 @@
+"""The feed-forward network of a layer: each position by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from foundation_nn import Array, Linear, Module, Result, Tensor, init, operation, over_rows, scratch
+from foundation_nn import functional as F
+
+
+@operation
+def swiglu(x: Array) -> Result:
+    """silu(a) ∘ b, where the last axis of ``x`` (..., 2F) holds a, then b [1]_.
+
+    With s = σ(a):  da = g b s (1 + a (1 - s)),  db = g a s.
+
+    References
+    ----------
+    .. [1] N. Shazeer, "GLU Variants Improve Transformer", 2020, arXiv:2002.05202.
+    """
+    width = x.shape[-1] // 2
+    x2 = x.reshape(-1, 2 * width)  # (N, 2F)
+    s, y = (np.empty((len(x2), width), x.dtype) for _ in range(2))
+
+    @np.errstate(over="ignore")  # σ of a large negative number is 1 / (1 + inf)
+    def forward(rows: slice) -> None:
+        a, b = x2[rows, :width], x2[rows, width:]
+        e = np.negative(a, out=s[rows])
+        np.exp(e, out=e)
+        e += 1
+        np.reciprocal(e, out=e)
+        np.multiply(a, e, out=y[rows])
+        y[rows] *= b
+
+    over_rows(forward, len(x2), 2 * width * x.itemsize)
+
+    def backward(g: Array) -> Array:
+        g2, dx = g.reshape(-1, width), np.empty_like(x2)
+
+        def rows_of_dx(rows: slice) -> None:
+            a, b = x2[rows, :width], x2[rows, width:]
+            silu = np.multiply(a, s[rows], out=scratch(a.shape, a.dtype))
+            np.multiply(g2[rows], silu, out=dx[rows, width:])
+            # s (1 + a (1 - s)) = s + silu (1 - s)
+            slope = np.subtract(1, s[rows], out=dx[rows, :width])
+            slope *= silu
+            slope += s[rows]
+            slope *= b
+            slope *= g2[rows]
+
+        over_rows(rows_of_dx, len(x2), 2 * width * x.itemsize)
+        return dx.reshape(x.shape)
+
+    return y.reshape(*x.shape[:-1], width), backward
+
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,
+    "gelu": F.gelu,
+    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "silu": F.silu,
+    "swiglu": swiglu,
+}
+
+
+def feed_forward(
+    x: Tensor, linear1: Linear, linear2: Linear, activation: str, dropout: float
+) -> Tensor:
+    """linear2(dropout(activation(linear1(x)))), (..., D) to (..., D)."""
+    h = ACTIVATIONS[activation](linear1(x))
+    return linear2(F.dropout(h, dropout))  # type: ignore[no-any-return]
+
+
+class FeedForward(Module):
+    """Two linear layers with a nonlinearity between them, [1]_ eq. 2.
+
+    Parameters
+    ----------
+    d_model, d_ff : int
+        D and F.
+    activation : {"relu", "gelu", "gelu_tanh", "silu", "swiglu"}
+    dropout : float
+        Of the hidden units.
+    bias : bool
+    rng : numpy.random.Generator, optional
+
+    Attributes
+    ----------
+    linear1 : Linear
+        D to F; to 2F for "swiglu": the rows of the gate, then those of what it gates.
+    linear2 : Linear
+        F to D.
+
+    Raises
+    ------
+    ValueError
+        If the activation is none of these.
+
+    References
+    ----------
+    .. [1] A. Vaswani et al., "Attention Is All You Need", NeurIPS 2017, arXiv:1706.03762.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        d_ff: int,
+        activation: str = "relu",
+        dropout: float = 0.0,
+        bias: bool = True,
+        *,
+        rng: np.random.Generator | None = None,
+    ) -> None:
+        if activation not in ACTIVATIONS:
+            raise ValueError(
+                f"activation: expected one of {tuple(ACTIVATIONS)}, got {activation!r}"
+            )
+        rng = init.generator(rng)
+        self.activation = activation
+        self.dropout = dropout
+        width = 2 * d_ff if activation == "swiglu" else d_ff
+        self.linear1 = Linear(d_model, width, bias, rng=rng)
+        self.linear2 = Linear(d_ff, d_model, bias, rng=rng)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., D) to (..., D)."""
+        return feed_forward(x, self.linear1, self.linear2, self.activation, self.dropout)
+
+
+class SwiGLU(FeedForward):
+    """W₂ (silu(W_gate x) ∘ W_up x), [1]_ eq. 6, with both inner matrices in ``linear1``.
+
+    Parameters as for :class:`FeedForward`; without biases by default, as in the paper.
+
+    References
+    ----------
+    .. [1] N. Shazeer, "GLU Variants Improve Transformer", 2020, arXiv:2002.05202.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        d_ff: int,
+        dropout: float = 0.0,
+        bias: bool = False,
+        *,
+        rng: np.random.Generator | None = None,
+    ) -> None:
+        super().__init__(d_model, d_ff, "swiglu", dropout, bias, rng=rng)

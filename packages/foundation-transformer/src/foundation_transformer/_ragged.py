@@ -1,0 +1,34 @@
+"""Prompts of unequal length in one batch: the shorter ones are padded on the left.
+
+So all rows end together, whatever is appended to one is appended to all, and distances within a
+row are those of the columns. What is left to tell are absolute positions, and the padding.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from foundation_transformer._build import Ids
+from foundation_transformer._layers import Mask
+from foundation_transformer._positions import Positions
+
+
+def align_right(prompt: Ids, lengths: Ids) -> tuple[Ids, Ids]:
+    """Rows padded on the right as rows padded on the left, with zeros, and their padding (B,)."""
+    padding = prompt.shape[1] - lengths
+    source = np.arange(prompt.shape[1]) - padding[:, None]  # (B, T)
+    ids = np.take_along_axis(prompt, np.maximum(source, 0), axis=1)
+    ids[source < 0] = 0
+    return ids, padding
+
+
+def columns(padding: Ids, start: int, stop: int) -> tuple[Mask | None, Positions]:
+    """Which of all columns are real, (B, stop), and the positions of those from ``start`` on.
+
+    Where nothing is padded: None and (stop - start,), otherwise (B, stop - start).
+    """
+    at = np.arange(start, stop)
+    if not padding.any():
+        return None, at
+    mask = np.arange(stop) >= padding[:, None]
+    return mask, np.maximum(at - padding[:, None], 0)

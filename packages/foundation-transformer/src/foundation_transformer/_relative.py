@@ -1,0 +1,136 @@
+"""Telling the model how far apart two tokens stand, by changing their attention scores."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from foundation_nn import Array, Module, Result, Tensor, operation
+from numpy.typing import NDArray
+
+from foundation_transformer._positions import Positions, require_positions
+
+
+class Rotary(Module):
+    """Turns each pair of a query's or key's numbers by an angle of its own [1]_.
+
+    At position t pair i of a head of width K is turned by θ = t · base^(-2i/K):
+
+        (x, y) → (x cos θ - y sin θ, x sin θ + y cos θ).
+
+    A product of a query and a key then depends on the distance of their positions alone. Nothing
+    is learned.
+
+    Parameters
+    ----------
+    head_width : int
+        K, even.
+    max_len : int
+        The longest sequence.
+    base : float
+    pairs : {"halves", "neighbours"}
+        Pair i is (i, i + K/2), as in Hugging Face's Llama, or (2i, 2i + 1), as in the paper and
+        in Meta's. Weights made for one work with the other after a permutation of their rows.
+
+    Raises
+    ------
+    ValueError
+        If K is odd, or ``pairs`` is neither.
+
+    References
+    ----------
+    .. [1] J. Su et al., "RoFormer: Enhanced Transformer with Rotary Position Embedding", 2021,
+       arXiv:2104.09864.
+    """
+
+    def __init__(
+        self, head_width: int, max_len: int, base: float = 10000.0, pairs: str = "halves"
+    ) -> None:
+        if head_width % 2:
+            raise ValueError(f"Rotary: expected a head of even width, got {head_width}")
+        if pairs not in ("halves", "neighbours"):
+            raise ValueError(f"Rotary: pairs is 'halves' or 'neighbours', got {pairs!r}")
+        self.pairs = pairs
+        angle = np.arange(max_len)[:, None] * base ** (-np.arange(0, head_width, 2) / head_width)
+        self.cos: NDArray[np.float64] = np.cos(angle)  # (max_len, K/2)
+        self.sin: NDArray[np.float64] = np.sin(angle)
+
+    def forward(self, x: Tensor, positions: Positions) -> Tensor:
+        """Turn ``x``.
+
+        Parameters
+        ----------
+        x : (B, h, T, K) tensor
+        positions : (T,) or (B, T) integer array
+
+        Returns
+        -------
+        (B, h, T, K) tensor
+
+        Raises
+        ------
+        ContextLengthError
+            Beyond ``max_len``.
+        """
+        require_positions(positions, len(self.cos))
+        cos, sin = self.cos[positions], self.sin[positions]  # (T, K/2) or (B, T, K/2)
+        if positions.ndim == 2:
+            cos, sin = cos[:, None], sin[:, None]  # (B, 1, T, K/2)
+        return rotate(x, cos.astype(x.dtype), sin.astype(x.dtype), self.pairs == "halves")
+
+
+@operation
+def rotate(x: Array, cos: NDArray[Any], sin: NDArray[Any], halves: bool) -> Result:
+    """Turn pairs of ``x`` (..., K) by angles whose cosines and sines are (..., K/2).
+
+    The opposite of a rotation is its transpose: the gradient is turned back.
+    """
+    K = x.shape[-1]
+    first, second = (
+        (np.s_[..., : K // 2], np.s_[..., K // 2 :])
+        if halves
+        else (np.s_[..., 0::2], np.s_[..., 1::2])
+    )
+
+    def turn(x: Array, sin: Array) -> Array:
+        y = np.empty_like(x)
+        a, b = x[first], x[second]
+        y[first] = a * cos - b * sin
+        y[second] = a * sin + b * cos
+        return y
+
+    def backward(g: Array) -> Array:
+        return turn(g, -sin)
+
+    return turn(x, sin), backward
+
+
+class ALiBi(Module):
+    """Lowers a score by slope · distance, with another slope for each head [1]_.
+
+    There is no table that could end: a model reads texts longer than those it was trained on.
+    The slopes are 2^(-8i/H) for i = 1...H. If H is no power of two, those of the largest one below
+    it come first, then every second of those for twice that number, as in the authors' code.
+
+    Parameters
+    ----------
+    num_heads : int
+        H.
+
+    References
+    ----------
+    .. [1] O. Press, N. Smith and M. Lewis, "Train Short, Test Long: Attention with Linear Biases
+       Enables Input Length Extrapolation", ICLR 2022, arXiv:2108.12409.
+    """
+
+    def __init__(self, num_heads: int) -> None:
+        power = 1 << (num_heads.bit_length() - 1)
+        whole = 2.0 ** (-8 * np.arange(1, power + 1) / power)
+        between = 2.0 ** (-4 * np.arange(1, 2 * power + 1, 2) / power)
+        self.slopes: NDArray[np.float64] = np.concatenate([whole, between])[:num_heads]
+
+    def forward(self, queries: Positions, keys: Positions) -> NDArray[np.float64]:
+        """What is added to the scores (H, T, S) of queries and keys at (T,) and (S,)."""
+        distance = np.abs(queries[:, None] - keys)
+        bias: NDArray[np.float64] = -self.slopes[:, None, None] * distance
+        return bias

@@ -1,0 +1,180 @@
+"""Encoder-only models: BERT and its relatives, from text to vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+from foundation_nn import Embedding, Linear, Module, Tensor, init
+from foundation_nn import functional as F
+
+from foundation_transformer._build import Ids, absolute_positions, layer_options, real_ids
+from foundation_transformer._causal_lm import init_normal
+from foundation_transformer._layers import Mask, make_norm, real_positions
+from foundation_transformer._stacks import TransformerEncoder
+from foundation_transformer.config import TransformerConfig
+
+
+class TextEncoder(Module):
+    """One vector for each token, from the whole text around it [1]_.
+
+    Parameters
+    ----------
+    config : TransformerConfig
+        BERT's is ``TransformerConfig.bert()``.
+    rng : numpy.random.Generator, optional
+        Draws the initial weights: normal with standard deviation 0.02.
+
+    Attributes
+    ----------
+    embedding : Embedding
+    positions : Module or None
+    token_types : Embedding or None
+        One vector for each kind of token, such as those of the first and the second sentence.
+    embedding_norm : Module or None
+    stack : TransformerEncoder
+    pooler : Linear or None
+
+    Raises
+    ------
+    ValueError
+        If the configuration has fields for other kinds of models.
+
+    References
+    ----------
+    .. [1] J. Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers for Language
+       Understanding", NAACL 2019, arXiv:1810.04805.
+
+    Examples
+    --------
+    >>> config = TransformerConfig.bert(vocab_size=97, d_model=32, num_heads=4, num_layers=2)
+    >>> model = TextEncoder(config)
+    >>> model(np.array([[1, 2, 3, 4, 5]])).shape
+    (1, 5, 32)
+    """
+
+    def __init__(
+        self, config: TransformerConfig, *, rng: np.random.Generator | None = None
+    ) -> None:
+        config.refuse("TextEncoder", "target_vocab_size", "num_decoder_layers")
+        rng = init.generator(rng)
+        self.config = c = config
+        self.embedding = Embedding(c.vocab_size, c.d_model, 0.02, rng=rng)
+        self.positions = absolute_positions(c, rng)
+        self.token_types = (
+            Embedding(c.num_token_types, c.d_model, 0.02, rng=rng) if c.num_token_types else None
+        )
+        self.embedding_norm = (
+            make_norm(c.d_model, c.norm, c.norm_eps, c.bias) if c.embedding_norm else None
+        )
+        self.stack = TransformerEncoder(
+            c.num_layers,
+            c.d_model,
+            c.num_heads,
+            c.feed_forward_width,
+            final_norm=c.norm_first,  # post-norm layers end in a normalisation already
+            **layer_options(c, rng),
+        )
+        self.pooler = Linear(c.d_model, c.d_model, c.bias, rng=rng) if c.pooler else None
+        init_normal(self, rng)
+
+    def forward(self, ids: Ids, mask: Mask | None = None, token_types: Ids | None = None) -> Tensor:
+        """A vector for each token.
+
+        Parameters
+        ----------
+        ids : (B, T) integer array
+        mask : (B, T) or (B, T, T) bool array, optional
+            Which tokens are real, or which may attend to which.
+        token_types : (B, T) integer array, optional
+            All 0 by default.
+
+        Returns
+        -------
+        (B, T, D) tensor
+
+        Raises
+        ------
+        ContextLengthError
+            If the text is longer than the model's positions.
+        ValueError
+            If shapes do not fit, or token types are given that the model does not tell apart.
+        """
+        if np.ndim(ids) != 2:
+            raise ValueError(
+                f"expected ids of shape (B, T), got {np.shape(ids)}; write ids[None] for one row"
+            )
+        x = self.embedding(real_ids(ids, mask))
+        if self.positions is not None:
+            x = self.positions(x)
+        if self.token_types is not None:
+            types = np.zeros_like(ids) if token_types is None else np.asarray(token_types)
+            if types.shape != np.shape(ids):
+                raise ValueError(
+                    f"expected token_types of the shape of ids, {np.shape(ids)}, got {types.shape}"
+                )
+            x = x + self.token_types(real_ids(types, mask))
+        elif token_types is not None:
+            raise ValueError("token_types: this model has none (num_token_types=0); leave them out")
+        if self.embedding_norm is not None:
+            x = self.embedding_norm(x)
+        return self.stack(F.dropout(x, self.config.dropout), mask)  # type: ignore[no-any-return]
+
+    def pool(self, hidden: Tensor) -> Tensor:
+        """tanh(W h₀ + b) of the first token, (B, T, D) to (B, D): BERT's vector of a text.
+
+        Raises
+        ------
+        ValueError
+            If the model has no pooler.
+        """
+        if self.pooler is None:
+            raise ValueError("pool: this model has no pooler (pooler=False); see mean_pool")
+        return F.tanh(self.pooler(hidden[:, 0]))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The configuration, for a checkpoint."""
+        return self.config.to_dict()
+
+    @classmethod
+    def from_dict(cls, config: Mapping[str, Any]) -> Self:
+        """A new model of a configuration."""
+        return cls(TransformerConfig.from_dict(config))
+
+
+def mean_pool(hidden: Tensor, mask: Mask | None = None) -> Tensor:
+    """The mean of the vectors of real tokens, scaled to length one, (B, T, D) to (B, D) [1]_.
+
+    So the product of two texts' vectors is the cosine of their angle.
+
+    Parameters
+    ----------
+    hidden : (B, T, D) tensor
+    mask : (B, T) bool array, optional
+        Which tokens are real; padding may hold anything.
+
+    Raises
+    ------
+    ValueError
+        If the mask does not fit, or a row has no real token.
+
+    References
+    ----------
+    .. [1] N. Reimers and I. Gurevych, "Sentence-BERT: Sentence Embeddings using Siamese
+       BERT-Networks", EMNLP 2019, arXiv:1908.10084.
+    """
+    if mask is None:
+        total = hidden.sum(axis=1)
+    else:
+        real = real_positions(mask, hidden.shape[:2])
+        if real is None or mask.ndim != 2:
+            raise ValueError(
+                f"mean_pool: expected a boolean mask of shape {hidden.shape[:2]}, "
+                f"got {np.shape(mask)}"
+            )
+        if not real.any(axis=1).all():
+            raise ValueError(f"mean_pool: row {real.any(axis=1).argmin()} has no real token")
+        total = F.mask_rows(hidden, real).sum(axis=1)
+    # The mean and the sum point the same way.
+    return total * (total * total).sum(axis=1, keepdims=True) ** -0.5
