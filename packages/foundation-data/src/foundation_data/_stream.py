@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +46,7 @@ class TokenStream:
     ) -> None:
         self._parts = parts
         self._lengths = lengths
-        self._bounds = np.cumsum([0, *(len(part) for part in parts)])
+        self._bounds = list(accumulate(map(len, parts), initial=0))
         self.fingerprint = fingerprint
 
     @classmethod
@@ -57,7 +59,7 @@ class TokenStream:
 
     def __len__(self) -> int:
         """Return the number of ids."""
-        return int(self._bounds[-1])
+        return self._bounds[-1]
 
     @property
     def num_documents(self) -> int:
@@ -71,11 +73,10 @@ class TokenStream:
 
     def read(self, start: int, stop: int) -> IntArray:
         """Return a copy of the ids from `start` to `stop`, (stop - start,) int64."""
-        first = int(np.searchsorted(self._bounds, start, side="right")) - 1
-        pieces: list[Ids] = []
-        for part, bound in zip(self._parts[first:], self._bounds[first:].tolist(), strict=False):
-            if bound >= stop:
-                break
-            pieces.append(part[max(0, start - bound) : stop - bound])
-        whole = pieces[0] if len(pieces) == 1 else np.concatenate([np.zeros(0, np.int64), *pieces])
+        part = bisect_right(self._bounds, start, hi=len(self._parts)) - 1
+        pieces = [self._parts[part][start - self._bounds[part] : stop - self._bounds[part]]]
+        while stop > self._bounds[part + 1]:
+            part += 1
+            pieces.append(self._parts[part][: stop - self._bounds[part]])
+        whole = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
         return whole.astype(np.int64)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Self
 
 import numpy as np
+from foundation_nn import padding_mask
 from numpy.typing import ArrayLike
 
 from foundation_data._batch import IntArray
@@ -162,23 +163,37 @@ class TextDataset:
             raise ValueError(
                 f"batch: expected indices of shape (B,) with B >= 1, got {chosen.shape}"
             )
-        firsts, ends = self._bounds[:-1][chosen].tolist(), self._bounds[1:][chosen].tolist()
-        rows = [range(first, end) for first, end in zip(firsts, ends, strict=True)]
-        width = max(int(self._sizes[row.start : row.stop].sum()) for row in rows)
-        ids = np.full((len(rows), width), self._pad_id, dtype=np.int64)
+        rows = [
+            np.arange(first, end)
+            for first, end in zip(
+                self._bounds[:-1][chosen].tolist(), self._bounds[1:][chosen].tolist(), strict=True
+            )
+        ]
+        counts = np.array([len(row) for row in rows])  # pieces in each row
+        pieces = np.concatenate(rows)
+        starts, sizes = self._starts[pieces], self._sizes[pieces]
+        lengths = np.add.reduceat(sizes, np.cumsum(counts) - counts)
+        # Pieces stand side by side from the left, so the real places, row by row, are the pieces
+        # end to end.
+        real = padding_mask(lengths)  # (B, T)
+        runs = [
+            self._stream.read(start, start + size + 1)
+            for start, size in zip(starts.tolist(), sizes.tolist(), strict=True)
+        ]
+        ids = np.full(real.shape, self._pad_id, dtype=np.int64)
         targets = ids.copy()
         segments, positions = np.zeros_like(ids), np.zeros_like(ids)
-        count = np.arange(width)
-        for b, row in enumerate(rows):
-            at = 0
-            for segment, piece in enumerate(row, start=1):
-                start, size = int(self._starts[piece]), int(self._sizes[piece])
-                tokens = self._stream.read(start, start + size + 1)
-                place = slice(at, at + size)
-                ids[b, place], targets[b, place] = tokens[:-1], tokens[1:]
-                segments[b, place], positions[b, place] = segment, count[:size]
-                at += size
-        return TextBatch(ids, targets, segments, positions, int((segments > 0).sum()))
+        ids[real] = np.concatenate([run[:-1] for run in runs])
+        targets[real] = np.concatenate([run[1:] for run in runs])
+        segments[real] = np.repeat(_count_up(counts) + 1, sizes)
+        positions[real] = _count_up(sizes)
+        return TextBatch(ids, targets, segments, positions, int(sizes.sum()))
+
+
+def _count_up(sizes: IntArray) -> IntArray:
+    """Return 0, 1, ... for each size, end to end: ``[2, 3]`` gives ``[0, 1, 0, 1, 2]``."""
+    count: IntArray = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return count
 
 
 def _pieces(lengths: IntArray, capacity: int) -> tuple[IntArray, IntArray]:
@@ -189,7 +204,6 @@ def _pieces(lengths: IntArray, capacity: int) -> tuple[IntArray, IntArray]:
     """
     predictions = np.maximum(lengths - 1, 0)
     counts = -(-predictions // capacity)  # pieces of each document
-    number = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    offsets = number * capacity  # of each piece in its document
+    offsets = _count_up(counts) * capacity  # of each piece in its document
     starts = np.repeat(np.cumsum(lengths) - lengths, counts) + offsets
     return starts, np.minimum(np.repeat(predictions, counts) - offsets, capacity)
