@@ -6,12 +6,15 @@ from foundation_attn import KVCache
 from foundation_nn import Module, Tensor, causal_mask, gradcheck, no_grad, train_mode
 from foundation_nn import functional as F
 from foundation_transformer import (
+    ALiBi,
     DecoderCache,
+    Rotary,
     TransformerDecoder,
     TransformerDecoderLayer,
     TransformerEncoder,
     TransformerEncoderLayer,
 )
+from foundation_transformer._feed_forward import swiglu
 
 D, H, FF, B, T, S = 6, 3, 7, 3, 5, 4
 SOURCE = np.arange(S) < np.array([[4], [1], [3]])
@@ -22,7 +25,16 @@ KINDS = [
     {"norm_first": True, "activation": "gelu"},
     {"norm_first": True, "activation": "silu", "norm": "rms", "bias": False, "num_kv_heads": 1},
     {"activation": "gelu", "bias": False},
+    {"norm_first": True, "activation": "swiglu", "rotary": Rotary(D // H, 9)},
+    {"activation": "gelu_tanh", "slopes": ALiBi(H).slopes, "norm_eps": 1e-3},
 ]
+ACTIVATIONS = {
+    "relu": F.relu,
+    "gelu": F.gelu,
+    "gelu_tanh": lambda x: F.gelu(x, "tanh"),
+    "silu": F.silu,
+    "swiglu": swiglu,
+}
 every_kind = pytest.mark.parametrize("options", KINDS)
 
 
@@ -61,7 +73,7 @@ def test_an_encoder_layer_is_its_sublayers(rng, options):
     x = Tensor(rng.standard_normal((B, T, D)))
     y = layer(x)
 
-    activate = {"relu": F.relu, "gelu": F.gelu, "silu": F.silu}[options.get("activation", "relu")]
+    activate = ACTIVATIONS[options.get("activation", "relu")]
 
     def feed_forward(x):
         return layer.linear2(activate(layer.linear1(x)))
@@ -81,7 +93,7 @@ def test_a_decoder_layer_is_its_sublayers(rng, options):
     x, m = Tensor(rng.standard_normal((B, T, D))), Tensor(rng.standard_normal((B, S, D)))
     y = layer(x, m, memory_mask=SOURCE)
 
-    activate = {"relu": F.relu, "gelu": F.gelu, "silu": F.silu}[options.get("activation", "relu")]
+    activate = ACTIVATIONS[options.get("activation", "relu")]
     sublayers = (
         lambda x: layer.self_attn(x, mask=causal_mask(T)[None]),
         lambda x: layer.multihead_attn(x, m, mask=SOURCE),
