@@ -162,6 +162,18 @@ def test_a_newer_one_replaces_an_older_one_and_leaves_nothing_else(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["run"]
 
 
+def test_it_exists_also_while_it_stands_aside(tmp_path):
+    path = tmp_path / "run"
+    assert not checkpoint.exists(path)
+    path.mkdir()
+    assert not checkpoint.exists(path)
+    checkpoint.save(path, Net(3))
+    assert checkpoint.exists(str(path))
+    path.rename(tmp_path / ".run.previous")  # as when a save was cut short
+    assert checkpoint.exists(path)
+    assert checkpoint.load(path).model.width == 3
+
+
 def test_an_empty_folder_may_be_saved_to(tmp_path):
     (tmp_path / "run").mkdir()
     checkpoint.save(tmp_path / "run", Net(3))

@@ -129,6 +129,9 @@ def test_a_description_that_is_not_text(path):
         (lambda d: d["files"].pop("model.safetensors"), "cannot be used"),
         (lambda d: d.pop("extras"), "cannot be used"),
         (lambda d: d.update(files=[]), "cannot be used"),
+        (lambda d: d.update(files=3), "cannot be used"),
+        (lambda d: d.pop("files"), "cannot be used"),
+        (lambda d: d["extras"].update(ema={"arrays": "ema"}), "cannot be used"),
         (lambda d: d.update(model={"value": 3}), "cannot be used"),
         (
             lambda d: d["model"].update(

@@ -75,6 +75,15 @@ def test_without_matplotlib_the_result_is_still_printed(tmp_path, capsys, no_mat
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_unsolved_xor_is_said_to_be_so(tmp_path, capsys, monkeypatch):
+    train = xor.train
+    monkeypatch.setattr(xor, "train", lambda seed: train(seed, max_steps=2))
+    monkeypatch.setattr(xor, "picture", lambda draw, path: 0)
+    assert xor.main(["--seeds", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "Seed 0: not solved"
+
+
 def test_a_folder_that_cannot_be_made_is_said_in_one_line(tmp_path, capsys):
     (tmp_path / "file").write_text("in the way")
     assert xor.main(["--out", str(tmp_path / "file"), "--seeds", "1"]) == 1

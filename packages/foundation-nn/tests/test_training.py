@@ -120,6 +120,15 @@ def test_validation_after_each_epoch_and_at_the_end_but_never_twice():
     assert history.evaluations[-1].loss == evaluate(trainer.model, mean_square, [ROW])
 
 
+def test_a_plateau_is_told_of_every_evaluation():
+    schedule = schedules.plateau(0.1, factor=0.5, patience=1)
+    trainer = make_trainer(lambda model, batch: (model(Tensor(batch)).sum() * 0 + 1, 1))
+    trainer.schedule = schedule
+    history = trainer.fit([ROW], validation=[ROW], max_epochs=4)
+    assert [e.loss for e in history.evaluations] == [1, 1, 1, 1]
+    assert [s.lr for s in history.steps] == [0.1, 0.1, 0.05, 0.025]
+
+
 def test_an_evaluation_is_a_mean_over_targets_not_batches():
     batches = [(2.0, 1), (5.0, 3), (100.0, 0)]
     value = evaluate(None, lambda model, batch: (Tensor(batch[0]), batch[1]), batches)

@@ -111,6 +111,7 @@ def test_time_runs_out():
     ("batches", "limits", "message"),
     [
         ([ROW], {}, "expected at least one of max_steps, max_epochs, max_seconds"),
+        ([ROW], {"max_steps": 3, "max_seconds": -1}, "expected limits >= 0, got -1"),
         ([], {"max_steps": 1}, "an epoch without a single batch; is the data empty"),
         (iter([ROW]), {"max_epochs": 2}, "an epoch without a single batch"),
     ],
