@@ -1,11 +1,13 @@
 """Batches over an epoch: complete, reproducible, little padded, and resumable."""
 
 import json
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
-from foundation_data import Batch, BatchLoader, TranslationDataset
+from foundation_data import Batch, BatchLoader, TranslationDataset, WordTokenizer, read_pairs
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -199,3 +201,17 @@ def test_options_that_are_refused() -> None:
         ValueError, match="max_tokens of at least 10, the length of example 1, got 9"
     ):
         BatchLoader(dataset, max_tokens=9)
+
+
+@pytest.mark.skipif(
+    "FOUNDATION_DATA" not in os.environ,
+    reason="FOUNDATION_DATA does not name a folder with tatoeba-en-fr.tsv.gz",
+)
+def test_real_sentences_are_padded_little() -> None:
+    pairs = read_pairs(Path(os.environ["FOUNDATION_DATA"]) / "tatoeba-en-fr.tsv.gz")
+    sides = zip(*pairs, strict=True)
+    english, french = (WordTokenizer.train(side, max_size=8000) for side in sides)
+    batches = list(BatchLoader(TranslationDataset(pairs, english, french), max_tokens=4000))
+    sizes = [batch.source.size + batch.target_in.size for batch in batches]
+    assert np.average([batch.padding for batch in batches], weights=sizes) < 0.05
+    assert sum(map(len, batches)) == len(pairs)

@@ -12,6 +12,8 @@ from foundation_nn.plotting import COLORS, new_figure, save_figure
 from foundation_data._batch import Batch, BoolArray
 from foundation_data._vocabulary import Vocabulary
 
+__all__ = ["MaskMap", "plot_coverage", "plot_padding", "plot_masks"]
+
 _REAL, _PADDING = COLORS[0], "#E8E4DC"
 
 
