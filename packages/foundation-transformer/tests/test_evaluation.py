@@ -50,6 +50,17 @@ def test_case_and_spelling_count_as_they_are():
     assert score_translations(["Le chat"], ["le chat"]).exact == 0.0
 
 
+def test_several_references_of_a_sentence():
+    hypotheses = ["il fait beau aujourd'hui à Paris .", "le chat dort sur le tapis ."]
+    references = [[REFERENCES[1]], [REFERENCES[0], "le chat dort sur le tapis ."]]
+    assert score_translations(hypotheses, references).bleu == pytest.approx(100)
+    scores = score_translations(hypotheses, [REFERENCES[1], REFERENCES[0]])
+    assert scores.exact == 0.5
+    assert scores.bleu < 80
+    with pytest.raises(ValueError, match="translation 1 has no reference"):
+        score_translations(hypotheses, [["x"], []])
+
+
 def test_the_signature_tells_how():
     signature = score_translations(REFERENCES, REFERENCES).signature
     for part in ("case:mixed", "tok:13a", "smooth:exp", "version:"):
@@ -58,7 +69,7 @@ def test_the_signature_tells_how():
 
 @pytest.mark.parametrize(("hypotheses", "references"), [([], []), (["a"], []), (["a"], ["b", "c"])])
 def test_nothing_to_score_or_different_lengths(hypotheses, references):
-    message = f"got {len(hypotheses)} translations and {len(references)} references"
+    message = f"got {len(hypotheses)} translations and references of {len(references)}"
     with pytest.raises(ValueError, match=message):
         score_translations(hypotheses, references)
 

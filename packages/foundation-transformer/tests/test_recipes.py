@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from foundation_nn.training import Callback
 from foundation_transformer import Transformer, TransformerConfig, recipes, translate
-from foundation_transformer.recipes import train_translator, translation_loss
+from foundation_transformer.recipes import train_like_vaswani, train_translator, translation_loss
 from stubs import FIRST, PAD, Numbers, make_batch
 
 V = 11
@@ -184,3 +184,18 @@ def test_no_batches():
 
 def test_recipes_are_public():
     assert recipes.train_translator is train_translator
+
+
+def test_the_original_recipe():
+    rng = np.random.default_rng(0)
+    model = make()
+    batches = batches_of(draw(rng, "copy", 300))
+    trainer = train_like_vaswani(model, batches, epochs=5, warmup=10, rng=rng)
+    rates = [s.lr for s in trainer.history.steps]
+    assert len(rates) == 30
+    expected = [32**-0.5 * min(n**-0.5, n * 10**-1.5) for n in range(1, 31)]  # equation 3
+    np.testing.assert_allclose(rates, expected)
+    adam = trainer.optimizer
+    assert (type(adam).__name__, adam.betas, adam.eps) == ("Adam", (0.9, 0.98), 1e-9)
+    assert adam.weight_decay == 0
+    assert trainer.history.steps[-1].loss < trainer.history.steps[0].loss - 0.5

@@ -241,6 +241,30 @@ def test_translations_are_those_of_the_naive_loop(kind, sentences, batch_size):
 
 
 @every_trained
+def test_translations_by_beam_search(kind, sentences):
+    """Likelier than the greedy ones, if not each of them."""
+
+    def log_prob(text, translation):
+        source = np.array([[*map(int, text.split()), EOS]])
+        tokens = [*map(int, translation.split()), EOS]
+        logits = model(source, np.array([[BOS, *tokens[:-1]]])).data[0]
+        log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+        return log_p[np.arange(len(tokens)), tokens].sum()
+
+    model = half_trained(kind)
+    options = {"beam_size": 5, "length_penalty": 0.0}
+    found = translate(model, sentences, Numbers(), Numbers(), batch_size=4, **options)
+    greedy = translate(model, sentences, Numbers(), Numbers())
+    likelihoods = [
+        sum(log_prob(*pair) for pair in zip(sentences, translations, strict=True))
+        for translations in (found, greedy)
+    ]
+    assert likelihoods[0] > likelihoods[1] + 0.1
+    alone = [translate(model, [s], Numbers(), Numbers(), **options)[0] for s in sentences]
+    assert found == alone
+
+
+@every_trained
 def test_mates_in_a_batch_do_not_matter(kind, sentences):
     model = half_trained(kind)
     alone = [translate(model, [s], Numbers(), Numbers())[0] for s in sentences]
@@ -285,7 +309,12 @@ def test_a_single_string_is_refused(rng):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"batch_size": 0}, "batch_size"), ({"max_new_tokens": -1}, "max_new_tokens")],
+    [
+        ({"batch_size": 0}, "batch_size"),
+        ({"max_new_tokens": -1}, "max_new_tokens"),
+        ({"beam_size": 0}, "beam_size >= 1, got 0"),
+        ({"beam_size": 2, "length_penalty": -1.0}, "length_penalty >= 0"),
+    ],
 )
 def test_options_out_of_range(rng, options, message):
     with pytest.raises(ValueError, match=message):

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 from foundation_nn import padding_mask
-from foundation_seq import generate
+from foundation_seq import beam_search, generate
 from numpy.typing import NDArray
 
 from foundation_transformer._transformer import Transformer
@@ -47,8 +47,10 @@ def translate(
     *,
     max_new_tokens: int | None = None,
     batch_size: int = 64,
+    beam_size: int = 1,
+    length_penalty: float = 0.6,
 ) -> list[str]:
-    """Translate sentences greedily.
+    """Translate sentences.
 
     Parameters
     ----------
@@ -61,6 +63,10 @@ def translate(
         positions.
     batch_size : int
         Sentences at once; does not change the result beyond rounding.
+    beam_size : int
+        1 takes the likeliest token each time, more is :func:`foundation_seq.beam_search`.
+    length_penalty : float
+        Of the beam search.
 
     Returns
     -------
@@ -71,7 +77,7 @@ def translate(
     TypeError
         If a single string is given.
     ValueError
-        If a sentence is longer than the model's positions.
+        If a sentence is longer than the model's positions, or an option is out of its range.
     """
     if isinstance(sentences, str):
         raise TypeError("translate: expected a list of sentences, got one str; wrap it: [sentence]")
@@ -96,12 +102,20 @@ def translate(
         if max_new_tokens is not None:
             limits = np.minimum(max_new_tokens, longest)
         source, mask = pad([sources[i] for i in chosen])
-        written = generate(
-            Translator(model, source, mask),
-            [[specials.bos_id]] * len(chosen),
-            limits,
-            stop_ids={specials.eos_id},
-        )
+        translator = Translator(model, source, mask)
+        prompt, stops = [[specials.bos_id]] * len(chosen), {specials.eos_id}
+        if beam_size == 1:
+            written = generate(translator, prompt, limits, stop_ids=stops)
+        else:
+            found = beam_search(
+                translator,
+                prompt,
+                limits,
+                beam_size=beam_size,
+                length_penalty=length_penalty,
+                stop_ids=stops,
+            )
+            written = [hypotheses[0].tokens for hypotheses in found]
         for i, ids in zip(chosen, written, strict=True):
             translations[i] = target_tokenizer.decode(ids)
     return translations

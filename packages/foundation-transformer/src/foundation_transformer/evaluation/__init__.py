@@ -1,0 +1,14 @@
+"""How good a model is."""
+
+from foundation_transformer.evaluation._language_model import (
+    LanguageModelScores,
+    score_language_model,
+)
+from foundation_transformer.evaluation._translation import TranslationScores, score_translations
+
+__all__ = [
+    "LanguageModelScores",
+    "TranslationScores",
+    "score_language_model",
+    "score_translations",
+]

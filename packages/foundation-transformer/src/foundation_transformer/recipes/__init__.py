@@ -1,0 +1,20 @@
+"""Ways to train that work, in one call each."""
+
+from foundation_transformer.recipes._language_model import language_model_loss, train_lm
+from foundation_transformer.recipes._translation import (
+    train_like_vaswani,
+    train_translator,
+    translation_loss,
+)
+from foundation_transformer.recipes._windows import RandomWindows, WindowBatch, consecutive_windows
+
+__all__ = [
+    "RandomWindows",
+    "WindowBatch",
+    "consecutive_windows",
+    "language_model_loss",
+    "train_like_vaswani",
+    "train_lm",
+    "train_translator",
+    "translation_loss",
+]
