@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_info
 def small_blocks(monkeypatch):
     """Blocks of 128 kB, so that a few thousand short rows make many."""
     monkeypatch.setattr(_threads, "BLOCK_BYTES", 1 << 17)
+    monkeypatch.setattr(_threads, "THREAD_BYTES", 1 << 17)
 
 
 NESTED = """
@@ -53,8 +54,8 @@ def run(program):
 
 
 def test_a_task_may_use_over_rows_itself():
-    # 4000 rows of 1024 bytes are 8 blocks of at most 512 rows.
-    assert run(NESTED) == str(8 * 8)
+    # 4000 rows of 1024 bytes are 4 blocks of 1000 rows, of at most 1 MB.
+    assert run(NESTED) == str(4 * 4)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
@@ -93,7 +94,7 @@ def test_small_work_stays_on_the_calling_thread_large_work_does_not(threads):
 
         def task(block):
             # In large work, the first two tasks wait for each other.
-            if rows >= 1024 and not both.broken and len(seen) < 2:
+            if rows >= 128 and not both.broken and len(seen) < 2:
                 seen.add(threading.get_ident())
                 both.wait(timeout=5)
             seen.add(threading.get_ident())
@@ -101,12 +102,12 @@ def test_small_work_stays_on_the_calling_thread_large_work_does_not(threads):
         over_rows(task, rows, 1024)
         return seen
 
-    assert workers(1023) == {threading.get_ident()}  # just below a megabyte
-    assert len(workers(1024)) == 2
+    assert workers(127) == {threading.get_ident()}  # just below the limit
+    assert len(workers(128)) == 2
 
 
 @pytest.mark.parametrize("n", [1, 2])
-@pytest.mark.parametrize("failing", [0, 128, 3968])
+@pytest.mark.parametrize("failing", [0, 125, 3875])
 def test_an_error_in_any_block_reaches_the_caller(threads, n, failing):
     threads(n)
 

@@ -50,7 +50,7 @@ class Parameter(Tensor):
 
     def _accumulate(self, g: NDArray[Any]) -> None:
         if self.grad is None and self._grad_view is not None:
-            np.copyto(self._grad_view, g)
+            self._grad_view[...] = g
             self.grad = self._grad_view
         else:
             super()._accumulate(g)

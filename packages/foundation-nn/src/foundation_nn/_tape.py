@@ -105,7 +105,7 @@ def _visit(node: Node, queue: list[tuple[int, Node]], watcher: Watcher | None) -
     node.function, node.edges, node.grad = None, (), None
     started = 0.0 if watcher is None else perf_counter()
     if node.selective:
-        grads = function(g, tuple(edge is not None for edge in edges))
+        grads = function(g, tuple([edge is not None for edge in edges]))
     else:
         grads = function(g)
     if len(edges) == 1 and not isinstance(grads, tuple):
@@ -127,7 +127,7 @@ def _visit(node: Node, queue: list[tuple[int, Node]], watcher: Watcher | None) -
                     "forward and the backward pass; call backward() before the optimiser's "
                     "step(), or run the forward pass again"
                 )
-            leaf._accumulate(unbroadcast(dx, leaf.shape, node.name))
+            leaf._accumulate(unbroadcast(dx, leaf._data.shape, node.name))
 
 
 def _add_to_node(node: Node, dx: Any, name: str) -> None:

@@ -148,7 +148,7 @@ class Tensor:
                     f"backward() starts from a scalar, got shape {self.shape}; reduce it with "
                     ".sum() or .mean(), or pass the gradient"
                 )
-            gradient = np.ones_like(self._data)
+            gradient = np.array(1, self.dtype).reshape(self.shape)
         seed = np.asarray(gradient, dtype=self.dtype)
         if seed.shape != self.shape:
             raise ValueError(f"expected a gradient of shape {self.shape}, got {seed.shape}")

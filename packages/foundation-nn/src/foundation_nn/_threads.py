@@ -20,10 +20,12 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from threadpoolctl import ThreadpoolController
 
-#: Bytes of one operand in a block. Smaller ones cost more in calls than they save in traffic.
-BLOCK_BYTES = 1 << 19
+#: Bytes of one operand in a block. In smaller ones the threads would wait for each other: between
+#: two calls of NumPy each needs the interpreter to itself.
+BLOCK_BYTES = 1 << 20
 #: Less than this is done before a second thread has woken up.
 THREAD_BYTES = 1 << 20
+_SMALL = 1 << 12
 
 
 # A worker that waited for workers might wait for itself: within one, loops are serial.
@@ -72,8 +74,10 @@ def scratch(shape: tuple[int, ...], dtype: DTypeLike, slot: int = 0) -> NDArray[
     The same memory at each request of this thread for this ``slot``: an array that a worker thread
     allocates and frees is mapped anew each time, which takes longer than the arithmetic.
     """
-    held: dict[int, NDArray[np.uint8]] = _here.__dict__.setdefault("scratch", {})
     size = math.prod(shape) * np.dtype(dtype).itemsize
+    if size < _SMALL:
+        return np.empty(shape, dtype)
+    held: dict[int, NDArray[np.uint8]] = _here.__dict__.setdefault("scratch", {})
     if slot not in held or held[slot].size < size:
         held[slot] = np.empty(size, np.uint8)
     return held[slot][:size].view(dtype).reshape(shape)
@@ -93,10 +97,12 @@ def over_rows(task: Callable[[slice], None], rows: int, row_bytes: int) -> None:
     row_bytes : int
         Size of one row of the largest operand.
     """
-    step = max(1, BLOCK_BYTES // max(1, row_bytes))
-    if rows <= step:
+    total = rows * row_bytes
+    if total < THREAD_BYTES or rows < 2:
         task(slice(0, rows))
         return
+    pairs = math.ceil(total / (2 * BLOCK_BYTES))  # an even number of blocks, of about one size
+    step = math.ceil(rows / (2 * pairs))
     starts = range(0, rows, step)
 
     def work(share: range) -> None:
@@ -108,7 +114,7 @@ def over_rows(task: Callable[[slice], None], rows: int, row_bytes: int) -> None:
         work(share)
 
     threads = min(get_num_threads(), len(starts))
-    if threads == 1 or getattr(_here, "is_worker", False) or rows * row_bytes < THREAD_BYTES:
+    if threads == 1 or getattr(_here, "is_worker", False):
         work(starts)
         return
     others = [_pool(threads - 1).submit(work_apart, starts[i::threads]) for i in range(1, threads)]

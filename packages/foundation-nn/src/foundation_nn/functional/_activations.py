@@ -8,7 +8,7 @@ import numpy as np
 
 from foundation_nn._operation import Array, Result, operation
 from foundation_nn._threads import over_rows, scratch
-from foundation_nn.functional._erf import erf
+from foundation_nn.functional._normal import normal_tail
 from foundation_nn.functional._rows import as_rows
 
 
@@ -109,37 +109,49 @@ def gelu(x: Array, approximate: str = "none") -> Result:
 
 
 def _gelu_exact(x: Array, y: Array, slope: Array) -> None:
-    np.multiply(x, x, out=slope)
-    slope *= -0.5
-    np.exp(slope, out=slope)
-    half = np.multiply(x, math.sqrt(0.5), out=scratch(x.shape, x.dtype, 1))
-    cdf = erf(half, slope, scratch(x.shape, x.dtype, 2))
-    cdf += 1
-    cdf *= 0.5
-    np.multiply(x, cdf, out=y)
-    slope *= x
+    # With a = |x|, Q = 1 - Φ and φ the density: x Φ(x) = max(x, 0) - a Q(a), and the derivative
+    # is 1/2 ± (1/2 - Q(a) + a φ(a)) with the sign of x.
+    gauss = np.multiply(x, x, out=slope)
+    gauss *= -0.5
+    np.exp(gauss, out=gauss)
+    a = np.abs(x, out=scratch(x.shape, x.dtype, 0))
+    q = normal_tail(a, gauss, scratch(x.shape, x.dtype, 1), y)
+    x.clip(0, np.inf, out=y)  # faster than np.maximum
+    slope *= a
     slope *= 1 / math.sqrt(2 * math.pi)
-    slope += cdf
+    slope -= q
+    slope += 0.5
+    _give_sign(slope, x)
+    slope += 0.5
+    q *= a
+    y -= q
+
+
+def _give_sign(values: Array, signs: Array) -> None:
+    """``np.copysign(values, signs)`` for values ≥ 0, in a quarter of its time."""
+    bits = np.dtype(f"u{signs.itemsize}")
+    sign = np.bitwise_and(
+        signs.view(bits), bits.type(1 << 8 * signs.itemsize - 1), out=scratch(signs.shape, bits, 2)
+    )
+    values.view(bits)[...] |= sign
 
 
 def _gelu_tanh(x: Array, y: Array, slope: Array) -> None:
     scale, cubic = math.sqrt(2 / math.pi), 0.044715
     square = np.multiply(x, x, out=scratch(x.shape, x.dtype, 0))
-    np.minimum(square, 100, out=square)  # tanh is ±1 from there on, and 0 · inf were NaN
-    t = np.multiply(square, cubic, out=scratch(x.shape, x.dtype, 1))
-    t += 1
+    square.clip(0, 100, out=square)  # tanh is ±1 from there on, and 0 · inf were NaN
+    t = np.multiply(square, scale * cubic, out=scratch(x.shape, x.dtype, 1))
+    t += scale
     t *= x
-    t *= scale
     np.tanh(t, out=t)
     # Φ = (1 + t) / 2,  dΦ/dx = (1 - t²) / 2 · √(2/π) (1 + 3 · 0.044715 x²)
-    square *= 3 * cubic
-    square += 1
-    square *= 0.5 * scale
+    square *= 1.5 * scale * cubic
+    square += 0.5 * scale
     np.multiply(t, t, out=slope)
     np.subtract(1, slope, out=slope)
     slope *= square
     slope *= x
-    t += 1
     t *= 0.5
+    t += 0.5
     slope += t
     np.multiply(x, t, out=y)

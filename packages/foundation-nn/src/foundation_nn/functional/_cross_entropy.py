@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 
 from foundation_nn._operation import Array, Result, operation
 from foundation_nn._threads import over_rows, scratch
-from foundation_nn.functional._rows import as_rows
+from foundation_nn.functional._rows import as_rows, ones
+
+#: Rows that do not count may hold anything: inf - inf there is nobody's concern.
+_ANYTHING: dict[str, Any] = {"invalid": "ignore", "over": "ignore"}
 
 
 @operation
@@ -72,64 +75,72 @@ def cross_entropy(
     if not 0 <= label_smoothing < 1:
         raise ValueError(f"cross_entropy: expected 0 <= label_smoothing < 1, got {label_smoothing}")
     z = as_rows(logits)  # (N, V)
-    t = targets.reshape(-1)  # (N,)
-    counts = np.ones(len(t), bool) if ignore_index is None else t != ignore_index
-    outside = counts & ((t < 0) | (t >= classes))
-    if outside.any():
+    t = targets.flatten()  # (N,), a copy: the backward needs it as it is now
+    ignored = None if ignore_index is None else t == ignore_index
+    if ignored is not None:
+        t = np.where(ignored, 0, t)
+    outside = (t < 0) | (t >= classes)
+    if np.count_nonzero(outside):
         raise ValueError(
             f"cross_entropy: target {t[outside][0]} lies outside the {classes} classes "
             f"0..{classes - 1}; pass ignore_index= for targets that shall not count"
         )
-    t = np.where(counts, t, 0)
-    w = _class_weights(weight, classes, z.dtype)
     # q of a row: `hard` at its target, and `soft` on all classes; `mass` is their sum.
-    hard = (1 - label_smoothing) * w[t]  # (N,)
-    soft = label_smoothing / classes * w  # (V,)
-    mass = hard + soft.sum()  # (N,)
-    count = float(w[t].sum(where=counts)) or 1.0
-    log_sum = np.empty((len(z), 1), z.dtype)
-    loss = np.zeros(len(z), z.dtype)
-    ones = np.ones(classes, z.dtype)
+    w = None if weight is None else _class_weights(weight, classes, z.dtype)
+    importance = ones(len(z), z.dtype) if w is None else w[t]  # (N,)
+    if ignored is not None:
+        importance = np.where(ignored, 0, importance)
+    count = float(importance.sum()) or 1.0
+    hard = mass = importance  # (N,)
+    if label_smoothing:
+        soft = np.full(classes, label_smoothing / classes, z.dtype)  # (V,)
+        if w is not None:
+            soft *= w
+        hard = (1 - label_smoothing) * importance
+        mass = hard + soft.sum()
+    log_sum = np.empty_like(importance)
+    loss = np.empty_like(importance)
 
-    # Rows that do not count may hold anything: inf - inf there is nobody's concern.
-    @np.errstate(invalid="ignore", over="ignore")
     def forward(rows: slice) -> None:
-        zr = z[rows]
-        top = zr.max(axis=-1, keepdims=True)
-        e = np.subtract(zr, top, out=scratch(zr.shape, zr.dtype))
-        np.exp(e, out=e)
-        log_sum[rows] = np.log(e @ ones)[:, None] + top
-        expected = hard[rows] * zr[np.arange(len(zr)), t[rows]]
-        if label_smoothing:
-            expected += zr @ soft
-        loss[rows] = mass[rows] * log_sum[rows, 0] - expected
+        zr, target = z[rows], (np.arange(rows.stop - rows.start), t[rows])
+        top = zr.max(axis=-1)
+        with np.errstate(**_ANYTHING):
+            e = np.subtract(zr, top[:, None], out=scratch(zr.shape, zr.dtype))
+            below = hard[rows] * e[target]
+            if label_smoothing:
+                below += e @ soft
+            np.exp(e, out=e)
+            log = np.log(e @ ones(classes, z.dtype))
+            loss[rows] = mass[rows] * log - below
+            log_sum[rows] = log + top
 
     if len(z):
         over_rows(forward, len(z), classes * z.itemsize)
+    if ignored is not None:
+        loss[ignored] = 0
 
     def backward(g: Array) -> Array:
         dz = np.empty_like(z)
-        scale = np.where(counts, g / count, 0).astype(z.dtype)  # (N,)
+        scale = importance.dtype.type(g / count)
 
-        @np.errstate(invalid="ignore", over="ignore")
         def rows_of_dz(rows: slice) -> None:
-            d = np.subtract(z[rows], log_sum[rows], out=dz[rows])
-            np.exp(d, out=d)
-            d *= (mass[rows] * scale[rows])[:, None]
+            with np.errstate(**_ANYTHING):
+                d = np.subtract(z[rows], log_sum[rows, None], out=dz[rows])
+                np.exp(d, out=d)
+                d *= (mass[rows] * scale)[:, None]
             if label_smoothing:
-                d -= soft * scale[rows, None]
-            d[np.arange(len(d)), t[rows]] -= hard[rows] * scale[rows]
-            d[~counts[rows]] = 0  # also where a row that does not count holds NaN
+                d -= soft * scale
+            d[np.arange(len(d)), t[rows]] -= hard[rows] * scale
+            if ignored is not None:
+                d[ignored[rows]] = 0  # also where such a row holds NaN
 
         over_rows(rows_of_dz, len(z), classes * z.itemsize)
         return dz.reshape(logits.shape)
 
-    return loss.sum(where=counts) / count, backward
+    return loss.sum() / count, backward
 
 
 def _class_weights(weight: Any, classes: int, dtype: Any) -> NDArray[Any]:
-    if weight is None:
-        return np.ones(classes, dtype)
     w = np.array(weight, dtype=dtype)
     if w.shape != (classes,) or not (w >= 0).all():
         raise ValueError(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from foundation_nn._operation import Array, Result, operation
-from foundation_nn.functional._rows import as_rows
+from foundation_nn.functional._rows import as_rows, ones
 
 
 @operation(selective=True)
@@ -48,7 +46,9 @@ def linear(x: Array, weight: Array, bias: Array = None) -> Result:
         g2 = as_rows(g)  # (N, out)
         dx = (g2 @ weight).reshape(x.shape) if needs[0] else None
         dw = g2.T @ x2 if needs[1] else None
-        db = np.ones(len(g2), g2.dtype) @ g2 if needs[2] and bias is not None else None
+        db = ones(len(g2), g2.dtype) @ g2 if needs[2] and bias is not None else None
         return dx, dw, db
 
-    return y.reshape(*x.shape[:-1], len(weight)), backward
+    if x.ndim != 2:
+        y = y.reshape(*x.shape[:-1], len(weight))
+    return y, backward

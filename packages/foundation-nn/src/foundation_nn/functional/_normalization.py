@@ -75,10 +75,12 @@ def layer_norm(x: Array, weight: Array = None, bias: Array = None, eps: float = 
             product = np.multiply(gr, h, out=scratch(h.shape, h.dtype))
             dw.add(rows, product)
             db.add(rows, gr)
-            along = (product @ w)[:, None] / width  # mean(dx̂ x̂)
+            along, across = product @ (w / width), gr @ (w / width)  # mean(dx̂ x̂), mean(dx̂)
+            # All that is subtracted is made in one pass over a copy of x̂ that stays in the cache.
+            np.multiply(h, along[:, None], out=product)
+            product += across[:, None]
             d = np.multiply(gr, w, out=dx[rows])
-            d -= (gr @ w)[:, None] / width
-            d -= np.multiply(h, along, out=product)
+            d -= product
             d *= r[rows]
 
         over_rows(rows_of_dx, len(xhat), width * x.itemsize)

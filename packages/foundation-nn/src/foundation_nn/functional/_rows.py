@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from foundation_nn._operation import Array
+
+
+@lru_cache(maxsize=32)
+def ones(n: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """A read-only vector of ones: a product with it sums five times faster than ``sum``."""
+    vector = np.ones(n, dtype)
+    vector.flags.writeable = False
+    return vector
 
 
 def as_rows(x: Array) -> Array:
@@ -12,4 +25,6 @@ def as_rows(x: Array) -> Array:
 
     Unlike ``reshape(-1, D)`` it also works for D = 0.
     """
+    if x.ndim == 2:
+        return x
     return x.reshape(math.prod(x.shape[:-1]), x.shape[-1] if x.ndim else 1)

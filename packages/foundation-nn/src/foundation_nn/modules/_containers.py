@@ -32,8 +32,9 @@ class Sequential(Module):
         return list(self)[index]
 
     def forward(self, x: Tensor) -> Tensor:
-        for layer in self:
-            x = layer(x)
+        for layer in vars(self).values():
+            if isinstance(layer, Module):
+                x = layer(x)
         return x
 
 

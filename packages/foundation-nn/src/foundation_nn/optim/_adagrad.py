@@ -49,9 +49,10 @@ class Adagrad(Optimizer):
             raise ValueError(f"Adagrad: expected eps > 0, got {eps}")
         self.eps = eps
 
-    def _update(self, p: Any, g: Any, state: list[Any], decay: float) -> None:
+    _decay = Optimizer._decay_by_gradient
+
+    def _update(self, p: Any, g: Any, state: list[Any]) -> None:
         (squares,) = state
-        g = g + decay * p if decay else g
         spare = np.multiply(g, g, out=scratch(g.shape, g.dtype))
         squares += spare
         np.sqrt(squares, out=spare)

@@ -63,11 +63,9 @@ class AdamW(Optimizer):
         self._rate = self.lr * correction / (1 - beta1**self.steps)
         self._eps = self.eps * correction
 
-    def _update(self, p: Any, g: Any, state: list[Any], decay: float) -> None:
+    def _update(self, p: Any, g: Any, state: list[Any]) -> None:
         m, v = state
         beta1, beta2 = self.betas
-        if decay:
-            p *= 1 - self.lr * decay
         spare = np.multiply(g, 1 - beta1, out=scratch(g.shape, g.dtype))
         m *= beta1
         m += spare

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from foundation_nn._module import Module
 from foundation_nn._parameter import Parameter, ParameterBuffer
-from foundation_nn._threads import over_rows
+from foundation_nn._threads import over_rows, scratch
 
 
 class Optimizer:
@@ -85,19 +85,35 @@ class Optimizer:
     def _walk(self, grad: NDArray[Any], state: list[NDArray[Any]], first: int = 0) -> None:
         """Update the buffer from entry ``first`` on, where the state arrays begin, in blocks."""
         arrays = [self.buffer.data[first:], grad[first:], *state]
-        end = self._decaying - first
-        self._walk_part([a[:end] for a in arrays], self.weight_decay)
-        self._walk_part([a[end:] for a in arrays], 0.0)
+        matrices = self._decaying - first if self.weight_decay else 0
 
-    def _walk_part(self, arrays: list[NDArray[Any]], decay: float) -> None:
         def task(block: slice) -> None:
             p, g, *state = (a[block] for a in arrays)
-            self._update(p, g, state, decay)
+            if block.start < matrices:
+                g = self._decay(p, g, matrices - block.start)
+            self._update(p, g, state)
 
         if len(arrays[0]):
             over_rows(task, len(arrays[0]), arrays[0].itemsize)
 
-    def _update(self, p: Any, g: Any, state: list[Any], decay: float) -> None:
+    def _decay(self, p: Any, g: Any, count: int) -> Any:
+        """Shrink the first ``count`` entries of a block; the gradient to go on with.
+
+        Here the decay is decoupled from the gradient. Where it belongs to it, a subclass says
+        ``_decay = Optimizer._decay_by_gradient``.
+        """
+        p[:count] *= 1 - self.lr * self.weight_decay
+        return g
+
+    def _decay_by_gradient(self, p: Any, g: Any, count: int) -> Any:
+        """g + λ w, the gradient of the loss and of ½ λ |w|² together."""
+        total = scratch(g.shape, g.dtype, 1)
+        np.copyto(total, g)
+        part = np.multiply(p[:count], self.weight_decay, out=scratch(g.shape, g.dtype)[:count])
+        total[:count] += part
+        return total
+
+    def _update(self, p: Any, g: Any, state: list[Any]) -> None:
         """Update one block of parameters and state in place."""
         raise NotImplementedError
 

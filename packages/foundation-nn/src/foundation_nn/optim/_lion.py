@@ -51,12 +51,10 @@ class Lion(Optimizer):
         self.betas = betas
         self._smallest = float(np.finfo(self.buffer.data.dtype).tiny)
 
-    def _update(self, p: Any, g: Any, state: list[Any], decay: float) -> None:
+    def _update(self, p: Any, g: Any, state: list[Any]) -> None:
         (m,) = state
         beta1, beta2 = self.betas
-        if decay:
-            p *= 1 - self.lr * decay
-        towards = np.multiply(m, beta1)
+        towards = np.multiply(m, beta1, out=scratch(m.shape, m.dtype, 1))
         spare = np.multiply(g, 1 - beta1, out=scratch(g.shape, g.dtype))
         towards += spare
         # The sign; np.sign takes five times as long.

@@ -165,8 +165,9 @@ class Muon(AdamW):
         x *= rate
         p -= x
 
-    def _update(self, p: Any, g: Any, state: list[Any], decay: float) -> None:
-        super()._update(p, g, state, decay * self.adamw_lr_ratio)
+    def _decay(self, p: Any, g: Any, count: int) -> Any:
+        p[:count] *= 1 - self.lr * self.adamw_lr_ratio * self.weight_decay
+        return g
 
 
 def orthogonalize(

@@ -54,9 +54,10 @@ class RMSprop(Optimizer):
         self.alpha = alpha
         self.eps = eps
 
-    def _update(self, p: Any, g: Any, state: list[Any], decay: float) -> None:
+    _decay = Optimizer._decay_by_gradient
+
+    def _update(self, p: Any, g: Any, state: list[Any]) -> None:
         (v,) = state
-        g = g + decay * p if decay else g
         spare = np.multiply(g, g, out=scratch(g.shape, g.dtype))
         spare *= 1 - self.alpha
         v *= self.alpha

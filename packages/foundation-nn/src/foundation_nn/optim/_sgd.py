@@ -41,10 +41,10 @@ class SGD(Optimizer):
             raise ValueError(f"SGD: expected 0 <= momentum < 1, got {momentum}")
         self.momentum = momentum
 
-    def _update(self, p: Any, g: Any, state: list[Any], decay: float) -> None:
+    _decay = Optimizer._decay_by_gradient
+
+    def _update(self, p: Any, g: Any, state: list[Any]) -> None:
         (velocity,) = state
         velocity *= self.momentum
         velocity += g
-        if decay:
-            velocity += decay * p
         p -= np.multiply(velocity, self.lr, out=scratch(p.shape, p.dtype))
