@@ -18,10 +18,10 @@ from foundation_data import (
     tasks,
     write_shards,
 )
-from foundation_nn import Embedding, Linear, Module, Tensor, causal_mask, optim
+from foundation_nn import Embedding, Linear, Tensor, optim
 from foundation_nn import functional as F
 from foundation_seq import LSTM, RecurrentLM
-from foundation_transformer import Transformer, TransformerConfig, TransformerEncoder
+from foundation_transformer import CausalLM, Transformer, TransformerConfig
 from foundation_transformer.recipes import translation_loss
 from numpy.typing import NDArray
 
@@ -100,20 +100,11 @@ def test_an_lstm_reads_exactly_what_is_real(batches: BatchLoader[Batch]) -> None
             np.testing.assert_allclose(last, alone.data[0, 0], rtol=1e-5, atol=1e-6)
 
 
-class SmallLM(Module):
-    """A decoder-only transformer, small enough for a test, that is told positions and mask."""
-
-    def __init__(self, rng: np.random.Generator) -> None:
-        self.embedding = Embedding(23, 12, rng=rng)
-        self.places = Embedding(32, 12, rng=rng)
-        self.encoder = TransformerEncoder(2, 12, 3, 17, rng=rng)
-        self.output = Linear(12, 23, rng=rng)
-
-    def forward(
-        self, ids: NDArray[np.int64], positions: NDArray[np.int64], mask: NDArray[np.bool_]
-    ) -> Tensor:
-        x = self.embedding(ids) + self.places(positions)
-        return self.output(self.encoder(x, mask))  # type: ignore[no-any-return]
+def gpt(**options: object) -> CausalLM:
+    config = TransformerConfig.gpt2(
+        vocab_size=23, d_model=12, num_heads=3, num_layers=2, max_len=32, dropout=0.0, **options
+    )
+    return CausalLM(config, rng=np.random.default_rng(0)).astype(np.float64)
 
 
 def documents_of(batch: TextBatch) -> Iterator[tuple[int, NDArray[np.bool_]]]:
@@ -122,25 +113,35 @@ def documents_of(batch: TextBatch) -> Iterator[tuple[int, NDArray[np.bool_]]]:
             yield row, segments == segment
 
 
-def test_a_packed_document_is_read_as_if_it_were_alone() -> None:
-    model = SmallLM(np.random.default_rng(0)).astype(np.float64)
+@pytest.mark.parametrize("positions", ["learned", "sinusoidal", "rotary", "alibi"])
+def test_a_packed_document_is_read_as_if_it_were_alone(positions: str) -> None:
+    model = gpt(positions=positions)
     dataset = TextDataset.from_ids(DOCUMENTS, length=20, pack=True)
     seen = crowded = 0
     for batch in BatchLoader(dataset, batch_size=3, seed=1):
         mask = batch.mask
         with capture_attention(model) as maps:
-            logits = model(batch.ids, batch.positions, mask).data
+            logits = model(batch.ids, mask, batch.positions).data
         for m in maps:
             allowed = np.broadcast_to(mask[:, None], m.weights.shape)
             np.testing.assert_array_equal(m.weights != 0, allowed)
         for row, here in documents_of(batch):
-            ids = batch.ids[row, here][None]
-            alone = model(ids, np.arange(ids.size)[None], causal_mask(ids.size)[None]).data[0]
+            alone = model(batch.ids[row, here][None]).data[0]
             np.testing.assert_allclose(logits[row, here], alone, rtol=1e-11, atol=1e-13)
             seen += 1
         crowded += int((batch.segments.max(axis=1) > 1).sum())
     assert seen == len(DOCUMENTS)
     assert crowded > 5
+
+
+def test_windows_need_no_mask() -> None:
+    model = gpt()
+    dataset = TextDataset.from_ids(DOCUMENTS, length=20)
+    batch = dataset.batch(np.arange(len(dataset) - 3, len(dataset)))  # the last row is shorter
+    real = batch.segments > 0
+    assert not real.all()
+    plain, masked = model(batch.ids).data, model(batch.ids, batch.mask).data
+    np.testing.assert_array_equal(plain[real], masked[real])
 
 
 def lm_loss(model: RecurrentLM, batch: TextBatch) -> tuple[Tensor, int]:
