@@ -10,6 +10,7 @@ again, so that no (T, S) matrix is held for a long sequence. Threads share the h
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from foundation_attn._scores import Block, Rule, Scores, blocks, softmax
 #: computed in vain.
 BLOCK_ROWS = 128
 #: Heads are taken together until their blocks of scores are about this large.
-BLOCK_BYTES = 1 << 19
+BLOCK_BYTES = 1 << 20
 #: The weights of a head that are no larger than this are kept for the backward.
 KEPT_BYTES = 1 << 19
 
@@ -153,9 +154,9 @@ def attention_weights(
 def weights(q: NDArray[Any], k: NDArray[Any], rule: Rule) -> NDArray[Any]:
     """:func:`attention_weights` of arguments that are known to fit."""
     (q, k), lead = _with_lead(q, k)
-    whole = Block(slice(0, q.shape[-2]), slice(0, k.shape[-2]))
     p: NDArray[Any] = np.empty((*lead, q.shape[-2], k.shape[-2]), q.dtype)
-    Scores(q, k, rule)((slice(None),) * len(lead), whole, p)
+    everything = Block(slice(0, q.shape[-2]), slice(0, k.shape[-2]))
+    Scores(q, k, rule, (slice(None),) * len(lead))(everything, p)
     inverse, _ = softmax(p)
     p *= inverse
     return p
@@ -167,17 +168,17 @@ def _attention(
 ) -> Result:
     (q, k, v), lead = _with_lead(q, k, v)
     (T, S), dtype = (q.shape[-2], k.shape[-2]), q.dtype
-    scores = Scores(q, k, rule)
     todo = list(blocks(T, S, rule, BLOCK_ROWS))
-    shared = parts(lead, BLOCK_BYTES // max(1, min(T, BLOCK_ROWS) * S * q.itemsize))
-    small = T * S * q.itemsize <= KEPT_BYTES
+    head, heads = T * S * dtype.itemsize, math.prod(lead)
+    shared = parts(lead, min(BLOCK_BYTES // max(1, head // len(todo)), -(-heads // 2)))
+    small = head <= KEPT_BYTES
     kept: dict[tuple[int, int], tuple[Array, Array | None]] = {}
     y = _heads_last((*lead, T, v.shape[-1]), dtype)
     log_sum = np.empty((*lead, T, 1), dtype)
 
-    def room(part: Part, block: Block, slot: int) -> Array:
-        sizes = [i.stop - i.start for i in (*part, *block)]
-        return scratch(tuple(sizes), dtype, slot) if slot else np.empty(sizes, dtype)
+    def mine(x: Array, part: Part) -> Array:
+        """A part of ``x``; side by side in memory, where several blocks read it."""
+        return np.ascontiguousarray(x[part]) if len(todo) > 1 else x[part]
 
     def dropped(p: Array, part: Part, block: Block) -> Array:
         if keep is None:
@@ -187,15 +188,17 @@ def _attention(
 
     def forward(n: int) -> None:
         part = shared[n]
-        for i, block in enumerate(todo):
+        scores, v_part = Scores(q, mine(k, part), rule, part), mine(v, part)
+        for block in todo:
             rows, keys = block
-            p = room(part, block, 0 if small else 1)
-            slope = scores(part, block, p)
+            shape = (*v_part.shape[:-2], rows.stop - rows.start, keys.stop - keys.start)
+            p = np.empty(shape, dtype) if small else scratch(shape, dtype)
+            slope = scores(block, p)
             inverse, log_sum[(*part, rows)] = softmax(p)
             if small:
                 p *= inverse
-                kept[n, i] = p, slope
-            y_rows = dropped(p, part, block) @ v[(*part, keys)]
+                kept[n, rows.start] = p, slope
+            y_rows = dropped(p, part, block) @ v_part[..., keys, :]
             y[(*part, rows)] = y_rows if small else y_rows * inverse
 
     for_each(forward, len(shared))
@@ -205,27 +208,29 @@ def _attention(
 
         def backward_part(n: int) -> None:
             part = shared[n]
-            dk_part = np.zeros(k[part].shape, dtype)
-            dv_part = np.zeros(v[part].shape, dtype)
-            for i, block in enumerate(todo):
+            scores, v_part = Scores(q, mine(k, part), rule, part), mine(v, part)
+            dk_part, dv_part = np.zeros(scores.k.shape, dtype), np.zeros(v_part.shape, dtype)
+            for block in todo:
                 rows, keys = block
+                shape = (*v_part.shape[:-2], rows.stop - rows.start, keys.stop - keys.start)
                 if small:
-                    p, slope = kept[n, i]
+                    p, slope = kept[n, rows.start]
                 else:
-                    p = room(part, block, 1)
-                    slope = scores(part, block, p)
+                    p = scratch(shape, dtype)
+                    slope = scores(block, p)
                     p -= log_sum[(*part, rows)]
                     np.exp(p, out=p)
-                g_rows, q_rows, k_rows = g[(*part, rows)], q[(*part, rows)], k[(*part, keys)]
+                g_rows = np.ascontiguousarray(g[(*part, rows)])
                 dv_part[..., keys, :] += dropped(p, part, block).swapaxes(-1, -2) @ g_rows
-                ds = np.matmul(g_rows, v[(*part, keys)].swapaxes(-1, -2), out=room(part, block, 2))
+                ds = scratch(shape, dtype, slot=1)
+                np.matmul(g_rows, v_part[..., keys, :].swapaxes(-1, -2), out=ds)
                 ds = dropped(ds, part, block)
                 ds -= np.einsum("...k,...k->...", g_rows, y[(*part, rows)])[..., None]
                 ds *= p
                 if slope is not None:
                     ds *= slope
-                dq[(*part, rows)] = (ds @ k_rows) * scores.scale
-                dk_part[..., keys, :] += ds.swapaxes(-1, -2) @ (q_rows * scores.scale)
+                dq[(*part, rows)] = (ds @ scores.k[..., keys, :]) * scores.scale
+                dk_part[..., keys, :] += ds.swapaxes(-1, -2) @ scores.q[..., rows, :]
             dk[part], dv[part] = dk_part, dv_part
 
         for_each(backward_part, len(shared))
