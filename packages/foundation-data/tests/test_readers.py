@@ -316,6 +316,24 @@ def test_every_line_is_kept_or_counted(
     assert all(source and target and source != target for source, target in pairs)
 
 
+@given(st.sampled_from(["tsv", "csv", "jsonl", "txt.gz", "zip"]), st.binary(max_size=60))
+def test_no_bytes_do_more_than_be_refused(
+    tmp_path_factory: pytest.TempPathFactory, ending: str, content: bytes
+) -> None:
+    path = tmp_path_factory.mktemp("bytes") / f"p.{ending}"
+    for data in (content, gzip.compress(content)):
+        path.write_bytes(data)
+        for read in (read_pairs, read_texts):
+            try:
+                kept = read(path)
+            except ValueError as error:
+                said = str(error)
+            else:
+                said = kept.report.name
+                assert kept.report.kept == len(kept) > 0
+            assert path.name in said
+
+
 @pytest.mark.skipif(
     "FOUNDATION_DATA" not in os.environ,
     reason="FOUNDATION_DATA does not name a folder with tatoeba-en-fr.tsv.gz",

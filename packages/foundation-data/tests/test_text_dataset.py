@@ -4,7 +4,14 @@ from itertools import islice
 
 import numpy as np
 import pytest
-from foundation_data import BatchLoader, TextBatch, TextDataset, TokenStream, WordTokenizer
+from foundation_data import (
+    BatchLoader,
+    Dropped,
+    TextBatch,
+    TextDataset,
+    TokenStream,
+    WordTokenizer,
+)
 from foundation_data._packing import pack
 from hypothesis import given
 from hypothesis import strategies as st
@@ -104,6 +111,15 @@ def test_texts_become_documents() -> None:
     go, home = tokenizer.vocabulary.to_ids(["go", "home"])
     assert batch.ids.tolist() == [[1, go, home], [1, go, 0]]
     assert batch.targets.tolist() == [[go, home, 2], [go, 2, 0]]
+
+
+def test_documents_with_nothing_to_predict_are_counted() -> None:
+    documents = [[1, 5, 2], [], [7], [1, 2]]
+    report = TextDataset.from_ids(documents, 4, pack=True).report
+    assert (report.read, report.kept) == (4, 2)
+    assert report.dropped == {"nothing to predict": Dropped(2, "document 1")}
+    report = TextDataset.from_ids(documents, 4).report
+    assert (report.read, report.kept, report.dropped) == (4, 4, {})
 
 
 def test_another_pad_id() -> None:

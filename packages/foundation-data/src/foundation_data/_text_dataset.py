@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from foundation_data._batch import IntArray
 from foundation_data._packing import pack
+from foundation_data._report import CorpusReport, Dropped
 from foundation_data._stream import TokenStream
 from foundation_data._text_batch import TextBatch
 from foundation_data._tokenizer import Tokenizer
@@ -36,6 +37,11 @@ class TextDataset:
         T: the most positions of a row.
     pack : bool
         Whether to pack documents rather than to cut a stream into windows.
+
+    Attributes
+    ----------
+    report : CorpusReport
+        How many documents came and were kept; packed, one of a single token has nothing to predict.
 
     Raises
     ------
@@ -62,7 +68,7 @@ class TextDataset:
            [0, 0, 0, 1, 1]])
     """
 
-    __slots__ = ("_bounds", "_fingerprint", "_pad_id", "_sizes", "_starts", "_stream")
+    __slots__ = ("_bounds", "_fingerprint", "_pad_id", "_sizes", "_starts", "_stream", "report")
 
     def __init__(
         self, texts: Iterable[str], tokenizer: Tokenizer, length: int, pack: bool = False
@@ -108,8 +114,12 @@ class TextDataset:
     def _lay_out(self, stream: TokenStream, length: int, packed: bool, pad_id: int) -> None:
         if length < 1:
             raise ValueError(f"TextDataset: expected length of at least 1, got {length}")
+        read, dropped = stream.num_documents, {}
         # Both layouts are one table: a row is a run of pieces, and a piece is a run of the stream.
         if packed:
+            short = np.flatnonzero(stream.document_lengths < 2)
+            if len(short):
+                dropped["nothing to predict"] = Dropped(len(short), f"document {short[0]}")
             starts, sizes = _pieces(stream.document_lengths, length)
             rows = pack(sizes, length)
             order = np.argsort(rows, kind="stable")
@@ -123,6 +133,8 @@ class TextDataset:
                 "TextDataset: expected a document of at least two tokens, got none; "
                 "a language model predicts each token from the ones before it"
             )
+        num_dropped = sum(reason.count for reason in dropped.values())
+        self.report = CorpusReport("documents", read, read - num_dropped, dropped)
         self._stream = stream
         self._starts, self._sizes, self._bounds = starts, sizes, bounds
         self._pad_id = pad_id
@@ -163,14 +175,9 @@ class TextDataset:
             raise ValueError(
                 f"batch: expected indices of shape (B,) with B >= 1, got {chosen.shape}"
             )
-        rows = [
-            np.arange(first, end)
-            for first, end in zip(
-                self._bounds[:-1][chosen].tolist(), self._bounds[1:][chosen].tolist(), strict=True
-            )
-        ]
-        counts = np.array([len(row) for row in rows])  # pieces in each row
-        pieces = np.concatenate(rows)
+        firsts = self._bounds[:-1][chosen]
+        counts = self._bounds[1:][chosen] - firsts  # pieces in each row
+        pieces = np.repeat(firsts, counts) + _count_up(counts)
         starts, sizes = self._starts[pieces], self._sizes[pieces]
         lengths = np.add.reduceat(sizes, np.cumsum(counts) - counts)
         # Pieces stand side by side from the left, so the real places, row by row, are the pieces
