@@ -30,6 +30,8 @@ BLOCK_ROWS = 128
 BLOCK_BYTES = 1 << 20
 #: The weights of a head that are no larger than this are kept for the backward.
 KEPT_BYTES = 1 << 19
+#: Less than this, such as the one query of a cached step, is done before a thread has woken up.
+THREAD_BYTES = 1 << 18
 
 
 def attention(
@@ -170,7 +172,8 @@ def _attention(
     (T, S), dtype = (q.shape[-2], k.shape[-2]), q.dtype
     todo = list(blocks(T, S, rule, BLOCK_ROWS))
     head, heads = T * S * dtype.itemsize, math.prod(lead)
-    shared = parts(lead, min(BLOCK_BYTES // max(1, head // len(todo)), -(-heads // 2)))
+    most = heads if heads * head < THREAD_BYTES else -(-heads // 2)
+    shared = parts(lead, min(BLOCK_BYTES // max(1, head // len(todo)), most))
     small = head <= KEPT_BYTES
     kept: dict[tuple[int, int], tuple[Array, Array | None]] = {}
     y = _heads_last((*lead, T, v.shape[-1]), dtype)
