@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from foundation_nn import Array, Result, operation
 from numpy.typing import NDArray
 
-from foundation_seq._steps import Steps
+from foundation_seq._panels import multiply, panels
+from foundation_seq._recurrence import WalkBack, check, recurrence
 
 
 @operation(outputs=3, selective=True)
@@ -73,138 +73,68 @@ def lstm(
     .. [2] F. A. Gers, J. Schmidhuber and F. Cummins, "Learning to Forget: Continual Prediction
        with LSTM", Neural Computation 12, 2000.
     """
-    lengths = _check(x, h0, c0, w_ih, w_hh, b_ih, b_hh, lengths)
-    (batch, width, features), size = x.shape, h0.shape[1]
-    steps = Steps(batch, width, lengths, reverse)
-    longest = len(steps.counts)  # S
+    lengths = check("lstm", 4, x, {"h0": h0, "c0": c0}, w_ih, w_hh, b_ih, b_hh, lengths)
+    size = w_hh.shape[1]
+    # σ(z) = (1 + tanh(z / 2)) / 2: one tanh serves all four gates.
+    scale = np.array([0.5, 0.5, 1, 0.5], x.dtype)[:, None, None]
+    shift = np.array([0.5, 0.5, 0, 0.5], x.dtype)[:, None, None]
+    halves = np.repeat(scale[:, 0, 0], size)
 
-    # Within a step the batch comes last: W hᵀ is the faster product, and each gate is one block.
-    inputs = np.zeros((longest, batch, features), x.dtype)
-    inputs[steps.work] = x[steps.source]
-    projected = w_ih @ inputs.swapaxes(1, 2)  # (S, 4H, B)
-    gates: Any = projected.reshape(longest, 4, size, batch)
-    bias = (b_ih + b_hh).reshape(4, size, 1)
-    h = np.zeros((longest + 1, batch, size), x.dtype)  # the initial state, then one per step
-    c = np.empty((longest + 1, size, batch), x.dtype)
-    h[0], c[0] = h0[steps.order], c0[steps.order].T
-    wide, narrow = np.empty((4 * size, batch), x.dtype), np.empty((size, batch), x.dtype)
-    for t, n in enumerate(steps.counts):
-        a = gates[t, :, :, :n]
-        i, f, g, o = a
-        a += np.matmul(w_hh, h[t, :n].T, out=wide[:, :n]).reshape(4, size, n)
-        a += bias
-        # σ(z) = (1 + tanh(z/2)) / 2: one tanh serves all four gates.
-        a[:2] *= 0.5
-        o *= 0.5
-        np.tanh(a, out=a)
-        a[:2] *= 0.5
-        o *= 0.5
-        a[:2] += 0.5
-        o += 0.5
-        new = np.multiply(f, c[t, :, :n], out=c[t + 1, :, :n])
-        new += np.multiply(i, g, out=narrow[:, :n])
-        tanh_c = np.tanh(new, out=narrow[:, :n])
-        np.multiply(o, tanh_c, out=h[t + 1, :n].T)
+    def unroll(a: Array, counts: list[int], h: Array, c: Array) -> WalkBack:
+        length, rows, _ = a.shape
+        # The gates take the place of what they are computed from, each in one block.
+        gates = a.reshape(length, 4, rows, size)
+        w = panels(w_hh.T, rows, length)
+        z_all, part_all = np.empty((rows, 4 * size), x.dtype), np.empty((rows, size), x.dtype)
+        for t, k in enumerate(counts):
+            z, part = z_all[:k], part_all[:k]
+            multiply(h[t, :k], w, out=z)
+            z += a[t, :k]
+            z *= halves
+            gate = gates[t, :, :k]
+            np.tanh(z.reshape(k, 4, size).swapaxes(0, 1), out=gate)
+            gate *= scale
+            gate += shift
+            i, f, g, o = gate
+            new = np.multiply(f, c[t, :k], out=c[t + 1, :k])
+            new += np.multiply(i, g, out=part)
+            np.tanh(new, out=part)
+            np.multiply(o, part, out=h[t + 1, :k])
 
-    output = np.zeros((batch, width, size), x.dtype)
-    output[steps.source] = h[1:][steps.work]
-    h_n, c_n = np.empty_like(h0), np.empty_like(c0)
-    h_n[steps.order] = h[steps.lengths, np.arange(batch)]
-    c_n[steps.order] = c[steps.lengths, :, np.arange(batch)]
+        def walk_back(dy: Array, dh_all: Array, dc_all: Array) -> tuple[Array, list[Array]]:
+            w = panels(w_hh, rows, length)
+            slopes, parts = (np.empty((m, rows, size), x.dtype) for m in (4, 2))
+            for t, k in reversed(list(enumerate(counts))):
+                gate, d = gates[t, :, :k], slopes[:, :k]
+                (i, f, g, o), (tanh_c, part) = gate, parts[:, :k]
+                dh, dc = dh_all[:k], dc_all[:k]
+                dh += dy[t, :k]
+                np.tanh(c[t + 1, :k], out=tanh_c)
+                # What c_t receives by way of h_t.
+                np.multiply(tanh_c, tanh_c, out=part)
+                np.subtract(1, part, out=part)
+                part *= o
+                part *= dh
+                dc += part
+                # d starts as the slopes of the gates, σ - σ² and 1 - g².
+                np.multiply(gate, gate, out=d)
+                np.subtract(gate[:2], d[:2], out=d[:2])
+                np.subtract(1, d[2], out=d[2])
+                np.subtract(o, d[3], out=d[3])
+                d[0] *= g
+                d[1] *= c[t, :k]
+                d[2] *= i
+                d[3] *= tanh_c
+                d[:3] *= dc
+                d[3] *= dh
+                dc *= f
+                dz = a[t]  # where the gates were: half the memory, and none that is new
+                dz[:k].reshape(k, 4, size)[...] = d.swapaxes(0, 1)
+                dz[k:] = 0
+                multiply(dz[:k], w, out=dh)
+            return a, [a]
 
-    def backward(grads: Sequence[Array], needs: Sequence[bool] = (True,) * 7) -> tuple[Array, ...]:
-        nonlocal gates
-        if gates is None:
-            raise RuntimeError("lstm: backward can be called once; run the forward pass again")
-        # The gradients dz take the place of the gates: half the memory, and none that is new.
-        saved, gates = gates, None
-        dz = saved.reshape(longest, batch, 4 * size)
-        dy = grads[0].reshape(batch * width, size)
-        dh_all, dc_all = (np.array(grad[steps.order].T, order="C") for grad in grads[1:])  # (H, B)
-        slopes, tanhs = np.empty((4, size, batch), x.dtype), np.empty((size, batch), x.dtype)
-        parts, arrived = np.empty_like(tanhs), np.empty((batch, size), x.dtype)
-        for t, n in reversed(list(enumerate(steps.counts))):
-            a, d = saved[t, :, :, :n], slopes[:, :, :n]
-            i, f, g, o = a
-            dh, dc, tanh_c, part = (w[:, :n] for w in (dh_all, dc_all, tanhs, parts))
-            dh += np.take(dy, steps.lines[t, :n], axis=0, out=arrived[:n], mode="clip").T
-            np.tanh(c[t + 1, :, :n], out=tanh_c)
-            # What c_t receives by way of h_t.
-            np.multiply(tanh_c, tanh_c, out=part)
-            np.subtract(1, part, out=part)
-            part *= o
-            part *= dh
-            dc += part
-            # d starts as the slopes of the gates, σ - σ² and 1 - g².
-            np.multiply(a, a, out=d)
-            np.subtract(a[:2], d[:2], out=d[:2])
-            np.subtract(1, d[2], out=d[2])
-            np.subtract(o, d[3], out=d[3])
-            d[0] *= g
-            d[1] *= c[t, :, :n]
-            d[2] *= i
-            d[3] *= tanh_c
-            d[:3] *= dc
-            d[3] *= dh
-            dc *= f
-            dz_t = d.reshape(4 * size, n)
-            np.matmul(w_hh.T, dz_t, out=dh)
-            dz[t, :n] = dz_t.T
-            dz[t, n:] = 0
-        dz = dz.reshape(longest * batch, 4 * size)
-        dx = dh0 = dc0 = dw_ih = dw_hh = db = None
-        if needs[0]:
-            dx = np.zeros_like(x)
-            dx[steps.source] = (dz @ w_ih).reshape(inputs.shape)[steps.work]
-        if needs[1] or needs[2]:
-            dh0, dc0 = np.empty_like(h0), np.empty_like(c0)
-            dh0[steps.order], dc0[steps.order] = dh_all.T, dc_all.T
-        if needs[3]:
-            dw_ih = dz.T @ inputs.reshape(len(dz), features)
-        if needs[4]:
-            dw_hh = dz.T @ h[:-1].reshape(len(dz), size)
-        if needs[5] or needs[6]:
-            db = np.ones(len(dz), x.dtype) @ dz
-        return dx, dh0, dc0, dw_ih, dw_hh, db, db
+        return walk_back
 
-    return (output, h_n, c_n), backward
-
-
-def _check(
-    x: Array,
-    h0: Array,
-    c0: Array,
-    w_ih: Array,
-    w_hh: Array,
-    b_ih: Array,
-    b_hh: Array,
-    lengths: Any,
-) -> NDArray[np.integer[Any]] | None:
-    if w_ih.ndim != 2 or w_hh.ndim != 2 or x.ndim != 3 or x.shape[2] != w_ih.shape[1]:
-        raise ValueError(
-            f"lstm: expected x of shape (B, T, I={w_ih.shape[-1]}), got {x.shape}; "
-            "the batch comes first"
-        )
-    batch, size = x.shape[0], w_hh.shape[1]
-    for name, array, shape in (
-        ("w_ih", w_ih, (4 * size, w_ih.shape[1])),
-        ("w_hh", w_hh, (4 * size, size)),
-        ("b_ih", b_ih, (4 * size,)),
-        ("b_hh", b_hh, (4 * size,)),
-        ("h0", h0, (batch, size)),
-        ("c0", c0, (batch, size)),
-    ):
-        if array.shape != shape:
-            raise ValueError(f"lstm: expected {name} of shape {shape}, got {array.shape}")
-    if lengths is None:
-        return None
-    given: NDArray[Any] = np.asarray(lengths)
-    if given.dtype.kind not in "iu":
-        raise TypeError(f"lstm: expected integer lengths, got {given.dtype}")
-    if given.shape != (batch,):
-        raise ValueError(f"lstm: expected lengths of shape (B={batch},), got {given.shape}")
-    if batch and (given.min() < 0 or given.max() > x.shape[1]):
-        raise ValueError(
-            f"lstm: expected lengths from 0 to T={x.shape[1]}, got {given.min()} to {given.max()}"
-        )
-    return given
+    weights = w_ih, w_hh, b_ih, b_hh
+    return recurrence("lstm", unroll, x, (h0, c0), weights, b_ih + b_hh, lengths, reverse)

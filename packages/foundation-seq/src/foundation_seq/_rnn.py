@@ -1,0 +1,108 @@
+"""The simple recurrent network over whole sequences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from foundation_nn import Array, Result, operation
+from numpy.typing import NDArray
+
+from foundation_seq._panels import multiply, panels
+from foundation_seq._recurrence import WalkBack, check, recurrence
+
+
+@operation(outputs=2, selective=True)
+def rnn(
+    x: Array,
+    h0: Array,
+    w_ih: Array,
+    w_hh: Array,
+    b_ih: Array,
+    b_hh: Array,
+    lengths: NDArray[np.integer[Any]] | None = None,
+    reverse: bool = False,
+    nonlinearity: str = "tanh",
+) -> Result:
+    """Run a simple recurrent network [1]_ over sequences.
+
+    Forward, with φ = tanh or relu::
+
+        h_t = φ(z_t)        z_t = W_ih x_t + b_ih + W_hh h_{t-1} + b_hh
+
+    and backward, where dh_t is what arrives from the output and from step t + 1::
+
+        dz_t = dh_t φ'(z_t)        dh_{t-1} = W_hhᵀ dz_t        dW_hh = Σ_t dz_t h_{t-1}ᵀ
+
+    with φ' = 1 - h_t² (tanh) or 1 where h_t > 0 (relu). Back to step 0 the gradient passes W_hhᵀ
+    and φ' once for each step: it vanishes or explodes [2]_.
+
+    Parameters
+    ----------
+    x : (B, T, I) tensor
+    h0 : (B, H) tensor
+        The state before the first step.
+    w_ih : (H, I) tensor
+    w_hh : (H, H) tensor
+    b_ih, b_hh : (H,) tensor
+    lengths : (B,) integer array, optional
+        How many steps of each row are real, 0 to T. What stands behind them has no influence.
+    reverse : bool
+        Read each row from its last real step to its first.
+    nonlinearity : "tanh" or "relu"
+
+    Returns
+    -------
+    output : (B, T, H) tensor
+        h_t; exactly zero beyond the length of a row.
+    h_n : (B, H) tensor
+        The state after the step of each row that was read last; of a row of length 0, the initial
+        one.
+
+    Raises
+    ------
+    TypeError
+        If the lengths are not integers.
+    ValueError
+        If shapes do not fit, a length lies outside [0, T], or the nonlinearity is unknown.
+
+    References
+    ----------
+    .. [1] J. L. Elman, "Finding Structure in Time", Cognitive Science 14, 1990.
+    .. [2] Y. Bengio, P. Simard and P. Frasconi, "Learning Long-Term Dependencies with Gradient
+       Descent is Difficult", IEEE Transactions on Neural Networks 5, 1994.
+    """
+    if nonlinearity not in ("tanh", "relu"):
+        raise ValueError(f'rnn: expected nonlinearity "tanh" or "relu", got {nonlinearity!r}')
+    lengths = check("rnn", 1, x, {"h0": h0}, w_ih, w_hh, b_ih, b_hh, lengths)
+
+    def unroll(a: Array, counts: list[int], h: Array) -> WalkBack:
+        length, rows, _ = a.shape
+        w = panels(w_hh.T, rows, length)
+        for t, k in enumerate(counts):
+            z = multiply(h[t, :k], w, out=h[t + 1, :k])
+            z += a[t, :k]
+            if nonlinearity == "tanh":
+                np.tanh(z, out=z)
+            else:
+                np.maximum(z, 0, out=z)
+
+        def walk_back(dy: Array, dh_all: Array) -> tuple[Array, list[Array]]:
+            w = panels(w_hh, rows, length)
+            for t, k in reversed(list(enumerate(counts))):
+                dh, new, dz = dh_all[:k], h[t + 1, :k], a[t]
+                dh += dy[t, :k]
+                if nonlinearity == "tanh":
+                    np.multiply(new, new, out=dz[:k])
+                    np.subtract(1, dz[:k], out=dz[:k])
+                else:
+                    np.greater(new, 0, out=dz[:k])
+                dz[:k] *= dh
+                dz[k:] = 0
+                multiply(dz[:k], w, out=dh)
+            return a, [a]
+
+        return walk_back
+
+    weights = w_ih, w_hh, b_ih, b_hh
+    return recurrence("rnn", unroll, x, (h0,), weights, b_ih + b_hh, lengths, reverse)
