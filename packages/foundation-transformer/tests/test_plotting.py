@@ -2,32 +2,107 @@
 
 import numpy as np
 import pytest
-from foundation_transformer import SinusoidalPositions, plotting
-from foundation_transformer.plotting import plot_positions
+from foundation_nn import schedules
+from foundation_transformer import ALiBi, LearnedPositions, Rotary, SinusoidalPositions
+from foundation_transformer.plotting import (
+    _embeddings,
+    _positions,
+    _schedules,
+    plot_distances,
+    plot_embeddings,
+    plot_positions,
+    plot_schedules,
+    principal_components,
+)
 
 pytest.importorskip("matplotlib")
 from matplotlib.image import imread
 
 
-def test_a_picture_is_written(tmp_path):
-    path = tmp_path / "positions.png"
-    plot_positions(SinusoidalPositions(16, max_len=30), path)
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures, instead of files."""
+    figures = []
+    for module in (_embeddings, _positions, _schedules):
+        monkeypatch.setattr(module, "save_figure", lambda figure, path: figures.append(figure))
+    return figures
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda path: plot_positions(SinusoidalPositions(16, max_len=30), path),
+        lambda path: plot_positions(LearnedPositions(16, max_len=30), path),
+        lambda path: plot_distances(Rotary(16, 70), ALiBi(4), path),
+        lambda path: plot_embeddings(np.eye(4), ["a", "$b", "_c", "\\d$"], path),
+        lambda path: plot_schedules({"Noam": schedules.noam(64)}, 9000, path),
+    ],
+    ids=["sinusoidal", "learned", "distances", "embeddings", "schedules"],
+)
+def test_a_picture_is_written(tmp_path, draw):
+    path = tmp_path / "picture.png"
+    draw(path)
     picture = imread(path)[..., :3]
     assert min(picture.shape[:2]) > 300
-    assert picture.std() > 0.05
-    assert [p.name for p in tmp_path.iterdir()] == ["positions.png"]
+    assert picture.std() > 0.02
+    assert [p.name for p in tmp_path.iterdir()] == ["picture.png"]
 
 
 @pytest.mark.parametrize(("D", "shown"), [(16, 30), (7, 30), (8, 100)])
-def test_it_shows_the_encodings_and_their_similarity(monkeypatch, D, shown):
-    figures = []
-    monkeypatch.setattr(plotting, "save_figure", lambda figure, path: figures.append(figure))
+def test_the_encodings_and_their_similarity(drawn, D, shown):
     positions = SinusoidalPositions(D, max_len=30 if shown == 30 else 200)
     plot_positions(positions, "nowhere.png")
-    left, right = [ax for ax in figures[0].axes if ax.images and ax.get_title()]
+    left, right = [ax for ax in drawn[0].axes if ax.images and ax.get_title()]
     np.testing.assert_array_equal(left.images[0].get_array(), positions.table[:shown])
     similarity = right.images[0].get_array()
     assert similarity.shape == (shown, shown)
     np.testing.assert_allclose(similarity, similarity.T, rtol=1e-12)
-    if D % 2 == 0:
-        np.testing.assert_allclose(np.diagonal(similarity), 1, rtol=1e-12)
+    np.testing.assert_allclose(np.diagonal(similarity), 1, rtol=1e-12)
+
+
+def test_scores_by_distance(drawn):
+    plot_distances(Rotary(4, 9, base=100.0), ALiBi(2), "nowhere.png", distances=9)
+    left, right = drawn[0].axes
+    t = np.arange(9)
+    expected = (np.cos(t) + np.cos(t / 10)) / 2  # two pairs, of the same weight
+    np.testing.assert_allclose(left.lines[0].get_ydata(), expected, atol=1e-12)
+    slopes = [1 / 16, 1 / 256]
+    for line, slope in zip(right.lines, slopes, strict=True):
+        np.testing.assert_allclose(line.get_ydata(), np.exp(-slope * t))
+
+
+def test_principal_components(rng):
+    # Points on a line in space, with a little width across it.
+    along, across = np.array([3.0, 0.0, 4.0]) / 5, np.array([0.0, 1.0, 0.0])
+    s, t = np.array([-3.0, -1.0, 0.0, 4.0]), np.array([0.1, -0.2, 0.2, -0.1])
+    found = principal_components(7 + s[:, None] * along + t[:, None] * across)
+    assert found.shape == (4, 2)
+    np.testing.assert_allclose(found[:, 0], s, atol=0.02)
+    np.testing.assert_allclose(np.abs(found[:, 1]), np.abs(t), atol=0.08)
+    with pytest.raises(ValueError, match=r"at least 2 vectors of 2 dimensions, got shape \(5, 1\)"):
+        principal_components(np.ones((5, 1)))
+
+
+def test_a_map_of_embeddings(drawn, rng):
+    vectors = rng.standard_normal((5, 7))
+    plot_embeddings(vectors, list("abcde"), "nowhere.png", "Letters")
+    (ax,) = drawn[0].axes
+    points = principal_components(vectors)
+    np.testing.assert_allclose(ax.collections[0].get_offsets(), points)
+    assert [text.get_text() for text in ax.texts] == list("abcde")
+    np.testing.assert_allclose([text.xy for text in ax.texts], points)
+    with pytest.raises(ValueError, match="a label for each of the 5 vectors, got 4"):
+        plot_embeddings(vectors, list("abcd"), "nowhere.png")
+
+
+def test_lines_of_schedules(drawn):
+    plot_schedules(
+        {"a": schedules.linear(1.0, 10, warmup=2), "b": schedules.constant(0.3)}, 10, "nowhere.png"
+    )
+    (ax,) = drawn[0].axes
+    first, second = ax.lines
+    assert first.get_xdata().tolist() == list(range(1, 11))
+    np.testing.assert_allclose(first.get_ydata()[[0, 1, 5, 9]], [0.5, 1.0, 0.5, 0.0])
+    np.testing.assert_allclose(second.get_ydata(), 0.3)
+    with pytest.raises(ValueError, match="nothing to draw: 0 lines, 10 steps"):
+        plot_schedules({}, 10, "nowhere.png")

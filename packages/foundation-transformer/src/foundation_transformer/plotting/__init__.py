@@ -1,0 +1,16 @@
+"""Pictures of what is inside a transformer; needs the extra ``plot``.
+
+Attention is drawn by :mod:`foundation_attn.plotting`, training by :mod:`foundation_nn.plotting`.
+"""
+
+from foundation_transformer.plotting._embeddings import plot_embeddings, principal_components
+from foundation_transformer.plotting._positions import plot_distances, plot_positions
+from foundation_transformer.plotting._schedules import plot_schedules
+
+__all__ = [
+    "plot_distances",
+    "plot_embeddings",
+    "plot_positions",
+    "plot_schedules",
+    "principal_components",
+]
