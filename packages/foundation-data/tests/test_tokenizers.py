@@ -105,6 +105,8 @@ def test_special_tokens_in_a_text_are_text() -> None:
         ids = tokenizer.encode("<eos>")
         assert min(ids) >= 4
         assert tokenizer.decode(ids) == "<eos>"
+        allowed = tokenizer.encode("<eos>", allow_special=True)
+        assert allowed == [tokenizer.vocabulary.specials.eos_id]
 
 
 def test_training_options() -> None:
@@ -159,7 +161,7 @@ def test_files_of_another_kind_are_refused(tmp_path: Path) -> None:
     path.write_text(path.read_text(encoding="utf-8").replace("false", "true"), encoding="utf-8")
     with pytest.raises(ValueError, match="altered after it was saved"):
         CharTokenizer.load(path)
-    with pytest.raises(ValueError, match="kind char or word, got 'morse'"):
+    with pytest.raises(ValueError, match="kind bpe or char or word or wordpiece, got 'morse'"):
         Tokenizer.from_dict({"kind": "morse"})
     with pytest.raises(
         ValueError, match="WordTokenizer: malformed content: 'vocabulary' is missing"

@@ -133,10 +133,17 @@ def test_special_tokens_refuse() -> None:
         SpecialTokens(bos="")
     with pytest.raises(ValueError, match="eos_id may not be -1"):
         SpecialTokens(eos_id=-1)
-    with pytest.raises(ValueError, match="four different ids"):
-        SpecialTokens(eos_id=3)
-    with pytest.raises(ValueError, match="four different tokens"):
-        SpecialTokens(eos="<pad>")
+    for wrong in ({"eos_id": 3}, {"eos": "<pad>"}):
+        with pytest.raises(ValueError, match="expected one id for each different token"):
+            SpecialTokens(**wrong)  # type: ignore[arg-type]
+
+
+def test_one_token_may_have_several_roles() -> None:
+    specials = SpecialTokens("<pad>", "<end>", "<end>", "<end>", 0, 1, 1, 1)
+    vocabulary = Vocabulary(("<pad>", "<end>", "a"), (0, 0, 2), 2, specials)
+    assert vocabulary.specials.eos_id == vocabulary.specials.bos_id == 1
+    with pytest.raises(ValueError, match="specials with the ids 0 to 3"):
+        Vocabulary.build([["a"]], specials=specials)
 
 
 def test_save_and_load(tmp_path: Path) -> None:

@@ -6,9 +6,11 @@ are read, split and encoded, and a loader turns them into batches that any seque
 
 from foundation_data import corpora, tasks
 from foundation_data._batch import Batch, Example, collate
+from foundation_data._bpe_tokenizer import BPETokenizer
 from foundation_data._char_tokenizer import CharTokenizer
 from foundation_data._clean import PairFilters
 from foundation_data._dataset import TranslationDataset
+from foundation_data._load_tokenizer import load_tokenizer
 from foundation_data._loader import BatchLoader, BatchSource
 from foundation_data._pair_readers import read_pairs, read_parallel
 from foundation_data._report import CorpusReport, Dropped, Pairs, Texts
@@ -23,6 +25,7 @@ from foundation_data._text_readers import read_texts, stream_texts
 from foundation_data._tokenizer import Tokenizer
 from foundation_data._vocabulary import Vocabulary
 from foundation_data._word_tokenizer import WordTokenizer
+from foundation_data._wordpiece_tokenizer import WordPieceTokenizer
 
 __all__ = [
     "normalize",
@@ -31,6 +34,9 @@ __all__ = [
     "Tokenizer",
     "WordTokenizer",
     "CharTokenizer",
+    "BPETokenizer",
+    "WordPieceTokenizer",
+    "load_tokenizer",
     "CorpusReport",
     "Dropped",
     "Pairs",

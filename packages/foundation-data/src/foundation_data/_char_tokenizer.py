@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from foundation_data._tokenizer import Tokenizer
+from foundation_data._counted_tokenizer import CountedTokenizer
 
 
-class CharTokenizer(Tokenizer):
+class CharTokenizer(CountedTokenizer):
     """Each character (Unicode code point) of the normalised text as a token, spaces included.
 
     Examples

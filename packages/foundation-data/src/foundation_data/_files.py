@@ -13,7 +13,8 @@ from typing import Any
 _VERSION = 1
 
 
-def _digest(kind: str, content: Mapping[str, Any]) -> str:
+def digest(kind: str, content: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of JSON-able content, whatever the order of its keys."""
     canonical = json.dumps([kind, content], sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 
@@ -35,14 +36,18 @@ def write_json(path: str | os.PathLike[str], kind: str, content: Mapping[str, An
     OSError
         If the folder is missing or cannot be written.
     """
-    target = Path(path)
     document = {
         "format": f"foundation-data {kind}",
         "version": _VERSION,
-        "sha256": _digest(kind, content),
+        "sha256": digest(kind, content),
         "content": content,
     }
-    text = json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+    write_text(path, kind, json.dumps(document, ensure_ascii=False, indent=1) + "\n")
+
+
+def write_text(path: str | os.PathLike[str], kind: str, text: str) -> None:
+    """Write `text` through a temporary sibling that is renamed at the end; as `write_json`."""
+    target = Path(path)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
     try:
         try:
@@ -81,15 +86,25 @@ def read_json(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
     ValueError
         If the file is not such a file, is truncated, or was altered after it was written.
     """
+    return check_document(path, kind, parse_json(path, kind))
+
+
+def parse_json(path: str | os.PathLike[str], kind: str) -> Any:
+    """Read any JSON file; the errors are those of `read_json`."""
     source = Path(path)
     if not source.is_file():
         raise FileNotFoundError(f"{source}: no such file; expected a {kind} written by save()")
     try:
-        document = json.loads(source.read_bytes().decode("utf-8"))
-    except ValueError as error:
+        return json.loads(source.read_bytes().decode("utf-8"))
+    except (ValueError, RecursionError) as error:
         raise ValueError(
             f"{source}: not a whole JSON file ({error}); it is truncated or damaged: save it again"
         ) from error
+
+
+def check_document(path: str | os.PathLike[str], kind: str, document: Any) -> dict[str, Any]:
+    """Return the content of a document that `write_json` wrote; the errors are `read_json`'s."""
+    source = Path(path)
     expected = f"foundation-data {kind}"
     found = document.get("format") if isinstance(document, dict) else type(document).__name__
     if found != expected:
@@ -100,7 +115,7 @@ def read_json(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
             f"got {document.get('version')!r}; read it with the release that wrote it"
         )
     content = document.get("content")
-    if not isinstance(content, dict) or document.get("sha256") != _digest(kind, content):
+    if not isinstance(content, dict) or document.get("sha256") != digest(kind, content):
         raise ValueError(
             f"{source}: the content does not match its checksum, so it was altered after it was "
             "saved; restore the file, or train and save it again"

@@ -1,8 +1,10 @@
-"""The four tokens that are no words: padding, beginning, end and unknown."""
+"""The four roles of tokens that are no words: padding, beginning, end and unknown."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from dataclasses import fields as fields_of
 from typing import Any
 
 
@@ -15,14 +17,16 @@ class SpecialTokens:
     pad, bos, eos, unk : str
         Padding, beginning of sequence, end of sequence, unknown token.
     pad_id, bos_id, eos_id, unk_id : int
-        Their ids; all four distinct.
+        Their ids. One token may have several roles, as in GPT-2, whose only special token ends a
+        text, begins one and pads.
 
     Raises
     ------
     TypeError
         If a token is not a string or an id not an integer.
     ValueError
-        If a token is empty, an id negative, or two of either are equal.
+        If a token is empty, an id negative, or two roles share a token but not its id, or an id
+        but not its token.
 
     Examples
     --------
@@ -40,7 +44,7 @@ class SpecialTokens:
     unk_id: int = 3
 
     def __post_init__(self) -> None:
-        for field in fields(self):
+        for field in fields_of(self):
             value = getattr(self, field.name)
             wanted = int if field.name.endswith("_id") else str
             if not isinstance(value, wanted) or isinstance(value, bool):
@@ -49,9 +53,12 @@ class SpecialTokens:
                 )
             if value == "" or (isinstance(value, int) and value < 0):
                 raise ValueError(f"SpecialTokens: {field.name} may not be {value!r}")
-        for name, values in (("tokens", self.tokens), ("ids", self.ids)):
-            if len(set(values)) != 4:
-                raise ValueError(f"SpecialTokens: expected four different {name}, got {values}")
+        pairs = set(zip(self.tokens, self.ids, strict=True))
+        if not len(pairs) == len(set(self.tokens)) == len(set(self.ids)):
+            raise ValueError(
+                "SpecialTokens: expected one id for each different token, got the tokens "
+                f"{self.tokens} with the ids {self.ids}"
+            )
 
     @property
     def tokens(self) -> tuple[str, str, str, str]:
@@ -65,4 +72,50 @@ class SpecialTokens:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as a JSON-able dictionary."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {field.name: getattr(self, field.name) for field in fields_of(self)}
+
+
+# How well-known tokenizers name the tokens of each role.
+_USUAL_NAMES = {
+    "eos": ("<eos>", "</s>", "[SEP]", "[EOS]", "<|end_of_text|>", "<|endoftext|>", "<|im_end|>"),
+    "bos": ("<bos>", "<s>", "[CLS]", "[BOS]", "<|begin_of_text|>", "<|startoftext|>"),
+    "pad": ("<pad>", "[PAD]", "<|pad|>", "<|padding|>"),
+    "unk": ("<unk>", "[UNK]"),
+}
+
+
+def guess_specials(
+    ids: Mapping[str, int], special: Collection[str], known: Mapping[str, str]
+) -> SpecialTokens:
+    """Give the special tokens of a foreign tokenizer their roles.
+
+    What is `known` counts first, then the usual names; the token that ends a text serves where a
+    role has none of its own.
+
+    Parameters
+    ----------
+    ids : mapping of str to int
+        The whole vocabulary.
+    special : collection of str
+        Its special tokens, at least one.
+    known : mapping of str to str
+        Tokens for some of the roles ``pad``, ``bos``, ``eos``, ``unk``.
+
+    Raises
+    ------
+    ValueError
+        If a known token is not in the vocabulary.
+
+    Examples
+    --------
+    >>> guess_specials({"a": 0, "<|endoftext|>": 1}, ["<|endoftext|>"], {}).ids
+    (1, 1, 1, 1)
+    """
+    fields: dict[str, Any] = {}
+    for role, names in _USUAL_NAMES.items():  # eos comes first
+        usual = (name for name in names if name in special)
+        token = known.get(role) or next(usual, fields.get("eos") or next(iter(special)))
+        if token not in ids:
+            raise ValueError(f"the {role} token {token!r} is not in the vocabulary")
+        fields[role], fields[f"{role}_id"] = token, ids[token]
+    return SpecialTokens(**fields)

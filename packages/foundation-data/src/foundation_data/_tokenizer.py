@@ -7,8 +7,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self
 
-from foundation_data._files import read_json, write_json
-from foundation_data._text import normalize
+from foundation_data._added_tokens import AddedToken, TokenFinder
+from foundation_data._files import write_json
+from foundation_data._tokenizer_files import read_tokenizer
 from foundation_data._vocabulary import Vocabulary
 
 
@@ -23,48 +24,47 @@ class Tokenizer(ABC):
     ----------
     vocabulary : Vocabulary
         The tokens and their ids.
-    lowercase : bool
-        Whether text is lower-cased before it is cut.
     """
 
     kind: ClassVar[str]
     _kinds: ClassVar[dict[str, type[Tokenizer]]] = {}
 
-    __slots__ = ("_lowercase", "_vocabulary")
+    __slots__ = ("_everywhere", "_silent", "_vocabulary", "_where_allowed")
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        Tokenizer._kinds[cls.kind] = cls
+        if "kind" in vars(cls):
+            Tokenizer._kinds[cls.kind] = cls
 
-    def __init__(self, vocabulary: Vocabulary, lowercase: bool = False) -> None:
+    def __init__(self, vocabulary: Vocabulary, added: Iterable[AddedToken] = ()) -> None:
         if not isinstance(vocabulary, Vocabulary):
             raise TypeError(
                 f"{type(self).__name__}: expected a Vocabulary, got {type(vocabulary).__name__}; "
                 f"use {type(self).__name__}.train(texts) to make one from text"
             )
         self._vocabulary = vocabulary
-        self._lowercase = bool(lowercase)
+        specials = vocabulary.specials
+        tokens = {token: AddedToken(token) for token in specials.tokens}
+        tokens.update((token.content, token) for token in added)
+        self._where_allowed = TokenFinder(tokens.values())
+        self._everywhere = TokenFinder(token for token in tokens.values() if not token.special)
+        silent = {vocabulary.token_to_id(name) for name, token in tokens.items() if token.special}
+        silent.discard(specials.unk_id)
+        self._silent = silent | {specials.pad_id, specials.bos_id, specials.eos_id}
 
     @classmethod
-    def train(
-        cls,
-        texts: Iterable[str],
-        min_freq: int = 1,
-        max_size: int | None = None,
-        lowercase: bool = False,
-    ) -> Self:
-        """Learn the vocabulary of `texts`.
+    @abstractmethod
+    def train(cls, texts: Iterable[str], min_freq: int = 1, max_size: int | None = None) -> Self:
+        """Learn the tokens of `texts`.
 
         Parameters
         ----------
         texts : iterable of str
             The training texts; read once.
         min_freq : int
-            Tokens seen fewer times become unknown.
+            What is seen fewer times gets no token of its own.
         max_size : int, optional
-            The largest vocabulary size V, the four specials included.
-        lowercase : bool
-            Lower-case all text, here and in `encode`.
+            The largest vocabulary size V, specials included.
 
         Returns
         -------
@@ -78,31 +78,18 @@ class Tokenizer(ABC):
         ValueError
             If there is no token in `texts`, or an option is out of range.
         """
+
+    @classmethod
+    def _check_texts(cls, texts: Iterable[str], method: str) -> None:
         if isinstance(texts, str):
             raise TypeError(
-                f"{cls.__name__}.train: expected a list of texts, got one str; wrap it: [text]"
+                f"{cls.__name__}.{method}: expected a list of texts, got one str; wrap it: [text]"
             )
-        # Cutting needs no vocabulary, so a tokenizer with an empty one does it: rules live in one
-        # place.
-        cutter = cls(Vocabulary.build([]), lowercase=lowercase)
-        vocabulary = Vocabulary.build(
-            (cutter.tokenize(text) for text in texts), min_freq=min_freq, max_size=max_size
-        )
-        if vocabulary.total == 0:
-            raise ValueError(
-                f"{cls.__name__}.train: expected at least one text with a token in it, got none"
-            )
-        return cls(vocabulary, lowercase=lowercase)
 
     @property
     def vocabulary(self) -> Vocabulary:
         """The tokens and their ids."""
         return self._vocabulary
-
-    @property
-    def lowercase(self) -> bool:
-        """Whether text is lower-cased before it is cut."""
-        return self._lowercase
 
     def __len__(self) -> int:
         """Return the vocabulary size V."""
@@ -116,8 +103,9 @@ class Tokenizer(ABC):
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(V={len(self)}, lowercase={self._lowercase})"
+        return f"{type(self).__name__}(V={len(self)})"
 
+    @abstractmethod
     def normalize(self, text: str) -> str:
         """Return the form of `text` that ``decode(encode(text))`` gives back.
 
@@ -128,8 +116,6 @@ class Tokenizer(ABC):
         TypeError
             If `text` is not a string.
         """
-        text = normalize(text)
-        return normalize(text.lower()) if self._lowercase else text
 
     @abstractmethod
     def tokenize(self, text: str) -> list[str]:
@@ -139,68 +125,87 @@ class Tokenizer(ABC):
     def detokenize(self, tokens: Iterable[str]) -> str:
         """Put tokens together again: ``detokenize(tokenize(text)) == normalize(text)``."""
 
-    def encode(self, text: str, add_bos: bool = False, add_eos: bool = False) -> list[int]:
+    def encode(
+        self,
+        text: str,
+        add_bos: bool = False,
+        add_eos: bool = False,
+        allow_special: bool = False,
+    ) -> list[int]:
         """Return the ids of the tokens of `text`.
 
         Parameters
         ----------
         text : str
-            Any text. Special tokens written in it are ordinary text.
+            Any text.
         add_bos, add_eos : bool
             Whether to put ``bos_id`` before and ``eos_id`` after the ids.
+        allow_special : bool
+            Whether a special token written in `text` means that token. By default it is ordinary
+            text, so that nobody steers a model by what they type; allow it in templates of yours,
+            and encode what goes between them on its own.
 
         Returns
         -------
         list of int
             The ids, ``unk_id`` for each unknown token.
+
+        Raises
+        ------
+        TypeError
+            If `text` is not a string.
         """
+        if not isinstance(text, str):
+            raise TypeError(
+                f"{type(self).__name__}.encode: expected a str, got {type(text).__name__}: "
+                f"{text!r:.80}"
+            )
         specials = self._vocabulary.specials
-        ids = self._vocabulary.to_ids(self.tokenize(text))
-        if add_bos:
-            ids.insert(0, specials.bos_id)
+        ids = [specials.bos_id] if add_bos else []
+        finder = self._where_allowed if allow_special else self._everywhere
+        for ordinary, token in finder.split(text):
+            ids += self._encode_ordinary(ordinary)
+            if token is not None:
+                ids.append(self._vocabulary.token_to_id(token))
         if add_eos:
             ids.append(specials.eos_id)
         return ids
 
+    def _encode_ordinary(self, text: str) -> list[int]:
+        return self._vocabulary.to_ids(self.tokenize(text))
+
     def decode(self, ids: Iterable[int], skip_unknown: bool = False) -> str:
         """Return the text of `ids`.
 
-        Padding, beginning and end are left out. An unknown token stands for something that was
-        there, so it is written as ``<unk>``, unless `skip_unknown`.
+        Padding, beginning, end and other special tokens are left out. An unknown token stands for
+        something that was there, so it is written as ``<unk>``, unless `skip_unknown`.
 
         Raises
         ------
         ValueError
             If an id is not in the vocabulary.
         """
-        specials = self._vocabulary.specials
-        silent = {specials.pad_id, specials.bos_id, specials.eos_id}
+        return self.detokenize(self._vocabulary.to_tokens(self._audible(ids, skip_unknown)))
+
+    def _audible(self, ids: Iterable[int], skip_unknown: bool = False) -> list[int]:
+        silent = self._silent
         if skip_unknown:
-            silent.add(specials.unk_id)
-        kept = [index for index in map(int, ids) if index not in silent]
-        return self.detokenize(self._vocabulary.to_tokens(kept))
+            silent = silent | {self._vocabulary.specials.unk_id}
+        return [index for index in map(int, ids) if index not in silent]
 
     def unknown_rate(self, texts: Iterable[str]) -> float:
         """Return the share of the tokens of `texts` that are unknown: 0 to 1, and 0 for none."""
-        if isinstance(texts, str):
-            raise TypeError(
-                f"{type(self).__name__}.unknown_rate: expected a list of texts, got one str; "
-                "wrap it: [text]"
-            )
+        self._check_texts(texts, "unknown_rate")
         unknown = total = 0
         for text in texts:
-            tokens = self.tokenize(text)
-            total += len(tokens)
-            unknown += sum(token not in self._vocabulary for token in tokens)
+            ids = self.encode(text)
+            total += len(ids)
+            unknown += ids.count(self._vocabulary.specials.unk_id)
         return unknown / total if total else 0.0
 
+    @abstractmethod
     def to_dict(self) -> dict[str, Any]:
         """Return everything as a JSON-able dictionary, for `from_dict`."""
-        return {
-            "kind": self.kind,
-            "lowercase": self._lowercase,
-            "vocabulary": self._vocabulary.to_dict(),
-        }
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
@@ -221,15 +226,14 @@ class Tokenizer(ABC):
                 f"{cls.__name__}: expected a tokenizer of kind {' or '.join(expected)}, "
                 f"got {kind!r}"
             )
-        return found._from_content(content)
+        try:
+            return found._from_content(content)
+        except KeyError as error:
+            raise ValueError(f"{found.__name__}: malformed content: {error} is missing") from error
 
     @classmethod
-    def _from_content(cls, content: Mapping[str, Any]) -> Self:
-        try:
-            vocabulary, lowercase = content["vocabulary"], content["lowercase"]
-        except KeyError as error:
-            raise ValueError(f"{cls.__name__}: malformed content: {error} is missing") from error
-        return cls(Vocabulary.from_dict(vocabulary), lowercase=lowercase)
+    @abstractmethod
+    def _from_content(cls, content: Mapping[str, Any]) -> Self: ...
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the tokenizer to a JSON file, whole or not at all."""
@@ -239,6 +243,9 @@ class Tokenizer(ABC):
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read what `save` wrote; ``Tokenizer.load`` takes any kind.
 
+        A `tokenizer.json` written by the ``tokenizers`` library is read, too, if it is byte-level
+        BPE or WordPiece.
+
         Raises
         ------
         FileNotFoundError
@@ -246,7 +253,7 @@ class Tokenizer(ABC):
         ValueError
             If the file is no tokenizer of this kind, is damaged or was altered after it was saved.
         """
-        content = read_json(path, "tokenizer")
+        content = read_tokenizer(path)
         try:
             return cls.from_dict(content)
         except ValueError as error:

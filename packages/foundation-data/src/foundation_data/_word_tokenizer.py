@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from foundation_data._counted_tokenizer import CountedTokenizer
 from foundation_data._pieces import GLUE, SPACE, join_tokens, split_text
-from foundation_data._tokenizer import Tokenizer
 
 # A text cannot be allowed to hold the signs that tokens use; both are rare enough to be replaced.
 _REPLACED = str.maketrans({GLUE: "_", SPACE: " "})
 
 
-class WordTokenizer(Tokenizer):
+class WordTokenizer(CountedTokenizer):
     """Words, punctuation marks and clitics (``l'``, ``'t``) as tokens, for any language.
 
     Tokens carry the sign ``‿`` on a side where no space belongs, so that `decode` restores the

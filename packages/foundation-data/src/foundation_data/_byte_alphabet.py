@@ -1,0 +1,59 @@
+"""The 256 bytes as 256 printable characters, so that any bytes can be written as a token.
+
+Bytes that print keep their character of Latin-1; the others (controls, the space, U+00AD) take the
+characters from U+0100 on, in order. The space is thus ``Ġ``. This is the alphabet of GPT-2's
+files, and every byte-level tokenizer since has used it.
+"""
+
+from __future__ import annotations
+
+_PRINTED = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+_HIDDEN = [byte for byte in range(256) if byte not in _PRINTED]
+
+BYTE_TO_CHARACTER: dict[int, str] = {
+    **{byte: chr(byte) for byte in _PRINTED},
+    **{byte: chr(0x100 + index) for index, byte in enumerate(_HIDDEN)},
+}
+CHARACTER_TO_BYTE = {character: byte for byte, character in BYTE_TO_CHARACTER.items()}
+
+# In the order of the characters: so GPT-2 numbers them, and so does every trainer since.
+ALPHABET: tuple[str, ...] = tuple(sorted(CHARACTER_TO_BYTE))
+
+
+def text_to_bytes(text: str) -> bytes:
+    """Return `text` in UTF-8; half a surrogate pair as the three bytes it would have.
+
+    Strict UTF-8 cannot hold one, yet Python strings can, so refusing them would make a tokenizer
+    fail on some inputs, and replacing them would lose some.
+    """
+    return text.encode("utf-8", "surrogatepass")
+
+
+def bytes_to_text(data: bytes) -> str:
+    """Return the inverse of `text_to_bytes`; bytes that no text has become U+FFFD.
+
+    Examples
+    --------
+    >>> bytes_to_text(text_to_bytes("é\\ud800")) == "é\\ud800"
+    True
+    >>> bytes_to_text(b"caf\\xc3")
+    'caf�'
+    """
+    try:
+        return data.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return data.decode("utf-8", "replace")
+
+
+def token_to_bytes(token: str) -> bytes:
+    """Return the bytes that a token stands for; its UTF-8 if it is not of this alphabet.
+
+    Examples
+    --------
+    >>> token_to_bytes("Ġcaf"), token_to_bytes("Ã©").decode()
+    (b' caf', 'é')
+    """
+    try:
+        return bytes(CHARACTER_TO_BYTE[character] for character in token)
+    except KeyError:
+        return text_to_bytes(token)

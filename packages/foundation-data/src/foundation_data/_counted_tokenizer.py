@@ -1,0 +1,108 @@
+"""Tokenizers whose tokens are counted in the training texts: words and characters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
+
+from foundation_data._text import normalize
+from foundation_data._tokenizer import Tokenizer
+from foundation_data._vocabulary import Vocabulary
+
+
+class CountedTokenizer(Tokenizer):
+    """A tokenizer that cuts by a fixed rule; training counts what comes out.
+
+    Parameters
+    ----------
+    vocabulary : Vocabulary
+        The tokens and their ids.
+    lowercase : bool
+        Whether text is lower-cased before it is cut.
+    """
+
+    __slots__ = ("_lowercase",)
+
+    def __init__(self, vocabulary: Vocabulary, lowercase: bool = False) -> None:
+        super().__init__(vocabulary)
+        self._lowercase = bool(lowercase)
+
+    @classmethod
+    def train(
+        cls,
+        texts: Iterable[str],
+        min_freq: int = 1,
+        max_size: int | None = None,
+        lowercase: bool = False,
+    ) -> Self:
+        """Learn the vocabulary of `texts`.
+
+        Parameters
+        ----------
+        texts : iterable of str
+            The training texts; read once.
+        min_freq : int
+            Tokens seen fewer times become unknown.
+        max_size : int, optional
+            The largest vocabulary size V, the four specials included.
+        lowercase : bool
+            Lower-case all text, here and in `encode`.
+
+        Returns
+        -------
+        Tokenizer
+            The trained tokenizer.
+
+        Raises
+        ------
+        TypeError
+            If `texts` is a single string, or holds something that is no string.
+        ValueError
+            If there is no token in `texts`, or an option is out of range.
+        """
+        cls._check_texts(texts, "train")
+        # Cutting needs no vocabulary, so a tokenizer with an empty one does it: rules live in one
+        # place.
+        cutter = cls(Vocabulary.build([]), lowercase=lowercase)
+        vocabulary = Vocabulary.build(
+            (cutter.tokenize(text) for text in texts), min_freq=min_freq, max_size=max_size
+        )
+        if vocabulary.total == 0:
+            raise ValueError(
+                f"{cls.__name__}.train: expected at least one text with a token in it, got none"
+            )
+        return cls(vocabulary, lowercase=lowercase)
+
+    @property
+    def lowercase(self) -> bool:
+        """Whether text is lower-cased before it is cut."""
+        return self._lowercase
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(V={len(self)}, lowercase={self._lowercase})"
+
+    def normalize(self, text: str) -> str:
+        """Return the form of `text` that ``decode(encode(text))`` gives back.
+
+        That is, when every token is known: an unknown one comes back as ``<unk>``.
+
+        Raises
+        ------
+        TypeError
+            If `text` is not a string.
+        """
+        text = normalize(text)
+        return normalize(text.lower()) if self._lowercase else text
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as a JSON-able dictionary, for `from_dict`."""
+        return {
+            "kind": self.kind,
+            "lowercase": self._lowercase,
+            "vocabulary": self._vocabulary.to_dict(),
+        }
+
+    @classmethod
+    def _from_content(cls, content: Mapping[str, Any]) -> Self:
+        vocabulary, lowercase = content["vocabulary"], content["lowercase"]
+        return cls(Vocabulary.from_dict(vocabulary), lowercase=lowercase)

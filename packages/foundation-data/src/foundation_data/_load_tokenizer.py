@@ -1,0 +1,100 @@
+"""A tokenizer from the folder of a model, whoever wrote it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from foundation_data._bpe_tokenizer import BPETokenizer, read_merge
+from foundation_data._files import parse_json
+from foundation_data._subword_tokenizer import vocabulary_of
+from foundation_data._tokenizer import Tokenizer
+from foundation_data._tokenizer_files import read_tokenizer
+
+_ROLES = ("pad", "bos", "eos", "unk")
+# BERT's names for the roles of beginning and end.
+_SYNONYMS = {"bos": "cls", "eos": "sep"}
+
+
+def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
+    """Load the tokenizer of a model folder, or of a file.
+
+    Parameters
+    ----------
+    path : path
+        A folder with a `tokenizer.json`, or with GPT-2's `vocab.json` and `merges.txt`; or a file
+        written by ``save``, here or in the ``tokenizers`` library. Beside a file of that library,
+        `special_tokens_map.json` and `tokenizer_config.json` say which special tokens end a text,
+        begin one or pad it; without them the usual names do.
+
+    Returns
+    -------
+    Tokenizer
+        The tokenizer, of whichever kind it is.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file, or none of these in the folder.
+    ValueError
+        If a file is damaged or altered, or asks for something that is not supported.
+    """
+    path = Path(path)
+    folder = path if path.is_dir() else path.parent
+    if path.is_dir():
+        path = folder / "tokenizer.json"
+        if not path.exists() and (folder / "vocab.json").exists():
+            return _load_gpt2(folder)
+        if not path.exists():
+            raise FileNotFoundError(
+                f"{folder}: expected a tokenizer.json, or vocab.json and merges.txt, found neither"
+            )
+    content = read_tokenizer(path)
+    if "tokenizer" in content and content["specials"] is None:
+        content["specials"] = _roles(folder)
+    try:
+        return Tokenizer.from_dict(content)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _roles(folder: Path) -> dict[str, str]:
+    """Read the tokens of the roles that the files in the folder name."""
+    roles: dict[str, str] = {}
+    for name in ("special_tokens_map.json", "tokenizer_config.json"):
+        if (folder / name).is_file():
+            content = parse_json(folder / name, "table of special tokens")
+            for role in _ROLES:
+                token = _token(content, role) or _token(content, _SYNONYMS.get(role, role))
+                if token:
+                    roles.setdefault(role, token)
+    return roles
+
+
+def _token(content: Mapping[str, Any], role: str) -> str | None:
+    token = content.get(f"{role}_token")
+    return token.get("content") if isinstance(token, dict) else token
+
+
+def _load_gpt2(folder: Path) -> BPETokenizer:
+    """Read `vocab.json`, from tokens to ids, and `merges.txt`, a pair in each line."""
+    ids = parse_json(folder / "vocab.json", "vocabulary")
+    if not isinstance(ids, dict):
+        raise ValueError(f"{folder / 'vocab.json'}: expected tokens with ids, got {ids!r:.40}")
+    source = folder / "merges.txt"
+    if not source.is_file():
+        raise FileNotFoundError(f"{source}: no such file; vocab.json alone is not a tokenizer")
+    lines = source.read_text(encoding="utf-8").split("\n")
+    merges: list[tuple[str, str]] = []
+    roles = _roles(folder)
+    special = [token for token in (*roles.values(), "<|endoftext|>") if token in ids]
+    try:
+        for line in lines:
+            # The first line names the version; a merge of two signs may begin with # as well.
+            if line.strip() and not line.startswith("#version"):
+                merges.append(read_merge(line.rstrip("\r"), len(merges)))
+        return BPETokenizer(vocabulary_of(ids, list(dict.fromkeys(special)), roles), merges)
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}") from error

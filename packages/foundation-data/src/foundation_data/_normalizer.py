@@ -1,0 +1,154 @@
+"""What a subword tokenizer does to text before cutting it: the ``normalizer`` of `tokenizer.json`.
+
+Most byte-level tokenizers do nothing; BERT's cleans, lower-cases and takes accents off.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Protocol
+
+from foundation_data._unicode_regex import WHITESPACE, character_class, ranges_of
+
+
+class Normalizer(Protocol):
+    """One change to the whole text."""
+
+    def apply(self, text: str) -> str:
+        """Return the changed text."""
+        ...
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the step as it stands in `tokenizer.json`."""
+        ...
+
+
+def _lower(text: str) -> str:
+    # `str.lower` writes a capital sigma at the end of a word as ς; tokenizer files mean σ.
+    return text.replace("Σ", "σ").lower()
+
+
+@dataclass(frozen=True)
+class UnicodeForm:
+    """One of Unicode's four normal forms: NFC, NFD, NFKC, NFKD."""
+
+    form: str
+
+    def apply(self, text: str) -> str:
+        """Return `text` in this form."""
+        return unicodedata.normalize(self.form, text)  # type: ignore[arg-type]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the step as it stands in `tokenizer.json`."""
+        return {"type": self.form}
+
+
+@dataclass(frozen=True)
+class Lowercase:
+    """Every character in lower case."""
+
+    def apply(self, text: str) -> str:
+        """Return `text` in lower case."""
+        return _lower(text)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the step as it stands in `tokenizer.json`."""
+        return {"type": "Lowercase"}
+
+
+# What BERT calls Chinese: Han, but neither kana nor hangul. (BERT's own list begins the block at
+# 2B820; the library that files are written for begins it at 2B920.)
+_HAN = character_class(
+    [
+        *((0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F)),
+        *((0x2B740, 0x2B81F), (0x2B920, 0x2CEAF), (0xF900, 0xFAFF), (0x2F800, 0x2FA1F)),
+    ]
+)
+
+
+@cache
+def _bert_patterns() -> dict[str, re.Pattern[str]]:
+    """Compiled on first use: reading the categories takes longer than importing the package."""
+    controls = character_class((*ranges_of("Cc"), *ranges_of("Cf"), *ranges_of("Co")))
+    return {
+        # Tab and the two line ends are control characters, but white space here.
+        "controls": re.compile(rf"(?![\t\n\r])[\0\ufffd{controls}]"),
+        "whitespace": re.compile(f"[{WHITESPACE}]"),
+        "marks": re.compile(f"[{character_class(ranges_of('Mn'))}]+"),
+        "han": re.compile(f"[{_HAN}]"),
+    }
+
+
+@dataclass(frozen=True)
+class BertNormalizer:
+    """BERT's cleaning: no control characters, Han letters set apart, no accents, lower case.
+
+    `strip_accents` of None means: as `lowercase`.
+    """
+
+    clean_text: bool = True
+    handle_chinese_chars: bool = True
+    strip_accents: bool | None = None
+    lowercase: bool = True
+
+    def apply(self, text: str) -> str:
+        """Return the cleaned text."""
+        patterns = _bert_patterns()
+        if self.clean_text:
+            text = patterns["whitespace"].sub(" ", patterns["controls"].sub("", text))
+        if self.handle_chinese_chars and not text.isascii():
+            text = patterns["han"].sub(r" \g<0> ", text)
+        strip = self.lowercase if self.strip_accents is None else self.strip_accents
+        if strip and not text.isascii():
+            text = patterns["marks"].sub("", unicodedata.normalize("NFD", text))
+        return _lower(text) if self.lowercase else text
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the step as it stands in `tokenizer.json`."""
+        return {
+            "type": "BertNormalizer",
+            "clean_text": self.clean_text,
+            "handle_chinese_chars": self.handle_chinese_chars,
+            "strip_accents": self.strip_accents,
+            "lowercase": self.lowercase,
+        }
+
+
+def normalize_with(normalizers: Iterable[Normalizer], text: str) -> str:
+    """Apply each normalizer in turn."""
+    for normalizer in normalizers:
+        text = normalizer.apply(text)
+    return text
+
+
+def normalizers_from_json(content: Any) -> tuple[Normalizer, ...]:
+    """Read the ``normalizer`` of a `tokenizer.json`.
+
+    Raises
+    ------
+    ValueError
+        If one is not supported or malformed.
+    """
+    if content is None:
+        return ()
+    try:
+        kind = content["type"]
+        if kind == "Sequence":
+            return tuple(n for part in content["normalizers"] for n in normalizers_from_json(part))
+        if kind == "BertNormalizer":
+            options = {name: value for name, value in content.items() if name != "type"}
+            return (BertNormalizer(**options),)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"normalizer: malformed content: {error!r}") from error
+    if kind in ("NFC", "NFD", "NFKC", "NFKD"):
+        return (UnicodeForm(kind),)
+    if kind == "Lowercase":
+        return (Lowercase(),)
+    raise ValueError(
+        "normalizer: expected Sequence, NFC, NFD, NFKC, NFKD, Lowercase or BertNormalizer, "
+        f"got {kind!r}, which is not supported"
+    )

@@ -1,0 +1,211 @@
+"""Cutting text into pieces before a subword tokenizer sees it, in the steps of `tokenizer.json`.
+
+No token ever crosses a cut, so the steps decide what a token can be: whether it may hold a space,
+a digit run, a letter beside a comma. Each step takes one piece and returns its parts in order;
+steps follow one another.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain, groupby
+from typing import Any, Protocol
+
+from foundation_data._unicode_regex import compile_pattern
+
+Part = tuple[str, bool]  # a stretch of text, and whether the pattern matched it
+
+# GPT-2's: English clitics, words with the space before them, numbers, other signs, white space.
+WORDS_WITH_SPACE = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+
+
+class Step(Protocol):
+    """One step of cutting."""
+
+    def cut(self, text: str) -> list[str]:
+        """Return the parts of `text`."""
+        ...
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the step as it stands in `tokenizer.json`."""
+        ...
+
+
+def cut_text(steps: Iterable[Step], text: str) -> list[str]:
+    """Cut `text` by each step in turn; every piece is non-empty.
+
+    Examples
+    --------
+    >>> cut_text([Digits(individual=True), ByteLevel()], "It's 25 °C!")
+    ['It', "'s", ' ', '2', '5', ' °', 'C', '!']
+    """
+    pieces = [text] if text else []
+    for step in steps:
+        pieces = list(chain.from_iterable(map(step.cut, pieces)))
+    return pieces
+
+
+def _isolate(pattern: str, text: str) -> list[str]:
+    """Cut at both ends of every match."""
+    compiled = compile_pattern(pattern, text.isascii())
+    pieces: list[str] = compiled.findall(text)
+    # Most patterns match every character; only where some were left out, the gaps matter.
+    if sum(map(len, pieces)) < len(text):
+        pieces = [part for part, _ in _parts(compiled, text)]
+    return pieces if all(pieces) else [piece for piece in pieces if piece]
+
+
+def _parts(pattern: re.Pattern[str], text: str) -> list[Part]:
+    parts: list[Part] = []
+    end = 0
+    for match in pattern.finditer(text):
+        if match.start() < match.end():
+            parts += [(text[end : match.start()], False), (match.group(), True)]
+            end = match.end()
+    parts.append((text[end:], False))
+    return [part for part in parts if part[0]]
+
+
+def _merge_backwards(parts: Iterable[Part]) -> list[str]:
+    """Append each match to what stands before it, unless that is itself a match."""
+    merged: list[str] = []
+    before_matched = False
+    for text, matched in parts:
+        if matched and merged and not before_matched:
+            merged[-1] += text
+        else:
+            merged.append(text)
+        before_matched = matched
+    return merged
+
+
+def _merge_forwards(parts: Sequence[Part]) -> list[str]:
+    mirrored = [(text[::-1], matched) for text, matched in reversed(parts)]
+    return [text[::-1] for text in reversed(_merge_backwards(mirrored))]
+
+
+_BEHAVIORS: dict[str, Callable[[list[Part]], list[str]]] = {
+    "Removed": lambda parts: [text for text, matched in parts if not matched],
+    "Isolated": lambda parts: [text for text, _ in parts],
+    "MergedWithPrevious": _merge_backwards,
+    "MergedWithNext": _merge_forwards,
+    "Contiguous": lambda parts: [
+        "".join(text for text, _ in run) for _, run in groupby(parts, key=lambda part: part[1])
+    ],
+}
+
+
+@dataclass(frozen=True)
+class Split:
+    """Cut where a pattern matches (or, with `invert`, where it does not)."""
+
+    pattern: str
+    behavior: str = "Isolated"
+    invert: bool = False
+
+    def __post_init__(self) -> None:
+        if self.behavior not in _BEHAVIORS:
+            raise ValueError(
+                f"Split: expected a behavior among {', '.join(_BEHAVIORS)}, got {self.behavior!r}"
+            )
+        compile_pattern(self.pattern)
+
+    def cut(self, text: str) -> list[str]:
+        """Return the parts of `text`."""
+        if self.behavior == "Isolated":
+            return _isolate(self.pattern, text)
+        parts = _parts(compile_pattern(self.pattern, text.isascii()), text)
+        return _BEHAVIORS[self.behavior]([(part, hit != self.invert) for part, hit in parts])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the step as it stands in `tokenizer.json`."""
+        options = {"behavior": self.behavior, "invert": self.invert}
+        return {"type": "Split", "pattern": {"Regex": self.pattern}, **options}
+
+
+@dataclass(frozen=True)
+class Digits:
+    """Cut numbers from everything else, and into single digits if `individual`."""
+
+    individual: bool = False
+
+    def cut(self, text: str) -> list[str]:
+        """Return the parts of `text`."""
+        return _isolate(r"\p{N}" if self.individual else r"\p{N}+", text)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the step as it stands in `tokenizer.json`."""
+        return {"type": "Digits", "individual_digits": self.individual}
+
+
+@dataclass(frozen=True)
+class ByteLevel:
+    """GPT-2's cut; `prefix_space` lets a text begin like any other word, with a space."""
+
+    prefix_space: bool = False
+    words: bool = True
+
+    def cut(self, text: str) -> list[str]:
+        """Return the parts of `text`."""
+        if self.prefix_space and not text.startswith(" "):
+            text = " " + text
+        return _isolate(WORDS_WITH_SPACE, text) if self.words else [text]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the step as it stands in `tokenizer.json`."""
+        options = {"add_prefix_space": self.prefix_space, "use_regex": self.words}
+        return {"type": "ByteLevel", "trim_offsets": True, **options}
+
+
+_BERT = r"[!-/:-@\[-`{-~\p{P}]|[^\s!-/:-@\[-`{-~\p{P}]+"
+
+
+@dataclass(frozen=True)
+class BertWords:
+    """Words between white space, which is dropped, and every punctuation mark on its own."""
+
+    def cut(self, text: str) -> list[str]:
+        """Return the parts of `text`."""
+        return compile_pattern(_BERT, text.isascii()).findall(text)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the step as it stands in `tokenizer.json`."""
+        return {"type": "BertPreTokenizer"}
+
+
+def steps_from_json(content: Any) -> tuple[Step, ...]:
+    """Read the ``pre_tokenizer`` of a `tokenizer.json`.
+
+    Raises
+    ------
+    ValueError
+        If a step is not supported or malformed.
+    """
+    if content is None:
+        return ()
+    try:
+        return _read_steps(content)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"pre_tokenizer: malformed content: {error!r}") from error
+
+
+def _read_steps(content: dict[str, Any]) -> tuple[Step, ...]:
+    kind = content["type"]
+    if kind == "Sequence":
+        return tuple(step for part in content["pretokenizers"] for step in _read_steps(part))
+    if kind == "Split":
+        pattern = content["pattern"]
+        regex = pattern["Regex"] if "Regex" in pattern else re.escape(pattern["String"])
+        return (Split(regex, content["behavior"], content["invert"]),)
+    if kind == "Digits":
+        return (Digits(content["individual_digits"]),)
+    if kind == "ByteLevel":
+        return (ByteLevel(content["add_prefix_space"], content.get("use_regex", True)),)
+    if kind == "BertPreTokenizer":
+        return (BertWords(),)
+    raise ValueError(
+        "pre_tokenizer: expected Sequence, Split, Digits, ByteLevel or BertPreTokenizer, got "
+        f"{kind!r}, which is not supported"
+    )

@@ -1,0 +1,206 @@
+"""What tokenizers of word parts share: the way to the pieces, a cache of them, and the file."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
+from typing import Any, Self
+
+from foundation_data._added_tokens import AddedToken
+from foundation_data._normalizer import normalize_with
+from foundation_data._pipeline import Pipeline
+from foundation_data._pre_tokenizer import cut_text
+from foundation_data._specials import SpecialTokens, guess_specials
+from foundation_data._tokenizer import Tokenizer
+from foundation_data._tokenizer_files import write_tokenizer_json
+from foundation_data._vocabulary import Vocabulary
+
+_END_OF_TEXT = "<|endoftext|>"
+
+
+class _PieceCache(dict[str, Sequence[int]]):
+    """The ids of pieces met before: words repeat, so most of a text is looked up.
+
+    Bounded, and blind to long pieces, which do not repeat.
+    """
+
+    SIZE = 1 << 16
+    LONGEST = 64
+
+    def __init__(self, ids_of: Callable[[str], Sequence[int]]) -> None:
+        super().__init__()
+        self._ids_of = ids_of
+
+    def __missing__(self, piece: str) -> Sequence[int]:
+        ids = self._ids_of(piece)
+        if len(self) < self.SIZE and len(piece) <= self.LONGEST:
+            self[piece] = ids
+        return ids
+
+
+class SubwordTokenizer(Tokenizer):
+    """A tokenizer that cuts text into pieces and each piece into tokens.
+
+    Parameters
+    ----------
+    vocabulary : Vocabulary
+        The tokens and their ids; counts are 0, since no rule depends on them.
+    pipeline : Pipeline
+        The way of a text to its pieces.
+    """
+
+    __slots__ = ("_cache", "_pipeline")
+
+    def __init__(self, vocabulary: Vocabulary, pipeline: Pipeline) -> None:
+        for token in pipeline.added:
+            if token.content not in vocabulary:
+                raise ValueError(f"added_tokens: {token.content!r} is not in the vocabulary")
+        known = {token.content for token in pipeline.added}
+        roles = dict.fromkeys(name for name in vocabulary.specials.tokens if name not in known)
+        added = (*pipeline.added, *map(AddedToken, roles))
+        super().__init__(vocabulary, added)
+        self._pipeline = replace(pipeline, added=added)
+        self._cache = _PieceCache(self._ids_of_piece)
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The way of a text to its pieces."""
+        return self._pipeline
+
+    @abstractmethod
+    def _ids_of_piece(self, piece: str) -> Sequence[int]: ...
+
+    def _encode_ordinary(self, text: str) -> list[int]:
+        pieces = cut_text(self._pipeline.steps, self._normalized(text))
+        return list(chain.from_iterable(map(self._cache.__getitem__, pieces)))
+
+    def _normalized(self, text: str) -> str:
+        return normalize_with(self._pipeline.normalizers, text)
+
+    def normalize(self, text: str) -> str:
+        """Return the form of `text` that is cut into pieces.
+
+        Raises
+        ------
+        TypeError
+            If `text` is not a string.
+        """
+        if not isinstance(text, str):
+            raise TypeError(
+                f"{type(self).__name__}.normalize: expected a str, got {type(text).__name__}: "
+                f"{text!r:.80}"
+            )
+        return self._normalized(text)
+
+    def tokenize(self, text: str) -> list[str]:
+        """Cut `text` into tokens; special tokens written in it are ordinary text."""
+        return self._vocabulary.to_tokens(self.encode(text))
+
+    @abstractmethod
+    def _model_to_json(self) -> dict[str, Any]: ...
+
+    @classmethod
+    @abstractmethod
+    def _from_model(
+        cls, vocabulary: Vocabulary, model: Mapping[str, Any], pipeline: Pipeline
+    ) -> Self: ...
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as a JSON-able dictionary, for `from_dict`."""
+        ids = {token: index for index, token in enumerate(self._vocabulary)}
+        model = {**self._model_to_json(), "vocab": ids}
+        return {
+            "kind": self.kind,
+            "specials": self._vocabulary.specials.to_dict(),
+            "tokenizer": self._pipeline.to_json(ids, model),
+        }
+
+    @classmethod
+    def _from_content(cls, content: Mapping[str, Any]) -> Self:
+        document = content["tokenizer"]
+        pipeline = Pipeline.from_json(document)
+        added = {token["content"]: token["id"] for token in document.get("added_tokens", ())}
+        special = [token.content for token in pipeline.added if token.special]
+        vocabulary = vocabulary_of(
+            {**document["model"]["vocab"], **added}, special, content.get("specials") or {}
+        )
+        return cls._from_model(vocabulary, document["model"], pipeline)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a `tokenizer.json`, whole or not at all; the ``tokenizers`` library reads it, too.
+
+        For that library special tokens in a text are always special, as with ``allow_special``.
+        """
+        document = self.to_dict()["tokenizer"]
+        write_tokenizer_json(path, document, self._vocabulary.specials)
+
+
+def vocabulary_of(
+    ids: Mapping[str, Any], special: Sequence[str], roles: Mapping[str, Any]
+) -> Vocabulary:
+    """Return the vocabulary of a table from tokens to ids that another program wrote.
+
+    Parameters
+    ----------
+    ids : mapping of str to int
+        The id of each token.
+    special : sequence of str
+        The special tokens among them. If there is none, ``<|endoftext|>`` is added as the last
+        token: sequences need something to end and to be padded with.
+    roles : mapping
+        All fields of `SpecialTokens`, or tokens for some of the roles, as far as known.
+
+    Raises
+    ------
+    ValueError
+        If the ids are not 0 to V - 1, one for each token.
+    """
+    tokens: list[str | None] = [None] * len(ids)
+    for token, index in ids.items():
+        if not isinstance(index, int) or not 0 <= index < len(ids) or tokens[index] is not None:
+            raise ValueError(
+                f"vocab: expected the ids 0 to {len(ids) - 1}, each for one token, got "
+                f"{index!r} for {token!r}{_other(tokens, index)}"
+            )
+        tokens[index] = token
+    names = [token for token in tokens if token is not None]
+    if not special:
+        special = [_END_OF_TEXT]
+        if _END_OF_TEXT not in ids:
+            ids = {**ids, _END_OF_TEXT: len(ids)}
+            names.append(_END_OF_TEXT)
+    if "pad_id" in roles:
+        specials = SpecialTokens(**roles)
+    else:
+        specials = guess_specials(ids, special, roles)
+    return Vocabulary(tuple(names), (0,) * len(names), 0, specials)
+
+
+def _other(tokens: Sequence[str | None], index: Any) -> str:
+    if isinstance(index, int) and 0 <= index < len(tokens):
+        return f" and for {tokens[index]!r}"
+    return ""
+
+
+def count_pieces(pipeline: Pipeline, texts: Iterable[str], name: str) -> Counter[str]:
+    """Count the pieces of all texts; `name` is who asks, for the messages.
+
+    Raises
+    ------
+    TypeError
+        If something in `texts` is no string.
+    ValueError
+        If there is not one piece.
+    """
+    counts: Counter[str] = Counter()
+    for text in texts:
+        if not isinstance(text, str):
+            raise TypeError(f"{name}: expected a str, got {type(text).__name__}: {text!r:.80}")
+        counts.update(cut_text(pipeline.steps, normalize_with(pipeline.normalizers, text)))
+    if not counts:
+        raise ValueError(f"{name}: expected at least one text with a token in it, got none")
+    return counts

@@ -1,0 +1,67 @@
+"""Tokenizer files: our own for words and characters, and `tokenizer.json` for subwords.
+
+`tokenizer.json` is the format of the ``tokenizers`` library. Subword tokenizers are saved in it,
+so that other programs can read them. It has no place for a checksum or the roles of special tokens
+but ignores what it does not know inside ``model``: those stand there under `OURS`, and a file
+without them is taken as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from foundation_data._files import check_document, digest, parse_json, write_text
+from foundation_data._specials import SpecialTokens
+
+OURS = "foundation-data"
+_KINDS = {"BPE": "bpe", "WordPiece": "wordpiece"}
+
+
+def write_tokenizer_json(
+    path: str | os.PathLike[str], document: Mapping[str, Any], specials: SpecialTokens
+) -> None:
+    """Write a `tokenizer.json` with the roles of its special tokens and a checksum."""
+    ours: dict[str, Any] = {"specials": specials.to_dict()}
+    ours["sha256"] = digest("tokenizer", {**document, **ours})
+    whole = {**document, "model": {**document["model"], OURS: ours}}
+    write_text(path, "tokenizer", json.dumps(whole, ensure_ascii=False, indent=1) + "\n")
+
+
+def read_tokenizer(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read the file of any tokenizer, as the dictionary that `Tokenizer.from_dict` takes.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is of neither format, is damaged, was altered after we wrote it, or holds a
+        model that is not supported.
+    """
+    document = parse_json(path, "tokenizer")
+    if not isinstance(document, dict) or not isinstance(document.get("model"), dict):
+        return check_document(path, "tokenizer", document)
+    model = document["model"]
+    # Old files do not name their model: the prefix of word parts tells the two apart.
+    guess = "BPE" if "merges" in model else "WordPiece"
+    kind = _KINDS.get(model.get("type") or guess)
+    if kind is None:
+        raise ValueError(
+            f"{Path(path)}: expected a model of type {' or '.join(_KINDS)}, got "
+            f"{model.get('type')!r}, which is not supported"
+        )
+    ours = model.pop(OURS, None)
+    content = {"kind": kind, "specials": None, "tokenizer": document}
+    if ours is not None:
+        content["specials"] = specials = ours.get("specials")
+        if ours.get("sha256") != digest("tokenizer", {**document, "specials": specials}):
+            raise ValueError(
+                f"{Path(path)}: the content does not match its checksum, so it was altered after "
+                "it was saved; restore the file, or save it again (a change that is meant needs "
+                f"model[{OURS!r}] removed)"
+            )
+    return content

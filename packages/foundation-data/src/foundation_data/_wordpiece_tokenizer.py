@@ -1,0 +1,211 @@
+"""Word pieces as tokens: BERT's way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Self
+
+from foundation_data._added_tokens import AddedToken
+from foundation_data._merge_learning import learn_merges
+from foundation_data._normalizer import BertNormalizer
+from foundation_data._pipeline import Pipeline
+from foundation_data._pre_tokenizer import BertWords
+from foundation_data._specials import SpecialTokens
+from foundation_data._subword_tokenizer import SubwordTokenizer, count_pieces
+from foundation_data._vocabulary import Vocabulary
+
+_SPECIALS = SpecialTokens(
+    pad="[PAD]", unk="[UNK]", bos="[CLS]", eos="[SEP]", pad_id=0, unk_id=1, bos_id=2, eos_id=3
+)
+_PREFIX = "##"
+_LONGEST_WORD = 100
+
+# English spacing, mended token by token after joining.
+_CLEANED = (
+    *((" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"), (" n't", "n't")),
+    *((" 'm", "'m"), (" do not", " don't"), (" 's", "'s"), (" 've", "'ve"), (" 're", "'re")),
+)
+
+
+class WordPieceTokenizer(SubwordTokenizer):
+    """Words in lower case, without accents, cut into the longest known pieces.
+
+    A piece that continues a word begins with ``##``. A word with a letter that is in no token
+    becomes ``[UNK]``, so this is not lossless: `decode` gives readable text, not the same text.
+    ``[CLS]`` has the role of ``bos`` and ``[SEP]`` that of ``eos``, so that BERT's input is
+    ``encode(text, add_bos=True, add_eos=True)``.
+
+    Parameters
+    ----------
+    vocabulary : Vocabulary
+        The tokens and their ids; an unknown word gets ``specials.unk_id``.
+    pipeline : Pipeline
+        How a text is normalised and cut.
+    prefix : str
+        What a piece that continues a word begins with.
+    longest_word : int
+        Words of more characters are unknown.
+
+    Examples
+    --------
+    >>> tokenizer = WordPieceTokenizer.train(["low lower lowest slow"], max_size=18)
+    >>> tokenizer.tokenize("Slowest, LÖWER")
+    ['s', '##l', '##ow', '##e', '##s', '##t', '[UNK]', 'lowe', '##r']
+
+    References
+    ----------
+    Devlin et al., "BERT: Pre-training of deep bidirectional transformers for language
+    understanding", 2019.
+    """
+
+    __slots__ = ("_longest_word", "_lookup", "_prefix")
+    kind = "wordpiece"
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        pipeline: Pipeline,
+        prefix: str = _PREFIX,
+        longest_word: int = _LONGEST_WORD,
+    ) -> None:
+        super().__init__(vocabulary, pipeline)
+        self._prefix = prefix
+        self._longest_word = longest_word
+        # Text must not become a special token by looking like one.
+        added = {token.content for token in self.pipeline.added}
+        self._lookup = {
+            token: index for index, token in enumerate(vocabulary) if token not in added
+        }
+
+    @classmethod
+    def train(
+        cls,
+        texts: Iterable[str],
+        min_freq: int = 2,
+        max_size: int | None = 8192,
+        lowercase: bool = True,
+    ) -> WordPieceTokenizer:
+        """Learn pieces from `texts`, by merging like `BPETokenizer.train`.
+
+        Parameters
+        ----------
+        texts : iterable of str
+            The training texts; read once.
+        min_freq : int
+            Stop when no pair of pieces is seen so often.
+        max_size : int, optional
+            The largest V: five specials, the letters, the merges. If there is no room for all
+            letters, the frequent ones stay. None: as many as `min_freq` leaves.
+        lowercase : bool
+            Lower-case all text and take its accents off, here and in `encode`.
+
+        Returns
+        -------
+        WordPieceTokenizer
+            The trained tokenizer.
+
+        Raises
+        ------
+        TypeError
+            If `texts` is a single string, or holds something that is no string.
+        ValueError
+            If `texts` are empty, `min_freq` is below 1, or `max_size` below 6.
+        """
+        cls._check_texts(texts, "train")
+        reserved = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]  # in the order of their ids
+        if min_freq < 1:
+            raise ValueError(
+                f"WordPieceTokenizer.train: expected min_freq of at least 1, got {min_freq}"
+            )
+        if max_size is not None and max_size <= len(reserved):
+            raise ValueError(
+                f"WordPieceTokenizer.train: expected max_size of at least {len(reserved) + 1} (the "
+                f"specials and a letter), got {max_size}"
+            )
+        pipeline = Pipeline(
+            added=tuple(map(AddedToken, reserved)),
+            normalizers=(BertNormalizer(lowercase=lowercase),),
+            steps=(BertWords(),),
+            kept={"decoder": {"type": "WordPiece", "prefix": _PREFIX, "cleanup": True}},
+        )
+        pieces = count_pieces(pipeline, texts, "WordPieceTokenizer.train")
+        letters: Counter[str] = Counter()
+        split = {piece: _letters(piece) for piece in pieces if len(piece) <= _LONGEST_WORD}
+        for piece, parts in split.items():
+            for part in parts:
+                letters[part] += pieces[piece]
+        frequent = sorted(letters, key=lambda letter: (-letters[letter], letter))
+        room = None if max_size is None else max_size - len(reserved)
+        names = [*reserved, *sorted(frequent[:room])]
+        symbols = {name: chr(index) for index, name in enumerate(names)}
+        words = {
+            "".join(symbols[part] for part in parts): pieces[piece]
+            for piece, parts in split.items()
+            if all(part in symbols for part in parts)
+        }
+        learn_merges(words, names, len(reserved), max_size, min_freq, _join)
+        vocabulary = Vocabulary(tuple(names), (0,) * len(names), 0, _SPECIALS)
+        return WordPieceTokenizer(vocabulary, pipeline)
+
+    def _ids_of_piece(self, piece: str) -> Sequence[int]:
+        """Take the longest known beginning, again and again."""
+        unknown = [self._vocabulary.specials.unk_id]
+        if len(piece) > self._longest_word:
+            return unknown
+        ids: list[int] = []
+        start, prefix = 0, ""
+        while start < len(piece):
+            for stop in range(len(piece), start, -1):
+                index = self._lookup.get(prefix + piece[start:stop])
+                if index is not None:
+                    break
+            else:
+                return unknown
+            ids.append(index)
+            start, prefix = stop, self._prefix
+        return ids
+
+    def detokenize(self, tokens: Iterable[str]) -> str:
+        """Put tokens together again, with the spaces that English has."""
+        decoder = self.pipeline.kept.get("decoder") or {}
+        parts: list[str] = []
+        for token in tokens:
+            if not parts:
+                part = token
+            elif token.startswith(self._prefix):
+                part = token.removeprefix(self._prefix)
+            else:
+                part = f" {token}"
+            for spaced, closed in _CLEANED if decoder.get("cleanup", True) else ():
+                part = part.replace(spaced, closed)
+            parts.append(part)
+        return "".join(parts)
+
+    def _model_to_json(self) -> dict[str, Any]:
+        return {
+            "type": "WordPiece",
+            "unk_token": self._vocabulary.specials.unk,
+            "continuing_subword_prefix": self._prefix,
+            "max_input_chars_per_word": self._longest_word,
+        }
+
+    @classmethod
+    def _from_model(
+        cls, vocabulary: Vocabulary, model: Mapping[str, Any], pipeline: Pipeline
+    ) -> Self:
+        if model["unk_token"] != vocabulary.specials.unk:
+            raise ValueError(
+                f"model.unk_token: expected the special token {vocabulary.specials.unk!r}, got "
+                f"{model['unk_token']!r}"
+            )
+        prefix, longest_word = model["continuing_subword_prefix"], model["max_input_chars_per_word"]
+        return cls(vocabulary, pipeline, prefix, longest_word)
+
+
+def _letters(word: str) -> list[str]:
+    return [word[0], *(_PREFIX + letter for letter in word[1:])]
+
+
+def _join(first: str, second: str) -> str:
+    return first + second.removeprefix(_PREFIX)

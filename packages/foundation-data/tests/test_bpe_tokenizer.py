@@ -1,0 +1,380 @@
+"""Byte-level BPE: what is learnt, what is encoded, and that nothing is lost."""
+
+import codecs
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from operator import add
+from pathlib import Path
+from typing import Any
+
+import pytest
+import straightforward_bpe
+from foundation_data import BPETokenizer, SpecialTokens, Tokenizer, Vocabulary, load_tokenizer
+from foundation_data._byte_alphabet import ALPHABET, BYTE_TO_CHARACTER
+from foundation_data._merge_learning import learn_merges
+from foundation_data._merging import apply_merges
+from foundation_data._pipeline import Pipeline
+from foundation_data._pre_tokenizer import ByteLevel, Digits, Split
+from foundation_data._subword_tokenizer import _PieceCache
+from hypothesis import given
+from hypothesis import strategies as st
+from many_scripts import CORPUS
+
+TOKENIZER = BPETokenizer.train(CORPUS, max_size=600)
+any_text = st.text(st.characters(codec=None, exclude_categories=[]))
+
+
+NO_CUT = (ByteLevel(words=False),)
+
+
+def plain(merges: list[tuple[str, str]], steps: Any = NO_CUT) -> BPETokenizer:
+    """A tokenizer with the bytes and these merges."""
+    names = [*SpecialTokens().tokens, *ALPHABET]
+    names += dict.fromkeys(a + b for a, b in merges if a + b not in names)
+    vocabulary = Vocabulary(tuple(names), (0,) * len(names), 0)
+    return BPETokenizer(vocabulary, merges, Pipeline(steps=steps))
+
+
+def test_the_alphabet_of_bytes() -> None:
+    assert len(ALPHABET) == len(set(BYTE_TO_CHARACTER.values())) == 256
+    assert [BYTE_TO_CHARACTER[byte] for byte in (0, 9, 10, 32, 33, 126, 127, 128, 173, 255)] == [
+        *("Ā", "ĉ", "Ċ", "Ġ", "!", "~", "ġ", "Ģ", "Ń", "ÿ")
+    ]
+
+
+def test_merges_by_hand() -> None:
+    # low, Ġlower, Ġlowest and Ġslow, once each. "lo" and "ow" are seen four times and the id of
+    # "l" is smaller; then "low"; then "Ġ low" and "low e" twice each: a byte before a merge.
+    tokenizer = BPETokenizer.train(["low lower lowest slow"], max_size=265)
+    assert tokenizer.merges == (("l", "o"), ("lo", "w"), ("Ġ", "low"), ("Ġlow", "e"))
+    assert tokenizer.vocabulary.tokens[260:] == ("lo", "low", "Ġlow", "Ġlowe")
+    assert len(tokenizer) == 264  # nothing else is seen twice
+    assert tokenizer.vocabulary.tokens[4] == "!"
+    assert tokenizer.encode("low lower!") == [261, 263, tokenizer.encode("r")[0], 4]
+    assert tokenizer.encode("low", add_bos=True, add_eos=True) == [1, 261, 2]
+    assert tokenizer.decode([1, 261, 263, 2, 0]) == "low lowe"
+
+
+def test_min_freq_and_max_size() -> None:
+    assert BPETokenizer.train(["ab ab ab cd"], min_freq=3).merges == (("a", "b"),)
+    assert BPETokenizer.train(["ab"], min_freq=2).merges == ()
+    assert BPETokenizer.train(["ab"], min_freq=1).merges == (("a", "b"),)
+    assert len(BPETokenizer.train(CORPUS, min_freq=1, max_size=300)) == 300
+    unbounded = BPETokenizer.train(["ab " * 3], min_freq=1, max_size=None)
+    assert unbounded.merges == (("a", "b"), ("Ġ", "ab"))
+
+
+words = st.dictionaries(st.text("abc", min_size=1, max_size=12), st.integers(1, 3), max_size=12)
+
+
+@given(words, st.integers(0, 30))
+def test_learning_against_counting_anew(words: dict[str, int], merges: int) -> None:
+    ours, theirs = ["a", "b", "c"], ["a", "b", "c"]
+    symbols = {word: tuple("abc".index(letter) for letter in word) for word in words}
+    expected = straightforward_bpe.learn({symbols[w]: c for w, c in words.items()}, theirs, merges)
+    as_text = {"".join(map(chr, symbols[word])): count for word, count in words.items()}
+    learnt = learn_merges(as_text, ours, 0, len(theirs), 2, add)
+    assert learnt == expected[: len(learnt)]
+    assert ours == theirs
+    shuffled = dict(random.Random(0).sample(list(as_text.items()), len(as_text)))
+    assert learn_merges(shuffled, ["a", "b", "c"], 0, len(theirs), 2, add) == learnt
+
+
+tables = st.lists(
+    st.tuples(st.integers(0, 6), st.integers(0, 6)), unique=True, max_size=20
+).flatmap(
+    lambda pairs: st.permutations(range(len(pairs))).flatmap(
+        lambda ranks: st.tuples(*(st.integers(2, 6) for _ in pairs)).map(
+            lambda made: dict(zip(pairs, zip(ranks, made, strict=True), strict=True))
+        )
+    )
+)
+
+
+@given(st.lists(st.integers(0, 3), max_size=40), tables)
+def test_merging_against_the_definition(symbols: list[int], table: Any) -> None:
+    assert apply_merges(symbols, table) == straightforward_bpe.apply(symbols, table)
+
+
+def test_the_same_merges_whatever_the_hash_seed() -> None:
+    code = (
+        "from foundation_data import BPETokenizer; from many_scripts import CORPUS; import hashlib;"
+        "merges = BPETokenizer.train(CORPUS, max_size=700).merges;"
+        "print(hashlib.sha256(repr(merges).encode()).hexdigest())"
+    )
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    digests = set()
+    for seed in ("0", "1", "2"):
+        env = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": path}
+        run = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, check=True)
+        digests.add(run.stdout)
+    assert len(digests) == 1
+
+
+LOSSLESS = {
+    "trained": TOKENIZER,
+    "bytes alone": plain([]),
+    "no cut": plain([("a", "a"), ("aa", "aa"), ("Ġ", "Ġ")]),
+    "digits": plain([("1", "2")], (Digits(individual=True), ByteLevel())),
+    "split": plain([], (Split(r"\p{L}+| ?\p{P}", "MergedWithNext"), ByteLevel(words=False))),
+}
+
+
+@pytest.mark.parametrize("name", LOSSLESS)
+@given(text=any_text)
+def test_any_text_comes_back(name: str, text: str) -> None:
+    tokenizer = LOSSLESS[name]
+    ids = tokenizer.encode(text, add_bos=True, add_eos=True)
+    assert tokenizer.decode(ids) == text
+    assert tokenizer.detokenize(tokenizer.tokenize(text)) == text
+    assert tokenizer.normalize(text) == text
+
+
+@given(st.binary())
+def test_any_bytes_come_back(data: bytes) -> None:
+    text = data.decode("utf-8", "surrogateescape")  # as Python reads file names and arguments
+    back = TOKENIZER.decode(TOKENIZER.encode(text))
+    assert back.encode("utf-8", "surrogateescape") == data
+
+
+@given(st.lists(st.integers(0, len(TOKENIZER) - 1)))
+def test_any_ids_give_text(ids: list[int]) -> None:
+    assert isinstance(TOKENIZER.decode(ids), str)
+    audible = b"".join(TOKENIZER.decode_bytes([index]) for index in ids)
+    assert TOKENIZER.decode_bytes(ids) == audible
+
+
+@pytest.mark.parametrize("text", CORPUS)
+def test_every_script_comes_back(text: str) -> None:
+    assert TOKENIZER.decode(TOKENIZER.encode(text)) == text
+
+
+def test_bytes_that_are_no_text_become_replacement_characters() -> None:
+    ids = TOKENIZER.encode("é")
+    half = plain([]).encode("é")[:1]
+    assert plain([]).decode(half) == "\ufffd"
+    assert TOKENIZER.decode(ids) == "é"
+
+
+def test_text_that_arrives_in_parts() -> None:
+    tokenizer = plain([])
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    parts = [decoder.decode(tokenizer.decode_bytes([i])) for i in tokenizer.encode("aé👍")]
+    assert parts == ["a", "", "é", "", "", "", "👍"]
+
+
+def test_special_tokens_in_a_text_are_text_unless_allowed() -> None:
+    text = "a<eos>b <pad>"
+    ids = TOKENIZER.encode(text)
+    assert min(ids) >= 4
+    assert TOKENIZER.decode(ids) == text
+    allowed = TOKENIZER.encode(text, allow_special=True)
+    assert allowed == [*TOKENIZER.encode("a"), 2, *TOKENIZER.encode("b "), 0]
+    assert TOKENIZER.decode(allowed) == "ab "
+
+
+def test_no_merge_makes_a_special_token() -> None:
+    # In training ...
+    symbols = {name: chr(index) for index, name in enumerate(["<e>", "<", "e", ">"])}
+    names = list(symbols)
+    word = symbols["<"] + symbols["e"] + symbols[">"]
+    learn_merges({word: 9}, names, 1, None, 2, add)
+    assert names == ["<e>", "<", "e", ">", "<e"]
+    # ... and in a file that has such a merge.
+    tokenizer = plain([("<", "e"), ("o", "s"), ("<e", "os"), ("<eos", ">")])
+    assert tokenizer.tokenize("<eos>") == ["<eos", ">"]
+    assert tokenizer.encode("<eos>", allow_special=True) == [2]
+    ignoring = BPETokenizer(
+        tokenizer.vocabulary, tokenizer.merges, tokenizer.pipeline, ignore_merges=True
+    )
+    assert ignoring.tokenize("<eos>") == ["<eos", ">"]
+
+
+@pytest.mark.parametrize(
+    "text", ["a" * 300_000, "ab" * 100_000, " " * 300_000, "\0" * 100_000, "👍" * 30_000]
+)
+def test_long_pieces(text: str) -> None:
+    tokenizer = BPETokenizer.train([text])
+    for each in (tokenizer, TOKENIZER):
+        assert each.decode(each.encode(text)) == text
+    assert len(tokenizer.encode(text)) <= len(text) / 250
+
+
+def test_a_long_line() -> None:
+    rng = random.Random(0)
+    line = "".join(rng.choices("abcdefgh", k=200_000))
+    tokenizer = BPETokenizer.train([line], max_size=500)
+    assert len(tokenizer) == 500
+    assert tokenizer.decode(tokenizer.encode(line)) == line
+
+
+def test_the_cache_is_bounded() -> None:
+    cache = _PieceCache(lambda piece: [len(piece)])
+    assert [cache[str(number)] for number in (7, 7, 12)] == [[1], [1], [2]]
+    assert set(cache) == {"7", "12"}
+    assert cache["x" * 100] == [100]
+    for number in range(_PieceCache.SIZE + 10):
+        assert cache[f"{number}"] == [len(f"{number}")]
+    assert len(cache) == _PieceCache.SIZE
+
+
+def test_save_and_load(tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.json"
+    TOKENIZER.save(path)
+    for loaded in (BPETokenizer.load(path), Tokenizer.load(path), load_tokenizer(tmp_path)):
+        assert type(loaded) is BPETokenizer
+        assert loaded == TOKENIZER
+        assert loaded.encode(CORPUS[-1]) == TOKENIZER.encode(CORPUS[-1])
+    assert Tokenizer.from_dict(json.loads(json.dumps(TOKENIZER.to_dict()))) == TOKENIZER
+    assert plain([]) != TOKENIZER
+    other = SpecialTokens(pad_id=3, unk_id=0)
+    names = ("<unk>", "<bos>", "<eos>", "<pad>", *ALPHABET)
+    odd = BPETokenizer(Vocabulary(names, (0,) * len(names), 0, other), [], plain([]).pipeline)
+    odd.save(path)
+    assert Tokenizer.load(path).vocabulary.specials == other
+    assert repr(TOKENIZER) == "BPETokenizer(V=600)"
+
+
+def test_an_altered_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.json"
+    TOKENIZER.save(path)
+    whole = path.read_text(encoding="utf-8")
+    path.write_text(whole.replace('"Ġt h"', '"Ġh t"', 1).replace("Isolated", "Removed"), "utf-8")
+    if path.read_text(encoding="utf-8") == whole:
+        path.write_text(whole.replace('"!": 4', '"!": 5'), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"tokenizer\.json: .* altered after it was saved"):
+        Tokenizer.load(path)
+    path.write_text(whole[: len(whole) // 2], encoding="utf-8")
+    with pytest.raises(ValueError, match=r"tokenizer\.json: not a whole JSON file"):
+        Tokenizer.load(path)
+
+
+def edited(edit: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    """A file of another program, changed by hand."""
+    document: dict[str, Any] = json.loads(json.dumps(TOKENIZER.to_dict()["tokenizer"]))
+    edit(document)
+    return document
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda d: d["model"]["merges"].insert(3, "zz top"), r"merges\[3\]: 'zz' and 'top' make"),
+        (lambda d: d["model"]["merges"].insert(0, "zz"), r"merges\[0\]: expected two tokens, got"),
+        (lambda d: d["model"]["merges"].insert(0, [1, 2]), r"merges\[0\]: expected two tokens"),
+        (lambda d: d["model"]["vocab"].update({"!": 5}), "'!'.* 5 .*|5 for '\"' and for '!'"),
+        (lambda d: d["model"]["vocab"].update({"new": 9999}), "the ids 0 to 600.* 9999 for 'new'"),
+        (lambda d: d["model"]["vocab"].pop("!"), "the ids 0 to 598, each for one token, got 599"),
+        (lambda d: d["model"].pop("vocab"), "BPETokenizer: malformed content: 'vocab' is missing"),
+        (lambda d: d["model"].update(dropout=0.1), "model.dropout: expected 0.0, got 0.1"),
+        (lambda d: d["model"].update(byte_fallback=True), "model.byte_fallback: expected False"),
+        (lambda d: d["model"].update(end_of_word_suffix="</w>"), "end_of_word_suffix.*'</w>'"),
+        (lambda d: d["model"].update(unk_token="<none>"), "unk_token: '<none>' is not in the voc"),
+        (lambda d: d.update(pre_tokenizer=None), "expected a ByteLevel step"),
+        (lambda d: d.update(pre_tokenizer={"type": "Metaspace"}), "got 'Metaspace', which is not"),
+        (lambda d: d.update(pre_tokenizer={"kind": 1}), "pre_tokenizer: malformed content"),
+        (
+            lambda d: d.update(
+                pre_tokenizer={"type": "Split", "pattern": {"Regex": r"\p{Han}"}}
+                | {"behavior": "Isolated", "invert": False}
+            ),
+            r"a general category such as L, Lu or N, got \\p\{Han\}",
+        ),
+        (lambda d: d.update(normalizer={"type": "Nmt"}), "normalizer: expected .* got 'Nmt'"),
+        (lambda d: d.update(normalizer={}), "normalizer: malformed content: KeyError"),
+        (lambda d: d["added_tokens"][0].update(single_word=True), "'<pad>' asks for single_word"),
+        (lambda d: d["added_tokens"][0].pop("lstrip"), "added_tokens: malformed content"),
+        (lambda d: d["added_tokens"][0].update(content=""), "expected a non-empty content"),
+    ],
+)
+def test_a_foreign_file_altered_by_hand(
+    edit: Callable[[dict[str, Any]], object], message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps(edited(edit)), encoding="utf-8")
+    with pytest.raises(ValueError, match=message) as caught:
+        load_tokenizer(path)
+    assert str(path) in str(caught.value)
+
+
+def test_files_that_are_no_tokenizer(tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.json"
+    with pytest.raises(FileNotFoundError, match="expected a tokenizer.json, or vocab.json and"):
+        load_tokenizer(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"tokenizer\.json: no such file"):
+        load_tokenizer(path)
+    for content, message in {
+        "[]": "expected a file of format 'foundation-data tokenizer', got 'list'",
+        "{}": "expected a file of format 'foundation-data tokenizer', got None",
+        '{"model": {"type": "Unigram"}}': "a model of type BPE or WordPiece, got 'Unigram'",
+    }.items():
+        path.write_text(content, encoding="utf-8")
+        with pytest.raises(ValueError, match=message):
+            load_tokenizer(path)
+
+
+def write_gpt2(folder: Path, ids: Any, merges: str) -> None:
+    (folder / "vocab.json").write_text(json.dumps(ids), encoding="utf-8")
+    (folder / "merges.txt").write_text(merges, encoding="utf-8")
+
+
+def test_gpt2_files(tmp_path: Path) -> None:
+    ids = {token: i for i, token in enumerate([*ALPHABET, "##", "ab", "<|endoftext|>"])}
+    write_gpt2(tmp_path, ids, "#version: 0.2\n# #\r\na b\n")
+    tokenizer = load_tokenizer(tmp_path)
+    assert tokenizer.encode("##ab c", add_eos=True) == [256, 257, ids["Ġ"], ids["c"], 258]
+    assert tokenizer.vocabulary.specials.ids == (258, 258, 258, 258)
+    assert tokenizer.encode("<|endoftext|>")[0] == ids["<"]
+    (tmp_path / "special_tokens_map.json").write_text('{"pad_token": {"content": "!"}}')
+    assert load_tokenizer(tmp_path).vocabulary.specials.pad_id == 0
+    (tmp_path / "special_tokens_map.json").write_text('{"pad_token": "missing"}')
+    with pytest.raises(ValueError, match="the pad token 'missing' is not in the vocabulary"):
+        load_tokenizer(tmp_path)
+
+
+def test_gpt2_files_altered_by_hand(tmp_path: Path) -> None:
+    ids = {token: i for i, token in enumerate([*ALPHABET, "ab", "<|endoftext|>"])}
+    for merges, message in {
+        "a b\nb c\n": r"merges\[1\]: 'b' and 'c' make 'bc', but 'bc' is not in the vocabulary",
+        "a\n": r"merges\[0\]: expected two tokens, got 'a'",
+        "a b c\n": r"merges\[0\]: expected two tokens, got 'a b c'",
+    }.items():
+        write_gpt2(tmp_path, ids, merges)
+        with pytest.raises(ValueError, match=message):
+            load_tokenizer(tmp_path)
+    write_gpt2(tmp_path, {**ids, "ab": 3}, "a b\n")
+    with pytest.raises(ValueError, match="the ids 0 to 257, each for one token, got 3 for 'ab'"):
+        load_tokenizer(tmp_path)
+    write_gpt2(tmp_path, [], "a b\n")
+    with pytest.raises(ValueError, match=r"vocab\.json: expected tokens with ids, got \[\]"):
+        load_tokenizer(tmp_path)
+    write_gpt2(tmp_path, ids, "")
+    (tmp_path / "merges.txt").unlink()
+    with pytest.raises(FileNotFoundError, match=r"merges\.txt: no such file"):
+        load_tokenizer(tmp_path)
+
+
+def test_bad_input() -> None:
+    with pytest.raises(TypeError, match=r"BPETokenizer.train: expected a list of texts, got one"):
+        BPETokenizer.train("one text")
+    with pytest.raises(TypeError, match="BPETokenizer.train: expected a str, got int: 3"):
+        BPETokenizer.train([3])  # type: ignore[list-item]
+    for empty in ([], [""]):
+        with pytest.raises(ValueError, match="expected at least one text with a token in it"):
+            BPETokenizer.train(empty)
+    with pytest.raises(ValueError, match="min_freq of at least 1, got 0"):
+        BPETokenizer.train(["a"], min_freq=0)
+    with pytest.raises(ValueError, match=r"max_size of at least 260 .* got 259"):
+        BPETokenizer.train(["a"], max_size=259)
+    with pytest.raises(TypeError, match="encode: expected a str, got bytes"):
+        TOKENIZER.encode(b"a")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="normalize: expected a str, got None"):
+        TOKENIZER.normalize(None)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="an id from 0 to 599, got 600"):
+        TOKENIZER.decode([600])
+    assert TOKENIZER.encode("") == []
+    assert TOKENIZER.unknown_rate(CORPUS) == 0.0
