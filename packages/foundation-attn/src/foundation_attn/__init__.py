@@ -1,18 +1,43 @@
-"""Attention, from one query to many heads, on NumPy."""
+"""Attention, from one query to many heads, on NumPy.
+
+Read in this order: ``_basic`` (scores, softmax, context), ``_self_attention`` (one head),
+``_attention`` (the fused operation; ``_scores`` and ``_parts`` beneath it), ``_multi_head``,
+``_cache``, ``_decoder`` and ``_seq2seq`` (a recurrent translator), ``_capture`` and ``plotting``.
+"""
 
 from foundation_attn._attention import attention, attention_weights
+from foundation_attn._basic import (
+    additive_score,
+    dot_score,
+    general_score,
+    masked_softmax,
+    score_attention,
+)
 from foundation_attn._cache import KVCache
 from foundation_attn._capture import AttentionMap, AttentionMaps, capture_attention
+from foundation_attn._decoder import AttentionDecoder, DecoderState
 from foundation_attn._multi_head import MultiHeadAttention, merge_heads, split_heads
+from foundation_attn._self_attention import SelfAttention
+from foundation_attn._seq2seq import AttentionSeq2Seq, AttentionWriter
 
 __all__ = [
+    "AttentionDecoder",
     "AttentionMap",
     "AttentionMaps",
+    "AttentionSeq2Seq",
+    "AttentionWriter",
+    "DecoderState",
     "KVCache",
     "MultiHeadAttention",
+    "SelfAttention",
+    "additive_score",
     "attention",
     "attention_weights",
     "capture_attention",
+    "dot_score",
+    "general_score",
+    "masked_softmax",
     "merge_heads",
+    "score_attention",
     "split_heads",
 ]
