@@ -154,3 +154,26 @@ def test_a_tensor_as_index_is_the_array_it_holds():
 def test_dropout_of_integers_is_refused():
     with pytest.raises(TypeError, match="dropout: expected a floating tensor, got int64"):
         F.dropout(COUNTS, 0.1, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.int8, np.uint8, bool])
+def test_integers_beside_a_python_float_become_what_it_becomes_alone(kind):
+    n = Tensor(np.array([1, 0, 1], kind))
+    for y in (n * 1.5, 1.5 * n, n / 2.0, n - np.float64(0.5), F.where(FLAGS, n, 0.5)):
+        assert y.dtype == np.float32
+    np.testing.assert_array_equal((n * 1.5).data, [1.5, 0, 1.5])
+
+
+def test_a_python_int_does_not_widen_integers():
+    n = Tensor(np.array([1, 2], np.int8))
+    assert (n * 2 + 1).dtype == np.int8
+    np.testing.assert_array_equal((n * 2 + 1).data, [3, 5])
+
+
+@pytest.mark.parametrize(
+    "function",
+    [F.layer_norm, F.rms_norm, lambda n: F.cross_entropy(n, np.array(0))],
+)
+def test_what_needs_fractions_refuses_integers(function):
+    with pytest.raises(TypeError, match="expected floating numbers, got int64; write 1.0, not 1"):
+        function(COUNTS)

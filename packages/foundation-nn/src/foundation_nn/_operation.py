@@ -33,6 +33,8 @@ Array: TypeAlias = Annotated[Any, "carries a gradient"]
 #: What a kernel returns.
 Result: TypeAlias = tuple[Any, Backward]
 
+_FLOAT32 = np.dtype(np.float32)
+
 P = ParamSpec("P")
 Out = TypeVar("Out", covariant=True)
 
@@ -126,6 +128,12 @@ def operation(
             edges.append(edge)
         recorded = recorded and recording.get()
         if mixed:
+            if (
+                dtype is not None
+                and dtype.kind != "f"
+                and any(isinstance(x, float) for x in inputs)
+            ):
+                dtype = _FLOAT32  # integers beside a Python float become what it becomes alone
             values = [_follow(value, dtype, recorded) for value in values]
 
         watcher = watching.get()
@@ -190,7 +198,8 @@ def _follow(value: Any, dtype: np.dtype[Any] | None, keep: bool) -> Any:
     if value is None:
         return None
     if dtype is None or dtype.kind != "f":
-        return value if isinstance(value, np.ndarray) else Tensor(value)._data
+        weak = isinstance(value, np.ndarray | int)  # NumPy: an int does not widen int8
+        return value if weak else Tensor(value)._data
     array = np.asarray(value, dtype=dtype)
     return array.copy() if keep and array is value and array.flags.writeable else array
 

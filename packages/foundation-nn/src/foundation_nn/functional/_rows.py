@@ -25,6 +25,8 @@ def as_rows(x: Array) -> Array:
 
     Unlike ``reshape(-1, D)`` it also works for D = 0.
     """
+    if x.dtype.kind != "f":
+        raise TypeError(f"expected floating numbers, got {x.dtype}; write 1.0, not 1")
     if x.ndim == 2:
         return x
     return x.reshape(math.prod(x.shape[:-1]), x.shape[-1] if x.ndim else 1)
