@@ -76,8 +76,6 @@ def gru(
     """
     lengths = check("gru", 3, x, {"h0": h0}, w_ih, w_hh, b_ih, b_hh, lengths)
     size = w_hh.shape[1]
-    bias, b_n = b_ih.copy(), b_hh[2 * size :]
-    bias[: 2 * size] += b_hh[: 2 * size]
 
     def unroll(a: Array, counts: list[int], h: Array) -> WalkBack:
         length, rows, _ = a.shape
@@ -89,8 +87,10 @@ def gru(
         for t, k in enumerate(counts):
             q, (r, z, n) = work[:k], gates[t, :, :k]
             multiply(h[t, :k], w, out=q)
-            np.add(q[:, 2 * size :], b_n, out=q_n[t, :k])
-            q[:, 2 * size :] = 0
+            q += b_hh
+            q_n[t, :k] = q[:, 2 * size :]
+            q[:, 2 * size :] = b_ih[2 * size :]
+            q[:, : 2 * size] += b_ih[: 2 * size]
             q += a[t, :k]
             # σ(z) = (1 + tanh(z / 2)) / 2
             q[:, : 2 * size] *= 0.5
@@ -133,4 +133,4 @@ def gru(
 
         return walk_back
 
-    return recurrence("gru", unroll, x, (h0,), (w_ih, w_hh, b_ih, b_hh), bias, lengths, reverse)
+    return recurrence("gru", unroll, x, (h0,), (w_ih, w_hh, b_ih, b_hh), lengths, reverse)

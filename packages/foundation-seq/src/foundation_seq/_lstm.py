@@ -74,7 +74,7 @@ def lstm(
        with LSTM", Neural Computation 12, 2000.
     """
     lengths = check("lstm", 4, x, {"h0": h0, "c0": c0}, w_ih, w_hh, b_ih, b_hh, lengths)
-    size = w_hh.shape[1]
+    size, bias = w_hh.shape[1], b_ih + b_hh
     # σ(z) = (1 + tanh(z / 2)) / 2: one tanh serves all four gates.
     scale = np.array([0.5, 0.5, 1, 0.5], x.dtype)[:, None, None]
     shift = np.array([0.5, 0.5, 0, 0.5], x.dtype)[:, None, None]
@@ -90,6 +90,7 @@ def lstm(
             z, part = z_all[:k], part_all[:k]
             multiply(h[t, :k], w, out=z)
             z += a[t, :k]
+            z += bias
             z *= halves
             gate = gates[t, :, :k]
             np.tanh(z.reshape(k, 4, size).swapaxes(0, 1), out=gate)
@@ -137,4 +138,4 @@ def lstm(
         return walk_back
 
     weights = w_ih, w_hh, b_ih, b_hh
-    return recurrence("lstm", unroll, x, (h0, c0), weights, b_ih + b_hh, lengths, reverse)
+    return recurrence("lstm", unroll, x, (h0, c0), weights, lengths, reverse)

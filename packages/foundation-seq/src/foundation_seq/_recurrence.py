@@ -34,11 +34,10 @@ def recurrence(
     x: Array,
     states: Sequence[Array],
     weights: tuple[Array, Array, Array, Array],
-    bias: Array,
     lengths: Any,
     reverse: bool,
 ) -> Result:
-    """Project the inputs, unroll over time, and go back.
+    """Project the inputs (without a bias), unroll over time, and go back.
 
     The rows of the batch are shared between threads, each with a recurrence of its own and a BLAS
     of one thread: the products of a single step are too small to share.
@@ -52,8 +51,6 @@ def recurrence(
     states : sequence of (B, H) arrays
     weights : w_ih (G, I), w_hh (G, H), b_ih and b_hh (G,)
         As checked by :func:`check`.
-    bias : (G,) array
-        What is added to the projections of the inputs.
     lengths : (B,) integers or None
     reverse : bool
 
@@ -69,22 +66,19 @@ def recurrence(
     threaded = threads > 1 and full.sum() * w_hh.size > THREAD_WORK
     shares = Steps.deal(full, reverse, threads if threaded else 1)
 
-    # A column of ones beside the inputs carries the bias, there and back.
-    w_in = np.concatenate([w_ih, bias[:, None]], axis=1)  # (G, I + 1)
     output = np.zeros((batch, width, size), x.dtype)
     ends = [np.empty_like(state) for state in states]
     saved: list[Any] = [None] * len(shares)
 
     def forward(k: int) -> None:
         steps = shares[k]
-        inputs = steps.gather(x, features + 1)
-        inputs[..., features] = 1
+        inputs = steps.gather(x)
         length, rows, _ = inputs.shape
-        projected = inputs.reshape(length * rows, features + 1) @ w_in.T
+        projected = _flat(inputs) @ w_ih.T
         trace = [np.zeros((length + 1, rows, size), x.dtype) for _ in states]
         for past, state in zip(trace, states, strict=True):
             past[0] = state[steps.rows]
-        walk_back = unroll(projected.reshape(length, rows, len(w_in)), steps.counts, *trace)
+        walk_back = unroll(projected.reshape(length, rows, len(w_ih)), steps.counts, *trace)
         output[steps.source] = trace[0][1:][steps.work]
         for end, past in zip(ends, trace, strict=True):
             end[steps.rows] = past[steps.lengths, np.arange(rows)]
@@ -99,37 +93,34 @@ def recurrence(
         need_ih, need_hh, need_bias = needs[-4], needs[-3], needs[-2] or needs[-1]
         dx = np.zeros_like(x) if needs[0] else None
         starts = [np.empty_like(state) for state in states]
-        dw_in, dw_hh, db_hh = (np.zeros(len(shares), object) for _ in range(3))
+        dw_ih, dw_hh, db_ih, db_hh = (np.zeros(len(shares), object) for _ in range(4))
 
         def back(k: int) -> None:
             steps, (inputs, h, walk_back) = shares[k], saved[k]
             saved[k] = None
             dstates = [g[steps.rows] for g in grads[1:]]
-            dz, parts = walk_back(steps.gather(grads[0], size), *dstates)
+            dz, parts = walk_back(steps.gather(grads[0]), *dstates)
             for start, dstate in zip(starts, dstates, strict=True):
                 start[steps.rows] = dstate
             dz, parts = _flat(dz), [_flat(part) for part in parts]
             if dx is not None:
                 dx[steps.source] = (dz @ w_ih).reshape(*inputs.shape[:2], features)[steps.work]
-            if need_ih or need_bias:
-                dw_in[k] = dz.T @ _flat(inputs)
+            if need_ih:
+                dw_ih[k] = dz.T @ _flat(inputs)
             if need_hh:
                 dw_hh[k] = np.concatenate([part.T @ _flat(h[:-1]) for part in parts])
             if need_bias:
                 ones = np.ones(len(dz), dz.dtype)
+                db_ih[k] = ones @ dz
                 db_hh[k] = np.concatenate([ones @ part for part in parts])
 
         _each(len(shares), back)
-        dw_ih, db_ih = None, None
-        if need_ih or need_bias:
-            dw_in_all = dw_in.sum()
-            dw_ih, db_ih = dw_in_all[:, :features], dw_in_all[:, features]
         return (
             dx,
             *starts,
-            dw_ih,
+            dw_ih.sum() if need_ih else None,
             dw_hh.sum() if need_hh else None,
-            db_ih,
+            db_ih.sum() if need_bias else None,
             db_hh.sum() if need_bias else None,
         )
 

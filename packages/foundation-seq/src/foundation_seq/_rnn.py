@@ -75,6 +75,7 @@ def rnn(
     if nonlinearity not in ("tanh", "relu"):
         raise ValueError(f'rnn: expected nonlinearity "tanh" or "relu", got {nonlinearity!r}')
     lengths = check("rnn", 1, x, {"h0": h0}, w_ih, w_hh, b_ih, b_hh, lengths)
+    bias = b_ih + b_hh
 
     def unroll(a: Array, counts: list[int], h: Array) -> WalkBack:
         length, rows, _ = a.shape
@@ -82,6 +83,7 @@ def rnn(
         for t, k in enumerate(counts):
             z = multiply(h[t, :k], w, out=h[t + 1, :k])
             z += a[t, :k]
+            z += bias
             if nonlinearity == "tanh":
                 np.tanh(z, out=z)
             else:
@@ -105,4 +107,4 @@ def rnn(
         return walk_back
 
     weights = w_ih, w_hh, b_ih, b_hh
-    return recurrence("rnn", unroll, x, (h0,), weights, b_ih + b_hh, lengths, reverse)
+    return recurrence("rnn", unroll, x, (h0,), weights, lengths, reverse)

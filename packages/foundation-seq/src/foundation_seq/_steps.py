@@ -51,8 +51,8 @@ class Steps:
         hands = [order[k::shares] for k in range(shares)]
         return [cls(hand, lengths[hand], reverse) for hand in hands]
 
-    def gather(self, x: NDArray[Any], width: int) -> NDArray[Any]:
-        """The real steps of ``x`` (B, T, F), time-major in the first F of ``width`` columns."""
-        arrived = np.zeros((len(self.counts), len(self.rows), width), x.dtype)
-        arrived[..., : x.shape[2]][self.work] = x[self.source]
+    def gather(self, x: NDArray[Any]) -> NDArray[Any]:
+        """The real steps of ``x`` (B, T, F), time-major: (S, b, F)."""
+        arrived = np.zeros((len(self.counts), len(self.rows), x.shape[2]), x.dtype)
+        arrived[self.work] = x[self.source]
         return arrived
