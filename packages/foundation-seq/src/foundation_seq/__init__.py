@@ -2,17 +2,20 @@
 
 Read in this order: ``_rnn``, ``_gru`` and ``_lstm`` (the loops), ``_recurrence`` (what they share),
 ``_steps`` (how padding is left out), ``_panels`` (the product within the loop), ``_layers`` and
-``_cells`` (the modules), ``_recurrent_lm`` (a language model), ``_stepwise`` (what generation asks
-of a model), ``_sampling``, ``_generate``, ``_stream_text`` and ``_beam_search``.
+``_cells`` (the modules), ``_classifier``, ``_recurrent_lm`` and ``_seq2seq`` (the models),
+``recipes`` (their training), ``_stepwise`` (what generation asks of a model), ``_sampling``,
+``_generate``, ``_stream_text`` and ``_beam_search``.
 """
 
-from foundation_seq import functional
+from foundation_seq import functional, recipes
 from foundation_seq._beam_search import Hypothesis, beam_search
 from foundation_seq._cells import GRUCell, LSTMCell, RNNCell
+from foundation_seq._classifier import SequenceClassifier
 from foundation_seq._generate import NewToken, generate, stream_tokens
 from foundation_seq._layers import GRU, LSTM, RNN
 from foundation_seq._recurrent_lm import RecurrentLM
 from foundation_seq._sampling import SamplingConfig, token_probabilities
+from foundation_seq._seq2seq import Seq2Seq
 from foundation_seq._stepwise import Ids, Logits, StepwiseModel
 from foundation_seq._stream_text import stream_text
 
@@ -24,7 +27,10 @@ __all__ = [
     "RNNCell",
     "GRUCell",
     "LSTMCell",
+    "SequenceClassifier",
     "RecurrentLM",
+    "Seq2Seq",
+    "recipes",
     "Ids",
     "Logits",
     "StepwiseModel",

@@ -112,6 +112,10 @@ class RecurrentLM(Module):
         del capacity  # the state of a recurrent network does not grow
         return self._next(self._hidden(prompt, lengths, None)[1])
 
+    def start_from(self, state: LSTMState, prompt: Ids, lengths: Ids) -> tuple[Logits, LSTMState]:
+        """Read prompts as ``start`` does, from a state on."""
+        return self._next(self._hidden(prompt, lengths, state)[1])
+
     def step(self, state: LSTMState, tokens: Ids) -> tuple[Logits, LSTMState]:
         """Append one token to each row; see :class:`StepwiseModel`."""
         return self._next(self._hidden(tokens[:, None], None, state)[1])

@@ -1,0 +1,216 @@
+"""Ways to train that work, in one call each: AdamW, a cosine schedule, clipped gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from foundation_nn import Module, Tensor, optim, schedules
+from foundation_nn import functional as F
+from foundation_nn.training import Callback, Trainer
+from numpy.typing import ArrayLike
+
+from foundation_seq._classifier import SequenceClassifier
+from foundation_seq._layers import LSTMState
+from foundation_seq._recurrent_lm import RecurrentLM
+from foundation_seq._seq2seq import Seq2Seq
+from foundation_seq._stepwise import Ids
+
+__all__ = [
+    "ConsecutiveWindows",
+    "Window",
+    "classification_loss",
+    "language_model_loss",
+    "seq2seq_loss",
+    "train_classifier",
+    "train_lm",
+    "train_seq2seq",
+]
+
+#: ids (B, T), lengths (B,) and the class of each row.
+LabelledBatch: TypeAlias = tuple[Ids, Ids, Ids]
+#: source (B, S), its lengths (B,), target with ``bos_id`` before it and target with ``eos_id``
+#: behind it, both (B, T), -1 where the latter is padding.
+PairBatch: TypeAlias = tuple[Ids, Ids, Ids, Ids]
+
+
+@dataclass
+class Memory:
+    """What the windows of one pass over a text hand on to each other."""
+
+    state: LSTMState | None = None
+
+
+@dataclass(frozen=True)
+class Window:
+    """The next tokens of each of B texts, and the tokens after them: (B, T) each."""
+
+    ids: Ids
+    targets: Ids
+    memory: Memory
+
+
+class ConsecutiveWindows:
+    """A text as B long rows, read side by side in windows: truncated backpropagation [1]_.
+
+    The state of the network is carried from window to window, so that it remembers more than the
+    gradient, which ends at the edge of its window, sees.
+
+    Parameters
+    ----------
+    ids : (N,) integer array
+        What is left over behind the B rows is left out.
+    length : int
+        T, how far the gradient reaches.
+    batch_size : int
+        B.
+
+    Raises
+    ------
+    ValueError
+        If the text is too short.
+
+    References
+    ----------
+    .. [1] R. J. Williams and J. Peng, "An Efficient Gradient-Based Algorithm for On-Line Training
+       of Recurrent Network Trajectories", Neural Computation 2, 1990.
+
+    Examples
+    --------
+    >>> windows = list(ConsecutiveWindows(np.arange(9), length=2, batch_size=2))
+    >>> [w.ids.tolist() for w in windows], windows[1].targets.tolist()
+    ([[[0, 1], [4, 5]], [[2, 3], [6, 7]]], [[3, 4], [7, 8]])
+    """
+
+    def __init__(self, ids: ArrayLike, length: int, batch_size: int) -> None:
+        text = np.asarray(ids)
+        if text.ndim != 1 or text.dtype.kind not in "iu":
+            raise ValueError(
+                f"ConsecutiveWindows: expected the text as (N,) integers, got {text.dtype} of "
+                f"shape {text.shape}"
+            )
+        if length < 1 or batch_size < 1 or len(text) <= length * batch_size:
+            raise ValueError(
+                f"ConsecutiveWindows: expected at least {length * batch_size + 1} tokens for "
+                f"{batch_size} rows of windows of {length}, got {len(text)}"
+            )
+        self.length = length
+        width = (len(text) - 1) // batch_size
+        self.rows = np.stack([text[i * width : (i + 1) * width + 1] for i in range(batch_size)])
+
+    def __len__(self) -> int:
+        return int(self.rows.shape[1] - 1) // self.length
+
+    def __iter__(self) -> Iterator[Window]:
+        memory = Memory()
+        for start in range(0, len(self) * self.length, self.length):
+            part = self.rows[:, start : start + self.length + 1]  # (B, T + 1)
+            yield Window(part[:, :-1], part[:, 1:], memory)
+
+
+def language_model_loss(model: RecurrentLM, batch: Window) -> tuple[Tensor, int]:
+    """Cross-entropy of the next token, from the state on in which the window before ended."""
+    logits, (h, c) = model.read(batch.ids, state=batch.memory.state)
+    batch.memory.state = h.detach(), c.detach()
+    return F.cross_entropy(logits, batch.targets), batch.targets.size
+
+
+def classification_loss(model: SequenceClassifier, batch: LabelledBatch) -> tuple[Tensor, int]:
+    """Cross-entropy of the class."""
+    ids, lengths, labels = batch
+    return F.cross_entropy(model(ids, lengths), labels), len(labels)
+
+
+def seq2seq_loss(model: Seq2Seq, batch: PairBatch) -> tuple[Tensor, int]:
+    """Cross-entropy of the target tokens, padding left out."""
+    source, lengths, target_in, target_out = batch
+    loss = F.cross_entropy(model(source, target_in, lengths), target_out, ignore_index=-1)
+    return loss, int((target_out != -1).sum())
+
+
+def _train(
+    model: Module,
+    loss: Any,
+    batches: Iterable[Any],
+    steps: int,
+    validation: Iterable[Any] | None,
+    lr: float,
+    rng: np.random.Generator | None,
+    callbacks: Sequence[Callback],
+) -> Trainer:
+    trainer = Trainer(
+        model,
+        loss,
+        optim.AdamW(model, lr, weight_decay=0.01),
+        schedule=schedules.cosine(lr, max(2, steps), min(100, steps // 2), lr / 20),
+        clip_norm=1.0,
+        rng=rng,
+        callbacks=callbacks,
+    )
+    trainer.fit(batches, validation=validation, max_steps=steps)
+    return trainer
+
+
+def train_lm(
+    model: RecurrentLM,
+    batches: Iterable[Window],
+    *,
+    steps: int,
+    validation: Iterable[Window] | None = None,
+    lr: float = 4e-3,
+    rng: np.random.Generator | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> Trainer:
+    """Train a language model by truncated backpropagation through time.
+
+    Parameters
+    ----------
+    model : RecurrentLM
+    batches : iterable of Window
+        Such as :class:`ConsecutiveWindows`.
+    steps : int
+        Updates.
+    validation : iterable of Window, optional
+        Evaluated after each pass over the batches and at the end.
+    lr : float
+        The peak.
+    rng : numpy.random.Generator, optional
+        For dropout.
+    callbacks : sequence of Callback
+
+    Returns
+    -------
+    Trainer
+        With the history.
+    """
+    return _train(model, language_model_loss, batches, steps, validation, lr, rng, callbacks)
+
+
+def train_classifier(
+    model: SequenceClassifier,
+    batches: Iterable[LabelledBatch],
+    *,
+    steps: int,
+    validation: Iterable[LabelledBatch] | None = None,
+    lr: float = 4e-3,
+    rng: np.random.Generator | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> Trainer:
+    """Train a classifier on batches of (ids, lengths, labels); otherwise as :func:`train_lm`."""
+    return _train(model, classification_loss, batches, steps, validation, lr, rng, callbacks)
+
+
+def train_seq2seq(
+    model: Seq2Seq,
+    batches: Iterable[PairBatch],
+    *,
+    steps: int,
+    validation: Iterable[PairBatch] | None = None,
+    lr: float = 4e-3,
+    rng: np.random.Generator | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> Trainer:
+    """Train on batches of (source, lengths, target_in, target_out); otherwise as `train_lm`."""
+    return _train(model, seq2seq_loss, batches, steps, validation, lr, rng, callbacks)
