@@ -74,7 +74,7 @@ def speed(torch: Any) -> None:
                 contenders["PyTorch"] = theirs(name, batch, width, train, torch)
             what = "training step" if train else "one step, no gradient"
             label = f"{name}, {layers} layer{'s' * (layers > 1)}, B {batch} T {width}, {what}"
-            row(label, in_turn(contenders, rounds=11))
+            row(label, in_turn(contenders, rounds=7))
 
 
 def memory(torch: Any) -> None:

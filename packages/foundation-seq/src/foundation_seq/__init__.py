@@ -2,9 +2,9 @@
 
 Read in this order: ``_rnn``, ``_gru`` and ``_lstm`` (the loops), ``_recurrence`` (what they share),
 ``_steps`` (how padding is left out), ``_panels`` (the product within the loop), ``_layers`` and
-``_cells`` (the modules), ``_classifier``, ``_recurrent_lm`` and ``_seq2seq`` (the models),
-``recipes`` (their training), ``_stepwise`` (what generation asks of a model), ``_sampling``,
-``_generate``, ``_stream_text`` and ``_beam_search``.
+``_cells`` (the modules), ``_keras`` (weights from there), ``_classifier``, ``_recurrent_lm`` and
+``_seq2seq`` (the models), ``recipes`` (their training), ``_stepwise`` (what generation asks of a
+model), ``_sampling``, ``_generate``, ``_stream_text`` and ``_beam_search``.
 """
 
 from foundation_seq import functional, recipes
@@ -12,6 +12,7 @@ from foundation_seq._beam_search import Hypothesis, beam_search
 from foundation_seq._cells import GRUCell, LSTMCell, RNNCell
 from foundation_seq._classifier import SequenceClassifier
 from foundation_seq._generate import NewToken, generate, stream_tokens
+from foundation_seq._keras import from_keras
 from foundation_seq._layers import GRU, LSTM, RNN
 from foundation_seq._recurrent_lm import RecurrentLM
 from foundation_seq._sampling import SamplingConfig, token_probabilities
@@ -27,6 +28,7 @@ __all__ = [
     "RNNCell",
     "GRUCell",
     "LSTMCell",
+    "from_keras",
     "SequenceClassifier",
     "RecurrentLM",
     "Seq2Seq",
