@@ -6,9 +6,9 @@ import sys
 
 import numpy as np
 import pytest
+from foundation_nn import image_files
 from foundation_nn.examples import (
     classification,
-    digit_files,
     digits,
     linear_regression,
     xor,
@@ -202,7 +202,7 @@ def write_csv(path, images, labels, first, header=None):
 @pytest.mark.parametrize("ending", ["", ".gz"])
 def test_idx_files_are_read(tmp_path, ending):
     images, labels = bars(7)
-    read = digit_files.from_file(write_idx(tmp_path, images, labels, ending))
+    read = image_files.from_file(write_idx(tmp_path, images, labels, ending))
     np.testing.assert_allclose(read.images, images / images.max(), rtol=1e-6)
     assert read.images.dtype == np.float32
     assert [read.names[t] for t in read.targets] == [str(label) for label in labels]
@@ -213,7 +213,7 @@ def test_images_and_labels_need_not_both_be_gzipped(tmp_path):
     path = write_idx(tmp_path, images, labels)
     (tmp_path / "train-labels-idx1-ubyte").unlink()
     (tmp_path / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(labels)))
-    assert len(digit_files.from_file(path).targets) == 7
+    assert len(image_files.from_file(path).targets) == 7
 
 
 @pytest.mark.parametrize("first", [True, False])
@@ -225,7 +225,7 @@ def test_csv_files_are_read_with_the_label_on_either_side(tmp_path, first, heade
     path = write_csv(
         tmp_path / "bars.csv", images, labels, first, ",".join(names) if header else None
     )
-    read = digit_files.from_file(path)
+    read = image_files.from_file(path)
     np.testing.assert_allclose(read.images, images / images.max(), rtol=1e-6)
     np.testing.assert_array_equal(read.targets, labels)
 
@@ -234,22 +234,22 @@ def test_a_gzipped_csv_is_known_by_its_content(tmp_path):
     images, labels = bars(60)
     path = write_csv(tmp_path / "plain", images, labels, first=False)
     (tmp_path / "packed").write_bytes(gzip.compress(path.read_bytes()))
-    np.testing.assert_array_equal(digit_files.from_file(tmp_path / "packed").targets, labels)
+    np.testing.assert_array_equal(image_files.from_file(tmp_path / "packed").targets, labels)
 
 
 def test_where_both_columns_could_be_labels_one_has_to_say(tmp_path):
     path = tmp_path / "two.csv"
     path.write_text("0,5,9,7,1\n1,6,4,2,0\n2,8,3,1,1\n")
     with pytest.raises(ValueError, match="say --label first or --label last"):
-        digit_files.from_file(path)
-    np.testing.assert_array_equal(digit_files.from_file(path, "first").targets, [0, 1, 2])
-    np.testing.assert_array_equal(digit_files.from_file(path, "last").targets, [1, 0, 1])
+        image_files.from_file(path)
+    np.testing.assert_array_equal(image_files.from_file(path, "first").targets, [0, 1, 2])
+    np.testing.assert_array_equal(image_files.from_file(path, "last").targets, [1, 0, 1])
 
 
 def test_labels_may_be_any_whole_numbers(tmp_path):
     path = tmp_path / "odd.csv"
     path.write_text("label,a\n7,1\n-3,2\n7,3\n")
-    read = digit_files.from_file(path)
+    read = image_files.from_file(path)
     assert (read.names, read.targets.tolist()) == (["-3", "7"], [1, 0, 1])
 
 
@@ -281,7 +281,7 @@ def test_a_bad_file_is_refused_in_one_line(tmp_path, capsys, content, message):
     path = tmp_path / "images-idx3-ubyte"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=message) as refusal:
-        digit_files.from_file(path)
+        image_files.from_file(path)
     assert str(tmp_path) in str(refusal.value)
     assert digits.main(["--data", str(path), "--out", str(tmp_path / "out")]) == 1
     output = capsys.readouterr()
@@ -294,14 +294,14 @@ def test_labels_that_do_not_fit_the_images_are_refused(tmp_path):
     images, labels = bars(7)
     path = write_idx(tmp_path, images, labels[:6])
     with pytest.raises(ValueError, match=r"expected 7 labels, got shape \(6,\)"):
-        digit_files.from_file(path)
+        image_files.from_file(path)
     other = tmp_path / "pictures"
     other.write_bytes(idx(images))
     with pytest.raises(ValueError, match="expected a name like train-images-idx3-ubyte"):
-        digit_files.from_file(other)
+        image_files.from_file(other)
     empty = write_idx(tmp_path, images[:0], labels[:0])
     with pytest.raises(ValueError, match="no images"):
-        digit_files.from_file(empty)
+        image_files.from_file(empty)
 
 
 def test_a_missing_file_and_too_few_images_are_refused(tmp_path, capsys):
@@ -334,7 +334,7 @@ def test_digits_learns_from_a_file_and_shows_its_mistakes(tmp_path, capsys):
 
 def test_digits_of_scikit_learn_are_read_well():
     pytest.importorskip("sklearn")
-    everything = digit_files.from_scikit_learn()
+    everything = image_files.from_scikit_learn()
     assert everything.images.shape == (1797, 8, 8)
     learn, test = digits.split(everything, np.random.default_rng(0))
     model = digits.train(learn, 0, 500)
@@ -343,7 +343,7 @@ def test_digits_of_scikit_learn_are_read_well():
 
 def test_nothing_is_both_learned_and_tested():
     images = np.arange(50, dtype=np.float32).reshape(50, 1, 1)
-    everything = digit_files.Digits(images, np.arange(50), [str(i) for i in range(50)])
+    everything = image_files.Digits(images, np.arange(50), [str(i) for i in range(50)])
     learn, test = digits.split(everything, np.random.default_rng(0))
     assert (len(learn.images), len(test.images)) == (40, 10)
     np.testing.assert_array_equal(learn.images.ravel(), learn.targets)
@@ -360,7 +360,7 @@ def test_a_shift_moves_by_a_pixel_and_brings_in_zeros():
 def test_the_grid_names_answer_and_truth(tmp_path, monkeypatch):
     shown = []
     monkeypatch.setattr(digits, "plot_images", lambda *args: shown.append(args))
-    test = digit_files.Digits(np.zeros((3, 2, 2), np.float32), np.array([0, 1, 1]), ["cat", "dog"])
+    test = image_files.Digits(np.zeros((3, 2, 2), np.float32), np.array([0, 1, 1]), ["cat", "dog"])
     for given in ([0, 0, 1], [0, 1, 1]):
         monkeypatch.setattr(digits, "answers", lambda model, images, g=given: np.array(g))
         digits.show_mistakes(None, test, tmp_path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from foundation_nn.examples.digit_files import Digits, from_file
+from foundation_nn.image_files import Digits, from_file
 
 
 def idx_images(path: str | os.PathLike[str]) -> Digits:

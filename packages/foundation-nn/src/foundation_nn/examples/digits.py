@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from foundation_nn import GELU, MLP, Dropout, Module, Sequential, Tensor, no_grad
 from foundation_nn import functional as F
 from foundation_nn.examples._lesson import options, picture
-from foundation_nn.examples.digit_files import Digits, from_file, from_scikit_learn
+from foundation_nn.image_files import Digits, from_file, from_scikit_learn
 from foundation_nn.optim import AdamW
 from foundation_nn.plotting import plot_images
 from foundation_nn.schedules import cosine
