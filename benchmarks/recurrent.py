@@ -37,13 +37,15 @@ def ours(name: str, batch: int, width: int, train: bool) -> Step:
             p.grad = None
         layer(x)[0].backward(g)
 
+    if train:
+        return training
     state = layer(x)[1]
 
     def generation() -> None:
         with fn.no_grad():
             layer(x, state=state)
 
-    return training if train else generation
+    return generation
 
 
 def theirs(name: str, batch: int, width: int, train: bool, torch: Any) -> Step:
@@ -56,6 +58,8 @@ def theirs(name: str, batch: int, width: int, train: bool, torch: Any) -> Step:
         x.grad = None
         layer(x)[0].backward(g)
 
+    if train:
+        return training
     with torch.no_grad():
         state = layer(x)[1]
 
@@ -63,7 +67,7 @@ def theirs(name: str, batch: int, width: int, train: bool, torch: Any) -> Step:
         with torch.no_grad():
             layer(x, state)
 
-    return training if train else generation
+    return generation
 
 
 def speed(torch: Any) -> None:
