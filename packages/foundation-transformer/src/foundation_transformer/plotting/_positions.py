@@ -27,12 +27,13 @@ def plot_positions(
     path : path
         Where to write the picture.
     """
-    learned = isinstance(positions, LearnedPositions)
-    table = (positions.weight.data if learned else positions.table)[:100]
-    name = "Learned position vectors" if learned else "Sinusoidal position encodings"
+    if isinstance(positions, LearnedPositions):
+        name, table = "Learned position vectors", positions.weight.data[:100]
+    else:
+        name, table = "Sinusoidal position encodings", positions.table[:100]
     figure, axes = new_figure(11, 4.6, columns=2)
     left, right = axes[0]
-    limit = np.abs(table).max() if learned else 1
+    limit = np.abs(table).max()
     image = left.imshow(
         table, aspect="auto", cmap="RdBu", vmin=-limit, vmax=limit, interpolation="none"
     )

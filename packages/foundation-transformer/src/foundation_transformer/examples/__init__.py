@@ -1,0 +1,1 @@
+"""Transformers at work: ``python -m foundation_transformer.examples.…`` runs each module."""
