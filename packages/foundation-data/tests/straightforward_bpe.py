@@ -37,7 +37,8 @@ def learn(words: Mapping[Sequence[int], int], names: list[str], merges: int) -> 
         if name not in names:
             names.append(name)
         learnt.append(best)
-        corpus = [(replace_pair(word, best, names.index(name)), count) for word, count in corpus]
+        new = names.index(name)
+        corpus = [(replace_pair(word, best, new), count) for word, count in corpus]
     return learnt
 
 

@@ -230,6 +230,8 @@ class Tokenizer(ABC):
             return found._from_content(content)
         except KeyError as error:
             raise ValueError(f"{found.__name__}: malformed content: {error} is missing") from error
+        except (TypeError, AttributeError) as error:
+            raise ValueError(f"{found.__name__}: malformed content: {error}") from error
 
     @classmethod
     @abstractmethod

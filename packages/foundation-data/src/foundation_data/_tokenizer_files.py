@@ -57,8 +57,12 @@ def read_tokenizer(path: str | os.PathLike[str]) -> dict[str, Any]:
     ours = model.pop(OURS, None)
     content = {"kind": kind, "specials": None, "tokenizer": document}
     if ours is not None:
-        content["specials"] = specials = ours.get("specials")
-        if ours.get("sha256") != digest("tokenizer", {**document, "specials": specials}):
+        found, expected = None, digest("tokenizer", document)
+        if isinstance(ours, dict):
+            content["specials"] = ours.get("specials")
+            found = ours.get("sha256")
+            expected = digest("tokenizer", {**document, "specials": content["specials"]})
+        if found != expected:
             raise ValueError(
                 f"{Path(path)}: the content does not match its checksum, so it was altered after "
                 "it was saved; restore the file, or save it again (a change that is meant needs "
