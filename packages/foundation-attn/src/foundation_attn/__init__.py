@@ -16,6 +16,7 @@ from foundation_attn._basic import (
 from foundation_attn._cache import KVCache
 from foundation_attn._capture import AttentionMap, AttentionMaps, capture_attention
 from foundation_attn._decoder import AttentionDecoder, DecoderState
+from foundation_attn._measures import HeadScores, hard_alignment, head_scores
 from foundation_attn._multi_head import MultiHeadAttention, merge_heads, split_heads
 from foundation_attn._self_attention import SelfAttention
 from foundation_attn._seq2seq import AttentionSeq2Seq, AttentionWriter
@@ -27,6 +28,7 @@ __all__ = [
     "AttentionSeq2Seq",
     "AttentionWriter",
     "DecoderState",
+    "HeadScores",
     "KVCache",
     "MultiHeadAttention",
     "SelfAttention",
@@ -36,6 +38,8 @@ __all__ = [
     "capture_attention",
     "dot_score",
     "general_score",
+    "hard_alignment",
+    "head_scores",
     "masked_softmax",
     "merge_heads",
     "score_attention",

@@ -1,4 +1,4 @@
-"""Pictures of attention; needs the extra ``plot``."""
+"""Pictures of attention; the ``plot_`` functions need the extra ``plot``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from foundation_nn.plotting import new_figure, save_figure
 from numpy.typing import NDArray
+
+from foundation_attn._measures import hard_alignment, head_scores
+from foundation_attn._page import LayerMap, save_page
+from foundation_attn._text_view import attention_text
+
+__all__ = [
+    "HeatMap",
+    "LayerMap",
+    "attention_text",
+    "plot_alignment",
+    "plot_attention",
+    "plot_heads",
+    "save_page",
+]
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,11 +71,7 @@ def plot_attention(
     if not maps:
         raise ValueError("plot_attention: nothing to draw")
     for m in maps:
-        if m.weights.shape != (len(m.queries), len(m.keys)):
-            raise ValueError(
-                f"plot_attention: expected weights of shape ({len(m.queries)}, {len(m.keys)}) for "
-                f"as many queries and keys, got {m.weights.shape}"
-            )
+        _check(m, "plot_attention")
     columns = min(columns, len(maps))
     rows = math.ceil(len(maps) / columns)
     side = 1.6 + 0.42 * max(max(len(m.keys), len(m.queries)) for m in maps)
@@ -94,3 +104,70 @@ def _draw(ax: Axes, m: HeatMap) -> Any:
     if m.title:
         ax.set_title(m.title, fontsize=10, loc="left")
     return image
+
+
+def plot_heads(
+    layers: Sequence[LayerMap], path: str | os.PathLike[str], title: str = "Attention heads"
+) -> None:
+    """All heads of all layers as small heat maps: a layer is a row, with what each head does.
+
+    Above each map stand the spread of its weights (see :func:`foundation_attn.head_scores`) and,
+    in self-attention, the weight on the token before.
+
+    Raises
+    ------
+    ValueError
+        If there is no layer.
+    """
+    if not layers:
+        raise ValueError("plot_heads: nothing to draw")
+    columns = max(len(layer.weights) for layer in layers)
+    figure, axes = new_figure(1 + 1.7 * columns, 0.8 + 1.9 * len(layers), len(layers), columns)
+    for layer, row in zip(layers, axes, strict=True):
+        scores = head_scores(layer.weights)
+        itself = list(layer.queries) == list(layer.keys)
+        for h, ax in enumerate(row):
+            if h >= len(layer.weights):
+                ax.set_axis_off()
+                continue
+            ax.imshow(layer.weights[h], cmap="Blues", vmin=0, vmax=1, interpolation="none")
+            ax.set(xticks=[], yticks=[])
+            before = f", before {scores.previous[h]:.2f}" if itself else ""
+            ax.set_title(f"{h}: spread {scores.entropy[h]:.2f}{before}", fontsize=7)
+        row[0].set_ylabel(layer.name, fontsize=8)
+    figure.suptitle(title)
+    save_figure(figure, path)
+
+
+def plot_alignment(m: HeatMap, path: str | os.PathLike[str]) -> None:
+    """The weights, with a frame around the key that each query looks at most.
+
+    Raises
+    ------
+    ValueError
+        If tokens and weights do not fit together.
+    """
+    _check(m, "plot_alignment")
+    side = 1.6 + 0.42 * max(len(m.keys), len(m.queries))
+    figure, axes = new_figure(max(3.2, side), max(2.8, side))
+    ax = axes[0, 0]
+    _draw(ax, m)
+    for t, s in enumerate(hard_alignment(m.weights).tolist()):
+        if s >= 0:
+            frame = {"fill": False, "edgecolor": "#d9480f", "linewidth": 1.6}
+            ax.add_patch(_rectangle((s - 0.46, t - 0.46), 0.92, 0.92, **frame))
+    save_figure(figure, path)
+
+
+def _rectangle(*args: Any, **options: Any) -> Any:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle(*args, **options)
+
+
+def _check(m: HeatMap, name: str) -> None:
+    if m.weights.shape != (len(m.queries), len(m.keys)):
+        raise ValueError(
+            f"{name}: expected weights of shape ({len(m.queries)}, {len(m.keys)}) for "
+            f"as many queries and keys, got {m.weights.shape}"
+        )

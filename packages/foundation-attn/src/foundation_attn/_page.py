@@ -1,0 +1,87 @@
+"""All heads of a model in one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foundation_attn._measures import head_scores
+
+
+class LayerMap(NamedTuple):
+    """The weights of one layer on one text, with its tokens.
+
+    Attributes
+    ----------
+    name : str
+    weights : (H, T, S) array
+    queries : T strings
+        What is looking.
+    keys : S strings
+        What is looked at.
+    """
+
+    name: str
+    weights: NDArray[Any]
+    queries: Sequence[str]
+    keys: Sequence[str]
+
+
+def save_page(
+    layers: Sequence[LayerMap], path: str | os.PathLike[str], title: str = "Attention"
+) -> None:
+    """Write a page on which one picks a layer and a head, and sees where each token looks.
+
+    The file holds its data, style and script; it asks no network for anything. Weights are
+    rounded to a thousandth.
+
+    Parameters
+    ----------
+    layers : sequence of LayerMap
+    path : path
+        The file to write.
+    title : str
+
+    Raises
+    ------
+    ValueError
+        If there is no layer, or tokens and weights do not fit together.
+    """
+    if not layers:
+        raise ValueError("save_page: nothing to show")
+    data = [_as_json(layer) for layer in layers]
+    # A token may contain "</script>": in JSON < can be written otherwise.
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    page = files("foundation_attn").joinpath("page.html").read_text("utf-8")
+    page = page.replace("{{title}}", html.escape(title)).replace("{{data}}", text)
+    Path(path).write_text(page, "utf-8")
+
+
+def _as_json(layer: LayerMap) -> dict[str, Any]:
+    w = np.asarray(layer.weights, np.float64)
+    if w.ndim != 3 or w.shape[1:] != (len(layer.queries), len(layer.keys)):
+        raise ValueError(
+            f"save_page: expected weights of shape (H, {len(layer.queries)}, {len(layer.keys)}) "
+            f"for the tokens of {layer.name!r}, got {w.shape}"
+        )
+    itself = list(layer.queries) == list(layer.keys)
+    scores = head_scores(w, layer.keys if itself else None)
+    return {
+        "name": layer.name,
+        "queries": list(layer.queries),
+        "keys": list(layer.keys),
+        "itself": itself,
+        "weights": np.rint(w * 1000).astype(int).tolist(),
+        "scores": {
+            name: [None if np.isnan(x) else round(float(x), 3) for x in values]
+            for name, values in scores._asdict().items()
+        },
+    }

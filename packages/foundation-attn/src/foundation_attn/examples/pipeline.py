@@ -1,0 +1,171 @@
+# ruff: noqa: T201 - an example prints
+"""Attention from a short sentence to a trained translator of dates.
+
+    python -m foundation_attn.examples.pipeline [--output attention] [--quick]
+
+First scores, weights and context of four words, with all numbers; then one head and many; then an
+:class:`AttentionSeq2Seq` learns to write ``2009-05-12`` for ``12 may 2009``, and its alignment is
+shown: as text, as a picture where matplotlib is installed, and as a page for the browser.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import foundation_nn as fn
+import numpy as np
+from foundation_nn import Tensor, padding_mask
+from foundation_nn import functional as F
+from numpy.typing import NDArray
+
+from foundation_attn import (
+    AttentionSeq2Seq,
+    MultiHeadAttention,
+    SelfAttention,
+    capture_attention,
+    dot_score,
+    masked_softmax,
+)
+from foundation_attn.plotting import HeatMap, LayerMap, attention_text, plot_alignment, save_page
+
+PAD, BOS, EOS = 0, 1, 2
+CHARACTERS = "0123456789-/., abcdefghijklmnopqrstuvwxyz"
+IDS = {character: i for i, character in enumerate(CHARACTERS, start=3)}
+MONTHS = "january february march april may june july august september october november december"
+
+
+def by_hand() -> None:
+    """Scores, weights and context of a sentence of four words, two numbers a word."""
+    words = ["the", "cat", "drinks", "milk"]
+    x = Tensor(np.array([[[0.1, 0.0], [1.0, 0.2], [0.3, 1.0], [0.9, 0.6]]], np.float32))
+    scores = dot_score(x, x)
+    weights = masked_softmax(scores)
+    context = weights @ x
+    for name, table in (("scores", scores), ("weights", weights), ("context", context)):
+        print(f"\n{name}")
+        for word, row in zip(words, table.data[0], strict=True):
+            print(f"  {word:7}" + "".join(f"{value:7.2f}" for value in row))
+    print("\n" + attention_text(weights.data[0], words, words))
+
+
+def heads(rng: np.random.Generator) -> list[LayerMap]:
+    """What fresh heads look at: nearly everything alike, until they are trained."""
+    words = ["the", "cat", "drinks", "milk"]
+    x = Tensor(rng.standard_normal((1, 4, 16), dtype=np.float32))
+    layers = []
+    for name, layer in (
+        ("one head, fresh", SelfAttention(16, rng=rng)),
+        ("four heads, fresh, causal", MultiHeadAttention(16, 4, rng=rng)),
+    ):
+        with capture_attention() as maps:
+            layer(x, causal=isinstance(layer, MultiHeadAttention))
+        layers.append(LayerMap(name, maps[0].weights[0], words, words))
+    return layers
+
+
+def dates(rng: np.random.Generator, count: int) -> list[tuple[str, str]]:
+    """Dates as people write them, and as ISO 8601 has them."""
+    found = []
+    for day in rng.integers(0, 365 * 150, count):
+        date = dt.date(1900, 1, 1) + dt.timedelta(days=int(day))
+        month = MONTHS.split()[date.month - 1]
+        styles = (
+            f"{date.day} {month} {date.year}",
+            f"{month} {date.day}, {date.year}",
+            f"{date.day} {month[:3]} {date.year}",
+            f"{date.day}.{date.month}.{date.year}",
+            f"{date.year}/{date.month}/{date.day}",
+        )
+        found.append((styles[rng.integers(len(styles))], date.isoformat()))
+    return found
+
+
+def pad(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Texts as ids (B, S), and which are real."""
+    mask = padding_mask([len(text) for text in texts])
+    ids = np.full(mask.shape, PAD)
+    ids[mask] = [IDS[character] for text in texts for character in text]
+    return ids, mask
+
+
+def framed(texts: Sequence[str]) -> NDArray[np.int64]:
+    """Texts of one length as ids between ``BOS`` and ``EOS``."""
+    ids, _ = pad(texts)
+    edge = np.ones((len(texts), 1), np.int64)
+    return np.concatenate([BOS * edge, ids, EOS * edge], axis=1)
+
+
+def train(rng: np.random.Generator, steps: int, batch: int = 64) -> AttentionSeq2Seq:
+    """A translator of dates."""
+    size = len(CHARACTERS) + 3
+    model = AttentionSeq2Seq(size, size, embedding_dim=24, hidden_size=48, rng=rng)
+    optimizer = fn.optim.AdamW(model, lr=5e-3, weight_decay=0.0)
+    schedule = fn.schedules.cosine(5e-3, steps, warmup=steps // 30)
+    for step in range(1, steps + 1):
+        sources, targets = zip(*dates(rng, batch), strict=True)
+        source, mask = pad(sources)
+        target = framed(targets)
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(source, target[:, :-1], mask), target[:, 1:])
+        loss.backward()
+        fn.optim.clip_grad_norm(model.parameters(), 1.0)
+        optimizer.lr = schedule(step)
+        optimizer.step()
+        if step % 100 == 0:
+            print(f"  step {step:4}  loss {float(loss.data):.4f}", flush=True)
+    return model
+
+
+def translate(model: AttentionSeq2Seq, texts: Sequence[str]) -> list[str]:
+    """The dates in ISO 8601."""
+    written = model.translate(*pad(texts), bos_id=BOS, eos_id=EOS, max_new_tokens=12)
+    return ["".join(CHARACTERS[i - 3] for i in ids if i > EOS) for ids in written]
+
+
+def alignment(model: AttentionSeq2Seq, text: str) -> HeatMap:
+    """What the model looks at for each character that it writes."""
+    (written,) = translate(model, [text])
+    source, mask = pad([text])
+    with capture_attention() as maps:
+        model(source, framed([written])[:, :-2], mask)
+    return HeatMap(maps[0].weights[0, 0], list(text), list(written), f"{text} → {written}")
+
+
+def main(arguments: Sequence[str] | None = None) -> float:
+    """Run all of it; the part of held-out dates that are translated exactly."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--output", type=Path, default=Path("attention"), help="a folder")
+    parser.add_argument("--quick", action="store_true", help="train for a few steps only")
+    options = parser.parse_args(arguments)
+    fn.keep_freed_memory()
+    rng = np.random.default_rng(0)
+    by_hand()
+    layers = heads(rng)
+
+    print("\ntraining on dates")
+    held_out = dates(np.random.default_rng(1), 1000)
+    started = time.perf_counter()
+    model = train(rng, 10 if options.quick else 600)
+    written = translate(model, [source for source, _ in held_out])
+    exact = float(np.mean([a == b for a, (_, b) in zip(written, held_out, strict=True)]))
+    print(f"exact on 1000 other dates: {exact:.3f} ({time.perf_counter() - started:.0f} s)\n")
+
+    m = alignment(model, "12 may 2009")
+    print(attention_text(m.weights, m.queries, m.keys))
+    options.output.mkdir(parents=True, exist_ok=True)
+    layers.append(LayerMap("dates, trained", m.weights[None], m.queries, m.keys))
+    save_page(layers, options.output / "attention.html", "Where attention looks")
+    try:
+        plot_alignment(m, options.output / "alignment.png")
+    except ImportError:
+        print("(no alignment.png: matplotlib is not installed, see the extra 'plot')")
+    print(f"\nopen {options.output / 'attention.html'} in a browser")
+    return exact
+
+
+if __name__ == "__main__":
+    main()
