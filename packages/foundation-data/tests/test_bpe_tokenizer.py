@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import straightforward_bpe
 from foundation_data import BPETokenizer, SpecialTokens, Tokenizer, Vocabulary, load_tokenizer
+from foundation_data._added_tokens import AddedToken, TokenFinder
 from foundation_data._byte_alphabet import ALPHABET, BYTE_TO_CHARACTER
 from foundation_data._merge_learning import learn_merges
 from foundation_data._merging import apply_merges
@@ -98,6 +99,19 @@ tables = st.lists(
 @given(st.lists(st.integers(0, 3), max_size=40), tables)
 def test_merging_against_the_definition(symbols: list[int], table: Any) -> None:
     assert apply_merges(symbols, table) == straightforward_bpe.apply(symbols, table)
+
+
+def test_the_leftmost_of_overlapping_pairs() -> None:
+    # The pair of twos that merging makes lies left of the one that was there before.
+    assert apply_merges([0, 1, 2, 2], {(0, 1): (0, 2), (2, 2): (1, 5)}) == [5, 2]
+
+
+def test_added_tokens_by_hand() -> None:
+    finder = TokenFinder([AddedToken("<a>"), AddedToken("<a>b"), AddedToken("<c>", rstrip=True)])
+    assert finder.split("x<a>b<a>c <c> \n<a") == [
+        *(("x", "<a>b"), ("", "<a>"), ("c ", "<c>"), ("<a", None))
+    ]
+    assert TokenFinder([]).split("<a>") == [("<a>", None)]
 
 
 def test_the_same_merges_whatever_the_hash_seed() -> None:
