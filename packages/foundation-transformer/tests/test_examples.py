@@ -40,10 +40,10 @@ def test_tasks(task, target):
 
 
 def test_copying_is_learned():
-    _, perplexity, exact, unseen = copy_task.train("copy", seed=0, epochs=3)
+    _, perplexity, exact, unseen = copy_task.train("copy", seed=0, epochs=2)
     assert len(unseen) == 1000
-    assert perplexity < 1.05
-    assert exact > 0.95
+    assert perplexity < 1.07
+    assert exact > 0.9
 
 
 # --- numbers

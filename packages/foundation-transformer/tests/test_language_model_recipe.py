@@ -193,3 +193,49 @@ def test_the_schedule_and_the_limits(rng):
     assert trainer.optimizer.weight_decay == 0.1
     trainer = recipes.train_lm(make(), windows, steps=10**6, max_seconds=0.05)
     assert trainer.stopped_by == "seconds"
+
+
+# --- accumulation
+
+
+@pytest.mark.parametrize("sizes", [(1, 1, 1, 1), (3, 1), (1, 2, 1)])
+def test_micro_batches_update_as_the_full_batch_does(rng, sizes):
+    """Rows of 2 to 12 targets, so that a mean of means would be another number."""
+    ids, targets = rng.integers(V, size=(2, 4, 12))
+    segments = (np.arange(12) < np.array([[12], [2], [5], [9]])).astype(int)
+    places = np.broadcast_to(np.arange(12), (4, 12))
+
+    def rows(start, stop):
+        part = slice(start, stop)
+        return Packed(ids[part], targets[part], segments[part], places[part])
+
+    ends = np.cumsum(sizes).tolist()
+    micro = [rows(a, b) for a, b in zip([0, *ends], ends, strict=False)]
+
+    def train(batches, accumulate):
+        model = make().astype(np.float64)
+        # One epoch after the other, of one update each.
+        trainer = recipes.train_lm(
+            model, batches, steps=3, lr=1e-2, warmup=1, accumulate=accumulate
+        )
+        return model.state_dict(), trainer.history.steps
+
+    full, full_steps = train([rows(0, 4)], 1)
+    parts, part_steps = train(micro, len(sizes))
+    for name, values in full.items():
+        np.testing.assert_allclose(parts[name], values, rtol=0, atol=1e-12)
+    for step, expected in zip(part_steps, full_steps, strict=True):
+        assert step.loss == pytest.approx(expected.loss, abs=1e-12)
+        assert step.grad_norm == pytest.approx(expected.grad_norm, abs=1e-12)
+        assert step.tokens == expected.tokens == 28
+
+
+def test_an_epoch_may_end_within_a_group(rng):
+    text = recipes.consecutive_windows(rng.integers(V, size=61), 12, 1)  # five batches
+    trainer = recipes.train_lm(make(), text, steps=6, accumulate=2, validation=text)
+    assert [s.tokens for s in trainer.history.steps] == [24, 24, 12] * 2
+    assert [e.step for e in trainer.history.evaluations] == [3, 6]
+    expected = evaluate(trainer.model, recipes.language_model_loss, text)
+    assert trainer.history.evaluations[-1].loss == pytest.approx(expected, rel=1e-6)
+    with pytest.raises(ValueError, match="accumulate: expected at least 1 batch .* got 0"):
+        recipes.train_lm(make(), text, steps=6, accumulate=0)

@@ -11,7 +11,7 @@ the learning rate (``plots/schedule.png``).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from foundation_attn import capture_attention
@@ -25,7 +25,7 @@ from foundation_transformer._positions import SinusoidalPositions
 from foundation_transformer.config import TransformerConfig
 from foundation_transformer.examples._lesson import draw, options
 from foundation_transformer.plotting import plot_embeddings, plot_positions, plot_schedules
-from foundation_transformer.recipes import RandomWindows, train_lm
+from foundation_transformer.recipes import WindowBatch, train_lm
 
 NOUNS, VERBS = "cat dog bird child".split(), "sees hears follows likes".split()
 WORDS = [".", "the", "and", *NOUNS, *VERBS]
@@ -40,15 +40,21 @@ def sentence(rng: np.random.Generator) -> list[str]:
     return ["the", first, verbs[0], "the", second, "and", "the", third, verbs[1], "the", first, "."]
 
 
+def batches(rng: np.random.Generator, rows: int = 32) -> Iterator[WindowBatch]:
+    """Endless sentences; each begins after the full stop of one before it."""
+    while True:
+        ids = np.array([[ID["."], *(ID[word] for word in sentence(rng))] for _ in range(rows)])
+        yield WindowBatch(ids[:, :-1], ids[:, 1:])
+
+
 def train(seed: int, steps: int) -> CausalLM:
     """A model that has read many sentences."""
     rng = np.random.default_rng(seed)
-    text = [ID[word] for _ in range(3000) for word in sentence(rng)]
     config = TransformerConfig.tiny(
-        vocab_size=len(WORDS), max_len=2 * T, d_model=32, d_ff=128, dropout=0.0, positions="learned"
+        vocab_size=len(WORDS), max_len=T, d_model=32, d_ff=128, dropout=0.0, positions="learned"
     )
     model = CausalLM(config, rng=rng)
-    train_lm(model, RandomWindows(text, 2 * T, 16, rng), steps=steps, lr=5e-3, rng=rng)
+    train_lm(model, batches(rng), steps=steps, lr=5e-3, rng=rng)
     return model
 
 
@@ -95,12 +101,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"--steps: expected at least 1, got {args.steps}")
     model = train(args.seed, args.steps)
     rng = np.random.default_rng(args.seed + 1)
-    words = sentence(rng)[:-2]
+    words = [".", *sentence(rng)[:-2]]
     ids = np.array([[ID[word] for word in words]])
     print(f"The sentence: {' '.join(words)} …\nAs ids: {ids[0].tolist()}\n\nThe first layer:")
     with no_grad():
         embedded = model.embedding(ids)
-        show("embedding(ids)", embedded, "(B, T, D): one sentence, ten words, 32 numbers each")
+        show("embedding(ids)", embedded, "(B, T, D): one sentence, eleven words, 32 numbers each")
         x = model.positions(embedded) if model.positions is not None else embedded
         show("+ positions", x, "where each word stands")
         by_hand = one_layer(model, x)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from foundation_transformer._build import Ids
 from foundation_transformer._causal_lm import CausalLM
+from foundation_transformer.recipes._accumulation import Groups, accumulated
 
 
 class TextBatch(Protocol):
@@ -69,6 +70,7 @@ def train_lm(
     final_lr: float | None = None,
     warmup: int = 100,
     weight_decay: float = 0.1,
+    accumulate: int = 1,
     max_seconds: float | None = None,
     rng: np.random.Generator | None = None,
     callbacks: Sequence[Callback] = (),
@@ -93,6 +95,8 @@ def train_lm(
         At most half the steps are used for it.
     weight_decay : float
         Of matrices.
+    accumulate : int
+        Batches for each update, which is the one that all their rows in one batch would give.
     max_seconds : float, optional
         Stop earlier.
     rng : numpy.random.Generator, optional
@@ -111,12 +115,17 @@ def train_lm(
     final = lr / 10 if final_lr is None else final_lr
     trainer = Trainer(
         model,
-        language_model_loss,
+        accumulated(language_model_loss),
         optim.AdamW(model, lr, betas=(0.9, 0.99), weight_decay=weight_decay),
         schedule=schedules.cosine(lr, max(2, steps), min(warmup, steps // 2), final),
         clip_norm=1.0,
         rng=rng,
         callbacks=callbacks,
     )
-    trainer.fit(batches, validation=validation, max_steps=steps, max_seconds=max_seconds)
+    trainer.fit(
+        Groups(batches, accumulate),
+        validation=None if validation is None else Groups(validation, 1),
+        max_steps=steps,
+        max_seconds=max_seconds,
+    )
     return trainer
