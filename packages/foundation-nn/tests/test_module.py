@@ -18,6 +18,7 @@ from foundation_nn import (
     SiLU,
     Tanh,
     Tensor,
+    skip_init,
 )
 from foundation_nn.optim import SGD
 
@@ -227,3 +228,37 @@ def test_a_parameter_cannot_be_written_to_through_numpy(rng):
     SGD(layer, lr=0.1)
     with pytest.raises(ValueError, match="read-only"):
         np.asarray(layer.weight)[...] = 7
+
+
+def test_a_module_without_values_draws_nothing_and_takes_no_memory():
+    before = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
+    with skip_init():
+        layer = Linear(5, 3, rng=rng)
+    assert rng.random() == before.random()
+    assert not layer.weight.data.any()
+    assert layer.weight.data.strides == (0, 0)
+    Linear(5, 3, rng=rng)  # outside again, values are drawn
+    assert rng.random() != before.random()
+
+
+def test_assign_takes_arrays_over_and_copies_others():
+    with skip_init():
+        layer = Linear(5, 3)
+    weight, bias = np.ones((3, 5), np.float32), np.arange(3.0)
+    layer.load_state_dict({"weight": weight, "bias": bias}, assign=True)
+    assert np.shares_memory(layer.weight.data, weight)
+    assert not weight.flags.writeable
+    assert layer.bias.dtype == np.float32  # cast, so a copy
+    assert layer(Tensor(np.ones((1, 5)), dtype=np.float32)).data.tolist() == [[5.0, 6.0, 7.0]]
+    SGD(layer, lr=1.0)  # gathers the parameters in a buffer of its own
+    layer.load_state_dict({"weight": 2 * weight, "bias": bias}, assign=True)
+    assert layer.weight.data.tolist() == [[2.0] * 5] * 3
+
+
+def test_assign_refuses_what_does_not_fit_before_it_changes_anything():
+    layer = Linear(5, 3)
+    kept = layer.weight.numpy()
+    with pytest.raises(ValueError, match=r"wrong shape  bias: expected \(3,\), got \(4,\)"):
+        layer.load_state_dict({"weight": np.ones((3, 5)), "bias": np.ones(4)}, assign=True)
+    np.testing.assert_array_equal(layer.weight.data, kept)

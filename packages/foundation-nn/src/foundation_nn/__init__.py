@@ -10,7 +10,7 @@ from foundation_nn._flops import Flops, counts_flops
 from foundation_nn._gradcheck import GradientError, gradcheck
 from foundation_nn._graph import draw_graph
 from foundation_nn._memory import keep_freed_memory
-from foundation_nn._modes import current_generator, train_mode
+from foundation_nn._modes import current_generator, skip_init, train_mode
 from foundation_nn._module import Module
 from foundation_nn._operation import Array, Operation, Result, operation
 from foundation_nn._parameter import Buffer, Parameter, ParameterBuffer
@@ -86,6 +86,7 @@ __all__ = [
     "schedules",
     "scratch",
     "set_num_threads",
+    "skip_init",
     "summary",
     "trace",
     "train_mode",

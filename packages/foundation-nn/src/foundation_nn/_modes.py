@@ -1,4 +1,4 @@
-"""Training mode is a place in the code, not a flag on a layer."""
+"""A mode is a place in the code, not a flag on a layer."""
 
 from __future__ import annotations
 
@@ -43,3 +43,33 @@ def train_mode(rng: np.random.Generator | None) -> Iterator[None]:
 def current_generator() -> np.random.Generator | None:
     """The generator of the surrounding ``train_mode``, or None outside of one."""
     return _generator.get()
+
+
+_skipping: ContextVar[bool] = ContextVar("skipping", default=False)
+
+
+@contextmanager
+def skip_init() -> Iterator[None]:
+    """Within this context parameters are made without values, for weights that will be loaded.
+
+    Nothing is drawn, and until it is given a value a parameter takes no memory: with
+    ``load_state_dict(state, assign=True)`` a model is loaded in the memory of its weights.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from foundation_nn import Linear, skip_init
+    >>> with skip_init():
+    ...     layer = Linear(1000, 1000)
+    >>> layer.load_state_dict({"weight": np.eye(1000), "bias": np.zeros(1000)}, assign=True)
+    """
+    token = _skipping.set(True)
+    try:
+        yield
+    finally:
+        _skipping.reset(token)
+
+
+def skipping_init() -> bool:
+    """Whether values of parameters are not wanted."""
+    return _skipping.get()

@@ -113,7 +113,9 @@ class Module:
         """Copies of all parameters and buffers by name."""
         return {name: value.numpy() for name, value in self._first_names()}
 
-    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
+    def load_state_dict(
+        self, state: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> None:
         """Copy values into parameters and buffers; nothing is changed if anything does not fit.
 
         Parameters
@@ -123,6 +125,8 @@ class Module:
             to the dtype of the parameters. A shared parameter may appear under any of its names.
         strict : bool
             Refuse missing and unexpected names. Wrong shapes are always refused.
+        assign : bool
+            Take arrays of the right dtype over instead of copying them; they become read-only.
 
         Raises
         ------
@@ -159,7 +163,10 @@ class Module:
                 f"the state does not fit this {type(self).__name__}:\n" + "\n".join(problems)
             )
         for name, value in values.items():
-            targets[name].data = value
+            if assign:
+                targets[name]._adopt(value)
+            else:
+                targets[name].data = value
 
     def __repr__(self) -> str:
         lines = [

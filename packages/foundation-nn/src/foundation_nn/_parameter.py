@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from foundation_nn._modes import skipping_init
 from foundation_nn._tensor import Tensor
 
 #: Bytes. No two parameters share a stretch of this length, a cache line.
@@ -24,7 +25,10 @@ class Parameter(Tensor):
     __slots__ = ("_buffer", "_grad_view")
 
     def __init__(self, data: ArrayLike | Tensor, dtype: DTypeLike | None = None) -> None:
-        super().__init__(data, requires_grad=True, dtype=dtype)
+        skipping = skipping_init()
+        super().__init__(0.0 if skipping else data, requires_grad=True, dtype=dtype)
+        if skipping:
+            self._data = np.broadcast_to(self._data, np.shape(data))  # one zero, in every place
         self._buffer: ParameterBuffer | None = None
         self._grad_view: NDArray[Any] | None = None
 
@@ -39,10 +43,16 @@ class Parameter(Tensor):
         self._assign(value)
 
     def _write(self, array: NDArray[Any]) -> None:
-        if self._buffer is None:
-            super()._write(array)
-        else:
+        if self._buffer is not None:
             self._data[...] = array
+        elif not skipping_init():
+            super()._write(array)
+
+    def _adopt(self, array: NDArray[Any]) -> None:
+        if self._buffer is None:
+            super()._adopt(array)
+        else:
+            self.data = array
 
     def detach(self) -> Tensor:
         """A copy of the value, cut off from the tape: the optimiser writes to the original."""

@@ -92,6 +92,12 @@ class Tensor:
         self._data = array.copy()
         self._data.flags.writeable = False
 
+    def _adopt(self, array: NDArray[Any]) -> None:
+        """Take an array of this shape and dtype over as the value, without a copy if it can be."""
+        self._data = np.asarray(array, dtype=self.dtype, order="C")
+        self._data.flags.writeable = False
+        self._version += 1
+
     @property
     def shape(self) -> tuple[int, ...]:
         return self._data.shape

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from foundation_nn._modes import skipping_init
+
 Weights = NDArray[np.float32]
 
 
@@ -34,11 +36,15 @@ def generator(rng: np.random.Generator | None) -> np.random.Generator:
 
 def uniform(rng: np.random.Generator, shape: Sequence[int], bound: float) -> Weights:
     """Uniform on [-bound, bound); variance bound² / 3."""
+    if skipping_init():
+        return np.broadcast_to(np.float32(0), shape)
     return ((2 * rng.random(shape, dtype=np.float32) - 1) * bound).astype(np.float32)
 
 
 def normal(rng: np.random.Generator, shape: Sequence[int], std: float) -> Weights:
     """Normal with mean 0 and standard deviation ``std``."""
+    if skipping_init():
+        return np.broadcast_to(np.float32(0), shape)
     return rng.standard_normal(shape, dtype=np.float32) * np.float32(std)
 
 
