@@ -49,8 +49,9 @@ _asked: list[list[tuple[Any, int]]] = []  # what each who is inside found
 def _one_blas_thread() -> Iterator[None]:
     """Matrix products on the calling thread alone: the threads are busy with parts.
 
-    BLAS knows one number of threads for the whole process. What the first to ask found is put
-    back when the last leaves.
+    The number belongs to the whole process, and a thread cannot always raise what another has
+    lowered: each who leaves puts back what the first to ask had found. Those who are still inside
+    lose speed by that, nothing else.
     """
     with _lock:
         _asked.append(_asked[0] if _asked else [(x, x.num_threads) for x in _blas()])
@@ -60,8 +61,7 @@ def _one_blas_thread() -> Iterator[None]:
         yield
     finally:
         with _lock:
-            found = _asked.pop()
-            for library, n in found if not _asked else []:
+            for library, n in _asked.pop():
                 library.set_num_threads(n)
 
 
