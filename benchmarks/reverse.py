@@ -114,7 +114,7 @@ def train(epochs: int, size: int, seed: int) -> tuple[AttentionSeq2Seq, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--batch", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--picture", help="where to draw one alignment")
     options = parser.parse_args()
