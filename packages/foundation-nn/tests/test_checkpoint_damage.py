@@ -127,6 +127,7 @@ def test_a_description_that_is_not_text(path):
         ),
         (lambda d: d["model"]["config"].update(widths=[2, 1]), "unexpected +2.weight"),
         (lambda d: d["files"].pop("model.safetensors"), "cannot be used"),
+        (lambda d: d["files"].update({"../model.safetensors": ""}), "not the name of a file in it"),
         (lambda d: d.pop("extras"), "cannot be used"),
         (lambda d: d.update(files=[]), "cannot be used"),
         (lambda d: d.update(files=3), "cannot be used"),

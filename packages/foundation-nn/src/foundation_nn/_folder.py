@@ -135,6 +135,9 @@ def read_folder(
         raise CheckpointError(f"{source}: altered (its SHA-256 differs); use another {kind}")
     try:
         files = dict(description["files"])
+        strange = [name for name in files if Path(name).name != name]
+        if strange:
+            raise ValueError(f"{strange[0]!r} is not the name of a file in it")
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{source}: cannot be used ({error!r}); it was altered") from error
     arrays = {

@@ -12,14 +12,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
+from foundation_nn._average import mean_state
 from foundation_nn._describe import describe, rebuild
 from foundation_nn._folder import CheckpointError, folder_exists, read_folder, write_folder
+from foundation_nn._modes import skip_init
 from foundation_nn._module import Module
 from foundation_nn.optim import Optimizer
 
-__all__ = ["Checkpoint", "CheckpointError", "exists", "load", "save"]
+__all__ = ["Checkpoint", "CheckpointError", "average", "exists", "load", "save"]
+
+#: What a class may say to a configuration that is none of its own.
+_MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError)
 
 
 class Checkpoint(NamedTuple):
@@ -104,22 +110,53 @@ def load(path: str | os.PathLike[str], classes: Sequence[type] = ()) -> Checkpoi
     """
     source, description, arrays = read_folder(path, "checkpoint")
     try:
-        model = rebuild(description["model"], classes)
+        state = arrays["model"]
+        with skip_init():  # what is described takes no memory before it is known to fit
+            model = rebuild(description["model"], classes)
         extras = {
             name: arrays[value["arrays"]] if "arrays" in value else rebuild(value, classes)
             for name, value in description["extras"].items()
         }
-        state = arrays["model"]
-    except CheckpointError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except CheckpointError as error:
+        raise CheckpointError(f"{source}: {error}") from None
+    except _MALFORMED as error:
         raise CheckpointError(f"{source}: cannot be used ({error!r}); it was altered") from error
     if not isinstance(model, Module):
         raise CheckpointError(f"{source}: cannot be used (the model is a {type(model).__name__})")
     try:
-        if state:
-            model.astype(next(iter(state.values())).dtype)
-        model.load_state_dict(state)
+        model.load_state_dict(state, assign=True)
+        dtypes = {value.dtype for value in state.values() if value.dtype.kind == "f"}
+        if dtypes - {np.dtype(np.float32)}:
+            model.astype(dtypes.pop())
+            model.load_state_dict(state, assign=True)
     except ValueError as error:
         raise CheckpointError(f"{source.parent / 'model.safetensors'}: {error}") from error
     return Checkpoint(model, extras, arrays.get("optimizer"))
+
+
+def average(paths: Sequence[str | os.PathLike[str]], classes: Sequence[type] = ()) -> Checkpoint:
+    """The last checkpoint, with the mean of the parameters of all.
+
+    Averaging the last few of a run [1]_ takes out some of the noise of its last steps.
+
+    Parameters
+    ----------
+    paths : sequence of path
+    classes : sequence of type
+        As for :func:`load`.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or they are not of one model.
+    FileNotFoundError, CheckpointError
+        As :func:`load`.
+
+    References
+    ----------
+    .. [1] A. Vaswani et al., "Attention Is All You Need", NeurIPS 2017, section 6.1.
+    """
+    loaded = [load(path, classes) for path in paths]
+    state = mean_state([one.model.state_dict() for one in loaded])
+    loaded[-1].model.load_state_dict(state)
+    return loaded[-1]

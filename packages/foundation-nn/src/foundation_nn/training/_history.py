@@ -23,6 +23,8 @@ class Step:
         Targets that counted.
     seconds : float
         Duration.
+    clipped : bool
+        The gradients were scaled down.
     """
 
     step: int
@@ -31,14 +33,44 @@ class Step:
     grad_norm: float
     tokens: int
     seconds: float
+    clipped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The validation loss after a step, a mean over all targets."""
+    """What the model was worth after a step.
+
+    Attributes
+    ----------
+    step : int
+    loss : float
+        On the validation data, a mean over all targets.
+    metrics : dict of str to float
+        Of the trainer's ``metrics``.
+    samples : list of str
+        Of the trainer's ``samples``.
+    """
 
     step: int
     loss: float
+    metrics: dict[str, float] = field(default_factory=dict)
+    samples: list[str] = field(default_factory=list)
+
+    def value(self, metric: str) -> float:
+        """The loss, or one of the metrics.
+
+        Raises
+        ------
+        ValueError
+            If there is none of that name.
+        """
+        if metric == "loss":
+            return self.loss
+        if metric not in self.metrics:
+            raise ValueError(
+                f"no metric {metric!r} was evaluated; there are {['loss', *self.metrics]}"
+            )
+        return self.metrics[metric]
 
 
 @dataclass
@@ -53,6 +85,11 @@ class History:
         """Over all steps; 0 before the first."""
         seconds = sum(s.seconds for s in self.steps)
         return sum(s.tokens for s in self.steps) / seconds if seconds else 0.0
+
+    @property
+    def num_clipped(self) -> int:
+        """Steps whose gradients were scaled down."""
+        return sum(s.clipped for s in self.steps)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, for JSON."""

@@ -6,11 +6,13 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, TextIO
 
+from foundation_nn.training._callback import Callback
 from foundation_nn.training._history import Evaluation, Step
-from foundation_nn.training._trainer import Callback, Trainer
 
 if TYPE_CHECKING:
     from tqdm import tqdm
+
+    from foundation_nn.training._trainer import Trainer
 
 _BAR = (
     "training {percentage:3.0f}%|{bar:20}| {n:.0f}/{total:.0f} {unit} [{elapsed}<{remaining}]"
@@ -66,7 +68,13 @@ class Progress(Callback):
             )
 
     def on_evaluation(self, trainer: Trainer, evaluation: Evaluation) -> None:  # noqa: ARG002
-        self._line(f"step {evaluation.step:,}: held-out loss {evaluation.loss:.3f}")
+        metrics = "".join(f", {name} {value:.4g}" for name, value in evaluation.metrics.items())
+        self._line(f"step {evaluation.step:,}: held-out loss {evaluation.loss:.3f}{metrics}")
+        for sample in evaluation.samples:
+            self._line(f"  {sample}")
+
+    def on_skip(self, trainer: Trainer, message: str) -> None:  # noqa: ARG002
+        self._line(f"skipped: {message}")
 
     def on_end(self, trainer: Trainer) -> None:  # noqa: ARG002
         if self._bar is not None:

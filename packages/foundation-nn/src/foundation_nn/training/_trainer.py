@@ -4,46 +4,31 @@ from __future__ import annotations
 
 import math
 import os
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from contextlib import contextmanager, nullcontext
+from itertools import islice
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn, TypeAlias
+from typing import Any
 
 import numpy as np
 
+from foundation_nn import checkpoint
 from foundation_nn._memory import keep_freed_memory
-from foundation_nn._modes import train_mode
 from foundation_nn._module import Module
-from foundation_nn._tape import no_grad
-from foundation_nn._tensor import Tensor
-from foundation_nn.optim import Optimizer, clip_grad_norm
+from foundation_nn.optim import EMA, Optimizer, clip_grad_norm
 from foundation_nn.schedules import Plateau, Schedule
-from foundation_nn.training._forensics import FailedStep
+from foundation_nn.training._accumulate import accumulate, groups, mean_loss
+from foundation_nn.training._blame import blame
+from foundation_nn.training._callback import Callback
+from foundation_nn.training._evaluate import Loss, evaluate
 from foundation_nn.training._history import Evaluation, History, Step
+from foundation_nn.training._position import Position
+from foundation_nn.training._resume import load_training_state, require_same_model, training_state
+from foundation_nn.training._signals import finish_on_signal
 
-#: ``loss(model, batch)``: the mean loss and the number of targets it is the mean of.
-Loss: TypeAlias = Callable[[Any, Any], tuple[Tensor, int]]
-
-
-class Callback:
-    """Watches a run; every method may be left out."""
-
-    def on_start(self, trainer: Trainer) -> None:
-        """Before the first step of a ``fit``."""
-
-    def on_step(self, trainer: Trainer, step: Step) -> None:
-        """After every update."""
-
-    def on_evaluation(self, trainer: Trainer, evaluation: Evaluation) -> None:
-        """After every validation."""
-
-    def on_end(self, trainer: Trainer) -> None:
-        """After the last step, also when the run was interrupted or failed."""
+#: So many steps in a row without a finite gradient end a run that skips them.
+MAX_SKIPPED = 10
 
 
 class Trainer:
@@ -59,12 +44,23 @@ class Trainer:
         From the step, counted from 1, to the learning rate.
     clip_norm : float, optional
         Largest norm of the gradients.
+    accumulate : int
+        Batches for each step, weighed by their targets: the gradient is that of all of them in
+        one. The last step of an epoch takes what is left.
+    ema : EMA, optional
+        Updated after each step; evaluations are made with the averaged parameters.
+    metrics : dict of str to callable, optional
+        ``metric(model)`` is a number that is told with each evaluation.
+    samples : callable, optional
+        ``samples(model)`` is a list of texts that shows what the model can do, for the same place.
+    skip_failed : bool
+        Leave out a step with a loss or gradient that is not finite, instead of ending the run;
+        ten in a row end it all the same.
     rng : numpy.random.Generator, optional
         For dropout.
     callbacks : sequence of Callback
     folder : path, optional
-        Where a step with a loss or gradient that is not finite is kept, as ``failed_step_N``: see
-        :class:`FailedStep`.
+        Where the first such step is kept, as ``failed_step_N``: see :class:`FailedStep`.
 
     Attributes
     ----------
@@ -75,7 +71,13 @@ class Trainer:
         Where ``fit`` will end, if that is known.
     planned_seconds : float or None
     stopped_by : str
-        Why the last ``fit`` ended: "steps", "epochs", "seconds" or "interrupt".
+        Why the last ``fit`` ended: "steps", "epochs", "seconds", "interrupt", or what a callback
+        gave as its reason; "" while it runs, and if it failed.
+
+    Raises
+    ------
+    ValueError
+        If ``accumulate`` is less than 1.
     """
 
     def __init__(
@@ -86,15 +88,27 @@ class Trainer:
         *,
         schedule: Schedule | None = None,
         clip_norm: float | None = None,
+        accumulate: int = 1,
+        ema: EMA | None = None,
+        metrics: Mapping[str, Callable[[Any], float]] | None = None,
+        samples: Callable[[Any], Sequence[str]] | None = None,
+        skip_failed: bool = False,
         rng: np.random.Generator | None = None,
         callbacks: Sequence[Callback] = (),
         folder: str | os.PathLike[str] | None = None,
     ) -> None:
+        if accumulate < 1:
+            raise ValueError(f"Trainer: expected accumulate >= 1, got {accumulate}")
         self.model = model
         self.loss = loss
         self.optimizer = optimizer
         self.schedule = schedule
         self.clip_norm = math.inf if clip_norm is None else clip_norm
+        self.accumulate = accumulate
+        self.ema = ema
+        self.metrics = dict(metrics or {})
+        self.samples = samples
+        self.skip_failed = skip_failed
         self.rng = np.random.default_rng() if rng is None else rng
         self.callbacks = list(callbacks)
         self.folder = None if folder is None else Path(folder)
@@ -102,31 +116,49 @@ class Trainer:
         self.planned_steps: int | None = None
         self.planned_seconds: float | None = None
         self.stopped_by = ""
+        self._position = Position()
+        self._resumed: Mapping[str, Any] | None = None  # its batches are known to fit alone
+        self._batches: Any = None
+        self._requested = ""
+        self._skipped_in_a_row = 0
 
     @property
     def steps(self) -> int:
         return self.optimizer.steps
+
+    @property
+    def evaluated_at(self) -> int:
+        """The step of the last evaluation; -1 before the first."""
+        return self._position.evaluated
 
     def fit(
         self,
         batches: Iterable[Any],
         *,
         validation: Iterable[Any] | None = None,
+        evaluate_every: int | None = None,
         max_steps: int | None = None,
         max_epochs: int | None = None,
         max_seconds: float | None = None,
     ) -> History:
         """Train until the first of the limits is reached.
 
-        Ctrl-C ends the run after the current step, as a limit does; a second one at once. From
-        here on the process keeps freed memory, see :func:`foundation_nn.keep_freed_memory`.
+        Ctrl-C and SIGTERM end the run after the current step, as a limit does; a second one at
+        once. From here on the process keeps freed memory, see
+        :func:`foundation_nn.keep_freed_memory`.
+
+        After :meth:`resume` this goes on with the ``fit`` that was saved: call it with the same
+        arguments.
 
         Parameters
         ----------
         batches : iterable
-            Each iteration over it is one epoch.
+            Each iteration over it is one epoch. To be resumed within one, it has a ``state_dict``,
+            as a ``BatchLoader`` of foundation-data does, or gives the same batches each time.
         validation : iterable, optional
             Evaluated after each epoch and at the end.
+        evaluate_every : int, optional
+            Evaluate after so many steps instead of each epoch.
         max_steps, max_epochs, max_seconds : optional
             Counted from this call.
 
@@ -143,41 +175,120 @@ class Trainer:
         for limit in (max_steps, max_epochs, max_seconds):
             if limit is not None and limit < 0:
                 raise ValueError(f"fit: expected limits >= 0, got {limit}")
+        if evaluate_every is not None and evaluate_every < 1:
+            raise ValueError(f"fit: expected evaluate_every >= 1, got {evaluate_every}")
         keep_freed_memory()
-        self._buffers = list(self.model.buffers())
-        limits = [] if max_steps is None else [max_steps]
-        if max_epochs is not None and isinstance(batches, Sized):
-            limits.append(max_epochs * len(batches))
-        self.planned_steps = self.steps + min(limits) if limits else None
+        skip = self._take_position(batches)
+        place = self._position
+        self.planned_steps = self._plan(batches, max_steps, max_epochs)
         self.planned_seconds = max_seconds
-        started, first, epoch = time.perf_counter(), self.steps, 0
+        started = time.perf_counter() - place.seconds
 
         def reason_to_stop() -> str:
+            if max_seconds is not None:
+                place.seconds = time.perf_counter() - started
             if interrupted:
                 return "interrupt"
-            if max_steps is not None and self.steps - first >= max_steps:
+            if self._requested:
+                return self._requested
+            if max_steps is not None and self.steps - place.first_step >= max_steps:
                 return "steps"
-            if max_seconds is not None and time.perf_counter() - started >= max_seconds:
+            if max_seconds is not None and place.seconds >= max_seconds:
                 return "seconds"
-            if max_epochs is not None and epoch >= max_epochs:
+            if max_epochs is not None and place.epochs >= max_epochs:
                 return "epochs"
             return ""
 
-        with _finish_on_interrupt() as interrupted, self._callbacks_told():
+        with finish_on_signal() as interrupted, self._callbacks_told():
+            if place.evaluate and not interrupted:
+                self._evaluate(validation)
             while not (reason := reason_to_stop()):
-                before = self.steps
-                for batch in batches:
-                    self._step(batch)  # a batch that was drawn is used, whatever happened since
+                continued = place.batches > 0
+                for group in groups(islice(batches, skip, None), self.accumulate):
+                    # Batches that were drawn are used, whatever happened since.
+                    updated = self._step(group)
+                    place.batches += len(group)
+                    if updated and evaluate_every and self.steps % evaluate_every == 0:
+                        place.evaluate = True
+                    self._settle(validation, reason_to_stop())
                     if reason_to_stop():
                         break
                 else:
-                    epoch += 1
-                if self.steps == before:
-                    raise ValueError("fit: an epoch without a single batch; is the data empty?")
-                if validation is not None and not interrupted:
-                    self._evaluate(validation)
+                    if not place.batches and not continued:
+                        raise ValueError("fit: an epoch without a single batch; is the data empty?")
+                    place.epochs += 1
+                    place.batches = 0
+                    place.evaluate = place.evaluate or evaluate_every is None
+                    self._settle(validation, reason_to_stop())
+                skip = 0
+            if reason != "interrupt" and self.steps > place.first_step:
+                place.evaluate = True
+                self._settle(validation, reason)
             self.stopped_by = reason
         return self.history
+
+    def stop(self, reason: str) -> None:
+        """End the running ``fit`` after the present step; ``stopped_by`` will be ``reason``."""
+        self._requested = reason
+
+    def save(self, path: str | os.PathLike[str], **extras: Any) -> Path:
+        """Write a checkpoint with all that the next bit depends on, for :meth:`resume`.
+
+        Call it between ``fit`` and ``fit``, or in :meth:`Callback.on_settled`.
+
+        Parameters
+        ----------
+        path : path
+        **extras
+            As for :func:`foundation_nn.checkpoint.save`, such as tokenizers.
+        """
+        if self.ema is not None:
+            extras["ema"] = self.ema
+        training = training_state(self)
+        return checkpoint.save(path, self.model, self.optimizer, training=training, **extras)
+
+    def resume(self, path: str | os.PathLike[str]) -> dict[str, Any]:
+        """Go on where a checkpoint was saved: the run ends with the bits it would have had.
+
+        Make this trainer as the one that was saved: model, optimiser, schedule, callbacks.
+
+        Returns
+        -------
+        dict
+            The extras of the checkpoint.
+
+        Raises
+        ------
+        FileNotFoundError, CheckpointError
+            As :func:`foundation_nn.checkpoint.load`.
+        ValueError
+            If it was saved by another kind of trainer, or belongs to another model.
+        """
+        loaded = checkpoint.load(path, [type(self.model)])
+        require_same_model(path, self.model, loaded.model)
+        load_training_state(path, self, loaded)
+        return loaded.extras
+
+    def _take_position(self, batches: Any) -> int:
+        """Begin, or go on; how many batches of the epoch are to be passed over."""
+        self._batches = batches
+        self._buffers = list(self.model.buffers())
+        self._requested = self.stopped_by = ""
+        resumed, self._resumed = self._resumed, None
+        if resumed is None:
+            evaluated, skipped = self._position.evaluated, self._position.skipped
+            self._position = Position(self.steps, evaluated=evaluated, skipped=skipped)
+            return 0
+        if resumed["batches"] is None:
+            return self._position.batches
+        batches.load_state_dict(resumed["batches"])
+        return 0
+
+    def _plan(self, batches: Any, max_steps: int | None, max_epochs: int | None) -> int | None:
+        limits = [] if max_steps is None else [max_steps]
+        if max_epochs is not None and isinstance(batches, Sized):
+            limits.append(max_epochs * math.ceil(len(batches) / self.accumulate))
+        return self._position.first_step + min(limits) if limits else None
 
     @contextmanager
     def _callbacks_told(self) -> Iterator[None]:
@@ -189,100 +300,69 @@ class Trainer:
             for callback in self.callbacks:
                 callback.on_end(self)
 
-    def _step(self, batch: Any) -> None:
+    def _step(self, batches: Sequence[Any]) -> bool:
+        """Whether the parameters were updated."""
         started = time.perf_counter()
         number = self.steps + 1
         if self.schedule is not None:
             self.optimizer.lr = self.schedule(number)
-        self.optimizer.zero_grad()
-        dropout = self.rng.bit_generator.state
         statistics = [(buffer, buffer.data) for buffer in self._buffers]
-        with train_mode(self.rng):
-            loss, tokens = self.loss(self.model, batch)
-        value = loss.item()
-        norm = math.nan
+        parts = accumulate(self.model, self.loss, self.optimizer, batches, self.rng)
+        value, norm = mean_loss(parts), math.nan
         if math.isfinite(value):
-            loss.backward()
             norm = clip_grad_norm(self.optimizer, self.clip_norm)
+        lr = float(self.optimizer.lr)
         if not math.isfinite(norm):
             for buffer, before in statistics:
                 buffer.data = before
-            self._give_up(number, batch, value, dropout)
+            folder = None if self._position.skipped else self.folder
+            self._skip(blame(self.model, self.loss, parts, number, lr, folder))
+            return False
         self.optimizer.step()
-        step = Step(
-            number,
-            value,
-            float(self.optimizer.lr),
-            norm,
-            int(tokens),
-            time.perf_counter() - started,
-        )
+        if self.ema is not None:
+            self.ema.update()
+        self._skipped_in_a_row = 0
+        tokens = sum(part.targets for part in parts)
+        seconds = time.perf_counter() - started
+        step = Step(number, value, lr, norm, tokens, seconds, norm > self.clip_norm)
         self.history.steps.append(step)
         for callback in self.callbacks:
             callback.on_step(self, step)
+        return True
 
-    def _give_up(self, number: int, batch: Any, loss: float, dropout: Any) -> NoReturn:
-        """Say why a step came to nothing, and keep what it was given."""
-        lr = float(self.optimizer.lr)
-        failed = FailedStep(number, lr, "", batch, self.model.state_dict(), dropout, self.model)
-        culprit = failed.replay(self.loss)
-        self.model.load_state_dict(failed.state)  # the replay left its running statistics
-        what = "its gradient is not finite" if math.isfinite(loss) else "which is not finite"
-        message = (
-            f"step {number}: the loss is {loss:.4g}, {what}; the first to blame is the "
-            f"{culprit or 'batch'}; lower the learning rate ({lr:g}) or look at the batch"
-        )
-        if self.folder is not None:
-            try:
-                place = replace(failed, message=message).save(self.folder / f"failed_step_{number}")
-                message += f", which is kept in {place}"
-            except (OSError, TypeError, ValueError) as error:
-                message += f", which could not be kept: {error}"
-        raise FloatingPointError(message)
+    def _skip(self, message: str) -> None:
+        """Go on without the step, if that is wanted and not hopeless."""
+        if not self.skip_failed:
+            raise FloatingPointError(message)
+        self._skipped_in_a_row += 1
+        if self._skipped_in_a_row >= MAX_SKIPPED:
+            raise FloatingPointError(f"{MAX_SKIPPED} steps in a row were skipped; {message}")
+        self._position.skipped += 1
+        for callback in self.callbacks:
+            callback.on_skip(self, message)
 
-    def _evaluate(self, validation: Iterable[Any]) -> None:
-        result = Evaluation(self.steps, evaluate(self.model, self.loss, validation))
+    def _settle(self, validation: Iterable[Any] | None, reason: str) -> None:
+        """Evaluate if that is due and nobody waits for the end, and say that all is in order."""
+        if self._position.evaluate and reason != "interrupt":
+            self._evaluate(validation)
+        for callback in self.callbacks:
+            callback.on_settled(self)
+
+    def _evaluate(self, validation: Iterable[Any] | None) -> None:
+        """Unless that was done after this very step."""
+        self._position.evaluate = False
+        if validation is None or self._position.evaluated == self.steps:
+            return
+        with nullcontext() if self.ema is None else self.ema.applied():
+            result = Evaluation(
+                self.steps,
+                evaluate(self.model, self.loss, validation),
+                {name: float(metric(self.model)) for name, metric in self.metrics.items()},
+                [] if self.samples is None else list(self.samples(self.model)),
+            )
+        self._position.evaluated = self.steps
         self.history.evaluations.append(result)
         if isinstance(self.schedule, Plateau):
             self.schedule.observe(result.loss)
         for callback in self.callbacks:
             callback.on_evaluation(self, result)
-
-
-def evaluate(model: Module, loss: Loss, batches: Iterable[Any]) -> float:
-    """The mean loss over all targets of all batches, without dropout or gradients.
-
-    Raises
-    ------
-    ValueError
-        If no target counts.
-    """
-    total, targets = 0.0, 0
-    with no_grad(), train_mode(None):
-        for batch in batches:
-            value, count = loss(model, batch)
-            total += value.item() * int(count)
-            targets += int(count)
-    if not targets:
-        raise ValueError("evaluate: no batch with a target that counts")
-    return total / targets
-
-
-@contextmanager
-def _finish_on_interrupt() -> Iterator[list[int]]:
-    """Turn the first Ctrl-C into an entry of the list, so that a step is never cut in half."""
-    received: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield received  # only the main thread is told of signals
-        return
-
-    def handle(number: int, _: FrameType | None) -> None:
-        if received:
-            raise KeyboardInterrupt
-        received.append(number)
-
-    previous = signal.signal(signal.SIGINT, handle)
-    try:
-        yield received
-    finally:
-        signal.signal(signal.SIGINT, previous)

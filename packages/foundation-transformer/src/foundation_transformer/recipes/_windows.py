@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from foundation_nn import init
+from foundation_nn.training import generator_state, set_generator
 from numpy.typing import ArrayLike, NDArray
 
 from foundation_transformer._build import Ids
@@ -77,6 +78,14 @@ class RandomWindows:
             starts = self.rng.integers(len(self.ids) - self.length, size=(self.batch_size, 1))
             window = self.ids[starts + within]  # (B, T + 1)
             yield WindowBatch(window[:, :-1], window[:, 1:])
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state of the generator, so that a run can be resumed."""
+        return {"rng": generator_state(self.rng)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where :meth:`state_dict` was taken."""
+        set_generator(self.rng, state["rng"])
 
 
 def consecutive_windows(ids: ArrayLike, length: int, batch_size: int) -> list[WindowBatch]:

@@ -1,0 +1,44 @@
+"""What can be told of a run while it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from foundation_nn.training._history import Evaluation, Step
+
+if TYPE_CHECKING:
+    from foundation_nn.training._trainer import Trainer
+
+
+class Callback:
+    """Watches a run; every method may be left out.
+
+    A callback ends the run with :meth:`Trainer.stop`. What it must remember to go on after a
+    resume, such as a counter, it gives out as ``state_dict()``.
+    """
+
+    def on_start(self, trainer: Trainer) -> None:
+        """Before the first step of a ``fit``."""
+
+    def on_step(self, trainer: Trainer, step: Step) -> None:
+        """After every update."""
+
+    def on_skip(self, trainer: Trainer, message: str) -> None:
+        """Instead, where a step was left out because its loss or gradient was not finite."""
+
+    def on_evaluation(self, trainer: Trainer, evaluation: Evaluation) -> None:
+        """After every validation."""
+
+    def on_settled(self, trainer: Trainer) -> None:
+        """After a step and what followed from it: the time to save, for a resume is exact."""
+
+    def on_end(self, trainer: Trainer) -> None:
+        """After the last step, also when the run was interrupted or failed."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resume needs, as JSON can hold it."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """The opposite of :meth:`state_dict`."""

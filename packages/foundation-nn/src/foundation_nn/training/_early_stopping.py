@@ -1,0 +1,64 @@
+"""Enough is enough."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from foundation_nn.training._best import Best
+from foundation_nn.training._callback import Callback
+from foundation_nn.training._history import Evaluation
+from foundation_nn.training._trainer import Trainer
+
+
+class EarlyStopping(Callback):
+    """End a run that no longer gets better; ``stopped_by`` is then "no improvement".
+
+    Parameters
+    ----------
+    patience : int
+        So many evaluations in a row without improvement end it.
+    metric : str
+        "loss", or the name of one of the trainer's metrics.
+    maximize : bool
+        More is better.
+    min_delta : float
+        What is better by no more than this is no improvement.
+
+    Raises
+    ------
+    ValueError
+        If ``patience`` is less than 1 or ``min_delta`` negative.
+    """
+
+    def __init__(
+        self,
+        patience: int,
+        metric: str = "loss",
+        maximize: bool = False,
+        min_delta: float = 0.0,
+    ) -> None:
+        if patience < 1:
+            raise ValueError(f"EarlyStopping: expected patience >= 1, got {patience}")
+        if not min_delta >= 0:
+            raise ValueError(f"EarlyStopping: expected min_delta >= 0, got {min_delta}")
+        self.patience = patience
+        self.best = Best(metric, maximize, min_delta)
+
+    def on_start(self, trainer: Trainer) -> None:
+        """A run that was saved when it had ended must not go on."""
+        self._judge(trainer)
+
+    def on_evaluation(self, trainer: Trainer, evaluation: Evaluation) -> None:
+        self.best.observe(evaluation)
+        self._judge(trainer)
+
+    def _judge(self, trainer: Trainer) -> None:
+        if self.best.waited >= self.patience:
+            trainer.stop("no improvement")
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.best.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.best.load_state_dict(state)

@@ -1,0 +1,76 @@
+"""Where a ``fit`` is, and the generators behind it: what the next bit depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass
+class Position:
+    """What a ``fit`` has done.
+
+    Attributes
+    ----------
+    first_step : int
+        The steps there were before it: limits count from there.
+    epochs : int
+        Complete ones.
+    batches : int
+        Of the present epoch.
+    seconds : float
+    evaluate : bool
+        An evaluation is due.
+    evaluated : int
+        The step of the last evaluation; -1 before the first.
+    skipped : int
+        Steps that were left out.
+    """
+
+    first_step: int = 0
+    epochs: int = 0
+    batches: int = 0
+    seconds: float = 0.0
+    evaluate: bool = False
+    evaluated: int = -1
+    skipped: int = 0
+
+
+def generator_state(rng: np.random.Generator) -> dict[str, Any]:
+    """The state of its bit generator, as JSON can hold it."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {name: plain(item) for name, item in value.items()}
+        return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+
+    return dict(plain(rng.bit_generator.state))
+
+
+def set_generator(rng: np.random.Generator, state: Mapping[str, Any]) -> None:
+    """Let a generator go on where :func:`generator_state` was taken.
+
+    Raises
+    ------
+    ValueError
+        If it is of another kind, or the state is malformed.
+    """
+
+    def arrays(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {name: arrays(item) for name, item in value.items()}
+        return np.array(value, np.uint64) if isinstance(value, list) else value
+
+    kind = type(rng.bit_generator).__name__
+    if state.get("bit_generator") != kind:
+        raise ValueError(
+            f"rng: the state is that of a {state.get('bit_generator')}, the generator is a {kind}; "
+            "make it as for the run that is resumed"
+        )
+    try:
+        rng.bit_generator.state = arrays(state)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"rng: malformed state ({error!r})") from None

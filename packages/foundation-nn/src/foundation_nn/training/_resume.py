@@ -1,0 +1,116 @@
+"""Everything that the next bit of a run depends on, as a value."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from foundation_nn._module import Module
+from foundation_nn.checkpoint import Checkpoint, CheckpointError
+from foundation_nn.schedules import Plateau
+from foundation_nn.training._callback import Callback
+from foundation_nn.training._position import Position, generator_state, set_generator
+
+if TYPE_CHECKING:
+    from foundation_nn.training._trainer import Trainer
+
+
+def training_state(trainer: Trainer) -> dict[str, Any]:
+    """What is neither parameter nor state of the optimiser, as JSON can hold it."""
+    batches = trainer._batches
+    return {
+        "position": dataclasses.asdict(trainer._position),
+        "batches": batches.state_dict() if hasattr(batches, "state_dict") else None,
+        "rng": generator_state(trainer.rng),
+        "schedule": trainer.schedule.to_dict() if isinstance(trainer.schedule, Plateau) else None,
+        "skipped_in_a_row": trainer._skipped_in_a_row,
+        "callbacks": {
+            name: state
+            for name, callback in _named(trainer.callbacks)
+            if (state := callback.state_dict())
+        },
+    }
+
+
+def load_training_state(path: str | os.PathLike[str], trainer: Trainer, loaded: Checkpoint) -> None:
+    """Bring a trainer to where it was saved; if something does not fit, it is of no more use.
+
+    Raises
+    ------
+    ValueError
+    """
+    state = loaded.extras.get("training")
+    if state is None or loaded.optimizer is None:
+        raise CheckpointError(
+            f"{path}: a model without its training; only a checkpoint of Trainer.save can be "
+            "resumed"
+        )
+    if ("ema" in loaded.extras) != (trainer.ema is not None):
+        there, here = ("an", "none") if trainer.ema is None else ("no", "one")
+        raise ValueError(f"{path}: was saved with {there} EMA, this trainer has {here}")
+    trainer.optimizer.load_state_dict(loaded.optimizer)
+    trainer.model.load_state_dict(loaded.model.state_dict())
+    if trainer.ema is not None:
+        trainer.ema.load_state_dict(loaded.extras["ema"])
+    try:
+        _load(trainer, state)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{path}: cannot be used ({error!r}); it was altered") from error
+
+
+def _load(trainer: Trainer, state: dict[str, Any]) -> None:
+    if (state["schedule"] is not None) != isinstance(trainer.schedule, Plateau):
+        raise ValueError("resume: one of the saved run and this trainer has a plateau schedule")
+    callbacks = dict(_named(trainer.callbacks))
+    missing = [name for name in state["callbacks"] if name not in callbacks]
+    if missing:
+        raise ValueError(f"resume: the saved run had the callback {missing[0]}; pass one like it")
+    set_generator(trainer.rng, state["rng"])
+    if isinstance(trainer.schedule, Plateau):
+        trainer.schedule = Plateau.from_dict(state["schedule"])
+    for name, memory in state["callbacks"].items():
+        callbacks[name].load_state_dict(memory)
+    trainer._position = Position(**state["position"])
+    trainer._skipped_in_a_row = state["skipped_in_a_row"]
+    trainer._resumed = state
+
+
+def require_same_model(path: str | os.PathLike[str], model: Module, saved: Module) -> None:
+    """Refuse the parameters of something else, even if all shapes fit.
+
+    Raises
+    ------
+    ValueError
+    """
+    if type(saved) is not type(model):
+        raise ValueError(
+            f"{path}: holds a {type(saved).__name__}, the trainer's model is a "
+            f"{type(model).__name__}"
+        )
+    ours, theirs = _config(model), _config(saved)
+    for name in {**ours, **theirs}:
+        if ours.get(name) != theirs.get(name):
+            raise ValueError(
+                f"{path}: holds a {type(saved).__name__} with {name}={theirs.get(name)!r}, the "
+                f"trainer's has {ours.get(name)!r}"
+            )
+
+
+def _config(model: Any) -> dict[str, Any]:
+    content: dict[str, Any] = model.to_dict()
+    return content
+
+
+def _named(callbacks: Sequence[Callback]) -> list[tuple[str, Callback]]:
+    """Each with the name of its class, numbered where there are several."""
+    named: dict[str, Callback] = {}
+    for callback in callbacks:
+        kind = name = type(callback).__name__
+        number = 1
+        while name in named:
+            number += 1
+            name = f"{kind}_{number}"
+        named[name] = callback
+    return list(named.items())
