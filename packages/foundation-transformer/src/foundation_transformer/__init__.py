@@ -2,8 +2,8 @@
 
 Read in this order: ``config``, ``_positions`` and ``_relative`` (where a token stands),
 ``_feed_forward``, ``_layers``, ``_stacks``, the three models ``_transformer``, ``_causal_lm`` and
-``_text_encoder``, ``_translator`` and ``_translate`` (generation with caches), ``recipes`` and
-``evaluation``.
+``_text_encoder``, ``_translator`` and ``_translate`` (generation with caches), ``pretrained``
+(published models), ``recipes`` and ``evaluation``.
 """
 
 from foundation_transformer import recipes
@@ -26,6 +26,7 @@ from foundation_transformer._transformer import Transformer
 from foundation_transformer._translate import TextTokenizer, translate
 from foundation_transformer._translator import TranslationState, Translator
 from foundation_transformer.config import TransformerConfig
+from foundation_transformer.pretrained import Pretrained, load_pretrained, save_pretrained
 
 __all__ = [
     "ALiBi",
@@ -34,6 +35,7 @@ __all__ = [
     "DecoderCache",
     "FeedForward",
     "LearnedPositions",
+    "Pretrained",
     "Rotary",
     "SinusoidalPositions",
     "SwiGLU",
@@ -48,7 +50,9 @@ __all__ = [
     "TransformerEncoderLayer",
     "TranslationState",
     "Translator",
+    "load_pretrained",
     "mean_pool",
     "recipes",
+    "save_pretrained",
     "translate",
 ]

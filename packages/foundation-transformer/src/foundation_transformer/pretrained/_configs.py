@@ -1,0 +1,165 @@
+"""``config.json`` of Hugging Face's models as a :class:`TransformerConfig`, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from foundation_transformer.config import TransformerConfig
+
+Json = Mapping[str, Any]
+
+#: Names of activations there and here.
+_GELUS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "relu": "relu"}
+_ACTIVATIONS = {"gelu_tanh": "gelu_new"}
+
+
+def _only(c: Json, name: str, *supported: Any) -> Any:
+    """A field that has to be one of these; the first where it is not given."""
+    value = c.get(name, supported[0])
+    if value not in supported:
+        expected = " or ".join(map(repr, supported))
+        raise ValueError(f"{name}={value!r} is not supported; expected {expected}")
+    return value
+
+
+def _activation(c: Json, name: str, default: str) -> str:
+    return _GELUS[_only({name: default} | dict(c), name, *_GELUS)]
+
+
+def read_gpt2(c: Json) -> TransformerConfig:
+    """GPT-2 [1]_.
+
+    References
+    ----------
+    .. [1] A. Radford et al., "Language Models are Unsupervised Multitask Learners", 2019.
+    """
+    _only(c, "scale_attn_weights", True)
+    _only(c, "scale_attn_by_inverse_layer_idx", False)
+    _only(c, "add_cross_attention", False)
+    return TransformerConfig.gpt2(
+        vocab_size=c["vocab_size"],
+        max_len=c["n_positions"],
+        d_model=c["n_embd"],
+        num_heads=c["n_head"],
+        num_layers=c["n_layer"],
+        d_ff=c.get("n_inner") or 4 * c["n_embd"],
+        dropout=c.get("resid_pdrop", 0.1),
+        activation=_activation(c, "activation_function", "gelu_new"),
+        norm_eps=c.get("layer_norm_epsilon", 1e-5),
+        tie_embeddings=c.get("tie_word_embeddings", True),
+    )
+
+
+def write_gpt2(c: TransformerConfig) -> dict[str, Any]:
+    """The opposite of :func:`read_gpt2`."""
+    return {
+        "architectures": ["GPT2LMHeadModel"],
+        "model_type": "gpt2",
+        "vocab_size": c.vocab_size,
+        "n_positions": c.max_len,
+        "n_embd": c.d_model,
+        "n_head": c.num_heads,
+        "n_layer": c.num_layers,
+        "n_inner": c.feed_forward_width,
+        "resid_pdrop": c.dropout,
+        "embd_pdrop": c.dropout,
+        "attn_pdrop": c.dropout,
+        "activation_function": _ACTIVATIONS.get(c.activation, c.activation),
+        "layer_norm_epsilon": c.norm_eps,
+        "tie_word_embeddings": c.tie_embeddings,
+    }
+
+
+def read_llama(c: Json) -> TransformerConfig:
+    """Llama and what is built like it, such as SmolLM2 [1]_.
+
+    References
+    ----------
+    .. [1] L. Ben Allal et al., "SmolLM2: When Smol Goes Big", 2025, arXiv:2502.02737.
+    """
+    _only(c, "hidden_act", "silu")
+    heads, bias = c["num_attention_heads"], c.get("attention_bias", False)
+    _only(c, "mlp_bias", bias)  # all biases, or none
+    _only(c, "head_dim", c["hidden_size"] // heads, None)
+    rope = c.get("rope_parameters") or c.get("rope_scaling") or {}
+    _only(rope, "rope_type", "default")
+    _only(rope, "type", "default")
+    return TransformerConfig.llama(
+        vocab_size=c["vocab_size"],
+        max_len=c["max_position_embeddings"],
+        d_model=c["hidden_size"],
+        num_heads=heads,
+        num_kv_heads=c.get("num_key_value_heads") or heads,
+        num_layers=c["num_hidden_layers"],
+        d_ff=c["intermediate_size"],
+        norm_eps=c.get("rms_norm_eps", 1e-6),
+        rotary_base=float(c.get("rope_theta") or rope.get("rope_theta", 10000.0)),
+        bias=bias,
+        tie_embeddings=c.get("tie_word_embeddings", False),
+    )
+
+
+def write_llama(c: TransformerConfig) -> dict[str, Any]:
+    """The opposite of :func:`read_llama`."""
+    return {
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "vocab_size": c.vocab_size,
+        "max_position_embeddings": c.max_len,
+        "hidden_size": c.d_model,
+        "num_attention_heads": c.num_heads,
+        "num_key_value_heads": c.num_kv_heads or c.num_heads,
+        "num_hidden_layers": c.num_layers,
+        "intermediate_size": c.feed_forward_width,
+        "hidden_act": "silu",
+        "rms_norm_eps": c.norm_eps,
+        "rope_theta": c.rotary_base,
+        "attention_bias": c.bias,
+        "mlp_bias": c.bias,
+        "tie_word_embeddings": c.tie_embeddings,
+    }
+
+
+def read_bert(c: Json) -> TransformerConfig:
+    """BERT, MiniLM and other models of sentence-transformers [1]_.
+
+    References
+    ----------
+    .. [1] N. Reimers and I. Gurevych, "Sentence-BERT: Sentence Embeddings using Siamese
+       BERT-Networks", EMNLP 2019, arXiv:1908.10084.
+    """
+    _only(c, "position_embedding_type", "absolute")
+    _only(c, "is_decoder", False)
+    _only(c, "add_cross_attention", False)
+    return TransformerConfig.bert(
+        vocab_size=c["vocab_size"],
+        max_len=c["max_position_embeddings"],
+        d_model=c["hidden_size"],
+        num_heads=c["num_attention_heads"],
+        num_layers=c["num_hidden_layers"],
+        d_ff=c["intermediate_size"],
+        dropout=c.get("hidden_dropout_prob", 0.1),
+        activation=_activation(c, "hidden_act", "gelu"),
+        norm_eps=c.get("layer_norm_eps", 1e-12),
+        num_token_types=c.get("type_vocab_size", 2),
+    )
+
+
+def write_bert(c: TransformerConfig) -> dict[str, Any]:
+    """The opposite of :func:`read_bert`."""
+    return {
+        "architectures": ["BertModel"],
+        "model_type": "bert",
+        "vocab_size": c.vocab_size,
+        "max_position_embeddings": c.max_len,
+        "hidden_size": c.d_model,
+        "num_attention_heads": c.num_heads,
+        "num_hidden_layers": c.num_layers,
+        "intermediate_size": c.feed_forward_width,
+        "hidden_dropout_prob": c.dropout,
+        "attention_probs_dropout_prob": c.dropout,
+        "hidden_act": _ACTIVATIONS.get(c.activation, c.activation),
+        "layer_norm_eps": c.norm_eps,
+        "type_vocab_size": c.num_token_types,
+    }

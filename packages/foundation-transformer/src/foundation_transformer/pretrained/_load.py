@@ -1,0 +1,179 @@
+"""From published files to a model of ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from foundation_nn import skip_init
+from numpy.typing import NDArray
+
+from foundation_transformer._causal_lm import CausalLM
+from foundation_transformer._text_encoder import TextEncoder
+from foundation_transformer.config import TransformerConfig
+from foundation_transformer.pretrained import _llama_gguf as llama_gguf
+from foundation_transformer.pretrained._compact import load_compact
+from foundation_transformer.pretrained._families import FAMILIES, Family, Weight, weights_of
+from foundation_transformer.pretrained._gguf import read_gguf
+from foundation_transformer.pretrained._safetensors import stored_tensors
+from foundation_transformer.pretrained._tokenizer import folder_chat_template, folder_tokenizer
+
+
+class _Stored(Protocol):
+    """A tensor in a file."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def read(self) -> NDArray[np.float32]: ...
+
+
+class Pretrained(NamedTuple):
+    """What :func:`load_pretrained` returns.
+
+    Attributes
+    ----------
+    model : CausalLM or TextEncoder
+    tokenizer : dict or None
+        For ``foundation_data.Tokenizer.from_dict``; None if there is none, or none of the kinds
+        that package reads.
+    chat_template : str or None
+        How the model was taught to read a conversation, in Jinja's language.
+    """
+
+    model: CausalLM | TextEncoder
+    tokenizer: dict[str, Any] | None
+    chat_template: str | None
+
+
+def load_pretrained(path: str | os.PathLike[str], compact: bool = False) -> Pretrained:
+    """Load a published model.
+
+    Tensors are read and widened to float32 one at a time, so that memory stays near that of the
+    weights. Nothing in the files is run.
+
+    Parameters
+    ----------
+    path : path
+        A folder as Hugging Face's libraries write it: ``config.json``, ``model.safetensors`` or
+        several files with an index, ``tokenizer.json``; of the families GPT-2, Llama (SmolLM2) and
+        BERT (MiniLM). Or a file ``*.gguf`` of the Llama family, for which the extra ``gguf`` is
+        needed.
+    compact : bool
+        Keep matrices as one byte a number, see :class:`CompactWeight`: a quarter of the memory,
+        and results that are near. Such a model is not trained further.
+
+    Returns
+    -------
+    Pretrained
+        The model, the content of its tokenizer, and its chat template.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is nothing at ``path``, or no configuration or weights in it.
+    ValueError
+        If the architecture or one of its options is not supported, a file is truncated or damaged,
+        weights are pickled, or configuration and weights disagree: then with a table.
+    ImportError
+        For a GGUF file without the library ``gguf``.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file or folder")
+    if path.is_dir():
+        return _load_folder(path, compact)
+    if path.suffix != ".gguf":
+        raise ValueError(f"{path}: expected a folder with config.json, or a file *.gguf")
+    return _load_gguf(path, compact)
+
+
+def _load_folder(folder: Path, compact: bool) -> Pretrained:
+    source = folder / "config.json"
+    if not source.is_file():
+        raise FileNotFoundError(f"{folder}: no config.json; expected the folder of a model")
+    try:
+        described = json.loads(source.read_text("utf-8"))
+        kind = described.get("model_type")
+        if kind not in FAMILIES:
+            raise ValueError(
+                f"model_type={kind!r} is not supported; expected one of {', '.join(FAMILIES)}"
+            )
+        family = FAMILIES[kind]
+        config = family.read(described)
+    except KeyError as error:
+        raise ValueError(f"{source}: {error} is missing") from None
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f"{source}: {error}") from None
+    tensors: dict[str, _Stored] = {}
+    for name, tensor in stored_tensors(folder).items():
+        bare = name.removeprefix(family.prefix)
+        if not re.fullmatch(family.ignored, bare):
+            tensors[bare] = tensor
+    if config.pooler and "pooler.dense.weight" not in tensors:
+        config = replace(config, pooler=False)
+    model = _load_weights(str(folder), config, family, tensors, compact)
+    return Pretrained(model, folder_tokenizer(folder), folder_chat_template(folder))
+
+
+def _load_gguf(file: Path, compact: bool) -> Pretrained:
+    metadata, stored = read_gguf(file)
+    try:
+        described = llama_gguf.config_of(metadata, stored)
+        config = FAMILIES["llama"].read(described)
+        tokenizer = llama_gguf.tokenizer_of(metadata)
+    except KeyError as error:
+        raise ValueError(f"{file}: {error} is missing") from None
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{file}: {error}") from None
+    tensors = llama_gguf.tensors_of(described, stored)
+    model = _load_weights(str(file), config, FAMILIES["llama"], tensors, compact)
+    return Pretrained(model, tokenizer, metadata.get("tokenizer.chat_template"))
+
+
+def _load_weights(
+    where: str,
+    config: TransformerConfig,
+    family: Family,
+    tensors: Mapping[str, _Stored],
+    compact: bool,
+) -> CausalLM | TextEncoder:
+    with skip_init():
+        model = family.model(config)
+    weights = weights_of(model, config, family)
+    if config.tie_embeddings:
+        tensors = {name: t for name, t in tensors.items() if name != "lm_head.weight"}
+    _require_agreement(where, weights, tensors)
+
+    def read() -> Iterator[tuple[str, NDArray[np.float32]]]:
+        for weight in weights:
+            yield weight.name, weight.join(lambda name: tensors[name].read())
+
+    if compact:
+        load_compact(model, read())
+    else:
+        model.load_state_dict(dict(read()), assign=True)
+    return model
+
+
+def _require_agreement(where: str, weights: list[Weight], tensors: Mapping[str, _Stored]) -> None:
+    """Refuse weights that are not those of the configuration, before any is read."""
+    wanted = {name: shape for weight in weights for name, shape in weight.parts}
+    problems = [f"  missing      {name} {wanted[name]}" for name in wanted if name not in tensors]
+    problems += [
+        f"  wrong shape  {name}: expected {shape}, got {tensors[name].shape}"
+        for name, shape in wanted.items()
+        if name in tensors and tensors[name].shape != shape
+    ]
+    problems += [f"  unexpected   {name}" for name in tensors if name not in wanted]
+    if problems:
+        shown = problems[:20] + [f"  and {len(problems) - 20} more"] * (len(problems) > 20)
+        raise ValueError(
+            f"{where}: configuration and weights do not belong together:\n" + "\n".join(shown)
+        )

@@ -1,0 +1,217 @@
+"""GGUF files, written by the library that reads and writes them for llama.cpp."""
+
+import contextlib
+import json
+
+import numpy as np
+import pytest
+from foundation_nn import no_grad
+from foundation_transformer import CausalLM, TransformerConfig
+from foundation_transformer.pretrained import load_pretrained
+from foundation_transformer.pretrained._gguf import read_gguf
+
+gguf = pytest.importorskip("gguf", reason="needs the extra gguf")
+KINDS = gguf.GGMLQuantizationType
+
+V, D, F, HEADS, KV_HEADS, LAYERS = 37, 64, 96, 4, 2, 2
+IDS = np.array([[3, 1, 4, 1, 5, 9, 2, 6, 5, 36]])
+
+
+def tensors_of(rng):
+    """A Llama as GGUF names it, with weights that are not the same after a mistake."""
+    shapes = {"token_embd.weight": (V, D), "output_norm.weight": (D,)}
+    for i in range(LAYERS):
+        shapes |= {
+            f"blk.{i}.attn_norm.weight": (D,),
+            f"blk.{i}.attn_q.weight": (D, D),
+            f"blk.{i}.attn_k.weight": (D // HEADS * KV_HEADS, D),
+            f"blk.{i}.attn_v.weight": (D // HEADS * KV_HEADS, D),
+            f"blk.{i}.attn_output.weight": (D, D),
+            f"blk.{i}.ffn_norm.weight": (D,),
+            f"blk.{i}.ffn_gate.weight": (F, D),
+            f"blk.{i}.ffn_up.weight": (F, D),
+            f"blk.{i}.ffn_down.weight": (D, F),
+        }
+    return {name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
+
+
+def write(file, tensors, kind=KINDS.F32, architecture="llama", cut="smollm", **fields):
+    writer = gguf.GGUFWriter(file, architecture)
+    numbers = {
+        "context_length": 64,
+        "embedding_length": D,
+        "block_count": LAYERS,
+        "feed_forward_length": F,
+        "attention.head_count": HEADS,
+        "attention.head_count_kv": KV_HEADS,
+    }
+    for name, number in (numbers | fields).items():
+        writer.add_uint32(f"{architecture}.{name}", number)
+    writer.add_float32(f"{architecture}.rope.freq_base", 1e5)
+    writer.add_float32(f"{architecture}.attention.layer_norm_rms_epsilon", 1e-5)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre(cut)
+    writer.add_token_list(["<end>", "a", "b", "ab", "<x>"])
+    writer.add_token_types([3, 1, 1, 1, 4])
+    writer.add_token_merges(["a b"])
+    writer.add_eos_token_id(0)
+    writer.add_chat_template("template")
+    for name, tensor in tensors.items():
+        if tensor.ndim == 1 or kind == KINDS.F32:
+            writer.add_tensor(name, tensor)
+        elif kind == KINDS.F16:
+            writer.add_tensor(name, tensor.astype(np.float16))
+        else:
+            writer.add_tensor(name, gguf.quants.quantize(tensor, kind), raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return file
+
+
+def twin(tensors):
+    """The same model put together by hand; its rotary positions turn neighbours, as GGUF has it."""
+    config = TransformerConfig.llama(
+        vocab_size=V,
+        max_len=64,
+        d_model=D,
+        num_heads=HEADS,
+        num_kv_heads=KV_HEADS,
+        num_layers=LAYERS,
+        d_ff=F,
+        rotary_base=1e5,
+        rotary_pairs="neighbours",
+        tie_embeddings="output.weight" not in tensors,
+    )
+    model, t = CausalLM(config), tensors
+    state = {
+        "embedding.weight": t["token_embd.weight"],
+        "stack.norm.weight": t["output_norm.weight"],
+    }
+    if not config.tie_embeddings:
+        state["output.weight"] = t["output.weight"]
+    for i in range(LAYERS):
+        b, ours = f"blk.{i}.", f"stack.layers.{i}."
+        qkv = [t[f"{b}attn_{part}.weight"] for part in "qkv"]
+        state |= {
+            f"{ours}norm1.weight": t[f"{b}attn_norm.weight"],
+            f"{ours}self_attn.in_proj_weight": np.concatenate(qkv),
+            f"{ours}self_attn.out_proj.weight": t[f"{b}attn_output.weight"],
+            f"{ours}norm2.weight": t[f"{b}ffn_norm.weight"],
+            f"{ours}linear1.weight": np.concatenate(
+                [t[f"{b}ffn_gate.weight"], t[f"{b}ffn_up.weight"]]
+            ),
+            f"{ours}linear2.weight": t[f"{b}ffn_down.weight"],
+        }
+    model.load_state_dict(state)
+    return model
+
+
+def logits(model):
+    with no_grad():
+        return model(IDS).data
+
+
+@pytest.mark.parametrize("kind", ["F32", "F16", "Q8_0", "Q4_1", "Q4_0"])
+def test_every_type_gives_the_numbers_that_the_library_gives(rng, tmp_path, kind):
+    tensors = tensors_of(rng)
+    loaded = load_pretrained(write(tmp_path / "m.gguf", tensors, KINDS[kind]))
+    if kind == "F16":
+        wide = {n: t.astype(np.float16).astype(np.float32) for n, t in tensors.items()}
+    elif kind != "F32":
+        wide = {
+            n: gguf.quants.dequantize(gguf.quants.quantize(t, KINDS[kind]), KINDS[kind])
+            for n, t in tensors.items()
+        }
+    else:
+        wide = tensors
+    wide |= {n: t for n, t in tensors.items() if t.ndim == 1}
+    np.testing.assert_allclose(logits(loaded.model), logits(twin(wide)), rtol=1e-4, atol=1e-3)
+    assert loaded.model.config.rotary_pairs == "halves"
+    assert loaded.model.config.norm_eps == 1e-5
+
+
+@pytest.mark.parametrize("kind", ["Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "Q5_0"])
+def test_types_that_can_only_be_widened(rng, tmp_path, kind):
+    block, size = gguf.GGML_QUANT_SIZES[KINDS[kind]]
+    packed = rng.integers(0, 56, (701, 2 * size), dtype=np.uint8)  # scales that are no NaN
+    writer = gguf.GGUFWriter(tmp_path / "m.gguf", "llama")
+    writer.add_tensor("x", packed, raw_dtype=KINDS[kind])
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    tensor = read_gguf(tmp_path / "m.gguf")[1]["x"]
+    assert tensor.shape == (701, 2 * block)
+    np.testing.assert_array_equal(tensor.read(), gguf.quants.dequantize(packed, KINDS[kind]))
+
+
+def test_an_output_layer_of_its_own(rng, tmp_path):
+    tensors = tensors_of(rng) | {"output.weight": rng.standard_normal((V, D)).astype(np.float32)}
+    model = load_pretrained(write(tmp_path / "m.gguf", tensors)).model
+    np.testing.assert_allclose(logits(model), logits(twin(tensors)), rtol=1e-4, atol=1e-3)
+
+
+def test_the_tokenizer_is_put_together_from_the_metadata(rng, tmp_path):
+    loaded = load_pretrained(write(tmp_path / "m.gguf", tensors_of(rng)))
+    assert loaded.chat_template == "template"
+    assert loaded.tokenizer["specials"] == {"eos": "<end>"}
+    document = loaded.tokenizer["tokenizer"]
+    assert document["model"]["vocab"] == {"<end>": 0, "a": 1, "b": 2, "ab": 3, "<x>": 4}
+    assert [(t["content"], t["special"]) for t in document["added_tokens"]] == [
+        ("<end>", True),
+        ("<x>", False),
+    ]
+    assert document["pre_tokenizer"]["pretokenizers"][0]["type"] == "Digits"
+    json.dumps(loaded.tokenizer)
+    unknown = write(tmp_path / "other.gguf", tensors_of(rng), cut="qwen2")
+    assert load_pretrained(unknown).tokenizer is None
+
+
+def test_what_is_not_supported_is_refused(rng, tmp_path):
+    tensors = tensors_of(rng)
+    with pytest.raises(
+        ValueError, match="architecture 'qwen2' are not supported; expected 'llama'"
+    ):
+        load_pretrained(write(tmp_path / "a.gguf", tensors, architecture="qwen2"))
+    with pytest.raises(ValueError, match="positions of 8 of 16 numbers"):
+        load_pretrained(write(tmp_path / "b.gguf", tensors, **{"rope.dimension_count": 8}))
+    scaled = tensors | {"rope_freqs.weight": np.ones(8, np.float32)}
+    with pytest.raises(ValueError, match="scaled rotary positions"):
+        load_pretrained(write(tmp_path / "c.gguf", scaled))
+    with pytest.raises(ValueError, match="wrong shape  layers.0.mlp.gate_proj.weight: expected"):
+        load_pretrained(write(tmp_path / "d.gguf", tensors, feed_forward_length=95))
+    with pytest.raises(ValueError, match="unexpected   blk.0.surprise.weight"):
+        load_pretrained(
+            write(tmp_path / "e.gguf", tensors | {"blk.0.surprise.weight": np.ones(3, np.float32)})
+        )
+
+
+def test_damaged_files_are_refused(rng, tmp_path):
+    file = write(tmp_path / "m.gguf", tensors_of(rng))
+    content = file.read_bytes()
+    for cut in (0, 10, 30, 200, 500, len(content) - 100):
+        file.write_bytes(content[:cut])
+        with pytest.raises(ValueError, match=r"m\.gguf: truncated"):
+            load_pretrained(file)
+    file.write_bytes(b"GGML" + content[4:])
+    with pytest.raises(ValueError, match="not a GGUF file of version 2 or 3"):
+        load_pretrained(file)
+    kind = content.index(b"blk.0.attn_k.weight") + len(b"blk.0.attn_k.weight") + 4 + 16
+    file.write_bytes(content[:kind] + (99).to_bytes(4, "little") + content[kind + 4 :])
+    with pytest.raises(ValueError, match="blk.0.attn_k.weight is of an unknown type, 99"):
+        load_pretrained(file)
+
+
+def test_a_byte_altered_in_the_header_raises_nothing_but_a_value_error(rng, tmp_path):
+    file = write(tmp_path / "m.gguf", tensors_of(rng))
+    content = bytearray(file.read_bytes())
+    header = content.index(b"output_norm.weight")
+    for _ in range(60):
+        place = int(rng.integers(4, header))
+        altered = content.copy()
+        altered[place] ^= 1 << int(rng.integers(8))
+        file.write_bytes(altered)
+        with contextlib.suppress(ValueError):  # and nothing else
+            load_pretrained(file)

@@ -1,0 +1,303 @@
+"""Published models: what transformers computes, from every way in which the numbers may lie."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from foundation_nn import Tensor, no_grad
+from foundation_transformer import CausalLM, TextEncoder, Transformer, TransformerConfig
+from foundation_transformer.pretrained import CompactWeight, load_pretrained, save_pretrained
+from foundation_transformer.pretrained._compact import compact_linear
+from foundation_transformer.pretrained._safetensors import read_header, write_safetensors
+
+GOLDEN = np.load(Path(__file__).parent / "golden" / "pretrained.npz")
+NAMES = ("gpt2", "llama", "tied", "bert")
+IDS, REAL = GOLDEN["ids"], GOLDEN["real"].astype(bool)
+
+
+def golden_config(name):
+    return json.loads(str(GOLDEN[f"{name}/config"]))
+
+
+def golden_weights(name):
+    prefix = f"{name}/weights/"
+    return {key.removeprefix(prefix): GOLDEN[key] for key in GOLDEN if key.startswith(prefix)}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Writes one of the recorded models; returns its folder."""
+
+    def write(name, weights=None, **changes):
+        tmp_path.mkdir(exist_ok=True)
+        (tmp_path / "config.json").write_text(json.dumps(golden_config(name) | changes))
+        weights = golden_weights(name) if weights is None else weights
+        write_safetensors(tmp_path / "model.safetensors", weights.items())
+        return tmp_path
+
+    return write
+
+
+def answer(model, name):
+    with no_grad():
+        return model(IDS, REAL).data
+
+
+def assert_same_answer(model, name, atol=2e-6):
+    # What stands in padding is nobody's business.
+    np.testing.assert_allclose(
+        answer(model, name)[REAL], GOLDEN[f"{name}/y"][REAL], rtol=1e-5, atol=atol
+    )
+
+
+def write_raw(file, entries):
+    """A file of (name, kind, shape, bytes), as the format's description says."""
+    header, data = {}, b""
+    for name, kind, shape, content in entries:
+        place = [len(data), len(data) + len(content)]
+        header[name] = {"dtype": kind, "shape": list(shape), "data_offsets": place}
+        data += content
+    text = json.dumps(header).encode()
+    file.write_bytes(len(text).to_bytes(8, "little") + text + data)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_folder_answers_as_transformers_does(folder, name):
+    loaded = load_pretrained(folder(name))
+    assert_same_answer(loaded.model, name)
+    assert loaded.tokenizer is None
+    assert loaded.chat_template is None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_saved_is_what_was_loaded(folder, tmp_path, name):
+    model = load_pretrained(folder(name)).model
+    saved = read_header(save_pretrained(tmp_path / "saved", model) / "model.safetensors")
+    prefix = "bert." if name == "bert" else ""
+    assert saved.keys() == golden_weights(name).keys()
+    for key, value in golden_weights(name).items():
+        np.testing.assert_array_equal(saved[key.removeprefix(prefix)].read(), value)
+    again = load_pretrained(tmp_path / "saved").model
+    np.testing.assert_array_equal(answer(again, name), answer(model, name))
+    assert again.config == model.config
+
+
+def test_names_without_the_prefix_and_names_that_are_no_weights(folder):
+    bare = {n.removeprefix("transformer."): a for n, a in golden_weights("gpt2").items()}
+    bare["h.0.attn.bias"] = np.ones((1, 1, 13, 13), np.float32)
+    assert_same_answer(load_pretrained(folder("gpt2", bare)).model, "gpt2")
+    prefixed = {f"bert.{n}": a for n, a in golden_weights("bert").items()}
+    prefixed["cls.predictions.bias"] = np.ones(31, np.float32)
+    del prefixed["bert.pooler.dense.weight"], prefixed["bert.pooler.dense.bias"]
+    model = load_pretrained(folder("bert", prefixed)).model
+    assert model.pooler is None
+    assert_same_answer(model, "bert")
+
+
+def test_bfloat16_and_float16_are_widened(folder):
+    path = folder("llama")
+    weights = golden_weights("llama")
+    bits = {n: a.view(np.uint32) for n, a in weights.items()}
+    entries = [(n, "BF16", b.shape, (b >> 16).astype("<u2").tobytes()) for n, b in bits.items()]
+    write_raw(path / "model.safetensors", entries)
+    model = load_pretrained(path).model
+    expected = (bits["model.embed_tokens.weight"] >> 16 << 16).view(np.float32)
+    np.testing.assert_array_equal(model.embedding.weight.data, expected)
+    entries = [(n, "F16", a.shape, a.astype("<f2").tobytes()) for n, a in weights.items()]
+    write_raw(path / "model.safetensors", entries)
+    model = load_pretrained(path).model
+    expected = weights["lm_head.weight"].astype(np.float16).astype(np.float32)
+    np.testing.assert_array_equal(model.output.weight.data, expected)
+    entries[0] = (*entries[0][:1], "F8_E4M3", (31, 24), bytes(31 * 24))
+    write_raw(path / "model.safetensors", entries)
+    with pytest.raises(ValueError, match="weights of type F8_E4M3; expected one of F64, F32, F16"):
+        load_pretrained(path)
+
+
+def test_weights_in_several_files(folder):
+    path = folder("tied")
+    weights = golden_weights("tied")
+    (path / "model.safetensors").unlink()
+    places = {name: f"part-{i % 3}.safetensors" for i, name in enumerate(weights)}
+    for file in set(places.values()):
+        write_safetensors(path / file, [(n, weights[n]) for n in weights if places[n] == file])
+    index = path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": places}))
+    assert_same_answer(load_pretrained(path).model, "tied")
+    (path / "part-1.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match=r"part-1\.safetensors missing, which the index"):
+        load_pretrained(path)
+    index.write_text("[]")
+    with pytest.raises(ValueError, match="not an index of weights"):
+        load_pretrained(path)
+
+
+def test_the_library_safetensors_reads_what_is_written(tmp_path):
+    from safetensors.numpy import load_file
+
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    write_safetensors(tmp_path / "x.safetensors", [("x", x), ("turned", x.T)])
+    loaded = load_file(tmp_path / "x.safetensors")
+    np.testing.assert_array_equal(loaded["x"], x)
+    np.testing.assert_array_equal(loaded["turned"], x.T)
+
+
+def test_neighbouring_rotary_pairs_are_saved_as_halves(tmp_path):
+    config = TransformerConfig.llama(
+        vocab_size=31, max_len=13, d_model=24, num_heads=6, num_kv_heads=2, num_layers=2, d_ff=19
+    )
+    model = CausalLM(
+        TransformerConfig.from_dict(config.to_dict() | {"rotary_pairs": "neighbours"}),
+        rng=np.random.default_rng(0),
+    )
+    again = load_pretrained(save_pretrained(tmp_path, model)).model
+    assert again.config.rotary_pairs == "halves"
+    with no_grad():
+        np.testing.assert_allclose(again(IDS).data, model(IDS).data, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["llama", "tied", "bert"])
+def test_compact_weights_are_near_and_padding_is_still_invisible(folder, name):
+    model = load_pretrained(folder(name), compact=True).model
+    y = answer(model, name)
+    expected = GOLDEN[f"{name}/y"]
+    error = np.abs(y - expected)[REAL].max() / np.abs(expected)[REAL].max()
+    assert 1e-5 < error < 0.05  # of 127 steps, through two layers
+    poisoned = np.where(REAL, IDS, 29)
+    with no_grad():
+        np.testing.assert_array_equal(model(poisoned, REAL).data[REAL], y[REAL])
+    matrices = [a for n, a in golden_weights(name).items() if a.ndim == 2 and "positi" not in n]
+    codes = [buffer for buffer in model.buffers() if buffer.dtype == np.int8]
+    types = 40 if name == "bert" else 0  # two rows of token types stay as they are
+    assert sum(c.size for c in codes) == sum(a.size for a in matrices) - types
+    with pytest.raises(TypeError, match="compact model"):
+        save_pretrained("nowhere", model)
+
+
+def test_a_compact_matrix_by_hand():
+    weight = CompactWeight(np.array([[1.27, -0.5, 0.004], [0, 0, 0], [-254, 2, 3]], np.float32))
+    assert weight.codes.data.tolist() == [[127, -50, 0], [0, 0, 0], [-127, 1, 2]]
+    np.testing.assert_allclose(weight.scales.data[[0, 2]], [0.01, 2], rtol=1e-6)
+    np.testing.assert_allclose(weight[np.array([2, 0])], [[-254, 2, 4], [1.27, -0.5, 0]], rtol=1e-6)
+    x = Tensor(np.array([[[1.0, 2.0, 3.0]]], np.float32), requires_grad=True)
+    y = compact_linear(x, weight, None)
+    np.testing.assert_allclose(y.data, [[[0.27, 0, -238]]], rtol=1e-5)
+    y.backward(np.array([[[1.0, 5.0, 0.5]]]))
+    np.testing.assert_allclose(x.grad, [[[1.27 - 127, -0.5 + 1, 2]]], rtol=1e-5)
+
+
+def test_a_compact_matrix_larger_than_a_block(rng):
+    w = rng.standard_normal((3001, 701)).astype(np.float32)  # 8.4 MB of float32, in three blocks
+    weight = CompactWeight(w)
+    x = rng.standard_normal((5, 701)).astype(np.float32)
+    y = compact_linear(Tensor(x), weight, None).data
+    exact = x.astype(np.float64) @ (weight.codes.data * weight.scales.data[:, None]).T
+    np.testing.assert_allclose(y, exact, atol=1e-3)
+    assert np.abs(weight[np.arange(3001)] - w).max() <= np.abs(w).max() / 254 * 1.0001
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model_type": "qwen2"}, "'qwen2' is not supported; expected one of gpt2, llama, bert"),
+        ({"hidden_act": "gelu"}, "hidden_act='gelu' is not supported; expected 'silu'"),
+        ({"attention_bias": True}, "mlp_bias=False is not supported; expected True"),
+        ({"head_dim": 7}, "head_dim=7 is not supported; expected 4"),
+        ({"rope_parameters": {"rope_type": "llama3", "rope_theta": 1e5}}, "rope_type='llama3'"),
+        ({"rope_scaling": {"type": "linear"}, "rope_parameters": None}, "type='linear'"),
+        ({"num_attention_heads": 7}, "num_attention_heads|num_heads=7|head_dim=4"),
+        ({"hidden_size": "wide"}, "config.json"),
+    ],
+)
+def test_configurations_that_are_not_supported_say_so(folder, changes, message):
+    with pytest.raises(ValueError, match=message):
+        load_pretrained(folder("llama", **changes))
+
+
+def test_a_configuration_and_weights_that_disagree_give_a_table(folder):
+    weights = golden_weights("llama")
+    del weights["model.norm.weight"]
+    weights["model.extra.weight"] = np.zeros(3, np.float32)
+    with pytest.raises(ValueError) as error:
+        load_pretrained(folder("llama", weights, intermediate_size=17))
+    lines = str(error.value).splitlines()
+    assert lines[0].endswith("configuration and weights do not belong together:")
+    assert lines[1] == "  missing      norm.weight (24,)"
+    assert (
+        lines[2] == "  wrong shape  layers.0.mlp.gate_proj.weight: expected (17, 24), got (19, 24)"
+    )
+    assert lines[-1] == "  unexpected   extra.weight"
+
+
+def test_files_that_are_not_there(tmp_path, folder):
+    with pytest.raises(FileNotFoundError, match="no such file or folder"):
+        load_pretrained(tmp_path / "nothing")
+    with pytest.raises(FileNotFoundError, match="no config.json"):
+        load_pretrained(tmp_path)
+    path = folder("bert")
+    (path / "model.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match=r"no weights; expected model\.safetensors"):
+        load_pretrained(path)
+    (path / "pytorch_model.bin").write_bytes(b"\x80\x04")
+    with pytest.raises(ValueError, match=r"pytorch_model\.bin, a pickle, .*\.save_pretrained"):
+        load_pretrained(path)
+    with pytest.raises(ValueError, match="expected a folder with config.json, or a file"):
+        load_pretrained(path / "pytorch_model.bin")
+    (path / "config.json").write_text("{")
+    with pytest.raises(ValueError, match=r"config\.json"):
+        load_pretrained(path)
+    (path / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(ValueError, match=r"config\.json: 'vocab_size' is missing"):
+        load_pretrained(path)
+
+
+@pytest.mark.parametrize("where", ["header", "length", "data", "tail", "empty"])
+def test_damaged_weights_are_refused(folder, where):
+    path = folder("bert")
+    file = path / "model.safetensors"
+    content = file.read_bytes()
+    damaged = {
+        "header": content[:20] + b"#" + content[21:],
+        "length": b"\xff" * 8 + content[8:],
+        "data": content[:-10],
+        "tail": content + b"more",
+        "empty": b"",
+    }[where]
+    file.write_bytes(damaged)
+    with pytest.raises(ValueError, match=r"model\.safetensors: (truncated|damaged)"):
+        load_pretrained(path)
+
+
+def test_models_that_no_family_has_are_not_saved(tmp_path):
+    config = TransformerConfig.gpt2(
+        vocab_size=31, d_model=24, num_heads=2, num_layers=1, positions="alibi"
+    )
+    with pytest.raises(ValueError, match="GPT-2 differs in positions='alibi'; Llama differs in"):
+        save_pretrained(tmp_path / "x", CausalLM(config))
+    with pytest.raises(TypeError, match="expected a CausalLM or a TextEncoder, got Transformer"):
+        save_pretrained(tmp_path / "x", Transformer(TransformerConfig.tiny(vocab_size=31)))
+    double = TextEncoder(
+        TransformerConfig.bert(vocab_size=31, d_model=24, num_heads=2, num_layers=1)
+    ).astype(np.float64)
+    with pytest.raises(TypeError, match="expected float32, got float64"):
+        save_pretrained(tmp_path / "x", double)
+    assert not (tmp_path / "x").exists()
+
+
+def test_the_tokenizer_and_the_chat_template_come_along(folder, tmp_path):
+    path = folder("llama")
+    ids = {"a": 0, "b": 1, "ab": 2, "<|endoftext|>": 3}
+    (path / "vocab.json").write_text(json.dumps(ids))
+    (path / "merges.txt").write_text("#version: 0.2\na b\n")
+    (path / "special_tokens_map.json").write_text('{"eos_token": {"content": "<|endoftext|>"}}')
+    named = [{"name": "tools", "template": "no"}, {"name": "default", "template": "yes"}]
+    (path / "tokenizer_config.json").write_text(json.dumps({"chat_template": named}))
+    loaded = load_pretrained(path)
+    assert loaded.chat_template == "yes"
+    assert loaded.tokenizer["specials"] == {"eos": "<|endoftext|>"}
+    assert loaded.tokenizer["tokenizer"]["model"]["merges"] == ["a b"]
+    save_pretrained(tmp_path / "saved", *loaded)
+    assert load_pretrained(tmp_path / "saved")[1:] == loaded[1:]
+    (path / "chat_template.jinja").write_text("newer")
+    assert load_pretrained(path).chat_template == "newer"
