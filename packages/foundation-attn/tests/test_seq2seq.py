@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from foundation_attn import AttentionDecoder, AttentionSeq2Seq, capture_attention
 from foundation_nn import Module, Tensor, functional, gradcheck, no_grad, optim
-from foundation_seq import beam_search, generate
+from foundation_seq import GRU, beam_search, generate
 
 SCORES = ["dot", "general", "additive"]
 every_score = pytest.mark.parametrize("score", SCORES)
+both_encoders = pytest.mark.parametrize("encoder", ["lstm", "gru"])
 
 
 def make(rng, score="general", **options):
@@ -77,8 +78,9 @@ def test_gradcheck(rng, source, score):
 
 
 @every_score
-def test_every_weight_gets_its_gradient(rng, source, score):
-    model, target = make(rng, score), rng.integers(0, 7, (3, 4))
+@both_encoders
+def test_every_weight_gets_its_gradient(rng, source, score, encoder):
+    model, target = make(rng, score, encoder=encoder), rng.integers(0, 7, (3, 4))
     weight = rng.standard_normal((3, 4, 7))
 
     def loss():
@@ -99,6 +101,27 @@ def test_every_weight_gets_its_gradient(rng, source, score):
             measured.append(loss())
         p.data = kept
         np.testing.assert_allclose(grad, (measured[0] - measured[1]) / 2e-6, 1e-5, 1e-7)
+
+
+def test_a_gru_reads_both_ways(rng, source):
+    model = make(rng, encoder="gru")
+    w = {n: p.data for n, p in model.named_parameters()}
+    state = model.encode(*source)
+    for b, n in enumerate(source[1].sum(axis=1)):
+        ends = []
+        for part, (name, order) in enumerate([("l0", 1), ("l0_reverse", -1)]):
+            h = np.zeros(5)
+            for s in range(n)[::order]:
+                x = w["embedding.weight"][source[0][b, s]]
+                p = w[f"encoder.weight_ih_{name}"] @ x + w[f"encoder.bias_ih_{name}"]
+                q = w[f"encoder.weight_hh_{name}"] @ h + w[f"encoder.bias_hh_{name}"]
+                r, z = sigmoid(p[:5] + q[:5]), sigmoid(p[5:10] + q[5:10])
+                h = (1 - z) * np.tanh(p[10:] + r * q[10:]) + z * h
+                found = state.memory.data[b, s, 5 * part : 5 * part + 5]
+                np.testing.assert_allclose(found, h, rtol=1e-11)
+            ends.append(h)
+        expected = np.tanh(w["bridge.weight"] @ np.concatenate(ends) + w["bridge.bias"])
+        np.testing.assert_allclose(state.hidden.data[b], expected, rtol=1e-11)
 
 
 @every_score
@@ -125,8 +148,9 @@ def test_rows_repeated_moved_and_dropped(rng, source):
 
 
 @every_score
-def test_batched_equals_one_by_one(rng, source, score):
-    model, target = make(rng, score), rng.integers(0, 7, (3, 4))
+@both_encoders
+def test_batched_equals_one_by_one(rng, source, score, encoder):
+    model, target = make(rng, score, encoder=encoder), rng.integers(0, 7, (3, 4))
     together = model(source[0], target, source[1]).data
     for b, n in enumerate(source[1].sum(axis=1)):
         alone = model(source[0][b : b + 1, :n], target[b : b + 1]).data
@@ -134,8 +158,9 @@ def test_batched_equals_one_by_one(rng, source, score):
 
 
 @every_score
-def test_padding_is_invisible(rng, source, score, same_bits):
-    model, target = make(rng, score), rng.integers(0, 7, (3, 4))
+@both_encoders
+def test_padding_is_invisible(rng, source, score, encoder, same_bits):
+    model, target = make(rng, score, encoder=encoder), rng.integers(0, 7, (3, 4))
     found = []
     for filler in (0, -(10**6)):  # no id at all
         for p in model.parameters():
@@ -207,8 +232,10 @@ def test_it_learns_to_reverse():
 
 
 def test_what_a_checkpoint_needs(rng):
-    model = make(rng, "additive", dropout=0.1)
+    model = make(rng, "additive", dropout=0.1, encoder="gru")
     again = AttentionSeq2Seq.from_dict(model.to_dict())
+    assert isinstance(again.encoder, GRU)
+    assert again.to_dict() == model.to_dict()
     assert {n: a.shape for n, a in again.state_dict().items()} == {
         n: a.shape for n, a in model.state_dict().items()
     }
@@ -236,6 +263,8 @@ def test_options_that_do_not_fit():
         AttentionDecoder(7, 3, 5, 5, "cosine")
     with pytest.raises(ValueError, match="'dot' compares vectors of one width"):
         AttentionDecoder(7, 3, 5, 6, "dot")
+    with pytest.raises(ValueError, match=r"encoder: expected one of .* got 'rnn'"):
+        AttentionSeq2Seq(11, 7, 3, 5, encoder="rnn")
 
 
 def test_prompts_of_several_lengths(rng, source):

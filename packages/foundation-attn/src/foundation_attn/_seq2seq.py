@@ -8,15 +8,17 @@ from typing import Any, Self
 import numpy as np
 from foundation_nn import Embedding, Linear, Module, Tensor, init, no_grad
 from foundation_nn import functional as F
-from foundation_seq import LSTM, Ids, beam_search, generate
+from foundation_seq import GRU, LSTM, Ids, beam_search, generate
 from numpy.typing import NDArray
 
 from foundation_attn._decoder import AttentionDecoder, DecoderState
 from foundation_attn._masks import Mask, require_bool
 
+ENCODERS = {"lstm": LSTM, "gru": GRU}
+
 
 class AttentionSeq2Seq(Module):
-    """A bidirectional LSTM reads the source [1]_, an :class:`AttentionDecoder` writes [2]_.
+    """A bidirectional network reads the source [1]_, an :class:`AttentionDecoder` writes [2]_.
 
     Parameters
     ----------
@@ -25,7 +27,15 @@ class AttentionSeq2Seq(Module):
     score : {"general", "dot", "additive"}
         For "dot" the memory is projected to the width of the decoder.
     dropout : float
+        On the embeddings of both sides and the attentional vectors, within ``train_mode``.
+    encoder : {"lstm", "gru"}
+        What reads the source; in [1]_ it was a GRU. The decoder is an LSTM.
     rng : numpy.random.Generator, optional
+
+    Raises
+    ------
+    ValueError
+        If the score or the encoder is unknown.
 
     References
     ----------
@@ -52,8 +62,11 @@ class AttentionSeq2Seq(Module):
         score: str = "general",
         dropout: float = 0.0,
         *,
+        encoder: str = "lstm",
         rng: np.random.Generator | None = None,
     ) -> None:
+        if encoder not in ENCODERS:
+            raise ValueError(f"encoder: expected one of {tuple(ENCODERS)}, got {encoder!r}")
         rng = init.generator(rng)
         self.config = {
             "source_vocab_size": source_vocab_size,
@@ -62,10 +75,11 @@ class AttentionSeq2Seq(Module):
             "hidden_size": hidden_size,
             "score": score,
             "dropout": dropout,
+            "encoder": encoder,
         }
         self.dropout = dropout
         self.embedding = Embedding(source_vocab_size, embedding_dim, rng=rng)
-        self.encoder = LSTM(embedding_dim, hidden_size, bidirectional=True, rng=rng)
+        self.encoder = ENCODERS[encoder](embedding_dim, hidden_size, bidirectional=True, rng=rng)
         # The dot score needs a memory as wide as the decoder.
         width = hidden_size if score == "dot" else 2 * hidden_size
         self.narrow = (
@@ -101,7 +115,8 @@ class AttentionSeq2Seq(Module):
         mask = np.ones(source.shape, bool) if source_mask is None else source_mask
         lengths = _lengths(mask, source.shape)
         x = F.dropout(self.embedding(np.where(mask, source, 0)), self.dropout)
-        memory, (last, _) = self.encoder(x, lengths)
+        memory, state = self.encoder(x, lengths)
+        last = state[0] if isinstance(self.encoder, LSTM) else state  # hidden, without the cell
         both = F.concat([last[0], last[1]], axis=-1)  # (B, 2 · hidden_size)
         if self.narrow is not None:
             memory = self.narrow(memory)
