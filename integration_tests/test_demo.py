@@ -376,7 +376,7 @@ def test_as_a_program_without_a_traceback(tmp_path: Path) -> None:
     [
         (["demo", "--epochs", "0"], "positive whole number"),
         (["demo", "--epochs", "many"], "positive whole number"),
-        (["train"], "invalid choice"),
+        (["fly"], "invalid choice"),
         ([], "COMMAND"),
     ],
 )

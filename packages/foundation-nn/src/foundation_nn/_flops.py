@@ -46,9 +46,10 @@ def counts_flops(operation: Any) -> Callable[[Counter], Counter]:
 
 def count_flops(kernel: Any, inputs: Sequence[Any]) -> Flops:
     """The FLOPs of one call of a kernel and of its backward."""
-    if kernel in _counters:
-        return _counters[kernel](*inputs)
-    return Flops(0, (0,) * len(inputs))
+    counted = _counters[kernel](*inputs) if kernel in _counters else Flops(0, ())
+    # An input that may be missing, such as a bias, may also be given as None.
+    rest = (0,) * (len(inputs) - len(counted.gradients))
+    return Flops(counted.forward, counted.gradients + rest)
 
 
 @counts_flops(F.linear)

@@ -12,6 +12,7 @@ from foundation_nn.training._history import Evaluation, History, Step
 from foundation_nn.training._logs import CsvLog, JsonLog, read_history
 from foundation_nn.training._position import generator_state, set_generator
 from foundation_nn.training._progress import Progress
+from foundation_nn.training._report import diagnose, write_report
 from foundation_nn.training._trainer import Trainer
 
 __all__ = [
@@ -27,8 +28,10 @@ __all__ = [
     "Step",
     "Trainer",
     "checkpoints_of",
+    "diagnose",
     "evaluate",
     "generator_state",
     "read_history",
     "set_generator",
+    "write_report",
 ]

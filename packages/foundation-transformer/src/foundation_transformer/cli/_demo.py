@@ -36,7 +36,8 @@ def demo(options: argparse.Namespace) -> None:
     """Run the demo with the parsed options of the command line."""
     folder = options.out or Path("runs", _name(options))
     if options.interactive:
-        translate_lines(folder)
+        greedy = {"beam_size": 1, "length_penalty": 0.6, "n_best": None, "batch_size": 1}
+        translate_lines(argparse.Namespace(folder=folder, **greedy))
         return
     with writable(folder):
         model, trainer, tokenizers, test = _train(options)

@@ -1,0 +1,347 @@
+"""From one's own file to a translator or a writer, by commands alone."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from foundation_nn import checkpoint
+from foundation_nn.training import FailedStep, Progress, checkpoints_of, read_history
+from foundation_transformer import CausalLM, Transformer
+from foundation_transformer.cli import main
+from foundation_transformer.cli._settings import Settings
+from test_demo import write_pairs
+
+SMALL = ["--model", "d_model=16", "--model", "num_layers=1", "--batch-size", "16"]
+
+
+def run_main(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    code = main([str(a) for a in arguments])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_pairs(tmp_path_factory.mktemp("data") / "numbers.tsv")
+
+
+@pytest.fixture(scope="module")
+def run(data: Path) -> Path:
+    """A finished run of translation."""
+    out = data.parent / "run"
+    options = ["--epochs", "2", "--ema", "0.5", "--accumulate", "2", "--out", str(out)]
+    assert main(["train", "translation", "--data", str(data), *SMALL, *options]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def writer(data: Path) -> Path:
+    """A finished run of a language model."""
+    text = data.parent / "text.txt"
+    text.write_text("one and two makes three.\n" * 40, "utf-8")
+    out = data.parent / "writer"
+    options = ["--steps", "12", "--max-len", "16", "--out", str(out)]
+    assert main(["train", "language-model", "--data", str(text), *SMALL, *options]) == 0
+    return out
+
+
+def test_a_run_is_a_folder_one_can_look_into(run: Path) -> None:
+    names = sorted(p.name for p in run.iterdir())
+    assert names == ["checkpoint", "history.jsonl", "last", "run.json"]
+    history = read_history(run / "history.jsonl")
+    assert len(history.evaluations) == 2
+    assert all("→" in sample for e in history.evaluations for sample in e.samples)
+    loaded = checkpoint.load(run / "checkpoint")
+    assert isinstance(loaded.model, Transformer)
+    assert loaded.model.config.d_model == 16
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(p.relative_to(folder)): p.read_bytes()
+        for p in folder.rglob("*")
+        if p.is_file() and p.name != "history.jsonl"
+    }
+
+
+def test_a_run_that_is_stopped_and_resumed_is_the_same(
+    run: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = read_history(run / "history.jsonl").steps
+    original = Progress.on_step
+
+    def stopping(self: Progress, trainer: object, step: object) -> None:
+        original(self, trainer, step)  # type: ignore[arg-type]
+        if step.step == 4:  # type: ignore[attr-defined]
+            signal.raise_signal(signal.SIGTERM)
+
+    out = tmp_path / "run"
+    options = ["--epochs", "2", "--ema", "0.5", "--accumulate", "2", "--out", str(out)]
+    monkeypatch.setattr(Progress, "on_step", stopping)
+    assert main(["train", "translation", "--data", str(data), *SMALL, *options]) == 0
+    assert [p.name for p in checkpoints_of(out)][-1] == "step_000004"
+    monkeypatch.undo()
+    assert main(["resume", str(out)]) == 0
+    ours, theirs = contents(out), contents(run)
+    last = f"last/step_{len(steps):06}/"
+    for name, content in theirs.items():
+        if name.startswith((last, "checkpoint/")):
+            assert ours[name] == content, name
+    again = read_history(out / "history.jsonl").steps
+    assert [s.loss for s in again] == [s.loss for s in steps]
+
+
+def test_a_killed_run_is_resumed(data: Path, run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "foundation_transformer.cli", "train", "translation"]
+    options = ["--epochs", "2", "--ema", "0.5", "--accumulate", "2", "--out", str(out)]
+    with subprocess.Popen(
+        [*command, "--data", str(data), *SMALL, *options],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        while process.poll() is None and not (out / "run.json").exists():
+            time.sleep(0.01)
+        process.kill()
+    assert main(["resume", str(out)]) == 0
+    assert contents(out)["checkpoint/model.safetensors"] == (
+        (run / "checkpoint" / "model.safetensors").read_bytes()
+    )
+
+
+def test_lines_are_translated_alone_and_in_batches(
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "one and two .\n\nnine and three .\nsix and six .\n"
+    outputs = []
+    for options in ([], ["--batch-size", "3"], ["--beam-size", "2", "--n-best", "2"]):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+        code, out, _ = run_main(capsys, "translate", run, *options)
+        assert code == 0
+        outputs.append(out)
+    assert outputs[0] == outputs[1]
+    assert outputs[0].split("\n")[1] == ""
+    rows = [line.split("\t") for line in outputs[2].splitlines()]
+    assert [row[0] for row in rows] == ["1", "1", "2", "3", "3", "4", "4"]
+    assert float(rows[0][1]) >= float(rows[1][1])
+    monkeypatch.setattr(sys, "stdin", io.StringIO("one\n" + "two " * 99 + "\n"))
+    code, out, err = run_main(capsys, "translate", run, "--batch-size", 9)
+    assert (code, out.count("\n")) == (1, 1)
+    assert "standard input, line 2" in err
+    monkeypatch.setattr(sys, "stdin", io.StringIO("one\n"))
+    code, _, err = run_main(capsys, "translate", run, "--n-best", 3)
+    assert code == 1
+    assert "--n-best 3 needs a beam as wide: --beam-size 3" in err
+
+
+def test_looking_at_a_run(
+    run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = run_main(capsys, "report", run, "--out", tmp_path / "r.html")
+    assert code == 0
+    assert (tmp_path / "r.html").read_text("utf-8").count("<svg") == 3
+    code, out, _ = run_main(capsys, "inspect", run)
+    assert code == 0
+    assert "WordTokenizer of" in out
+    assert "encoder.layers.0.self_attn.in_proj_weight" in out
+    code, out, _ = run_main(capsys, "evaluate", run, "--data", data, "--json")
+    scores = json.loads(out)
+    assert code == 0
+    assert scores["sentences"] == 100
+    assert 0 <= scores["BLEU"] <= 100
+    page = tmp_path / "a.html"
+    code, out, _ = run_main(capsys, "attention", run, "one and two .", "--out", page)
+    assert code == 0
+    assert "multihead_attn" in page.read_text("utf-8")
+
+
+def test_the_average_of_a_run(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, _ = run_main(capsys, "average", run, "--out", tmp_path / "mean")
+    assert code == 0
+    states = [checkpoint.load(p).model.state_dict() for p in checkpoints_of(run)]
+    mean = checkpoint.load(tmp_path / "mean")
+    assert sorted(mean.extras) == ["source_tokenizer", "target_tokenizer"]
+    for name, value in mean.model.state_dict().items():
+        expected = sum(state[name].astype(float) for state in states) / len(states)
+        np.testing.assert_allclose(value, expected, rtol=1e-6, atol=1e-8)
+
+
+def test_a_language_model_writes_and_is_measured(
+    writer: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert isinstance(checkpoint.load(writer / "checkpoint").model, CausalLM)
+    texts = [
+        run_main(capsys, "generate", writer, "one and", "--tokens", 6, "--seed", 3)[1]
+        for _ in range(2)
+    ]
+    assert texts[0] == texts[1]
+    assert texts[0].startswith("one and")
+    assert len(texts[0]) > len("one and\n")
+    code, out, _ = run_main(capsys, "evaluate", writer, "--data", writer.parent / "text.txt")
+    assert code == 0
+    assert "perplexity" in out
+    code, _, _ = run_main(capsys, "report", writer)
+    assert code == 0
+    code, _, _ = run_main(capsys, "attention", writer, "one and", "--out", tmp_path / "a.html")
+    assert code == 0
+    code, _, err = run_main(capsys, "generate", writer, "one " * 30)
+    assert code == 1
+    assert "the model reads 16; shorten it" in err
+
+
+def test_a_language_model_is_resumed(writer: Path, tmp_path: Path) -> None:
+    out = tmp_path / "writer"
+    shutil.copytree(writer, out)
+    newest = checkpoints_of(out)
+    for place in newest[1:]:
+        shutil.rmtree(place)
+    assert main(["resume", str(out)]) == 0
+    name = f"last/{newest[-1].name}/"
+    for path, content in contents(writer).items():
+        if path.startswith(name):
+            assert contents(out)[path] == content
+
+
+def test_a_failed_step_is_replayed(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from foundation_data import TranslationDataset
+
+    model = checkpoint.load(run / "checkpoint").model
+    state = {name: np.full_like(value, np.nan) for name, value in model.state_dict().items()}
+    batch = TranslationDataset.from_ids([([5], [6])]).batch([0])
+    rng = np.random.default_rng(0).bit_generator.state
+    place = FailedStep(7, 0.1, "step 7: …", batch, state, rng, model).save(tmp_path / "failed")
+    code, out, err = run_main(capsys, "replay", place)
+    assert (code, err) == (0, "")
+    assert "replay:  forward of embedding in layer source_embedding" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "translatoin"], "did you mean 'translation'?"),
+        (["train", "translation"], "there is nothing to train on; give it with --data FILE"),
+        (["train", "translation", "--data", "nix.tsv"], "nix.tsv: no such file"),
+        (["train", "nix.toml"], "nix.toml: no such file"),
+        (["train", "language-model", "--data", "x", "--metric", "bleu"], "the loss alone"),
+        (["train", "translation", "--data", "x", "--lr", "0.1", "--keep", "0"], "keep: expected"),
+        (["train", "translation", "--data", "x", "--model", "d_model"], "expected NAME=VALUE"),
+        (["train", "translation", "--data", "x", "--validation", "2"], "between 0 and 1"),
+        (["resume", "nowhere"], "no run there; begin one with: foundation train --help"),
+        (["report", "nowhere"], "nowhere: no trained model there"),
+        (["average", "nowhere", "--out", "x"], "nowhere: no checkpoints there"),
+        (["inspect", "nowhere"], "nowhere: no trained model there"),
+        (["replay", "nowhere"], "nowhere: no such failed_step folder"),
+    ],
+)
+def test_mistakes_are_told_in_a_sentence(
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run_main(capsys, *arguments)
+    assert code == 1
+    assert message in err
+    assert err.startswith(f"foundation {arguments[0]}: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            'task="translation"\ndata="x"\nepoch=3',
+            "setting 'epoch'; did you mean 'epochs'?",
+        ),
+        ('task="translate"\ndata="x"', "task: unknown 'translate'; did you mean 'translation'?"),
+        ('task="translation"\ndata="x"\nlr="high"', "lr: expected float or int, got 'high'"),
+        ('task="translation"\ndata="x"\nepochs=true', "epochs: expected int, got True"),
+        ('task="translation"', "there is nothing to train on"),
+        ('data="x"', "the setting 'task' is missing"),
+        ("task=", "not valid TOML"),
+    ],
+)
+def test_mistakes_in_a_file_are_told_with_its_name(
+    text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run.toml").write_text(text)
+    code, _, err = run_main(capsys, "train", tmp_path / "run.toml")
+    assert code == 1
+    assert message in err
+    assert "run.toml: " in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["translte"], "did you mean translate?"),
+        (["train", "translation", "--epocs", "3"], "did you mean --epochs?"),
+        (["train", "translation", "--epoch", "3"], "did you mean --epochs?"),
+        (["train", "translation", "--epochs", "many"], "invalid int value"),
+    ],
+)
+def test_unknown_arguments_come_with_the_nearest(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_run_is_not_overwritten(
+    run: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = contents(run)
+    code, _, err = run_main(capsys, "train", "translation", "--data", data, "--out", run)
+    assert code == 1
+    assert f"go on with it by foundation resume {run}" in err
+    assert contents(run) == before
+
+
+def test_a_file_and_flags_go_together(tmp_path: Path) -> None:
+    from foundation_transformer.cli._arguments import make_parser
+    from foundation_transformer.cli._settings import settings_of
+
+    file = tmp_path / "run.toml"
+    file.write_text(
+        'task = "translation"\ndata = "a.tsv"\nlr = 1\nepochs = 3\n[model]\nd_model = 8\n', "utf-8"
+    )
+    flags = ["--epochs", "5", "--model", "norm=rms", "--model", "num_heads=2", "--skip-failed"]
+    settings = settings_of(make_parser().parse_args(["train", str(file), *flags]))
+    assert (settings.epochs, settings.lr, settings.skip_failed) == (5, 1, True)
+    assert settings.model == {"d_model": 8, "norm": "rms", "num_heads": 2}
+    assert Settings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
+
+
+def test_a_damaged_checkpoint_is_not_resumed_but_an_older_one_is(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(run, out)
+    older, newest = checkpoints_of(out)[-2:]
+    with (newest / "optimizer.safetensors").open("r+b") as file:
+        file.truncate(100)
+    code, _, err = run_main(capsys, "resume", out)
+    assert code == 1
+    assert "optimizer.safetensors: truncated or altered" in err
+    assert main(["resume", str(out), "--from", str(older)]) == 0
+    assert (
+        contents(out)["checkpoint/model.safetensors"]
+        == (contents(run)["checkpoint/model.safetensors"])
+    )

@@ -1,0 +1,301 @@
+"""What one may type after ``foundation``."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, NoReturn
+
+from foundation_transformer.cli._arguments_pretrained import add_pretrained
+from foundation_transformer.cli._settings import add_flags
+
+TOP = """\
+Train and use transformers on NumPy. A first run, on sentence pairs of your own, in two columns
+with a tab between them:
+
+  foundation train translation --data pairs.tsv --out runs/mine
+  (Ctrl-C)
+  foundation resume runs/mine
+  echo "a sentence" | foundation translate runs/mine
+  foundation report runs/mine
+"""
+DEMO = """\
+Train an encoder-decoder transformer on sentence pairs, measure it on pairs it has never seen, and
+leave a checkpoint and pictures. Without --data the pairs are the names of all emoji in two
+languages, which come with the package "emoji". Ctrl-C stops early and keeps what was learnt.
+"""
+TRAIN = """\
+Train a model in a folder of its own, which will hold
+  checkpoint/     the best model so far, for translate, generate, evaluate, inspect, attention
+  last/           the last few states, for resume and average
+  history.jsonl   every step and evaluation, for report
+  run.json        the settings
+
+WHAT is "translation", "language-model", or a TOML file such as
+  task = "translation"
+  data = "pairs.tsv"
+  epochs = 20
+  [model]
+  d_model = 256
+Flags come before what the file says. Ctrl-C or SIGTERM stops after the present step.
+"""
+RESUME = """\
+Go on with a run that was interrupted or killed. It ends with the very bits it would have had
+without the interruption, on the same machine with the same number of threads.
+"""
+TRANSLATE = """\
+Translate lines from standard input, or what one types, with the model of a checkpoint.
+"""
+GENERATE = "Let a language model go on with a text, as it is written."
+EVALUATE = """\
+Translation: BLEU, chrF and exact matches on pairs. Language model: loss, perplexity and bits per
+byte on a text.
+"""
+INSPECT = "Verify a checkpoint and tell what is in it."
+REPORT = """\
+Write a page with loss, learning rate, gradient norms, samples, settings and environment. It can be
+written while the run goes on.
+"""
+AVERAGE = """\
+Average the parameters of the last checkpoints of a run, or of those given, into a new checkpoint:
+often a little better than each of them.
+"""
+ATTENTION = "Write a page on which one sees where each head of each layer looks."
+REPLAY = """\
+Run a step again whose loss or gradient was not finite, with every operation watched. BUNDLE is the
+folder failed_step_N in that of the run.
+"""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser; ``run`` of what it returns is a module and a function."""
+    parser = _Parser(prog="foundation", description=TOP, formatter_class=_Raw)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, short: str, text: str, module: str, function: str) -> Any:
+        new = commands.add_parser(name, help=short, description=text, formatter_class=_Raw)
+        new.set_defaults(run=(module, function))
+        return new
+
+    train = command("train", "train a model of your own", TRAIN, "_train", "train")
+    train.add_argument("what", metavar="WHAT", help="translation, language-model, or FILE.toml")
+    train.add_argument("--out", type=Path, metavar="FOLDER", help="of the run (default: runs/ …)")
+    add_flags(train)
+
+    resume = command("resume", "go on with a run", RESUME, "_train", "resume")
+    _folder(resume)
+    resume.add_argument(
+        "--from",
+        dest="checkpoint",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="one of the folder's last/step_N (default: the newest)",
+    )
+
+    translate = command(
+        "translate", "translate with a trained model", TRANSLATE, "_translate", "translate_lines"
+    )
+    _folder(translate)
+    translate.add_argument(
+        "--batch-size",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="lines at once: quicker for a file; 1 answers each line at once (default: 1)",
+    )
+    translate.add_argument(
+        "--beam-size", type=positive, default=1, metavar="N", help="1 is greedy (default: 1)"
+    )
+    translate.add_argument(
+        "--length-penalty", type=float, default=0.6, metavar="A", help="of the beam (default: 0.6)"
+    )
+    translate.add_argument(
+        "--n-best",
+        type=positive,
+        metavar="N",
+        help="print so many translations of each line, after its number and their score",
+    )
+
+    generate = command(
+        "generate", "let a language model write", GENERATE, "_generate", "generate_text"
+    )
+    _folder(generate)
+    generate.add_argument(
+        "prompt",
+        nargs="?",
+        default="-",
+        metavar="PROMPT",
+        help="the beginning (default: standard input)",
+    )
+    generate.add_argument(
+        "--tokens", type=positive, default=200, metavar="N", help="at most so many (default: 200)"
+    )
+    generate.add_argument(
+        "--temperature",
+        type=float,
+        default=0.8,
+        metavar="T",
+        help="0 takes the likeliest each time (default: 0.8)",
+    )
+    generate.add_argument("--top-k", type=positive, metavar="K", help="of the K likeliest only")
+    generate.add_argument("--top-p", type=float, metavar="P", help="of those with P together only")
+    generate.add_argument("--seed", type=natural, metavar="N", help="to write the same again")
+
+    evaluate = command(
+        "evaluate", "measure a model on your data", EVALUATE, "_evaluate", "evaluate"
+    )
+    _folder(evaluate)
+    evaluate.add_argument(
+        "--data", type=Path, required=True, metavar="FILE", help="pairs as for train, or a text"
+    )
+    evaluate.add_argument(
+        "--beam-size", type=positive, default=1, metavar="N", help="of translation (default: 1)"
+    )
+    evaluate.add_argument("--json", action="store_true", help="for other programs")
+
+    _folder(command("inspect", "what is in a checkpoint", INSPECT, "_inspect", "inspect"))
+
+    report = command("report", "a run as a page for the browser", REPORT, "_report", "report")
+    _folder(report)
+    report.add_argument(
+        "--out", type=Path, metavar="FILE", help="the page (default: report.html in the folder)"
+    )
+
+    average = command(
+        "average", "one model from several checkpoints", AVERAGE, "_average", "average"
+    )
+    average.add_argument(
+        "folders", nargs="+", type=Path, metavar="FOLDER", help="of a run, or of checkpoints"
+    )
+    average.add_argument(
+        "--out", type=Path, required=True, metavar="FOLDER", help="the new checkpoint"
+    )
+
+    attention = command("attention", "where a model looks", ATTENTION, "_attention", "attention")
+    _folder(attention)
+    attention.add_argument("sentence", metavar="SENTENCE", help="what it reads")
+    attention.add_argument(
+        "--out",
+        type=Path,
+        default=Path("attention.html"),
+        metavar="FILE",
+        help="the page (default: attention.html)",
+    )
+
+    replay = command("replay", "why a step failed", REPLAY, "_replay", "replay")
+    replay.add_argument("folder", type=Path, metavar="BUNDLE", help="a failed_step_N")
+
+    add_pretrained(command, positive)
+    _add_demo(command("demo", "train a translator and show what it can do", DEMO, "_demo", "demo"))
+    return parser
+
+
+def _folder(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="of a run, or of a checkpoint")
+
+
+def _add_demo(demo: argparse.ArgumentParser) -> None:
+    demo.add_argument(
+        "--from",
+        dest="source",
+        metavar="LANG",
+        help="source language of the emoji names (default: en)",
+    )
+    demo.add_argument(
+        "--to",
+        dest="target",
+        metavar="LANG",
+        help="target language of the emoji names (default: fr)",
+    )
+    demo.add_argument(
+        "--data",
+        type=Path,
+        metavar="FILE",
+        help="your own pairs: source and target in two tab-separated columns (.tsv, .csv; .gz)",
+    )
+    demo.add_argument(
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        help="where to write (default: runs/emoji-en-fr, or runs/ and the name of the file)",
+    )
+    demo.add_argument(
+        "--epochs",
+        type=positive,
+        metavar="N",
+        help="passes over the data (default: by its size, from 4 to 30)",
+    )
+    demo.add_argument(
+        "--max-seconds", type=positive, metavar="S", help="stop training after so many seconds"
+    )
+    demo.add_argument(
+        "--seed", type=natural, metavar="N", help="of all that is random (default: 0)"
+    )
+    demo.add_argument(
+        "--interactive",
+        action="store_true",
+        help="translate what you type with the model of an earlier run",
+    )
+
+
+class _Raw(argparse.RawDescriptionHelpFormatter):
+    """Keeps the line breaks of a description."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Proposes the nearest name for one it does not know, and knows what would do nothing."""
+
+    def __init__(self, **options: Any) -> None:
+        # A prefix of a flag would become ambiguous, or another one, with the next version.
+        super().__init__(**options, allow_abbrev=False)
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        options = super().parse_args(args, namespace)
+        if options.command == "demo":
+            _refuse_idle_options(self, options)
+        return options
+
+    def error(self, message: str) -> NoReturn:
+        unknown = re.search(r"unrecognized arguments: (--[\w-]+)|invalid choice: '(\S+)'", message)
+        if unknown:
+            known = self._all_names()
+            near = get_close_matches(unknown[1] or unknown[2], known, n=1)
+            message += f"; did you mean {near[0]}?" if near else ""
+        super().error(message)
+
+    def _all_names(self) -> list[str]:
+        names = list(self._option_string_actions)
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                for name, parser in action.choices.items():
+                    names += [name, *parser._option_string_actions]
+        return names
+
+
+def _refuse_idle_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Say so when an option would do nothing, and fill in the defaults of the others."""
+    if options.data is not None and (options.source or options.target):
+        parser.error("--from and --to choose among the emoji names; with --data they do nothing")
+    if options.interactive:
+        for name in ("epochs", "max_seconds", "seed"):
+            if getattr(options, name) is not None:
+                parser.error(f"--{name.replace('_', '-')} does nothing with --interactive")
+    options.source = options.source or "en"
+    options.target = options.target or "fr"
+    options.seed = options.seed or 0
+
+
+def positive(text: str) -> int:
+    """A whole number from 1."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a positive whole number, got {text!r}")
+    return int(text)
+
+
+def natural(text: str) -> int:
+    """A whole number from 0."""
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0, got {text!r}")
+    return int(text)

@@ -1,0 +1,69 @@
+"""``foundation attention``: where a model looks, as a page for the browser."""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+from foundation_attn import capture_attention
+from foundation_attn.plotting import LayerMap, save_page
+from foundation_nn import checkpoint, no_grad
+
+from foundation_transformer._causal_lm import CausalLM
+from foundation_transformer._transformer import Transformer
+from foundation_transformer._translate import translate
+from foundation_transformer.cli._folder import find_checkpoint
+from foundation_transformer.cli._translate import translator_of
+
+
+def attention(options: argparse.Namespace) -> None:
+    """Write the weights of all heads on one sentence.
+
+    Raises
+    ------
+    OSError, ValueError
+        If there is no model, or the sentence is too long for it.
+    """
+    place = find_checkpoint(options.folder)
+    loaded = checkpoint.load(place)
+    if isinstance(loaded.model, Transformer):
+        layers, title = _of_translation(loaded, options)
+    elif isinstance(loaded.model, CausalLM) and "tokenizer" in loaded.extras:
+        layers, title = _of_text(loaded, options.sentence), options.sentence
+    else:
+        raise ValueError(f"{place}: cannot show a {type(loaded.model).__name__} with its tokens")
+    save_page(layers, options.out, title)
+    print(options.out)
+
+
+def _of_translation(
+    loaded: checkpoint.Checkpoint, options: argparse.Namespace
+) -> tuple[list[LayerMap], str]:
+    model, read, write = translator_of(options.folder, loaded)
+    (translation,) = translate(model, [options.sentence], read, write)
+    source = read.encode(options.sentence, add_eos=True)
+    target = write.encode(translation, add_bos=True, add_eos=True)
+    with no_grad(), capture_attention(model) as maps:
+        model(np.array([source]), np.array([target[:-1]]))
+    source_tokens = read.vocabulary.to_tokens(source)
+    target_tokens = write.vocabulary.to_tokens(target)
+    layers = []
+    for m in maps:
+        length = m.weights.shape[-2]
+        queries = source_tokens if m.name.startswith("encoder") else target_tokens[:length]
+        keys = (
+            target_tokens[:length]
+            if m.kind != "cross" and queries is not source_tokens
+            else (source_tokens)
+        )
+        layers.append(LayerMap(m.name, m.weights[0], queries, keys))
+    return layers, f"{options.sentence} → {translation}"
+
+
+def _of_text(loaded: checkpoint.Checkpoint, sentence: str) -> list[LayerMap]:
+    tokenizer = loaded.extras["tokenizer"]
+    ids = tokenizer.encode(sentence)
+    with no_grad(), capture_attention(loaded.model) as maps:
+        loaded.model(np.array([ids]))
+    tokens = tokenizer.vocabulary.to_tokens(ids)
+    return [LayerMap(m.name, m.weights[0], tokens, tokens) for m in maps]

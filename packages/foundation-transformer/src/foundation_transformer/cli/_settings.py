@@ -1,0 +1,205 @@
+"""Everything one may choose about a run: from a TOML file, from flags, or from both."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Self, get_args, get_type_hints
+
+TASKS = ("translation", "language-model")
+_TOKENIZERS = ("word", "char", "bpe")
+_METRICS = ("loss", "bleu", "chrf")
+
+
+def _option(default: Any, text: str) -> Any:
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a run is made of; ``help`` of each field is that of its flag."""
+
+    task: str
+    data: str = field(
+        metadata={
+            "help": "pairs in two tab-separated columns (.tsv, .csv; .gz), or a text to continue"
+        }
+    )
+    tokenizer: str | None = _option(
+        None, "word, char or bpe (default: word for translation, char for a language model)"
+    )
+    vocab_size: int = _option(16_000, "the most tokens of each vocabulary")
+    validation: float = _option(0.1, "the share of the data that is held out")
+    max_len: int = _option(64, "the longest sentence or window, in tokens")
+    batch_size: int = _option(64, "sentences or windows in a batch")
+    accumulate: int = _option(1, "batches for each update")
+    epochs: int = _option(10, "passes over the pairs")
+    steps: int | None = _option(
+        None, "updates, instead of epochs (default for a language model: 2000)"
+    )
+    max_seconds: int | None = _option(None, "stop after so many seconds")
+    lr: float = _option(3e-3, "the learning rate at its peak")
+    warmup: int | None = _option(None, "steps in which it rises (default: a tenth, at most 400)")
+    weight_decay: float = _option(0.01, "of matrices")
+    label_smoothing: float = _option(0.1, "of translation")
+    clip_norm: float = _option(1.0, "the largest norm of the gradients")
+    ema: float = _option(0.0, "decay of an average of the parameters, such as 0.999; 0: none")
+    evaluate_every: int | None = _option(
+        None, "steps between evaluations (default: an epoch, or a tenth of the steps)"
+    )
+    save_every: int | None = _option(
+        None, "steps between checkpoints to resume from (default: at each evaluation)"
+    )
+    keep: int = _option(3, "how many of them stay")
+    metric: str = _option("loss", "what is best: loss, bleu or chrf")
+    patience: int | None = _option(
+        None, "stop after so many evaluations without improvement (default: never)"
+    )
+    samples: int = _option(3, "translations shown at each evaluation")
+    skip_failed: bool = _option(False, "leave out steps with a loss that is not finite")
+    seed: int = _option(0, "of all that is random")
+    model: dict[str, Any] = field(
+        default_factory=dict, metadata={"help": "a field of the model, such as --model d_model=64"}
+    )
+
+    def __post_init__(self) -> None:
+        types = get_type_hints(type(self))
+        for each in fields(self):
+            value = getattr(self, each.name)
+            kinds = get_args(types[each.name]) or (types[each.name],)
+            if each.name == "model":
+                kinds = (dict,)
+            elif float in kinds:
+                kinds = (*kinds, int)
+            if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+                names = " or ".join(kind.__name__ for kind in kinds if kind is not type(None))
+                raise ValueError(f"{each.name}: expected {names}, got {value!r}")
+        _among("task", self.task, TASKS)
+        _among("metric", self.metric, _METRICS)
+        if self.tokenizer is not None:
+            _among("tokenizer", self.tokenizer, _TOKENIZERS)
+        for name in ("vocab_size", "max_len", "batch_size", "accumulate", "epochs", "keep"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        for name in ("steps", "max_seconds", "evaluate_every", "save_every", "patience"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name}: expected at least 1, got {value}")
+        if not 0 < self.validation < 1:
+            raise ValueError(f"validation: expected a share between 0 and 1, got {self.validation}")
+        if self.task == "language-model" and self.metric != "loss":
+            raise ValueError(f"metric: a language model has the loss alone, got {self.metric!r}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The opposite of :meth:`to_dict`.
+
+        Raises
+        ------
+        ValueError
+            For an unknown or missing field, or a value of the wrong kind.
+        """
+        known = [each.name for each in fields(cls)]
+        for name in values:
+            if name not in known:
+                raise ValueError(f"unknown setting {name!r}{nearest(name, known)}")
+        for each in fields(cls):
+            if _required(each) and each.name not in values:
+                raise ValueError(f"the setting {each.name!r} is missing")
+        return cls(**values)
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """A flag for each setting; what is not given is left to the file, or the default."""
+    types = get_type_hints(Settings)
+    for each in fields(Settings):
+        text = each.metadata.get("help", "")
+        flag = f"--{each.name.replace('_', '-')}"
+        kinds = set(get_args(types[each.name]) or (types[each.name],)) - {type(None)}
+        if each.default not in (MISSING, None, False):
+            text += f" (default: {each.default})"
+        if each.name == "task":
+            continue
+        if each.name == "model":
+            parser.add_argument(flag, action="append", metavar="NAME=VALUE", help=text)
+        elif kinds == {bool}:
+            parser.add_argument(flag, action="store_true", default=None, help=text)
+        else:
+            parser.add_argument(flag, type=kinds.pop(), metavar=each.name.upper(), help=text)
+
+
+def settings_of(options: argparse.Namespace) -> Settings:
+    """From ``foundation train WHAT …``: a task, or a TOML file; flags win.
+
+    Raises
+    ------
+    OSError, ValueError
+        If the file cannot be read, or a setting is unknown or wrong.
+    """
+    values: dict[str, Any] = {}
+    if options.what in TASKS:
+        values["task"] = options.what
+    elif options.what.endswith(".toml"):
+        values = _read_toml(Path(options.what))
+    else:
+        raise ValueError(
+            f"expected one of {TASKS} or a .toml file, got {options.what!r}"
+            f"{nearest(options.what, TASKS)}"
+        )
+    source = f"{options.what}: " if options.what.endswith(".toml") else ""
+    for each in fields(Settings):
+        given = getattr(options, each.name, None)
+        if each.name == "model" and given:
+            values["model"] = values.get("model", {}) | dict(map(_assignment, given))
+        elif given is not None and each.name != "task":
+            values[each.name] = given
+    if "data" not in values:
+        raise ValueError(f"{source}there is nothing to train on; give it with --data FILE")
+    try:
+        return Settings.from_dict(values)
+    except ValueError as error:
+        raise ValueError(f"{source}{error}") from None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: no such file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not valid TOML ({error})") from None
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"--model: expected NAME=VALUE, got {text!r}")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name."""
+    known = list(known)
+    near = get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
+
+
+def _among(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ValueError(f"{name}: unknown {value!r}{nearest(value, known)}")
+
+
+def _required(each: Field[Any]) -> bool:
+    return each.default is MISSING and each.default_factory is MISSING

@@ -1,0 +1,176 @@
+"""``foundation train`` and ``foundation resume``: a run in a folder of its own."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import platform
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from foundation_nn import optim, schedules, summary
+from foundation_nn.training import (
+    Checkpoints,
+    EarlyStopping,
+    JsonLog,
+    Progress,
+    Trainer,
+    checkpoints_of,
+)
+
+from foundation_transformer.cli._folder import writable
+from foundation_transformer.cli._settings import Settings, settings_of
+from foundation_transformer.cli._task import Task, make_task
+
+#: Within the folder of a run: its settings.
+SETTINGS = "run.json"
+#: And what happened in it.
+HISTORY = "history.jsonl"
+
+
+def train(options: argparse.Namespace) -> None:
+    """Begin a run.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds a run already.
+    """
+    settings = settings_of(options)
+    folder = options.out or Path("runs", Path(settings.data).name.partition(".")[0])
+    if (folder / SETTINGS).exists():
+        raise ValueError(
+            f"{folder}: holds a run already; go on with it by foundation resume {folder}, or "
+            "choose another folder with --out"
+        )
+    task = make_task(settings)
+    with writable(folder):
+        content = {"settings": settings.to_dict(), "environment": _environment()}
+        (folder / SETTINGS).write_text(json.dumps(content, ensure_ascii=False, indent=1), "utf-8")
+        _run(folder, settings, task, None)
+
+
+def resume(options: argparse.Namespace) -> None:
+    """Go on with a run that was interrupted or killed, from its newest checkpoint or a given one.
+
+    Raises
+    ------
+    OSError, ValueError
+        If there is no run, or the checkpoint cannot be used.
+    """
+    folder = options.folder
+    settings = read_settings(folder)
+    saved = checkpoints_of(folder)
+    place = options.checkpoint or (saved[-1] if saved else None)
+    _run(folder, settings, make_task(settings), place)
+
+
+def read_settings(folder: Path) -> Settings:
+    """Those of a run.
+
+    Raises
+    ------
+    OSError, ValueError
+        If there is no run, or its file was altered.
+    """
+    try:
+        content = json.loads((folder / SETTINGS).read_text("utf-8"))
+        return Settings.from_dict(content["settings"])
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(
+            f"{folder}: no run there; begin one with: foundation train --help"
+        ) from None
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"{folder / SETTINGS}: not the settings of a run ({error!r})") from None
+
+
+def _run(folder: Path, settings: Settings, task: Task, place: Path | None) -> None:
+    rng = np.random.default_rng(settings.seed)
+    model = task.make_model(rng)
+    trainer = _make_trainer(folder, settings, task, model, rng)
+    if place is None:
+        print(f"\n{summary(model)}\n")
+    else:
+        trainer.resume(place)
+        print(f"\nGoing on after step {trainer.steps:,}, from {place}")
+    print("Ctrl-C stops after the present step, and keeps all that is needed to go on.\n")
+    steps = _steps(settings, task)
+    trainer.fit(
+        task.batches,
+        validation=task.validation,
+        evaluate_every=_evaluate_every(settings, task),
+        max_steps=steps if settings.steps or task.batches_per_epoch is None else None,
+        max_epochs=None if task.batches_per_epoch is None else settings.epochs,
+        max_seconds=settings.max_seconds,
+    )
+    _say_what_next(folder, settings, trainer)
+
+
+def _make_trainer(
+    folder: Path, settings: Settings, task: Task, model: Any, rng: np.random.Generator
+) -> Trainer:
+    steps = _steps(settings, task)
+    warmup = min(400, steps // 10) if settings.warmup is None else settings.warmup
+    final = 0.0 if task.batches_per_epoch else settings.lr / 10
+    optimizer = optim.AdamW(
+        model, settings.lr, betas=(0.9, 0.98), weight_decay=settings.weight_decay
+    )
+    maximize = settings.metric != "loss"
+    saver = Checkpoints(
+        folder, settings.save_every, settings.keep, settings.metric, maximize, **task.tokenizers
+    )
+    callbacks = [JsonLog(folder / HISTORY), saver, Progress()]
+    if settings.patience is not None:
+        callbacks.append(EarlyStopping(settings.patience, settings.metric, maximize))
+    return Trainer(
+        model,
+        task.loss,
+        optimizer,
+        schedule=schedules.cosine(settings.lr, max(steps, warmup + 1), warmup, final),
+        clip_norm=settings.clip_norm,
+        accumulate=settings.accumulate,
+        ema=optim.EMA(optimizer, settings.ema) if settings.ema else None,
+        metrics=task.metrics,
+        samples=task.samples if settings.samples else None,
+        skip_failed=settings.skip_failed,
+        rng=rng,
+        callbacks=callbacks,
+        folder=folder,
+    )
+
+
+def _steps(settings: Settings, task: Task) -> int:
+    """Where the learning rate has come down."""
+    if task.batches_per_epoch is None:
+        return settings.steps or 2000
+    whole = settings.epochs * math.ceil(task.batches_per_epoch / settings.accumulate)
+    return min(settings.steps or whole, whole)
+
+
+def _evaluate_every(settings: Settings, task: Task) -> int | None:
+    if settings.evaluate_every is None and task.batches_per_epoch is None:
+        return max(1, _steps(settings, task) // 10)
+    return settings.evaluate_every
+
+
+def _environment() -> dict[str, str]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for name in ("numpy", "foundation-nn", "foundation-transformer", "foundation-data"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def _say_what_next(folder: Path, settings: Settings, trainer: Trainer) -> None:
+    reason = {"interrupt": "interrupted"}.get(trainer.stopped_by, trainer.stopped_by)
+    print(f"\nEnded after step {trainer.steps:,} ({reason}).")
+    use = "translate" if settings.task == "translation" else "generate"
+    if trainer.stopped_by == "interrupt":
+        print(f"  go on:   foundation resume {folder}")
+    print(f"  use it:  foundation {use} {folder}\n  look:    foundation report {folder}")
