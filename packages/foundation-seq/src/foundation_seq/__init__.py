@@ -2,7 +2,8 @@
 
 Read in this order: ``_rnn``, ``_gru`` and ``_lstm`` (the loops), ``_recurrence`` (what they share),
 ``_steps`` (how padding is left out), ``_panels`` (the product within the loop), ``_layers`` and
-``_cells`` (the modules), ``_keras`` (weights from there), ``_classifier``, ``_recurrent_lm`` and
+``_cells`` (the modules), ``_inspect`` (gates and gradients step by
+step), ``_keras`` (weights from there), ``_classifier``, ``_recurrent_lm`` and
 ``_seq2seq`` (the models), ``recipes`` (their training), ``_stepwise`` (what generation asks of a
 model), ``_sampling``, ``_generate``, ``_stream_text`` and ``_beam_search``.
 """
@@ -12,6 +13,7 @@ from foundation_seq._beam_search import Hypothesis, beam_search
 from foundation_seq._cells import GRUCell, LSTMCell, RNNCell
 from foundation_seq._classifier import SequenceClassifier
 from foundation_seq._generate import NewToken, generate, stream_tokens
+from foundation_seq._inspect import lstm_gates, state_gradients
 from foundation_seq._keras import from_keras
 from foundation_seq._layers import GRU, LSTM, RNN
 from foundation_seq._recurrent_lm import RecurrentLM
@@ -29,6 +31,8 @@ __all__ = [
     "GRUCell",
     "LSTMCell",
     "from_keras",
+    "lstm_gates",
+    "state_gradients",
     "SequenceClassifier",
     "RecurrentLM",
     "Seq2Seq",

@@ -113,7 +113,7 @@ class Recurrent(Module):
             for name in self._names(layer):
                 start = tuple(state[len(ends)] for state in states)
                 reverse = name.endswith("_reverse")
-                y, *end = self._run(output, start, self._weights(name), lengths, reverse)
+                y, *end = self._run(output, start, self.weights(name), lengths, reverse)
                 parts.append(y)
                 ends.append(tuple(end))
             output = F.concat(parts, axis=-1) if self.bidirectional else parts[0]
@@ -123,7 +123,8 @@ class Recurrent(Module):
         """PyTorch's endings of the parameter names, one for each direction."""
         return (f"l{layer}", f"l{layer}_reverse")[: self.directions]
 
-    def _weights(self, name: str) -> Weights:
+    def weights(self, name: str) -> Weights:
+        """w_ih, w_hh, b_ih and b_hh of one layer and direction, such as "l0" or "l1_reverse"."""
         return (
             getattr(self, f"weight_ih_{name}"),
             getattr(self, f"weight_hh_{name}"),
@@ -338,9 +339,10 @@ class LSTM(Recurrent):
     def initial(cls, rng: np.random.Generator, width: int, size: int) -> dict[str, NDArray[Any]]:
         """Fresh weights of one layer and direction: PyTorch's, but the forget gate is open."""
         weights = super().initial(rng, width, size)
-        forget = slice(size, 2 * size)
-        weights["bias_ih"][forget], weights["bias_hh"][forget] = 1, 0
-        return weights
+        forget = np.arange(4 * size) // size == 1
+        # Not in place: what a checkpoint is about to fill is not even allocated.
+        opened = {"bias_ih": 1, "bias_hh": 0}
+        return weights | {k: np.where(forget, v, weights[k]) for k, v in opened.items()}
 
     def forward(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -12,7 +11,7 @@ from foundation_nn import Array, Result, get_num_threads, over_rows
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
-from foundation_seq._steps import Steps
+from foundation_seq._steps import deal
 
 #: ``walk_back(dy, *dstates)``: from the gradients of the outputs, (S, b, H), and of the last
 #: states, (b, H), which turn into those of the first, to the gradients dz of the input
@@ -61,10 +60,11 @@ def recurrence(
     """
     (batch, width, features), (w_ih, w_hh) = x.shape, weights[:2]
     size = w_hh.shape[1]
-    full = np.full(batch, width) if lengths is None else lengths.astype(np.intp)
+    lengths = None if lengths is None else lengths.astype(np.intp)
+    real = batch * width if lengths is None else lengths.sum()
     threads = min(get_num_threads(), batch // THREAD_ROWS)
-    threaded = threads > 1 and full.sum() * w_hh.size > THREAD_WORK
-    shares = Steps.deal(full, reverse, threads if threaded else 1)
+    threaded = threads > 1 and real * w_hh.size > THREAD_WORK
+    shares = deal(batch, width, lengths, reverse, threads if threaded else 1)
 
     output = np.zeros((batch, width, size), x.dtype)
     ends = [np.empty_like(state) for state in states]
@@ -79,9 +79,9 @@ def recurrence(
         for past, state in zip(trace, states, strict=True):
             past[0] = state[steps.rows]
         walk_back = unroll(projected.reshape(length, rows, len(w_ih)), steps.counts, *trace)
-        output[steps.source] = trace[0][1:][steps.work]
+        steps.scatter(trace[0][1:], output)
         for end, past in zip(ends, trace, strict=True):
-            end[steps.rows] = past[steps.lengths, np.arange(rows)]
+            end[steps.rows] = steps.last(past)
         saved[k] = inputs, trace[0], walk_back
 
     _each(len(shares), forward)
@@ -98,13 +98,13 @@ def recurrence(
         def back(k: int) -> None:
             steps, (inputs, h, walk_back) = shares[k], saved[k]
             saved[k] = None
-            dstates = [g[steps.rows] for g in grads[1:]]
+            dstates = [g[steps.rows].copy() for g in grads[1:]]  # they are written to
             dz, parts = walk_back(steps.gather(grads[0]), *dstates)
             for start, dstate in zip(starts, dstates, strict=True):
                 start[steps.rows] = dstate
             dz, parts = _flat(dz), [_flat(part) for part in parts]
             if dx is not None:
-                dx[steps.source] = (dz @ w_ih).reshape(*inputs.shape[:2], features)[steps.work]
+                steps.scatter((dz @ w_ih).reshape(*inputs.shape[:2], features), dx)
             if need_ih:
                 dw_ih[k] = dz.T @ _flat(inputs)
             if need_hh:
@@ -139,7 +139,10 @@ def _blas() -> ThreadpoolController:
 
 def _each(shares: int, task: Callable[[int], None]) -> None:
     """Call ``task`` for each share, every one on a thread of its own."""
-    with _blas().limit(limits=1) if shares > 1 else nullcontext():
+    if shares == 1:
+        task(0)
+        return
+    with _blas().limit(limits=1):
         over_rows(lambda one: task(one.start), shares, row_bytes=1 << 30)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -44,15 +45,60 @@ class Steps:
         self.work = np.nonzero(real)
         self.source = (rows[self.work[1]], time[real])
 
-    @classmethod
-    def deal(cls, lengths: NDArray[np.intp], reverse: bool, shares: int) -> list[Steps]:
-        """Deal the rows of a batch out like cards, so that every share has as much to do."""
-        order = np.argsort(-lengths, kind="stable")
-        hands = [order[k::shares] for k in range(shares)]
-        return [cls(hand, lengths[hand], reverse) for hand in hands]
-
     def gather(self, x: NDArray[Any]) -> NDArray[Any]:
         """The real steps of ``x`` (B, T, F), time-major: (S, b, F)."""
         arrived = np.zeros((len(self.counts), len(self.rows), x.shape[2]), x.dtype)
         arrived[self.work] = x[self.source]
         return arrived
+
+    def scatter(self, arrived: NDArray[Any], x: NDArray[Any]) -> None:
+        """The opposite; what is not real in ``x`` stays as it is."""
+        x[self.source] = arrived[self.work]
+
+    def last(self, past: NDArray[Any]) -> NDArray[Any]:
+        """Of states (S + 1, b, H), that after the last real step of each row: (b, H)."""
+        end: NDArray[Any] = past[self.lengths, np.arange(len(self.rows))]
+        return end
+
+
+class FullSteps:
+    """The same where every step is real: slices serve instead of indices, and little is copied.
+
+    Parameters
+    ----------
+    rows : slice
+        Rows of the batch.
+    batch, width : int
+        B and T.
+    reverse : bool
+    """
+
+    def __init__(self, rows: slice, batch: int, width: int, reverse: bool) -> None:
+        self.rows = rows
+        count = len(range(batch)[rows])
+        self.counts = [count] * (width if count else 0)
+        self.order = slice(None, None, -1 if reverse else None)
+
+    def gather(self, x: NDArray[Any]) -> NDArray[Any]:
+        """``x`` (B, T, F) time-major: (T, b, F)."""
+        return np.ascontiguousarray(x[self.rows, self.order].swapaxes(0, 1))
+
+    def scatter(self, arrived: NDArray[Any], x: NDArray[Any]) -> None:
+        """The opposite."""
+        x[self.rows, self.order] = arrived.swapaxes(0, 1)
+
+    def last(self, past: NDArray[Any]) -> NDArray[Any]:
+        """Of states (T + 1, b, H), the last: (b, H)."""
+        end: NDArray[Any] = past[-1]
+        return end
+
+
+def deal(
+    batch: int, width: int, lengths: NDArray[np.intp] | None, reverse: bool, shares: int
+) -> Sequence[Steps | FullSteps]:
+    """Deal the rows of a batch out like cards, so that every share has as much to do."""
+    if lengths is None:
+        return [FullSteps(slice(k, None, shares), batch, width, reverse) for k in range(shares)]
+    order = np.argsort(-lengths, kind="stable")
+    hands = [order[k::shares] for k in range(shares)]
+    return [Steps(hand, lengths[hand], reverse) for hand in hands]

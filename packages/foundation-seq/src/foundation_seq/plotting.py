@@ -1,0 +1,178 @@
+"""Pictures of what a recurrent network remembers; needs the extra ``plot``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from foundation_nn.plotting import COLORS, new_figure, save_figure
+from numpy.typing import ArrayLike
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["plot_gates", "plot_gradient_norms", "plot_series", "plot_states"]
+
+#: Characters that would not be seen as labels.
+_VISIBLE = {"\n": "⏎", " ": "␣", "\t": "⇥"}
+
+
+def plot_states(
+    states: ArrayLike,
+    text: Sequence[str],
+    path: str | os.PathLike[str],
+    title: str = "Hidden state over the text",
+) -> None:
+    """The hidden state as a heat map: a column for each token, a row for each unit.
+
+    Parameters
+    ----------
+    states : (T, H) array_like
+        From -1, blue, to 1, red.
+    text : T strings
+        The tokens that were read; a string counts as its characters.
+    path : path
+        Where to write the picture.
+    title : str
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to draw, or not one state for each token.
+    """
+    h = np.asarray(states)
+    if h.ndim != 2 or not h.size or len(text) != len(h):
+        raise ValueError(
+            f"plot_states: expected states (T, H) and T tokens, got {h.shape} and {len(text)}"
+        )
+    figure, axes = new_figure(max(5, 1.5 + 0.17 * len(h)), 1.6 + 0.09 * min(h.shape[1], 60))
+    ax = axes[0, 0]
+    image = ax.imshow(h.T, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
+    ax.set(title=title, ylabel="unit")
+    _label_steps(ax, text)
+    figure.colorbar(image, ax=ax, label="hₜ", pad=0.01)
+    save_figure(figure, path)
+
+
+def plot_gates(
+    gates: Mapping[str, ArrayLike],
+    text: Sequence[str],
+    path: str | os.PathLike[str],
+    title: str = "Gates over the text",
+) -> None:
+    """How far the gates are open, one heat map below the other.
+
+    Parameters
+    ----------
+    gates : mapping of str to (T, H) array_like
+        By name, such as those of :func:`foundation_seq.lstm_gates`; from 0, white, to 1, dark.
+    text : T strings
+        The tokens that were read; a string counts as its characters.
+    path : path
+        Where to write the picture.
+    title : str
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to draw, or not one value for each token.
+    """
+    maps = {name: np.asarray(gate) for name, gate in gates.items()}
+    if not maps:
+        raise ValueError("plot_gates: nothing to draw")
+    for name, gate in maps.items():
+        if gate.ndim != 2 or not gate.size or len(text) != len(gate):
+            raise ValueError(
+                f"plot_gates: expected {name} of shape (T, H) and T tokens, got {gate.shape} "
+                f"and {len(text)}"
+            )
+    figure, axes = new_figure(max(6, 1.8 + 0.17 * len(text)), 0.8 + 1.7 * len(maps), len(maps))
+    figure.suptitle(title)
+    for ax, (name, gate) in zip(axes[:, 0], maps.items(), strict=True):
+        image = ax.imshow(
+            gate.T, cmap="Purples", vmin=0, vmax=1, aspect="auto", interpolation="nearest"
+        )
+        ax.set_ylabel(name)
+        _label_steps(ax, text)
+    figure.colorbar(image, ax=axes[:, 0], label="open", pad=0.01)
+    save_figure(figure, path)
+
+
+def plot_gradient_norms(
+    norms: Mapping[str, ArrayLike],
+    path: str | os.PathLike[str],
+    title: str = "How far back the gradient reaches",
+) -> None:
+    """‖∂L/∂h_t‖ over time, on a logarithmic axis: where it vanishes, nothing is learnt.
+
+    Parameters
+    ----------
+    norms : mapping of str to (T,) array_like
+        By the name of the network; see :func:`foundation_seq.state_gradients`.
+    path : path
+        Where to write the picture.
+    title : str
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to draw, or more than six lines.
+    """
+    lines = {name: np.asarray(line, float) for name, line in norms.items()}
+    if not lines or any(line.ndim != 1 or not line.size for line in lines.values()):
+        raise ValueError("plot_gradient_norms: expected at least one line of norms (T,)")
+    if len(lines) > len(COLORS):
+        raise ValueError(f"plot_gradient_norms: can draw up to {len(COLORS)} lines")
+    figure, axes = new_figure(7.5, 4.2)
+    ax = axes[0, 0]
+    for color, (name, line) in zip(COLORS, lines.items(), strict=False):
+        positive = np.where(line > 0, line, np.nan)  # zero has no logarithm
+        ax.plot(np.arange(1, len(line) + 1), positive, color=color, linewidth=1.8, label=name)
+    ax.set_yscale("log")
+    ax.set(title=title, xlabel="step t", ylabel="‖∂L/∂hₜ‖")
+    ax.grid(alpha=0.25)
+    ax.legend(frameon=False)
+    save_figure(figure, path)
+
+
+def plot_series(
+    series: Mapping[str, ArrayLike],
+    given: int,
+    path: str | os.PathLike[str],
+    title: str = "A series continued",
+) -> None:
+    """Series over time, and a mark where what was given ends.
+
+    Parameters
+    ----------
+    series : mapping of str to (T,) array_like
+    given : int
+        How many steps were shown to the network.
+    path : path
+        Where to write the picture.
+    title : str
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to draw, or more than six lines.
+    """
+    if not 0 < len(series) <= len(COLORS):
+        raise ValueError(f"plot_series: expected 1 to {len(COLORS)} series, got {len(series)}")
+    figure, axes = new_figure(8, 3.6)
+    ax = axes[0, 0]
+    for i, (name, values) in enumerate(series.items()):
+        ax.plot(np.asarray(values), color=COLORS[i], linestyle="-" if i == 0 else "--", label=name)
+    ax.axvline(given - 0.5, color="0.5", linewidth=1)
+    ax.set(title=title, xlabel="step t", ylabel="xₜ")
+    ax.grid(alpha=0.25)
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside right upper", frameon=False)
+    save_figure(figure, path)
+
+
+def _label_steps(ax: Axes, text: Sequence[str]) -> None:
+    ax.set_xticks(range(len(text)), [_VISIBLE.get(token, token) for token in text], fontsize=8)
+    ax.tick_params(axis="x", length=0)
+    ax.spines[["left", "bottom"]].set_visible(False)
