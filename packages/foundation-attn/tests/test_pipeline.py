@@ -1,7 +1,8 @@
 """The example, for a few steps."""
 
 import numpy as np
-from foundation_attn.examples import pipeline
+from foundation_attn import head_scores
+from foundation_attn.examples import copying, pipeline
 
 
 def test_dates_and_their_ids(rng):
@@ -16,10 +17,32 @@ def test_dates_and_their_ids(rng):
     assert "".join(pipeline.CHARACTERS[i - 3] for i in ids[0]) == "1 may"
 
 
+def test_texts_that_repeat_themselves(rng):
+    ids, wanted = copying.rounds(rng, 50)
+    assert ids.shape == wanted.shape == (50, 16)
+    for row, following in zip(ids.tolist(), wanted.tolist(), strict=True):
+        period = len(set(row))
+        assert 3 <= period <= 8
+        assert following[: period - 1] == [copying.NOT_ASKED] * (period - 1)
+        assert following[period - 1 :] == [row[t % period] for t in range(period, 17)]
+
+
+def test_heads_learn_to_look_behind_the_last_occurrence(rng):
+    model = copying.train(rng, 150)
+    assert copying.accuracy(model, rng) > 0.95
+    first, second = (
+        head_scores(layer.weights, layer.keys) for layer in copying.look(model, "numpynumpynumpy")
+    )
+    assert second.induction.max() > 0.9
+    assert first.previous.max() > 0.3  # of equal weights, 0.15
+    assert first.induction.max() < 0.5  # one layer alone does not know what stood before
+
+
 def test_it_runs_and_leaves_a_page(tmp_path, capsys):
     exact = pipeline.main(["--quick", "--output", str(tmp_path)])
     assert 0 <= exact < 0.5  # after ten steps
-    assert "dates, trained" in (tmp_path / "attention.html").read_text("utf-8")
+    page = (tmp_path / "attention.html").read_text("utf-8")
+    assert all(f'"name":"{n}"' in page for n in ("layers.0", "layers.1", "translator of dates"))
     said = capsys.readouterr().out
     x = np.array([[0.1, 0.0], [1.0, 0.2], [0.3, 1.0], [0.9, 0.6]])
     assert f"  cat    {x[1] @ x[0]:7.2f}{x[1] @ x[1]:7.2f}" in said

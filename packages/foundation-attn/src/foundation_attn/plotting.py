@@ -92,8 +92,12 @@ def plot_attention(
 def _draw(ax: Axes, m: HeatMap) -> Any:
     image = ax.imshow(m.weights, cmap="Blues", vmin=0, vmax=1, interpolation="none")
     ax.xaxis.tick_top()
-    ax.set_xticks(np.arange(len(m.keys)), m.keys, rotation=45, ha="left", rotation_mode="anchor")
-    ax.set_yticks(np.arange(len(m.queries)), m.queries)
+    keys, queries = _visible(m.keys), _visible(m.queries)
+    if max(map(len, keys), default=0) > 2:
+        ax.set_xticks(np.arange(len(keys)), keys, rotation=45, ha="left", rotation_mode="anchor")
+    else:
+        ax.set_xticks(np.arange(len(keys)), keys)
+    ax.set_yticks(np.arange(len(queries)), queries)
     ax.tick_params(length=0)
     for (t, s), weight in np.ndenumerate(m.weights):
         if weight >= 0.1:
@@ -106,13 +110,19 @@ def _draw(ax: Axes, m: HeatMap) -> Any:
     return image
 
 
+def _visible(tokens: Sequence[str]) -> list[str]:
+    """Tokens in which a space and the end of a line can be seen."""
+    return [token.replace(" ", "␣").replace("\n", "⏎") for token in tokens]
+
+
 def plot_heads(
     layers: Sequence[LayerMap], path: str | os.PathLike[str], title: str = "Attention heads"
 ) -> None:
     """All heads of all layers as small heat maps: a layer is a row, with what each head does.
 
-    Above each map stand the spread of its weights (see :func:`foundation_attn.head_scores`) and,
-    in self-attention, the weight on the token before.
+    Above each map stands what :func:`foundation_attn.head_scores` finds: the spread of its
+    weights and, in self-attention, the weight on the token before and, where tokens are repeated,
+    on those that followed the last time (induction). The tokens stand beside the first head.
 
     Raises
     ------
@@ -122,19 +132,32 @@ def plot_heads(
     if not layers:
         raise ValueError("plot_heads: nothing to draw")
     columns = max(len(layer.weights) for layer in layers)
-    figure, axes = new_figure(1 + 1.7 * columns, 0.8 + 1.9 * len(layers), len(layers), columns)
+    figure, axes = new_figure(1 + 2.1 * columns, 0.8 + 2.6 * len(layers), len(layers), columns)
     for layer, row in zip(layers, axes, strict=True):
-        scores = head_scores(layer.weights)
         itself = list(layer.queries) == list(layer.keys)
+        scores = head_scores(layer.weights, layer.keys if itself else None)
         for h, ax in enumerate(row):
             if h >= len(layer.weights):
                 ax.set_axis_off()
                 continue
             ax.imshow(layer.weights[h], cmap="Blues", vmin=0, vmax=1, interpolation="none")
             ax.set(xticks=[], yticks=[])
-            before = f", before {scores.previous[h]:.2f}" if itself else ""
-            ax.set_title(f"{h}: spread {scores.entropy[h]:.2f}{before}", fontsize=7)
-        row[0].set_ylabel(layer.name, fontsize=8)
+            said = [f"spread {scores.entropy[h]:.2f}"]
+            if itself:
+                said.append(f"before {scores.previous[h]:.2f}")
+            if not np.isnan(scores.induction[h]):
+                said.append(f"induction {scores.induction[h]:.2f}")
+            ax.set_title(f"head {h}\n" + ",  ".join(said), fontsize=7)
+        size = min(8.0, 120 / max(1, len(layer.queries), len(layer.keys)))
+        if size >= 4:  # smaller letters cannot be read
+            upright = max(map(len, layer.keys), default=0) <= 2
+            keys, queries = _visible(layer.keys), _visible(layer.queries)
+            row[0].set_xticks(
+                np.arange(len(keys)), keys, fontsize=size, rotation=0 if upright else 90
+            )
+            row[0].set_yticks(np.arange(len(queries)), queries, fontsize=size)
+            row[0].tick_params(length=0)
+        row[0].set_ylabel(layer.name, fontsize=9)
     figure.suptitle(title)
     save_figure(figure, path)
 

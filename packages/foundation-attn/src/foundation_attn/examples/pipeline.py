@@ -3,9 +3,11 @@
 
     python -m foundation_attn.examples.pipeline [--output attention] [--quick]
 
-First scores, weights and context of four words, with all numbers; then one head and many; then an
-:class:`AttentionSeq2Seq` learns to write ``2009-05-12`` for ``12 may 2009``, and its alignment is
-shown: as text, as a picture where matplotlib is installed, and as a page for the browser.
+First scores, weights and context of four words, with all numbers, by hand and by one head of
+:class:`SelfAttention`; then two layers of heads learn to copy (see :mod:`.copying`), and what each
+head does is measured; then an :class:`AttentionSeq2Seq` learns to write ``2009-05-12`` for
+``12 may 2009``. Both are shown in ``attention.html``, a page for the browser, and where matplotlib
+is installed in ``heads.png`` and ``alignment.png``.
 """
 
 from __future__ import annotations
@@ -24,13 +26,21 @@ from numpy.typing import NDArray
 
 from foundation_attn import (
     AttentionSeq2Seq,
-    MultiHeadAttention,
     SelfAttention,
     capture_attention,
     dot_score,
+    head_scores,
     masked_softmax,
 )
-from foundation_attn.plotting import HeatMap, LayerMap, attention_text, plot_alignment, save_page
+from foundation_attn.examples import copying
+from foundation_attn.plotting import (
+    HeatMap,
+    LayerMap,
+    attention_text,
+    plot_alignment,
+    plot_heads,
+    save_page,
+)
 
 PAD, BOS, EOS = 0, 1, 2
 CHARACTERS = "0123456789-/., abcdefghijklmnopqrstuvwxyz"
@@ -50,20 +60,23 @@ def by_hand() -> None:
         for word, row in zip(words, table.data[0], strict=True):
             print(f"  {word:7}" + "".join(f"{value:7.2f}" for value in row))
     print("\n" + attention_text(weights.data[0], words, words))
+    # The same within a layer: what is compared and what is taken are projections of the words,
+    # here fresh ones, and the scores are divided by the root of their width.
+    with capture_attention() as maps:
+        SelfAttention(2, rng=np.random.default_rng(0))(x)
+    print("\nby a fresh head\n" + attention_text(maps[0].weights[0, 0], words, words))
 
 
-def heads(rng: np.random.Generator) -> list[LayerMap]:
-    """What fresh heads look at: nearly everything alike, until they are trained."""
-    words = ["the", "cat", "drinks", "milk"]
-    x = Tensor(rng.standard_normal((1, 4, 16), dtype=np.float32))
-    layers = []
-    for name, layer in (
-        ("one head, fresh", SelfAttention(16, rng=rng)),
-        ("four heads, fresh, causal", MultiHeadAttention(16, 4, rng=rng)),
-    ):
-        with capture_attention() as maps:
-            layer(x, causal=isinstance(layer, MultiHeadAttention))
-        layers.append(LayerMap(name, maps[0].weights[0], words, words))
+def trained_heads(steps: int) -> list[LayerMap]:
+    """The heads of a model that has learnt to copy, with their scores printed."""
+    model = copying.train(np.random.default_rng(0), steps)
+    print(f"foretold in other texts: {copying.accuracy(model, np.random.default_rng(1)):.3f}\n")
+    layers = copying.look(model, "numpynumpynumpy")
+    print("weight on the token before / on what followed this token the last time")
+    for layer in layers:
+        scores = head_scores(layer.weights, layer.keys)
+        pairs = zip(scores.previous, scores.induction, strict=True)
+        print(f"  {layer.name}  " + "   ".join(f"{a:.2f} / {b:.2f}" for a, b in pairs))
     return layers
 
 
@@ -103,8 +116,8 @@ def train(rng: np.random.Generator, steps: int, batch: int = 64) -> AttentionSeq
     """A translator of dates."""
     size = len(CHARACTERS) + 3
     model = AttentionSeq2Seq(size, size, embedding_dim=24, hidden_size=48, rng=rng)
-    optimizer = fn.optim.AdamW(model, lr=5e-3, weight_decay=0.0)
-    schedule = fn.schedules.cosine(5e-3, steps, warmup=steps // 30)
+    optimizer = fn.optim.AdamW(model, lr=1e-2, weight_decay=0.0)
+    schedule = fn.schedules.cosine(1e-2, steps, warmup=steps // 30)
     for step in range(1, steps + 1):
         sources, targets = zip(*dates(rng, batch), strict=True)
         source, mask = pad(sources)
@@ -144,7 +157,8 @@ def main(arguments: Sequence[str] | None = None) -> float:
     fn.keep_freed_memory()
     rng = np.random.default_rng(0)
     by_hand()
-    layers = heads(rng)
+    print("\ntraining on texts that repeat themselves")
+    layers = trained_heads(10 if options.quick else 300)
 
     print("\ntraining on dates")
     held_out = dates(np.random.default_rng(1), 1000)
@@ -157,12 +171,13 @@ def main(arguments: Sequence[str] | None = None) -> float:
     m = alignment(model, "12 may 2009")
     print(attention_text(m.weights, m.queries, m.keys))
     options.output.mkdir(parents=True, exist_ok=True)
-    layers.append(LayerMap("dates, trained", m.weights[None], m.queries, m.keys))
-    save_page(layers, options.output / "attention.html", "Where attention looks")
+    dates_map = LayerMap("translator of dates", m.weights[None], m.queries, m.keys)
+    save_page([*layers, dates_map], options.output / "attention.html", "Where attention looks")
     try:
+        plot_heads(layers, options.output / "heads.png")
         plot_alignment(m, options.output / "alignment.png")
     except ImportError:
-        print("(no alignment.png: matplotlib is not installed, see the extra 'plot')")
+        print("(no pictures: matplotlib is not installed, see the extra 'plot')")
     print(f"\nopen {options.output / 'attention.html'} in a browser")
     return exact
 
