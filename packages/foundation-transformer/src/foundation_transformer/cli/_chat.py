@@ -1,0 +1,130 @@
+"""``foundation chat``: a conversation with a published model."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+
+import numpy as np
+from foundation_seq import NewToken, SamplingConfig, stream_text, stream_tokens
+
+from foundation_transformer._causal_lm import CausalLM
+from foundation_transformer.cli._conversation import END, Conversation, default_system
+from foundation_transformer.cli._pretrained import load_with_tokenizer
+
+
+def chat(options: argparse.Namespace) -> None:
+    """Answer what is typed, or each line of standard input, until it ends.
+
+    Raises
+    ------
+    OSError, ValueError, ImportError
+        If there is no such model, or none that was taught to hold a conversation.
+    """
+    started = time.perf_counter()
+    loaded, tokenizer = load_with_tokenizer(options.model, options.compact)
+    if not isinstance(loaded.model, CausalLM):
+        raise ValueError(f"{options.model}: a text encoder cannot answer; see: foundation embed")
+    system = default_system(loaded.chat_template)
+    system = system if options.system is None else options.system
+    typed = sys.stdin.isatty()
+    if typed:
+        print(
+            f"Loaded in {time.perf_counter() - started:.1f} s. An empty line or Ctrl-D ends, "
+            "Ctrl-C stops an answer."
+        )
+    speaker = _Speaker(loaded.model, Conversation(tokenizer, system), options)
+    for question in _questions(typed):
+        try:
+            speaker.answer(question)
+        except ValueError as error:  # too long a question ends nothing
+            print(f"  {error}", file=sys.stderr)
+    print(speaker.speed(), file=sys.stderr)
+
+
+class _Speaker:
+    """Answers, and counts."""
+
+    def __init__(
+        self, model: CausalLM, conversation: Conversation, options: argparse.Namespace
+    ) -> None:
+        self.model = model
+        self.conversation = conversation
+        self.options = options
+        self.rng = np.random.default_rng(options.seed)
+        self.sampling = (
+            SamplingConfig(
+                temperature=options.temperature,
+                top_k=options.top_k,
+                top_p=options.top_p,
+                min_p=options.min_p,
+                repetition_penalty=options.repetition_penalty,
+            )
+            if options.temperature > 0
+            else None
+        )
+        self.read = self.written = 0
+        self.reading = self.writing = 0.0
+
+    def answer(self, question: str) -> None:
+        """Print the answer as it is written, and remember both."""
+        talk, tokens = self.conversation, self.options.tokens
+        talk.turns.append(("user", question))
+        try:
+            ids = talk.ids(self.model.config.max_len - tokens)
+        except ValueError:
+            talk.turns.pop()
+            raise
+        stop = talk.tokenizer.encode(END, allow_special=True)
+        stream = stream_tokens(self.model, [ids], tokens, self.sampling, self.rng, stop_ids=stop)
+        text = ""
+        try:
+            for piece in stream_text(self._timed(stream, len(ids)), talk.tokenizer.decode):
+                text += piece
+                print(piece, end="", flush=True)
+        except KeyboardInterrupt:
+            print(" …", end="")
+        print()
+        talk.turns.append(("assistant", text))
+
+    def _timed(self, stream: Iterator[NewToken], read: int) -> Iterator[NewToken]:
+        before = time.perf_counter()
+        first = True
+        for token in stream:
+            now = time.perf_counter()
+            if first:
+                self.read, self.reading = self.read + read, self.reading + now - before
+            else:
+                self.written, self.writing = self.written + 1, self.writing + now - before
+            first, before = False, now
+            yield token
+
+    def speed(self) -> str:
+        """Tokens a second so far."""
+        rates = [
+            f"{count / seconds:,.0f} tokens/s {what}"
+            for count, seconds, what in (
+                (self.read, self.reading, "read"),
+                (self.written, self.writing, "written"),
+            )
+            if seconds
+        ]
+        return ", ".join(rates) or "nothing was said"
+
+
+def _questions(typed: bool) -> Iterator[str]:
+    """What is typed after a prompt until an empty line, or the lines of standard input."""
+    while True:
+        try:
+            line = input("\n> " if typed else "").strip()
+        except EOFError:
+            return
+        except KeyboardInterrupt:
+            print()
+            return
+        if not line and typed:
+            return
+        if line:
+            yield line
