@@ -4,15 +4,23 @@
 
 ``nanogpt``: 4 layers, 4 heads, d 128, context 64, batch 12, 2000 updates without dropout, AdamW
 with β₂ 0.99, decay 0.1 and clipping at 1, 1e-3 → 1e-4 along a cosine after 100 steps of warm-up;
-its authors report a validation loss of 1.88. ``best``: as many updates on the same batches by a
-model of the same size, with what has changed since. The first 90 % of the text are for training,
-and the loss is the mean over every character of the rest.
+its authors report a validation loss of 1.88, estimated from 20 random batches [1]_. ``best``: as
+many updates on the same batches by a model of the same size, with what has changed since. The
+first 90 % of the text are for training, and the loss is the mean over every character of the rest;
+beside it stands what an estimate from 20 random batches would say, and how far such estimates
+scatter.
+
+References
+----------
+.. [1] A. Karpathy, "nanoGPT", 2022, https://github.com/karpathy/nanoGPT, README: ``eval_iters=20``.
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
 import time
+from itertools import islice
 from pathlib import Path
 
 import foundation_nn as fn
@@ -21,7 +29,8 @@ from foundation_nn.training import Progress, Trainer
 from foundation_transformer import CausalLM, TransformerConfig
 from foundation_transformer.evaluation import score_language_model
 from foundation_transformer.examples.shakespeare import LENGTH, ROWS, STEPS, Characters, train
-from foundation_transformer.recipes import RandomWindows, train_lm
+from foundation_transformer.recipes import RandomWindows, consecutive_windows, train_lm
+from numpy.typing import NDArray
 
 
 def best(characters: Characters, rng: np.random.Generator) -> Trainer:
@@ -45,6 +54,12 @@ def best(characters: Characters, rng: np.random.Generator) -> Trainer:
     )
 
 
+def estimates(model: CausalLM, text: NDArray[np.integer]) -> list[float]:
+    """Fifty losses, each from 20 batches that begin anywhere in the text."""
+    windows = iter(RandomWindows(text, LENGTH, ROWS, np.random.default_rng(0)))
+    return [score_language_model(model, islice(windows, 20)).loss for _ in range(50)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("file", type=Path)
@@ -60,11 +75,14 @@ def main() -> None:
         started = time.perf_counter()
         trainer = recipe(characters, np.random.default_rng(seed))
         seconds = time.perf_counter() - started
-        scores = score_language_model(trainer.model, characters.held_out)
+        held_out = characters.held_out
+        scores = score_language_model(trainer.model, consecutive_windows(held_out, LENGTH, 128))
+        guesses = estimates(trainer.model, held_out)
         print(
             f"{options.recipe}, seed {seed}: validation loss {scores.loss:.4f} nats a character, "
             f"accuracy {scores.accuracy:.1%}, {trainer.steps} updates in {seconds:.0f} s on "
-            f"{fn.get_num_threads()} threads"
+            f"{fn.get_num_threads()} threads; from 20 random batches "
+            f"{statistics.mean(guesses):.3f} ± {statistics.stdev(guesses):.3f}"
         )
 
 

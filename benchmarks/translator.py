@@ -3,8 +3,9 @@
     nox -s bench -- translator --torch
 
 Both train the 2+2-layer transformer of width 128 on the demo's own batches (emoji names, 64 pairs
-a batch), with AdamW, clipping, dropout 0.1 and label smoothing. They take turns, a round each, in
-one process, and the medians over the rounds are compared. PyTorch uses its fused AdamW.
+a batch), with AdamW, clipping, dropout 0.1 and label smoothing; then one of 3+3 layers and width
+256 on sentences of about ten words. They take turns, a round each, in one process, and the medians
+over the rounds are compared. PyTorch uses its fused AdamW.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import foundation_nn as fn
 import numpy as np
@@ -23,9 +24,19 @@ from foundation_transformer.recipes import translation_loss
 sys.path.insert(0, str(Path(__file__).parent))
 from _compare import Step, in_turn, row, say_where, torch_or_none
 
-ROUNDS = 9
-WIDTH, HEADS, LAYERS, DROPOUT, SMOOTHING, RATE = 128, 4, 2, 0.1, 0.1, 1e-3
+ROUNDS = 5
+DROPOUT, SMOOTHING, RATE = 0.1, 0.1, 1e-3
+WORDS = 4000
 TrainStep = Callable[[Batch], float]
+
+
+class Size(NamedTuple):
+    width: int
+    heads: int
+    layers: int
+
+
+SMALL, LARGE = Size(128, 4, 2), Size(256, 8, 3)
 
 
 def load_batches() -> tuple[list[Batch], int, int]:
@@ -35,15 +46,30 @@ def load_batches() -> tuple[list[Batch], int, int]:
     return list(loader), len(sides[0]), len(sides[1])
 
 
-def ours(source_size: int, target_size: int) -> TrainStep:
+def sentences() -> list[Batch]:
+    """Ten batches of 64 pairs of sentences, of 8 to 12 words a side."""
+    rng = np.random.default_rng(0)
+
+    def sentence() -> str:
+        return " ".join(map(str, rng.integers(WORDS, size=rng.integers(8, 13))))
+
+    pairs = [(sentence(), sentence()) for _ in range(640)]
+    tokenizer = WordTokenizer.train([" ".join(map(str, range(WORDS)))])
+    return list(
+        BatchLoader(TranslationDataset(pairs, tokenizer, tokenizer, max_len=64), 64, seed=0)
+    )
+
+
+def ours(size: Size, source_size: int, target_size: int) -> TrainStep:
     rng = np.random.default_rng(0)
     config = TransformerConfig.tiny(
         vocab_size=source_size,
         target_vocab_size=target_size,
         max_len=64,
-        d_model=WIDTH,
-        num_heads=HEADS,
-        num_layers=LAYERS,
+        d_model=size.width,
+        num_heads=size.heads,
+        num_layers=size.layers,
+        d_ff=4 * size.width,
         dropout=DROPOUT,
         tie_embeddings=False,
     )
@@ -64,33 +90,34 @@ def ours(source_size: int, target_size: int) -> TrainStep:
     return step
 
 
-def pytorch(torch: Any, source_size: int, target_size: int) -> TrainStep:
+def pytorch(torch: Any, size: Size, source_size: int, target_size: int) -> TrainStep:
     nn = torch.nn
+    D, H, layers = size
 
     class Model(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.source = nn.Embedding(source_size, WIDTH)
-            self.target = nn.Embedding(target_size, WIDTH)
-            t, i = torch.arange(64)[:, None], torch.arange(0, WIDTH, 2)
-            angle = t / 10000 ** (i / WIDTH)
+            self.source = nn.Embedding(source_size, D)
+            self.target = nn.Embedding(target_size, D)
+            t, i = torch.arange(64)[:, None], torch.arange(0, D, 2)
+            angle = t / 10000 ** (i / D)
             table = torch.stack([angle.sin(), angle.cos()], -1).flatten(1)
             self.register_buffer("positions", table)
             self.dropout = nn.Dropout(DROPOUT)
             self.body = nn.Transformer(
-                WIDTH,
-                HEADS,
-                LAYERS,
-                LAYERS,
-                4 * WIDTH,
+                D,
+                H,
+                layers,
+                layers,
+                4 * D,
                 DROPOUT,
                 batch_first=True,
                 norm_first=True,
             )
-            self.output = nn.Linear(WIDTH, target_size, bias=False)
+            self.output = nn.Linear(D, target_size, bias=False)
 
         def embed(self, table: Any, ids: Any) -> Any:
-            return self.dropout(table(ids) * WIDTH**0.5 + self.positions[: ids.shape[1]])
+            return self.dropout(table(ids) * D**0.5 + self.positions[: ids.shape[1]])
 
         def forward(self, source: Any, target: Any, padding: Any) -> Any:
             length = target.shape[1]
@@ -129,25 +156,30 @@ def pytorch(torch: Any, source_size: int, target_size: int) -> TrainStep:
     return step
 
 
-def main() -> None:
-    say_where()
-    torch = torch_or_none()
-    batches, source_size, target_size = load_batches()
-    steps = {"foundation": ours(source_size, target_size)}
+def compare(
+    torch: Any, what: str, size: Size, batches: list[Batch], source_size: int, target_size: int
+) -> None:
+    steps = {"foundation": ours(size, source_size, target_size)}
     if torch is not None:
-        steps["PyTorch"] = pytorch(torch, source_size, target_size)
+        steps["PyTorch"] = pytorch(torch, size, source_size, target_size)
 
     def epoch(step: TrainStep) -> Step:
         return lambda: [step(batch) for batch in batches]
 
     times = in_turn({name: epoch(step) for name, step in steps.items()}, ROUNDS)
-    row(
-        f"training step, mean of {len(batches)} batches",
-        {k: t / len(batches) for k, t in times.items()},
-    )
+    row(what, {k: t / len(batches) for k, t in times.items()})
     tokens = sum(batch.num_tokens for batch in batches)
     for name, seconds in times.items():
         print(f"{name}: {tokens / seconds:,.0f} target tokens/s")
+
+
+def main() -> None:
+    say_where()
+    torch = torch_or_none()
+    compare(torch, "training step, the demo's model", SMALL, *load_batches())
+    batches = sentences()
+    size = WORDS + 8  # and special tokens
+    compare(torch, "training step, d 256, 3+3 layers, 10 words", LARGE, batches, size, size)
 
 
 if __name__ == "__main__":

@@ -97,7 +97,7 @@ def test_a_text_as_ids():
     assert characters.alphabet == "abc"
     assert characters.decode(characters.train[:7]) == "abcabab"
     assert len(characters.train) == 1800
-    assert sum(batch.num_tokens for batch in characters.held_out) == 199 // 64 * 64
+    assert len(characters.held_out) == 200
     with pytest.raises(ValueError, match="at least 1280 characters, got 5"):
         shakespeare.Characters.of("abcab")
 

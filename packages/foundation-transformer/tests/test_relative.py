@@ -105,9 +105,3 @@ def test_refusals():
 )
 def test_slopes(heads, exponents):
     np.testing.assert_allclose(ALiBi(heads).slopes, 0.5 ** np.array(exponents))
-
-
-def test_bias_by_hand():
-    bias = ALiBi(2)(np.array([5, 6]), np.array([4, 5, 6]))
-    slope = np.array([1 / 16, 1 / 256])[:, None, None]
-    np.testing.assert_allclose(bias, -slope * np.array([[[1, 0, 1], [2, 1, 0]]]))

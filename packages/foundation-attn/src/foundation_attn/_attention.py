@@ -72,7 +72,7 @@ def attention(
     window : int, optional
         Only to keys at a distance of less than this many positions [3]_, itself included.
     slopes : (H,) array, optional
-        ALiBi: the score of a query at position t and a key at s falls by slope · |t - s| [4]_.
+        ALiBi: the score of a query at t and a key at s falls by slope · ``abs(t - s)`` [4]_.
         A constant, no parameter; broadcasts to the axes before the last two.
     cap : float, optional
         Scores s become cap · tanh(s / cap), before the slopes: none exceeds the cap [5]_.
@@ -159,8 +159,8 @@ def weights(q: NDArray[Any], k: NDArray[Any], rule: Rule) -> NDArray[Any]:
     p: NDArray[Any] = np.empty((*lead, q.shape[-2], k.shape[-2]), q.dtype)
     everything = Block(slice(0, q.shape[-2]), slice(0, k.shape[-2]))
     Scores(q, k, rule, (slice(None),) * len(lead))(everything, p)
-    inverse, _ = softmax(p)
-    p *= inverse
+    total, _ = softmax(p)
+    p /= total
     return p
 
 
@@ -177,7 +177,7 @@ def _attention(
     small = head <= KEPT_BYTES
     kept: dict[tuple[int, int], tuple[Array, Array | None]] = {}
     y = _heads_last((*lead, T, v.shape[-1]), dtype)
-    log_sum = np.empty((*lead, T, 1), dtype)
+    log_sum = None if small else np.empty((*lead, T, 1), dtype)
 
     def mine(x: Array, part: Part) -> Array:
         """A part of ``x``; side by side in memory, where several blocks read it."""
@@ -197,12 +197,15 @@ def _attention(
             shape = (*v_part.shape[:-2], rows.stop - rows.start, keys.stop - keys.start)
             p = np.empty(shape, dtype) if small else scratch(shape, dtype)
             slope = scores(block, p)
-            inverse, log_sum[(*part, rows)] = softmax(p)
-            if small:
-                p *= inverse
+            total, top = softmax(p)
+            if log_sum is None:
+                p /= total
                 kept[n, rows.start] = p, slope
-            y_rows = dropped(p, part, block) @ v_part[..., keys, :]
-            y[(*part, rows)] = y_rows if small else y_rows * inverse
+            y_rows = y[(*part, rows)]
+            np.matmul(dropped(p, part, block), v_part[..., keys, :], out=y_rows)
+            if log_sum is not None:
+                y_rows /= total
+                np.add(np.log(total), top, out=log_sum[(*part, rows)])
 
     for_each(forward, len(shared))
 
@@ -212,29 +215,30 @@ def _attention(
         def backward_part(n: int) -> None:
             part = shared[n]
             scores, v_part = Scores(q, mine(k, part), rule, part), mine(v, part)
-            dk_part, dv_part = np.zeros(scores.k.shape, dtype), np.zeros(v_part.shape, dtype)
+            dk_part, dv_part = dk[part], dv[part]
+            dk_part[...] = dv_part[...] = 0
             for block in todo:
                 rows, keys = block
                 shape = (*v_part.shape[:-2], rows.stop - rows.start, keys.stop - keys.start)
-                if small:
+                if log_sum is None:
                     p, slope = kept[n, rows.start]
                 else:
                     p = scratch(shape, dtype)
                     slope = scores(block, p)
                     p -= log_sum[(*part, rows)]
                     np.exp(p, out=p)
-                g_rows = np.ascontiguousarray(g[(*part, rows)])
+                g_rows = g[(*part, rows)]
                 dv_part[..., keys, :] += dropped(p, part, block).swapaxes(-1, -2) @ g_rows
                 ds = scratch(shape, dtype, slot=1)
                 np.matmul(g_rows, v_part[..., keys, :].swapaxes(-1, -2), out=ds)
                 ds = dropped(ds, part, block)
-                ds -= np.einsum("...k,...k->...", g_rows, y[(*part, rows)])[..., None]
+                ds -= np.vecdot(g_rows, y[(*part, rows)])[..., None]
                 ds *= p
                 if slope is not None:
                     ds *= slope
-                dq[(*part, rows)] = (ds @ scores.k[..., keys, :]) * scores.scale
+                np.multiply(ds @ scores.k[..., keys, :], scores.scale, out=dq[(*part, rows)])
                 dk_part[..., keys, :] += ds.swapaxes(-1, -2) @ scores.q[..., rows, :]
-            dk[part], dv[part] = dk_part, dv_part
+            dk_part *= scores.scale
 
         for_each(backward_part, len(shared))
         return dq, dk, dv
@@ -244,6 +248,9 @@ def _attention(
 
 def _with_lead(*arrays: Array) -> tuple[list[Array], tuple[int, ...]]:
     """Views of the arrays with the same leading axes, and these."""
+    lead = arrays[0].shape[:-2]
+    if all(x.shape[:-2] == lead for x in arrays):
+        return list(arrays), lead
     lead = np.broadcast_shapes(*(x.shape[:-2] for x in arrays))
     return [np.broadcast_to(x, (*lead, *x.shape[-2:])) for x in arrays], lead
 

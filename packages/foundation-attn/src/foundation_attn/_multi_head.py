@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeAlias
@@ -27,7 +28,8 @@ def split_heads(x: Array, heads: tuple[int, ...]) -> Result:
     """Part the last axis of (B, T, Σh · K) into one (B, h, T, K) view for each h in ``heads``."""
     B, T, width = x.shape
     K = width // sum(heads)
-    parts = np.split(x.reshape(B, T, sum(heads), K), np.cumsum(heads)[:-1], axis=2)
+    in_heads = x.reshape(B, T, width // K, K).swapaxes(1, 2)  # (B, Σh, T, K)
+    ends = list(itertools.accumulate(heads))
 
     def backward(grads: list[Array]) -> Array:
         dx = np.empty((B, T, width // K, K), grads[0].dtype)
@@ -37,7 +39,7 @@ def split_heads(x: Array, heads: tuple[int, ...]) -> Result:
             start += g.shape[1]
         return dx.reshape(B, T, width)
 
-    return tuple(part.swapaxes(1, 2) for part in parts), backward
+    return tuple([in_heads[:, end - h : end] for h, end in zip(heads, ends, strict=True)]), backward
 
 
 @operation

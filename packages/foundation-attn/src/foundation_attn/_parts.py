@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ Part: TypeAlias = tuple[slice, ...]
 
 def parts(lead: Sequence[int], size: int) -> list[Part]:
     """The leading axes in parts of about ``size`` heads, the last axes whole where they can be."""
+    if 0 < math.prod(lead) <= size:
+        return [(slice(None),) * len(lead)]
     cuts: list[list[slice]] = []
     for n in reversed(lead):
         pieces = -(-n // max(1, size))

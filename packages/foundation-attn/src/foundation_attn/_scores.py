@@ -58,13 +58,13 @@ class Scores:
     """Scores of blocks of query rows of one part, with -inf where a query may not attend.
 
     With z = scale · Q Kᵀ the score is z - slope · distance, or cap · tanh(z / cap) - slope ·
-    distance; ``q`` is scaled, and of all parts, ``k`` is that of the part.
+    distance; ``q`` is of all parts, ``k`` that of the part.
     """
 
     def __init__(self, q: Array, k: Array, rule: Rule, part: Part) -> None:
         scale = 1 / math.sqrt(q.shape[-1]) if rule.scale is None else rule.scale
         self.scale = q.dtype.type(scale)
-        self.q, self.k, self.rule = q[part] * self.scale, k, rule
+        self.q, self.k, self.rule = q[part], k, rule
         self.offset = k.shape[-2] - q.shape[-2]
         lead = q.shape[:-2]
         self.allowed = self.slopes = None
@@ -78,14 +78,15 @@ class Scores:
         """Fill ``out`` (..., rows, keys); return the slopes ds/dz if they are not one."""
         (rows, keys), dtype = block, self.q.dtype
         s = np.matmul(self.q[..., rows, :], self.k[..., keys, :].swapaxes(-1, -2), out=out)
+        s *= self.scale  # in the cache, and contiguous, which queries in heads are not
         slope = None
         if self.rule.cap is not None:
             s *= dtype.type(1 / self.rule.cap)
             np.tanh(s, out=s)
             slope = 1 - s * s
             s *= dtype.type(self.rule.cap)
-        at = np.arange(rows.start, rows.stop) + self.offset
         if self.slopes is not None:
+            at = self._positions(rows)
             distance = np.abs(at[:, None] - np.arange(keys.start, keys.stop)).astype(dtype)
             s -= self.slopes * distance
         if self.allowed is not None:
@@ -93,35 +94,36 @@ class Scores:
             some = rows if self.allowed.shape[-2] > 1 else slice(None)
             s += _minus_infinity(self.allowed[..., some, keys], dtype)
         if self.rule.causal or self.rule.window is not None:
-            self._cut(s, at, keys)
+            self._cut(s, block)
         return slope
 
-    def _cut(self, s: Array, at: NDArray[np.intp], keys: slice) -> None:
+    def _positions(self, rows: slice) -> NDArray[np.intp]:
+        return np.arange(rows.start + self.offset, rows.stop + self.offset)
+
+    def _cut(self, s: Array, block: Block) -> None:
         """Put -inf where a distance is too great, or negative under causality."""
+        rows, keys = block
         edge = keys.start
-        if self.rule.window is None and len(at):  # a block is full up to the first row's position
-            edge = min(max(edge, int(at[0])), keys.stop)
-        allowed = band(at, np.arange(edge, keys.stop), self.rule.causal, self.rule.window)
-        s[..., edge - keys.start :] += _minus_infinity(allowed, s.dtype)
+        if self.rule.window is None:  # all rows see what the first one sees
+            edge = min(max(edge, rows.start + self.offset + 1), keys.stop)
+        if edge < keys.stop:
+            at, beyond = self._positions(rows), np.arange(edge, keys.stop)
+            allowed = band(at, beyond, self.rule.causal, self.rule.window)
+            s[..., edge - keys.start :] += _minus_infinity(allowed, s.dtype)
 
 
 def softmax(s: Array) -> tuple[Array, Array]:
-    """Exponentials of scores, in place; also 1 / their sum and its logarithm, for each row.
+    """exp(s - top) in place of scores; also Σ exp(s - top) and top, the greatest, for each row.
 
-    In a row of nothing but -inf all are zero, and stay so when they are computed again from the
-    "logarithm", +inf.
+    Divided by the sum they are the weights. In a row of nothing but -inf all are zero.
     """
-    top = s.max(axis=-1, keepdims=True, initial=-np.inf)
-    empty = np.isneginf(top)
-    top[empty] = 0
+    # Of -inf, the lowest finite number can be subtracted.
+    top = np.maximum(s.max(axis=-1, keepdims=True, initial=-np.inf), np.finfo(s.dtype).min)
     s -= top
     np.exp(s, out=s)
     total = (s @ np.ones(s.shape[-1], s.dtype))[..., None]  # faster than .sum(-1)
-    total[empty] = 1
-    log_sum = np.log(total)
-    log_sum += top
-    log_sum[empty] = np.inf
-    return 1 / total, log_sum
+    # Where there is a greatest number, its exponential is 1.
+    return np.maximum(total, 1, out=total), top
 
 
 def _minus_infinity(mask: Mask, dtype: Any) -> Array:

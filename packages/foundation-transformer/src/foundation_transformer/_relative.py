@@ -105,8 +105,10 @@ def rotate(x: Array, cos: NDArray[Any], sin: NDArray[Any], halves: bool) -> Resu
     return turn(x, sin), backward
 
 
-class ALiBi(Module):
+class ALiBi:
     """Lowers a score by slope · distance, with another slope for each head [1]_.
+
+    :func:`foundation_attn.attention` does, given the slopes.
 
     There is no table that could end: a model reads texts longer than those it was trained on.
     The slopes are 2^(-8i/H) for i = 1...H. If H is no power of two, those of the largest one below
@@ -116,6 +118,10 @@ class ALiBi(Module):
     ----------
     num_heads : int
         H.
+
+    Attributes
+    ----------
+    slopes : (H,) array
 
     References
     ----------
@@ -128,9 +134,3 @@ class ALiBi(Module):
         whole = 2.0 ** (-8 * np.arange(1, power + 1) / power)
         between = 2.0 ** (-4 * np.arange(1, 2 * power + 1, 2) / power)
         self.slopes: NDArray[np.float64] = np.concatenate([whole, between])[:num_heads]
-
-    def forward(self, queries: Positions, keys: Positions) -> NDArray[np.float64]:
-        """What is added to the scores (H, T, S) of queries and keys at (T,) and (S,)."""
-        distance = np.abs(queries[:, None] - keys)
-        bias: NDArray[np.float64] = -self.slopes[:, None, None] * distance
-        return bias

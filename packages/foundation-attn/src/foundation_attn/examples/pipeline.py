@@ -115,9 +115,9 @@ def framed(texts: Sequence[str]) -> NDArray[np.int64]:
 def train(rng: np.random.Generator, steps: int, batch: int = 64) -> AttentionSeq2Seq:
     """A translator of dates."""
     size = len(CHARACTERS) + 3
-    model = AttentionSeq2Seq(size, size, embedding_dim=24, hidden_size=48, rng=rng)
-    optimizer = fn.optim.AdamW(model, lr=1e-2, weight_decay=0.0)
-    schedule = fn.schedules.cosine(1e-2, steps, warmup=steps // 30)
+    model = AttentionSeq2Seq(size, size, embedding_dim=32, hidden_size=64, rng=rng)
+    optimizer = fn.optim.AdamW(model, lr=5e-3, betas=(0.9, 0.99), weight_decay=0.0)
+    schedule = fn.schedules.cosine(5e-3, steps, warmup=steps // 20)
     for step in range(1, steps + 1):
         sources, targets = zip(*dates(rng, batch), strict=True)
         source, mask = pad(sources)
@@ -163,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> float:
     print("\ntraining on dates")
     held_out = dates(np.random.default_rng(1), 1000)
     started = time.perf_counter()
-    model = train(rng, 10 if options.quick else 600)
+    model = train(rng, 10 if options.quick else 1500)
     written = translate(model, [source for source, _ in held_out])
     exact = float(np.mean([a == b for a, (_, b) in zip(written, held_out, strict=True)]))
     print(f"exact on 1000 other dates: {exact:.3f} ({time.perf_counter() - started:.0f} s)\n")

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from foundation_nn._operation import Array, Result, operation
+from foundation_nn._tape import recording
 from foundation_nn._threads import over_rows, scratch
 from foundation_nn.functional._normal import normal_tail
 from foundation_nn.functional._rows import as_rows
@@ -93,36 +94,38 @@ def gelu(x: Array, approximate: str = "none") -> Result:
     if approximate not in ("none", "tanh"):
         raise ValueError(f'gelu: approximate is "none" or "tanh", got {approximate!r}')
     value_and_slope = _gelu_exact if approximate == "none" else _gelu_tanh
-    x2 = as_rows(x)  # (N, D)
-    y, slope = np.empty_like(x2), np.empty_like(x2)
+    shape, x2 = x.shape, as_rows(x)  # (N, D)
+    y = np.empty_like(x2)
+    slope = np.empty_like(x2) if recording.get() else None
 
     @np.errstate(over="ignore")  # x² may be inf: what is made of it is finite
     def forward(rows: slice) -> None:
-        value_and_slope(x2[rows], y[rows], slope[rows])
+        value_and_slope(x2[rows], y[rows], None if slope is None else slope[rows])
 
     over_rows(forward, len(x2), x2.shape[-1] * x.itemsize)
 
     def backward(g: Array) -> Array:
-        return g * slope.reshape(x.shape)
+        return g * slope.reshape(shape)
 
-    return y.reshape(x.shape), backward
+    return y.reshape(shape), backward
 
 
-def _gelu_exact(x: Array, y: Array, slope: Array) -> None:
+def _gelu_exact(x: Array, y: Array, slope: Array | None) -> None:
     # With a = |x|, Q = 1 - Φ and φ the density: x Φ(x) = max(x, 0) - a Q(a), and the derivative
     # is 1/2 ± (1/2 - Q(a) + a φ(a)) with the sign of x.
-    gauss = np.multiply(x, x, out=slope)
+    gauss = np.multiply(x, x, out=scratch(x.shape, x.dtype, 2) if slope is None else slope)
     gauss *= -0.5
     np.exp(gauss, out=gauss)
     a = np.abs(x, out=scratch(x.shape, x.dtype, 0))
     q = normal_tail(a, gauss, scratch(x.shape, x.dtype, 1), y)
     x.clip(0, np.inf, out=y)  # faster than np.maximum
-    slope *= a
-    slope *= 1 / math.sqrt(2 * math.pi)
-    slope -= q
-    slope += 0.5
-    _give_sign(slope, x)
-    slope += 0.5
+    if slope is not None:
+        slope *= a
+        slope *= 1 / math.sqrt(2 * math.pi)
+        slope -= q
+        slope += 0.5
+        _give_sign(slope, x)
+        slope += 0.5
     q *= a
     y -= q
 
@@ -136,7 +139,7 @@ def _give_sign(values: Array, signs: Array) -> None:
     values.view(bits)[...] |= sign
 
 
-def _gelu_tanh(x: Array, y: Array, slope: Array) -> None:
+def _gelu_tanh(x: Array, y: Array, slope: Array | None) -> None:
     scale, cubic = math.sqrt(2 / math.pi), 0.044715
     square = np.multiply(x, x, out=scratch(x.shape, x.dtype, 0))
     square.clip(0, 100, out=square)  # tanh is ±1 from there on, and 0 · inf were NaN
@@ -144,14 +147,16 @@ def _gelu_tanh(x: Array, y: Array, slope: Array) -> None:
     t += scale
     t *= x
     np.tanh(t, out=t)
-    # Φ = (1 + t) / 2,  dΦ/dx = (1 - t²) / 2 · √(2/π) (1 + 3 · 0.044715 x²)
-    square *= 1.5 * scale * cubic
-    square += 0.5 * scale
-    np.multiply(t, t, out=slope)
-    np.subtract(1, slope, out=slope)
-    slope *= square
-    slope *= x
+    if slope is not None:
+        # Φ = (1 + t) / 2,  dΦ/dx = (1 - t²) / 2 · √(2/π) (1 + 3 · 0.044715 x²)
+        square *= 1.5 * scale * cubic
+        square += 0.5 * scale
+        np.multiply(t, t, out=slope)
+        np.subtract(1, slope, out=slope)
+        slope *= square
+        slope *= x
     t *= 0.5
     t += 0.5
-    slope += t
+    if slope is not None:
+        slope += t
     np.multiply(x, t, out=y)

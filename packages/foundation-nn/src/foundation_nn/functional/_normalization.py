@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from foundation_nn._operation import Array, Result, operation
@@ -19,6 +21,14 @@ def _check(name: str, x: Array, **vectors: Array) -> None:
             )
     if not width or width == (0,):
         raise ValueError(f"{name}: the last axis of shape {x.shape} has nothing to normalise")
+
+
+def _inverse_root(h: Array, eps: float, out: Array) -> Array:
+    """r = 1 / √(mean(h²) + ε) = √D / √(Σ h² + D ε) of each row, into ``out`` (N, 1)."""
+    width = h.shape[-1]
+    squares = np.vecdot(h, h)
+    squares += width * eps
+    return np.divide(math.sqrt(width), np.sqrt(squares)[:, None], out=out)
 
 
 @operation
@@ -43,31 +53,30 @@ def layer_norm(x: Array, weight: Array = None, bias: Array = None, eps: float = 
     .. [1] J. L. Ba, J. R. Kiros and G. E. Hinton, "Layer Normalization", 2016, arXiv:1607.06450.
     """
     _check("layer_norm", x, weight=weight, bias=bias)
-    width = x.shape[-1]
+    shape, width, dtype = x.shape, x.shape[-1], x.dtype
     x2 = as_rows(x)  # (N, D)
     # A mean over the last axis as a product with 1/D: five times faster than .mean(-1).
-    mean = np.full(width, 1 / width, x.dtype)
+    mean = np.full(width, 1 / width, dtype)
     xhat, y = np.empty_like(x2), np.empty_like(x2)
-    r = np.empty((len(x2), 1), x.dtype)
+    r = np.empty((len(x2), 1), dtype)
 
     def forward(rows: slice) -> None:
-        h = np.subtract(x2[rows], (x2[rows] @ mean)[:, None], out=xhat[rows])
-        variance = np.einsum("nd,nd->n", h, h)[:, None] / width
-        r[rows] = 1 / np.sqrt(variance + eps)
-        h *= r[rows]
+        block, out = x2[rows], y[rows]
+        h = np.subtract(block, (block @ mean)[:, None], out=xhat[rows])
+        h *= _inverse_root(h, eps, r[rows])
         if weight is None:
-            y[rows] = h
+            out[...] = h
         else:
-            np.multiply(h, weight, out=y[rows])
+            np.multiply(h, weight, out=out)
         if bias is not None:
-            y[rows] += bias
+            out += bias
 
-    over_rows(forward, len(x2), width * x.itemsize)
+    over_rows(forward, len(x2), width * dtype.itemsize)
 
     def backward(g: Array) -> tuple[Array, Array, Array]:
         g2 = as_rows(g)
         dx = np.empty_like(xhat)
-        w = np.ones(width, x.dtype) if weight is None else weight
+        w = np.ones(width, dtype) if weight is None else weight
         dw, db = BlockSums(), BlockSums()
 
         def rows_of_dx(rows: slice) -> None:
@@ -83,14 +92,14 @@ def layer_norm(x: Array, weight: Array = None, bias: Array = None, eps: float = 
             d -= product
             d *= r[rows]
 
-        over_rows(rows_of_dx, len(xhat), width * x.itemsize)
+        over_rows(rows_of_dx, len(xhat), width * dtype.itemsize)
         return (
-            dx.reshape(x.shape),
+            dx.reshape(shape),
             None if weight is None else dw.total(w),
             None if bias is None else db.total(w),
         )
 
-    return y.reshape(x.shape), backward
+    return y.reshape(shape), backward
 
 
 @operation
@@ -117,25 +126,24 @@ def rms_norm(x: Array, weight: Array = None, eps: float = 1e-5) -> Result:
        arXiv:1910.07467.
     """
     _check("rms_norm", x, weight=weight)
-    width = x.shape[-1]
+    shape, width, dtype = x.shape, x.shape[-1], x.dtype
     x2 = as_rows(x)  # (N, D)
     xhat = np.empty_like(x2)
     y = xhat if weight is None else np.empty_like(x2)
-    r = np.empty((len(x2), 1), x.dtype)
+    r = np.empty((len(x2), 1), dtype)
 
     def forward(rows: slice) -> None:
-        square = np.einsum("nd,nd->n", x2[rows], x2[rows])[:, None] / width
-        r[rows] = 1 / np.sqrt(square + eps)
-        np.multiply(x2[rows], r[rows], out=xhat[rows])
+        block = x2[rows]
+        h = np.multiply(block, _inverse_root(block, eps, r[rows]), out=xhat[rows])
         if weight is not None:
-            np.multiply(xhat[rows], weight, out=y[rows])
+            np.multiply(h, weight, out=y[rows])
 
-    over_rows(forward, len(x2), width * x.itemsize)
+    over_rows(forward, len(x2), width * dtype.itemsize)
 
     def backward(g: Array) -> tuple[Array, Array]:
         g2 = as_rows(g)
         dx = np.empty_like(xhat)
-        w = np.ones(width, x.dtype) if weight is None else weight
+        w = np.ones(width, dtype) if weight is None else weight
         dw = BlockSums()
 
         def rows_of_dx(rows: slice) -> None:
@@ -147,7 +155,7 @@ def rms_norm(x: Array, weight: Array = None, eps: float = 1e-5) -> Result:
             d -= np.multiply(h, along, out=product)
             d *= r[rows]
 
-        over_rows(rows_of_dx, len(xhat), width * x.itemsize)
-        return dx.reshape(x.shape), None if weight is None else dw.total(w)
+        over_rows(rows_of_dx, len(xhat), width * dtype.itemsize)
+        return dx.reshape(shape), None if weight is None else dw.total(w)
 
-    return y.reshape(x.shape), backward
+    return y.reshape(shape), backward

@@ -28,12 +28,7 @@ from foundation_transformer.config import TransformerConfig
 from foundation_transformer.evaluation import score_language_model
 from foundation_transformer.examples._lesson import draw, options
 from foundation_transformer.plotting import plot_embeddings
-from foundation_transformer.recipes import (
-    RandomWindows,
-    WindowBatch,
-    consecutive_windows,
-    train_lm,
-)
+from foundation_transformer.recipes import RandomWindows, consecutive_windows, train_lm
 
 LENGTH, ROWS, STEPS = 64, 12, 2000
 
@@ -42,7 +37,7 @@ class Characters(NamedTuple):
     """A text as ids: what to train on, what is held out, and the character of each id."""
 
     train: Ids
-    held_out: list[WindowBatch]
+    held_out: Ids
     alphabet: str
 
     @classmethod
@@ -62,7 +57,7 @@ class Characters(NamedTuple):
         number = {character: i for i, character in enumerate(alphabet)}
         ids = np.array([number[character] for character in text])
         split = len(ids) * 9 // 10
-        return cls(ids[:split], consecutive_windows(ids[split:], LENGTH, 128), alphabet)
+        return cls(ids[:split], ids[split:], alphabet)
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids."""
@@ -106,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     rng = np.random.default_rng(args.seed)
     trainer = train(characters, rng, args.steps)
     model: CausalLM = trainer.model  # type: ignore[assignment]
-    scores = score_language_model(model, characters.held_out)
+    scores = score_language_model(model, consecutive_windows(characters.held_out, LENGTH, 128))
     print(
         f"\nOn the last tenth of the text: {scores.loss:.3f} nats a character "
         f"(perplexity {scores.perplexity:.2f}), {scores.accuracy:.0%} guessed right.\n"

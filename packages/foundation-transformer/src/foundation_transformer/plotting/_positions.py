@@ -73,7 +73,7 @@ def plot_distances(
     left.plot(at, turned @ turned[0], color=COLORS[0])
     left.axhline(0, color="0.8", linewidth=0.8)
     left.set(title="Rotary: query · key", xlabel="distance", ylabel="product")
-    factors = np.exp(alibi(at[:1], at)[:, 0])  # (H, distances)
+    factors = np.exp(-alibi.slopes[:, None] * at)  # (H, distances)
     for head, factor in enumerate(factors):
         right.plot(at, factor, color=COLORS[head % len(COLORS)], alpha=0.8)
     right.set(title="ALiBi: one line for each head", xlabel="distance", ylabel="weight shrinks to")

@@ -2,6 +2,7 @@
 
 from foundation_transformer.recipes._language_model import language_model_loss, train_lm
 from foundation_transformer.recipes._translation import (
+    Batches,
     train_like_vaswani,
     train_translator,
     translation_loss,
@@ -9,6 +10,7 @@ from foundation_transformer.recipes._translation import (
 from foundation_transformer.recipes._windows import RandomWindows, WindowBatch, consecutive_windows
 
 __all__ = [
+    "Batches",
     "RandomWindows",
     "WindowBatch",
     "consecutive_windows",
