@@ -292,6 +292,34 @@ def bench(session: nox.Session) -> None:
         session.run("python", str(script))
 
 
+def fetch_models(session: nox.Session) -> Path:
+    """The folder of published models, pinned by their digests; fetched at the first call."""
+    session.install("pip")
+    folder = ROOT / "runs" / "models"
+    try:
+        session.run("python", str(ROOT / "integration_tests/models/fetch.py"), str(folder))
+    except nox.command.CommandFailed:
+        session.skip("the published models could not be fetched; the message above says why")
+    return folder
+
+
+@nox.session(requires=["wheels"])
+def models(session: nox.Session) -> None:
+    """Published models: their numbers against recorded references."""
+    install_wheels(session, *ALL_WITH_EXTRAS, *RUNNER)
+    env = {"FOUNDATION_MODELS": str(fetch_models(session))}
+    tests = str(ROOT / "integration_tests/models")
+    session.run("pytest", "-c", str(ROOT / "pyproject.toml"), tests, *session.posargs, env=env)
+
+
+@nox.session(requires=["wheels"], reuse_venv=True)
+def chat(session: nox.Session) -> None:
+    """Talk with SmolLM2, a published model of 135 million parameters."""
+    install_wheels(session, "foundation-transformer[cli,gguf]")
+    model = fetch_models(session) / "smollm2.gguf"
+    session.run("foundation", "chat", str(model), *session.posargs)
+
+
 @nox.session(requires=["wheels"])
 def golden(session: nox.Session) -> None:
     """Record anew, from PyTorch, the arrays that the tests compare with."""
