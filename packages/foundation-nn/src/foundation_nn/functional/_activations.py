@@ -96,7 +96,7 @@ def gelu(x: Array, approximate: str = "none") -> Result:
     value_and_slope = _gelu_exact if approximate == "none" else _gelu_tanh
     shape, x2 = x.shape, as_rows(x)  # (N, D)
     y = np.empty_like(x2)
-    slope = np.empty_like(x2) if recording.get() else None
+    slope: Array = np.empty_like(x2) if recording.get() else None
 
     @np.errstate(over="ignore")  # x² may be inf: what is made of it is finite
     def forward(rows: slice) -> None:
