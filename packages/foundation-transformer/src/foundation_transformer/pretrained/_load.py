@@ -37,14 +37,9 @@ class _Stored(Protocol):
 class Pretrained(NamedTuple):
     """What :func:`load_pretrained` returns.
 
-    Attributes
-    ----------
-    model : CausalLM or TextEncoder
-    tokenizer : dict or None
-        For ``foundation_data.Tokenizer.from_dict``; None if there is none, or none of the kinds
-        that package reads.
-    chat_template : str or None
-        How the model was taught to read a conversation, in Jinja's language.
+    ``tokenizer`` is for ``foundation_data.Tokenizer.from_dict``, None if there is none or none of
+    the kinds that package reads; ``chat_template`` is how the model was taught to read a
+    conversation, in Jinja's language.
     """
 
     model: CausalLM | TextEncoder
