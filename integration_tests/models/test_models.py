@@ -13,9 +13,9 @@ from foundation_attn import capture_attention, head_scores
 from foundation_data import Tokenizer
 from foundation_nn import no_grad
 from foundation_seq import generate
-from foundation_transformer import Pretrained, load_pretrained
+from foundation_transformer import load_pretrained
 from foundation_transformer.cli import main
-from foundation_transformer.pretrained import embed
+from foundation_transformer.pretrained import Pretrained, embed
 from samples import COLUMNS, CONVERSATION, PROMPTS, SENTENCES, TEXTS
 
 REFERENCES = np.load(Path(__file__).parent / "references.npz")

@@ -26,7 +26,7 @@ from foundation_transformer._transformer import Transformer
 from foundation_transformer._translate import TextTokenizer, translate
 from foundation_transformer._translator import TranslationState, Translator
 from foundation_transformer.config import TransformerConfig
-from foundation_transformer.pretrained import Pretrained, load_pretrained, save_pretrained
+from foundation_transformer.pretrained import load_pretrained, save_pretrained
 
 __all__ = [
     "ALiBi",
@@ -35,7 +35,6 @@ __all__ = [
     "DecoderCache",
     "FeedForward",
     "LearnedPositions",
-    "Pretrained",
     "Rotary",
     "SinusoidalPositions",
     "SwiGLU",
