@@ -175,17 +175,12 @@ def plot_alignment(m: HeatMap, path: str | os.PathLike[str]) -> None:
     figure, axes = new_figure(max(3.2, side), max(2.8, side))
     ax = axes[0, 0]
     _draw(ax, m)
+    ax.autoscale(False)
+    corners = 0.46 * np.array([[-1, 1, 1, -1, -1], [-1, -1, 1, 1, -1]])
     for t, s in enumerate(hard_alignment(m.weights).tolist()):
         if s >= 0:
-            frame = {"fill": False, "edgecolor": "#d9480f", "linewidth": 1.6}
-            ax.add_patch(_rectangle((s - 0.46, t - 0.46), 0.92, 0.92, **frame))
+            ax.plot(s + corners[0], t + corners[1], color="#d9480f", linewidth=1.6)
     save_figure(figure, path)
-
-
-def _rectangle(*args: Any, **options: Any) -> Any:
-    from matplotlib.patches import Rectangle
-
-    return Rectangle(*args, **options)
 
 
 def _check(m: HeatMap, name: str) -> None:
