@@ -1,7 +1,6 @@
 """Sharing heads between threads."""
 
 import math
-import threading
 
 import numpy as np
 import pytest
@@ -43,35 +42,3 @@ def test_two_threads_compute_the_same_bits(rng, two_threads, same_bits, T):
         results.append([y.data, *(t.grad for t in tensors)])
     for a, e in zip(*results, strict=True):
         same_bits(a, e)
-
-
-def blas_threads():
-    return [library.num_threads for library in _parts._blas()]
-
-
-def test_blas_has_its_threads_again(two_threads):
-    before, inside = blas_threads(), []
-    _parts.for_each(lambda n: inside.append(blas_threads()), 4)
-    assert inside == [[1] * len(before)] * 4
-    assert blas_threads() == before
-    with pytest.raises(ZeroDivisionError):
-        _parts.for_each(lambda n: 1 // 0, 4)
-    assert blas_threads() == before
-
-
-def test_two_who_ask_at_once_leave_it_as_it_was(two_threads):
-    before = blas_threads()
-    entered, leave = threading.Event(), threading.Event()
-
-    def other():
-        with _parts._one_blas_thread():
-            entered.set()
-            leave.wait(10)
-
-    thread = threading.Thread(target=other)
-    with _parts._one_blas_thread():
-        thread.start()
-        assert entered.wait(10)
-    leave.set()
-    thread.join()
-    assert blas_threads() == before

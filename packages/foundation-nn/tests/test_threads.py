@@ -7,7 +7,7 @@ import threading
 
 import numpy as np
 import pytest
-from foundation_nn import Tensor, _threads, get_num_threads, over_rows
+from foundation_nn import Tensor, _threads, get_num_threads, over_parts, over_rows
 from foundation_nn import functional as F
 from threadpoolctl import threadpool_info
 
@@ -176,3 +176,37 @@ def test_the_matrix_product_follows(threads):
         assert {
             pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"
         } <= {n}
+
+
+def blas_threads():
+    return [library.num_threads for library in _threads._blas()]
+
+
+def test_blas_has_its_threads_again(threads):
+    threads(2)
+    before, inside = blas_threads(), []
+    over_parts(lambda n: inside.append(blas_threads()), 4)
+    assert inside == [[1] * len(before)] * 4
+    assert blas_threads() == before
+    with pytest.raises(ZeroDivisionError):
+        over_parts(lambda n: 1 // 0, 4)
+    assert blas_threads() == before
+
+
+def test_two_who_ask_at_once_leave_it_as_it_was(threads):
+    threads(2)
+    before = blas_threads()
+    entered, leave = threading.Event(), threading.Event()
+
+    def other():
+        with _threads._one_blas_thread():
+            entered.set()
+            leave.wait(10)
+
+    thread = threading.Thread(target=other)
+    with _threads._one_blas_thread():
+        thread.start()
+        assert entered.wait(10)
+    leave.set()
+    thread.join()
+    assert blas_threads() == before

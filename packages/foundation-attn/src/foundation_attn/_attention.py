@@ -14,13 +14,13 @@ import math
 from typing import Any
 
 import numpy as np
-from foundation_nn import Array, Result, Tensor, current_generator, operation, scratch
+from foundation_nn import Array, Result, Tensor, current_generator, operation, over_parts, scratch
 from foundation_nn import functional as F
 from foundation_nn.functional import random_keep
 from numpy.typing import NDArray
 
 from foundation_attn._masks import Mask, band, check_mask, hide_unseen
-from foundation_attn._parts import Part, for_each, parts
+from foundation_attn._parts import Part, parts
 from foundation_attn._scores import Block, Rule, Scores, blocks, softmax
 
 #: Query rows of a block: with fewer, products are slower; with more, more of a causal block is
@@ -207,7 +207,7 @@ def _attention(
                 y_rows /= total
                 np.add(np.log(total), top, out=log_sum[(*part, rows)])
 
-    for_each(forward, len(shared))
+    over_parts(forward, len(shared))
 
     def backward(g: Array) -> tuple[Array, Array, Array]:
         dq, dk, dv = (_heads_last(x.shape, dtype) for x in (q, k, v))
@@ -240,7 +240,7 @@ def _attention(
                 dk_part[..., keys, :] += ds.swapaxes(-1, -2) @ scores.q[..., rows, :]
             dk_part *= scores.scale
 
-        for_each(backward_part, len(shared))
+        over_parts(backward_part, len(shared))
         return dq, dk, dv
 
     return y, backward

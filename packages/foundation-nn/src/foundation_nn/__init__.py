@@ -18,7 +18,13 @@ from foundation_nn._profile import Profile, profile
 from foundation_nn._summary import summary
 from foundation_nn._tape import Backward, no_grad
 from foundation_nn._tensor import Tensor
-from foundation_nn._threads import get_num_threads, over_rows, scratch, set_num_threads
+from foundation_nn._threads import (
+    get_num_threads,
+    over_parts,
+    over_rows,
+    scratch,
+    set_num_threads,
+)
 from foundation_nn._trace import Trace, trace
 from foundation_nn.masks import causal_mask, padding_mask
 from foundation_nn.modules import (
@@ -80,6 +86,7 @@ __all__ = [
     "no_grad",
     "operation",
     "optim",
+    "over_parts",
     "over_rows",
     "padding_mask",
     "profile",

@@ -11,8 +11,9 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -121,6 +122,54 @@ def over_rows(task: Callable[[slice], None], rows: int, row_bytes: int) -> None:
     work(starts[::threads])
     for other in others:
         other.result()
+
+
+def over_parts(task: Callable[[int], None], count: int) -> None:
+    """Call ``task(n)`` for each n below ``count``, which are shared between threads.
+
+    For parts that are matrix products: while they run, BLAS itself uses one thread. Tasks must
+    write to disjoint places.
+    """
+
+    def several(share: slice) -> None:
+        for n in range(share.start, share.stop):
+            task(n)
+
+    if count < 2 or get_num_threads() == 1:
+        several(slice(0, count))
+    else:
+        with _one_blas_thread():
+            over_rows(several, count, row_bytes=1 << 20)  # each is worth a thread
+
+
+_lock = threading.Lock()
+_asked: list[list[tuple[Any, int]]] = []  # what each who is inside found
+
+
+@contextmanager
+def _one_blas_thread() -> Iterator[None]:
+    """Matrix products on the calling thread alone: the threads are busy with parts.
+
+    The number belongs to the whole process, and a thread cannot always raise what another has
+    lowered: each who leaves puts back what the first to ask had found. Those who are still inside
+    lose speed by that, nothing else.
+    """
+    with _lock:
+        _asked.append(_asked[0] if _asked else [(x, x.num_threads) for x in _blas()])
+        for library, _ in _asked[0]:
+            library.set_num_threads(1)
+    try:
+        yield
+    finally:
+        with _lock:
+            for library, n in _asked.pop():
+                library.set_num_threads(n)
+
+
+@cache
+def _blas() -> list[Any]:
+    """The loaded BLAS libraries; looking for them takes longer than a small product."""
+    return [x for x in ThreadpoolController().lib_controllers if x.user_api == "blas"]
 
 
 class BlockSums:

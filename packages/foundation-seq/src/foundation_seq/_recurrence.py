@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import Any, TypeAlias
 
 import numpy as np
-from foundation_nn import Array, Result, get_num_threads, over_rows
+from foundation_nn import Array, Result, get_num_threads, over_parts
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController
 
 from foundation_seq._steps import deal
 
@@ -84,7 +82,7 @@ def recurrence(
             end[steps.rows] = steps.last(past)
         saved[k] = inputs, trace[0], walk_back
 
-    _each(len(shares), forward)
+    over_parts(forward, len(shares))
 
     def backward(grads: Sequence[Array], needs: Sequence[bool] | None = None) -> tuple[Array, ...]:
         if saved[0] is None:
@@ -114,7 +112,7 @@ def recurrence(
                 db_ih[k] = ones @ dz
                 db_hh[k] = np.concatenate([ones @ part for part in parts])
 
-        _each(len(shares), back)
+        over_parts(back, len(shares))
         return (
             dx,
             *starts,
@@ -130,20 +128,6 @@ def recurrence(
 def _flat(a: NDArray[Any]) -> NDArray[Any]:
     """(S, b, F) as (S * b, F)."""
     return a.reshape(a.shape[0] * a.shape[1], a.shape[2])
-
-
-@cache
-def _blas() -> ThreadpoolController:
-    return ThreadpoolController().select(user_api="blas")
-
-
-def _each(shares: int, task: Callable[[int], None]) -> None:
-    """Call ``task`` for each share, every one on a thread of its own."""
-    if shares == 1:
-        task(0)
-        return
-    with _blas().limit(limits=1):
-        over_rows(lambda one: task(one.start), shares, row_bytes=1 << 30)
 
 
 def check(
