@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -75,11 +76,6 @@ def mean_loss(parts: Sequence[Part]) -> float:
 
 def groups(batches: Iterable[Any], size: int) -> Iterator[list[Any]]:
     """Lists of ``size`` batches; the last of an epoch may be shorter."""
-    group: list[Any] = []
-    for batch in batches:
-        group.append(batch)
-        if len(group) == size:
-            yield group
-            group = []
-    if group:
+    rest = iter(batches)
+    while group := list(islice(rest, size)):
         yield group

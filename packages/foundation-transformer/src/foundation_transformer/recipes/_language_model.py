@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from foundation_transformer._build import Ids
 from foundation_transformer._causal_lm import CausalLM
-from foundation_transformer.recipes._accumulation import Groups, accumulated
 
 
 class TextBatch(Protocol):
@@ -112,20 +111,18 @@ def train_lm(
     ----------
     .. [1] A. Karpathy, "nanoGPT", 2022, https://github.com/karpathy/nanoGPT.
     """
+    if accumulate < 1:
+        raise ValueError(f"accumulate: expected at least 1 batch for an update, got {accumulate}")
     final = lr / 10 if final_lr is None else final_lr
     trainer = Trainer(
         model,
-        accumulated(language_model_loss),
+        language_model_loss,
         optim.AdamW(model, lr, betas=(0.9, 0.99), weight_decay=weight_decay),
         schedule=schedules.cosine(lr, max(2, steps), min(warmup, steps // 2), final),
         clip_norm=1.0,
+        accumulate=accumulate,
         rng=rng,
         callbacks=callbacks,
     )
-    trainer.fit(
-        Groups(batches, accumulate),
-        validation=None if validation is None else Groups(validation, 1),
-        max_steps=steps,
-        max_seconds=max_seconds,
-    )
+    trainer.fit(batches, validation=validation, max_steps=steps, max_seconds=max_seconds)
     return trainer
