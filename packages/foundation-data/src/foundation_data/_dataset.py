@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from foundation_data._batch import Batch, Example, IntArray, build_batch
 from foundation_data._report import CorpusReport, DropCounter
-from foundation_data._rows import Rows
+from foundation_data._rows import Rows, chosen_rows
 from foundation_data._specials import SpecialTokens
 from foundation_data._tokenizer import Tokenizer
 
@@ -234,11 +234,7 @@ class TranslationDataset:
         IndexError
             If an index is out of range.
         """
-        chosen = np.asarray(indices)
-        if chosen.ndim != 1 or not len(chosen):
-            raise ValueError(
-                f"batch: expected indices of shape (B,) with B >= 1, got {chosen.shape}"
-            )
+        chosen = chosen_rows(indices)
         pad_id = self.specials.pad_id
         source, source_lengths = self._source.padded(chosen, pad_id)
         target_in, target_lengths = self._target.padded(chosen, pad_id, drop=1)

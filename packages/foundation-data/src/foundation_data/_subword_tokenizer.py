@@ -15,6 +15,7 @@ from foundation_data._normalizer import normalize_with
 from foundation_data._pipeline import Pipeline
 from foundation_data._pre_tokenizer import cut_text
 from foundation_data._specials import SpecialTokens, guess_specials
+from foundation_data._text import require_str
 from foundation_data._tokenizer import Tokenizer
 from foundation_data._tokenizer_files import write_tokenizer_json
 from foundation_data._vocabulary import Vocabulary
@@ -89,11 +90,7 @@ class SubwordTokenizer(Tokenizer):
         TypeError
             If `text` is not a string.
         """
-        if not isinstance(text, str):
-            raise TypeError(
-                f"{type(self).__name__}.normalize: expected a str, got {type(text).__name__}: "
-                f"{text!r:.80}"
-            )
+        require_str(f"{type(self).__name__}.normalize", text)
         return self._normalized(text)
 
     def tokenize(self, text: str) -> list[str]:
@@ -198,8 +195,7 @@ def count_pieces(pipeline: Pipeline, texts: Iterable[str], name: str) -> Counter
     """
     counts: Counter[str] = Counter()
     for text in texts:
-        if not isinstance(text, str):
-            raise TypeError(f"{name}: expected a str, got {type(text).__name__}: {text!r:.80}")
+        require_str(name, text)
         counts.update(cut_text(pipeline.steps, normalize_with(pipeline.normalizers, text)))
     if not counts:
         raise ValueError(f"{name}: expected at least one text with a token in it, got none")

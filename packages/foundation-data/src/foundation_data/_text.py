@@ -51,11 +51,21 @@ def normalize(text: str) -> str:
     >>> len("e\u0301"), len(normalize("e\u0301"))
     (2, 1)
     """
-    if not isinstance(text, str):
-        raise TypeError(f"normalize: expected a str, got {type(text).__name__}: {text!r:.80}")
+    require_str("normalize", text)
     if not text.isascii() or not text.isprintable():
         text = unicodedata.normalize("NFC", _ODD.sub(_replace_odd, text))
     return " ".join(text.split())
+
+
+def require_str(name: str, text: object) -> None:
+    """Refuse what is no string; `name` is who asks.
+
+    Raises
+    ------
+    TypeError
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"{name}: expected a str, got {type(text).__name__}: {text!r:.80}")
 
 
 def source_key(text: str) -> str:

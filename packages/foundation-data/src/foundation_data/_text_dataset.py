@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from foundation_data._batch import IntArray
 from foundation_data._packing import pack
 from foundation_data._report import CorpusReport, Dropped
+from foundation_data._rows import chosen_rows
 from foundation_data._stream import TokenStream
 from foundation_data._text_batch import TextBatch
 from foundation_data._tokenizer import Tokenizer
@@ -170,11 +171,7 @@ class TextDataset:
         IndexError
             If an index is out of range.
         """
-        chosen = np.asarray(indices)
-        if chosen.ndim != 1 or not len(chosen):
-            raise ValueError(
-                f"batch: expected indices of shape (B,) with B >= 1, got {chosen.shape}"
-            )
+        chosen = chosen_rows(indices)
         firsts = self._bounds[:-1][chosen]
         counts = self._bounds[1:][chosen] - firsts  # pieces in each row
         pieces = np.repeat(firsts, counts) + _count_up(counts)

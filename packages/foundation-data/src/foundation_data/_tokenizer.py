@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 
 from foundation_data._added_tokens import AddedToken, TokenFinder
 from foundation_data._files import write_json
+from foundation_data._text import require_str
 from foundation_data._tokenizer_files import read_tokenizer
 from foundation_data._vocabulary import Vocabulary
 
@@ -155,11 +156,7 @@ class Tokenizer(ABC):
         TypeError
             If `text` is not a string.
         """
-        if not isinstance(text, str):
-            raise TypeError(
-                f"{type(self).__name__}.encode: expected a str, got {type(text).__name__}: "
-                f"{text!r:.80}"
-            )
+        require_str(f"{type(self).__name__}.encode", text)
         specials = self._vocabulary.specials
         ids = [specials.bos_id] if add_bos else []
         finder = self._where_allowed if allow_special else self._everywhere
