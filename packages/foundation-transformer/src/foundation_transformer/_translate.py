@@ -83,24 +83,17 @@ def translate(
         raise TypeError("translate: expected a list of sentences, got one str; wrap it: [sentence]")
     if batch_size < 1:
         raise ValueError(f"translate: expected batch_size >= 1, got {batch_size}")
-    sources = [source_tokenizer.encode(sentence, add_eos=True) for sentence in sentences]
-    longest = model.config.max_len
-    for sentence, ids in zip(sentences, sources, strict=True):
-        if len(ids) > longest:
-            raise ValueError(
-                f"translate: {_shorten(sentence)!r} has {len(ids)} tokens, the model reads "
-                f"{longest}; split the sentence, or train with a larger max_len"
-            )
+    sources = encode_sources(model, sentences, source_tokenizer)
     specials = target_tokenizer.vocabulary.specials
     # Neighbours in length share a batch, so that little of it is padding.
     order = sorted(range(len(sources)), key=lambda i: len(sources[i]))
     translations = [""] * len(sources)
     for start in range(0, len(order), batch_size):
         chosen = order[start : start + batch_size]
-        lengths = np.array([len(sources[i]) for i in chosen])
-        limits = np.minimum(2 * lengths + 10, longest)
-        if max_new_tokens is not None:
-            limits = np.minimum(max_new_tokens, longest)
+        if max_new_tokens is None:
+            limits = default_limits(model, [sources[i] for i in chosen])
+        else:
+            limits = np.minimum(max_new_tokens, model.config.max_len)
         source, mask = pad([sources[i] for i in chosen])
         translator = Translator(model, source, mask)
         prompt, stops = [[specials.bos_id]] * len(chosen), {specials.eos_id}
@@ -119,6 +112,34 @@ def translate(
         for i, ids in zip(chosen, written, strict=True):
             translations[i] = target_tokenizer.decode(ids)
     return translations
+
+
+def encode_sources(
+    model: Transformer, sentences: Sequence[str], tokenizer: TextTokenizer
+) -> list[list[int]]:
+    """The ids of sentences that the model can read.
+
+    Raises
+    ------
+    ValueError
+        If one is longer than the model's positions.
+    """
+    sources = [tokenizer.encode(sentence, add_eos=True) for sentence in sentences]
+    longest = model.config.max_len
+    for sentence, ids in zip(sentences, sources, strict=True):
+        if len(ids) > longest:
+            raise ValueError(
+                f"translate: {_shorten(sentence)!r} has {len(ids)} tokens, the model reads "
+                f"{longest}; split the sentence, or train with a larger max_len"
+            )
+    return sources
+
+
+def default_limits(model: Transformer, sources: Sequence[Sequence[int]]) -> NDArray[np.int64]:
+    """The longest translation of each source: twice as long and ten more."""
+    lengths = np.array([len(ids) for ids in sources])
+    limits: NDArray[np.int64] = np.minimum(2 * lengths + 10, model.config.max_len)
+    return limits
 
 
 def pad(rows: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from foundation_seq import beam_search
 
 from foundation_transformer._transformer import Transformer
-from foundation_transformer._translate import pad
+from foundation_transformer._translate import default_limits, encode_sources, pad
 from foundation_transformer._translator import Translator
 
 
@@ -28,19 +27,12 @@ def n_best(
     ValueError
         If a sentence is longer than the model's positions.
     """
-    sources = [source_tokenizer.encode(sentence, add_eos=True) for sentence in sentences]
-    longest = model.config.max_len
-    for sentence, ids in zip(sentences, sources, strict=True):
-        if len(ids) > longest:
-            raise ValueError(
-                f"{sentence[:60]!r} has {len(ids)} tokens, the model reads {longest}; split it"
-            )
+    sources = encode_sources(model, sentences, source_tokenizer)
     specials = target_tokenizer.vocabulary.specials
-    limits = np.minimum(2 * np.array([len(ids) for ids in sources]) + 10, longest)
     found = beam_search(
         Translator(model, *pad(sources)),
         [[specials.bos_id]] * len(sources),
-        limits,
+        default_limits(model, sources),
         beam_size=beam_size,
         length_penalty=length_penalty,
         stop_ids={specials.eos_id},
