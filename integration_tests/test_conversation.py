@@ -1,8 +1,14 @@
 """What a model is given to read when one talks with it."""
 
+from itertools import islice
+
+import numpy as np
 import pytest
 from foundation_data import Tokenizer
+from foundation_seq import SamplingConfig, generate, stream_tokens
+from foundation_transformer import CausalLM, TransformerConfig
 from foundation_transformer.cli._conversation import Conversation, default_system
+from foundation_transformer.cli._memory import Memory
 from foundation_transformer.pretrained._tokenizer import byte_level_bpe
 
 TEMPLATE = (
@@ -66,3 +72,87 @@ def test_only_chatml_is_spoken() -> None:
     for other in (None, "[INST] {{ message }} [/INST]"):
         with pytest.raises(ValueError, match="no chat template in ChatML"):
             default_system(other)
+
+
+def test_what_the_vocabulary_cannot_say_is_left_out(tokenizer: Tokenizer) -> None:
+    plain = Conversation(tokenizer, "S", [("user", "a b")])
+    spoilt = Conversation(tokenizer, "\x04S\U00080000", [("user", "\x00a\x13 b\x7fé")])
+    assert spoilt.ids(1000) == plain.ids(1000)
+    assert Conversation(tokenizer, "", [("user", "\x04")]).ids(99) == [
+        *tokenizer.encode("<|im_start|>user\n<|im_end|>\n", allow_special=True),
+        *tokenizer.encode("<|im_start|>assistant\n", allow_special=True),
+    ]
+
+
+# --- what is not read again
+
+
+@pytest.fixture(scope="module")
+def model() -> CausalLM:
+    config = TransformerConfig.llama(
+        vocab_size=31, max_len=64, d_model=24, num_heads=4, num_kv_heads=2, num_layers=3, d_ff=37
+    )
+    model = CausalLM(config, rng=np.random.default_rng(0)).astype(np.float64)
+    for parameter in model.parameters():
+        parameter.data = parameter.data * 5  # so that what was read decides
+    return model
+
+
+TALK = [3, 1, 4, 1, 5]
+
+
+def test_a_conversation_is_read_once_and_answered_as_if_read_anew(model: CausalLM) -> None:
+    memory = Memory(model)
+    text, read = list(TALK), 0
+    for question in ([9, 2, 6], [5], [3, 5, 8, 9, 7]):
+        text += question
+        (answer,) = generate(memory, [text], 5)
+        assert answer == generate(model, [text], 5)[0]
+        # The last token of the answer before was chosen, but never read.
+        read += len(question) + (1 if read else len(TALK))
+        assert memory.num_read == read
+        text += answer
+
+
+def test_only_a_shared_beginning_is_kept(model: CausalLM) -> None:
+    memory = Memory(model)
+    generate(memory, [[*TALK, 9, 2, 6]], 4)
+    for text, new in (
+        ([*TALK, 7, 7], 2),  # something else was asked
+        (TALK, 1),  # the last token is read again: its logits are wanted
+        ([8, *TALK], 6),  # nothing is shared
+    ):
+        before = memory.num_read
+        logits, _ = memory.start(np.array([text]), np.array([len(text)]), 20)
+        assert memory.num_read - before == new
+        expected, _ = model.start(np.array([text]), np.array([len(text)]), 20)
+        np.testing.assert_allclose(logits, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_an_answer_that_was_stopped_is_remembered_as_far_as_it_went(model: CausalLM) -> None:
+    memory, rng = Memory(model), np.random.default_rng(0)
+    said = [
+        token.id for token in islice(stream_tokens(memory, [TALK], 9, SamplingConfig(), rng), 3)
+    ]
+    assert memory.ids == TALK + said[:2]
+    text = [*TALK, *said, 2]
+    assert generate(memory, [text], 9) == generate(model, [text], 9)
+    assert memory.num_read == len(TALK) + 2
+
+
+def test_reading_that_was_interrupted_leaves_nothing_wrong(
+    model: CausalLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = Memory(model)
+    generate(memory, [TALK], 4)
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as context:
+        context.setattr(model.stack.layers[-1], "forward", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            memory.start(np.array([[*TALK, 9, 9]]), np.array([7]), 20)
+    assert memory.state.caches[0].length > memory.state.caches[-1].length
+    text = [*TALK, 9, 9, 2]
+    assert generate(memory, [text], 6) == generate(model, [text], 6)

@@ -162,11 +162,11 @@ class CausalLM(Module):
             require_room(capacity, self.config.max_len)
         ids, padding = align_right(prompt, lengths)
         state = TextState(self.stack.new_caches(), padding)
-        return self._read(state, ids), state
+        return self.extend(state, ids), state
 
     def step(self, state: TextState, tokens: Ids) -> tuple[NDArray[Any], TextState]:
         """Append one token to each row; see :class:`foundation_seq.StepwiseModel`."""
-        return self._read(state, tokens[:, None]), state
+        return self.extend(state, tokens[:, None]), state
 
     def select(self, state: TextState, rows: Ids) -> TextState:
         """The state in which row i is the former row ``rows[i]``."""
@@ -174,8 +174,8 @@ class CausalLM(Module):
             cache.reorder(rows)
         return TextState(state.caches, state.padding[rows])
 
-    def _read(self, state: TextState, ids: Ids) -> NDArray[Any]:
-        """Logits (B, V) after new ids (B, T)."""
+    def extend(self, state: TextState, ids: Ids) -> NDArray[Any]:
+        """Append ids (B, T) to the rows of a state; the logits (B, V) after them."""
         start = state.caches[0].length
         mask, at = columns(state.padding, start, start + ids.shape[1])
         with no_grad():

@@ -12,6 +12,7 @@ from foundation_seq import NewToken, SamplingConfig, stream_text, stream_tokens
 
 from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer.cli._conversation import END, Conversation, default_system
+from foundation_transformer.cli._memory import Memory
 from foundation_transformer.cli._pretrained import load_with_tokenizer
 
 
@@ -50,7 +51,7 @@ class _Speaker:
     def __init__(
         self, model: CausalLM, conversation: Conversation, options: argparse.Namespace
     ) -> None:
-        self.model = model
+        self.memory = Memory(model)
         self.conversation = conversation
         self.options = options
         self.rng = np.random.default_rng(options.seed)
@@ -65,7 +66,7 @@ class _Speaker:
             if options.temperature > 0
             else None
         )
-        self.read = self.written = 0
+        self.written = 0
         self.reading = self.writing = 0.0
 
     def answer(self, question: str) -> None:
@@ -73,15 +74,15 @@ class _Speaker:
         talk, tokens = self.conversation, self.options.tokens
         talk.turns.append(("user", question))
         try:
-            ids = talk.ids(self.model.config.max_len - tokens)
+            ids = talk.ids(self.memory.model.config.max_len - tokens)
         except ValueError:
             talk.turns.pop()
             raise
         stop = talk.tokenizer.encode(END, allow_special=True)
-        stream = stream_tokens(self.model, [ids], tokens, self.sampling, self.rng, stop_ids=stop)
+        stream = stream_tokens(self.memory, [ids], tokens, self.sampling, self.rng, stop_ids=stop)
         text = ""
         try:
-            for piece in stream_text(self._timed(stream, len(ids)), talk.tokenizer.decode):
+            for piece in stream_text(self._timed(stream), talk.tokenizer.decode):
                 text += piece
                 print(piece, end="", flush=True)
         except KeyboardInterrupt:
@@ -89,13 +90,13 @@ class _Speaker:
         print()
         talk.turns.append(("assistant", text))
 
-    def _timed(self, stream: Iterator[NewToken], read: int) -> Iterator[NewToken]:
+    def _timed(self, stream: Iterator[NewToken]) -> Iterator[NewToken]:
         before = time.perf_counter()
         first = True
         for token in stream:
             now = time.perf_counter()
             if first:
-                self.read, self.reading = self.read + read, self.reading + now - before
+                self.reading += now - before
             else:
                 self.written, self.writing = self.written + 1, self.writing + now - before
             first, before = False, now
@@ -106,7 +107,7 @@ class _Speaker:
         rates = [
             f"{count / seconds:,.0f} tokens/s {what}"
             for count, seconds, what in (
-                (self.read, self.reading, "read"),
+                (self.memory.num_read, self.reading, "read"),
                 (self.written, self.writing, "written"),
             )
             if seconds

@@ -53,9 +53,28 @@ class Conversation:
         encode = self.tokenizer.encode
         return [
             *encode(f"{START}{role}\n", allow_special=True),
-            *encode(text),  # where special tokens are ordinary text: nobody can type a role
+            *self._said(text),  # where special tokens are ordinary text: nobody can type a role
             *encode(f"{END}\n", allow_special=True),
         ]
+
+    def _said(self, text: str) -> list[int]:
+        """The ids of a text, without the characters that the vocabulary has no bytes for.
+
+        Published vocabularies lack bytes that their training never met: control characters, and
+        those of scripts nobody uses.
+        """
+        try:
+            return self.tokenizer.encode(text)  # type: ignore[no-any-return]
+        except ValueError:
+            known = {character for character in set(text) if self._has(character)}
+            return self.tokenizer.encode("".join(filter(known.__contains__, text)))  # type: ignore[no-any-return]
+
+    def _has(self, character: str) -> bool:
+        try:
+            self.tokenizer.encode(character)
+        except ValueError:
+            return False
+        return True
 
 
 def default_system(template: str | None) -> str:
