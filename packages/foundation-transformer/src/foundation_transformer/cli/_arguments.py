@@ -121,7 +121,7 @@ def make_parser() -> argparse.ArgumentParser:
     generate = command(
         "generate", "let a language model write", GENERATE, "_generate", "generate_text"
     )
-    _folder(generate)
+    _model(generate)
     generate.add_argument(
         "prompt",
         nargs="?",
@@ -146,7 +146,7 @@ def make_parser() -> argparse.ArgumentParser:
     evaluate = command(
         "evaluate", "measure a model on your data", EVALUATE, "_evaluate", "evaluate"
     )
-    _folder(evaluate)
+    _model(evaluate)
     evaluate.add_argument(
         "--data", type=Path, required=True, metavar="FILE", help="pairs as for train, or a text"
     )
@@ -174,7 +174,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
 
     attention = command("attention", "where a model looks", ATTENTION, "_attention", "attention")
-    _folder(attention)
+    _model(attention)
     attention.add_argument("sentence", metavar="SENTENCE", help="what it reads")
     attention.add_argument(
         "--out",
@@ -194,6 +194,11 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _folder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="of a run, or of a checkpoint")
+
+
+def _model(parser: argparse.ArgumentParser) -> None:
+    text = "of a run or of a published model; or a file .gguf"
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help=text)
 
 
 def _add_demo(demo: argparse.ArgumentParser) -> None:

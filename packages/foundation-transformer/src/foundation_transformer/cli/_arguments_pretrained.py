@@ -14,12 +14,20 @@ EMBED = """\
 Write a vector for each line of standard input, with a published text encoder such as MiniLM. The
 product of two is how alike their lines are.
 """
+SEARCH = """\
+Find the passages of a folder's Markdown files that are nearest in meaning to a question, with a
+published text encoder such as MiniLM.
+"""
+SURPRISAL = """\
+Show a text with each token shaded by how little a language model expected it, in bits: 1 for what
+it gave one half, 10 for one in a thousand. Where that is no terminal: bits, probability and token.
+"""
 
 
 def add_pretrained(
     command: Callable[..., argparse.ArgumentParser], whole: Callable[[str], int]
 ) -> None:
-    """Add ``chat`` and ``embed``; ``whole`` reads a positive number."""
+    """Add ``chat``, ``embed``, ``search`` and ``surprisal``; ``whole`` reads a positive number."""
     chat = command("chat", "talk with a published model", CHAT, "_chat", "chat")
     chat.add_argument("model", type=Path, metavar="MODEL", help="a folder, or a file .gguf")
     chat.add_argument(
@@ -60,3 +68,22 @@ def add_pretrained(
 
     embed = command("embed", "vectors of texts", EMBED, "_embed", "embed_lines")
     embed.add_argument("model", type=Path, metavar="MODEL", help="the folder of a text encoder")
+
+    search = command("search", "nearest passages of .md files", SEARCH, "_search", "search")
+    search.add_argument("model", type=Path, metavar="MODEL", help="the folder of a text encoder")
+    search.add_argument("folder", type=Path, metavar="FOLDER", help="with .md files")
+    search.add_argument("question", metavar="QUESTION", help="what one wants to know")
+    search.add_argument(
+        "--top", type=whole, default=3, metavar="N", help="so many passages (default: 3)"
+    )
+
+    surprisal = command(
+        "surprisal", "what a model did not expect", SURPRISAL, "_surprisal", "show_surprisal"
+    )
+    surprisal.add_argument(
+        "model", type=Path, metavar="MODEL", help="a folder, or a file .gguf; or a run of yours"
+    )
+    surprisal.add_argument(
+        "text", nargs="?", default="-", metavar="TEXT", help="(default: standard input)"
+    )
+    surprisal.add_argument("--out", type=Path, metavar="FILE", help="draw a picture instead")

@@ -10,9 +10,11 @@ from foundation_attn.plotting import LayerMap, save_page
 from foundation_nn import checkpoint, no_grad
 
 from foundation_transformer._causal_lm import CausalLM
+from foundation_transformer._text_encoder import TextEncoder
 from foundation_transformer._transformer import Transformer
 from foundation_transformer._translate import translate
-from foundation_transformer.cli._folder import find_checkpoint
+from foundation_transformer.cli._labels import labels
+from foundation_transformer.cli._pretrained import load_any
 from foundation_transformer.cli._translate import translator_of
 
 
@@ -24,14 +26,15 @@ def attention(options: argparse.Namespace) -> None:
     OSError, ValueError
         If there is no model, or the sentence is too long for it.
     """
-    place = find_checkpoint(options.folder)
-    loaded = checkpoint.load(place)
+    loaded = load_any(options.folder)
     if isinstance(loaded.model, Transformer):
         layers, title = _of_translation(loaded, options)
-    elif isinstance(loaded.model, CausalLM) and "tokenizer" in loaded.extras:
+    elif isinstance(loaded.model, CausalLM | TextEncoder) and "tokenizer" in loaded.extras:
         layers, title = _of_text(loaded, options.sentence), options.sentence
     else:
-        raise ValueError(f"{place}: cannot show a {type(loaded.model).__name__} with its tokens")
+        raise ValueError(
+            f"{options.folder}: cannot show a {type(loaded.model).__name__} with its tokens"
+        )
     save_page(layers, options.out, title)
     print(options.out)
 
@@ -45,8 +48,8 @@ def _of_translation(
     target = write.encode(translation, add_bos=True, add_eos=True)
     with no_grad(), capture_attention(model) as maps:
         model(np.array([source]), np.array([target[:-1]]))
-    source_tokens = read.vocabulary.to_tokens(source)
-    target_tokens = write.vocabulary.to_tokens(target)
+    source_tokens = labels(read, source)
+    target_tokens = labels(write, target)
     layers = []
     for m in maps:
         length = m.weights.shape[-2]
@@ -62,8 +65,11 @@ def _of_translation(
 
 def _of_text(loaded: checkpoint.Checkpoint, sentence: str) -> list[LayerMap]:
     tokenizer = loaded.extras["tokenizer"]
-    ids = tokenizer.encode(sentence)
+    framed = isinstance(loaded.model, TextEncoder)  # as it was trained
+    ids = tokenizer.encode(sentence, add_bos=framed, add_eos=framed)
+    if not ids:
+        raise ValueError("there is nothing to look at; give a sentence")
     with no_grad(), capture_attention(loaded.model) as maps:
         loaded.model(np.array([ids]))
-    tokens = tokenizer.vocabulary.to_tokens(ids)
+    tokens = labels(tokenizer, ids)
     return [LayerMap(m.name, m.weights[0], tokens, tokens) for m in maps]

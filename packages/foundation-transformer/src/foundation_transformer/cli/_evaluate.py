@@ -13,7 +13,7 @@ from foundation_nn import checkpoint
 from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer._transformer import Transformer
 from foundation_transformer._translate import translate
-from foundation_transformer.cli._folder import find_checkpoint
+from foundation_transformer.cli._pretrained import load_any
 from foundation_transformer.cli._task import read_text
 from foundation_transformer.cli._translate import translator_of
 from foundation_transformer.evaluation import score_language_model, score_translations
@@ -28,14 +28,13 @@ def evaluate(options: argparse.Namespace) -> None:
     OSError, ValueError
         If there is no model or no data, or they do not go together.
     """
-    place = find_checkpoint(options.folder)
-    loaded = checkpoint.load(place)
+    loaded = load_any(options.folder)
     if isinstance(loaded.model, Transformer):
         scores = _translation(loaded, options)
     elif isinstance(loaded.model, CausalLM):
         scores = _language_model(loaded, options)
     else:
-        raise ValueError(f"{place}: cannot evaluate a {type(loaded.model).__name__}")
+        raise ValueError(f"{options.folder}: cannot evaluate a {type(loaded.model).__name__}")
     if options.json:
         print(json.dumps(scores))
     else:

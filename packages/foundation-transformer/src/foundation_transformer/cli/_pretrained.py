@@ -1,4 +1,4 @@
-"""A published model with its tokenizer, for the commands that use one."""
+"""A model with its tokenizer, published or trained here, for the commands that use one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from foundation_data import Tokenizer
+from foundation_nn import checkpoint
 
+from foundation_transformer._causal_lm import CausalLM
+from foundation_transformer.cli._folder import find_checkpoint
 from foundation_transformer.pretrained import Pretrained, load_pretrained
 
 
@@ -24,3 +27,35 @@ def load_with_tokenizer(path: Path, compact: bool = False) -> tuple[Pretrained, 
             f"{path}: no tokenizer of a supported kind; expected byte-level BPE or WordPiece"
         )
     return loaded, Tokenizer.from_dict(loaded.tokenizer)
+
+
+def load_any(path: Path) -> checkpoint.Checkpoint:
+    """A checkpoint of ours, or a published model as if it were one.
+
+    Raises
+    ------
+    OSError, ValueError
+        If there is neither.
+    """
+    if path.suffix == ".gguf" or (path / "config.json").is_file():
+        loaded, tokenizer = load_with_tokenizer(path)
+        return checkpoint.Checkpoint(loaded.model, {"tokenizer": tokenizer}, None)
+    return checkpoint.load(find_checkpoint(path))
+
+
+def language_model(path: Path) -> tuple[CausalLM, Any]:
+    """A language model of either kind, and its tokenizer.
+
+    Raises
+    ------
+    OSError, ValueError
+        If there is none.
+    """
+    loaded = load_any(path)
+    tokenizer = loaded.extras.get("tokenizer")
+    if not isinstance(loaded.model, CausalLM) or tokenizer is None:
+        raise ValueError(
+            f"{path}: holds a {type(loaded.model).__name__}, not a language model with its "
+            "tokenizer"
+        )
+    return loaded.model, tokenizer

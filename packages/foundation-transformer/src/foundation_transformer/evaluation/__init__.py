@@ -4,6 +4,7 @@ from foundation_transformer.evaluation._language_model import (
     LanguageModelScores,
     score_language_model,
 )
+from foundation_transformer.evaluation._surprisal import surprisal
 from foundation_transformer.evaluation._translation import TranslationScores, score_translations
 
 __all__ = [
@@ -11,4 +12,5 @@ __all__ = [
     "TranslationScores",
     "score_language_model",
     "score_translations",
+    "surprisal",
 ]

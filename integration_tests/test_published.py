@@ -1,0 +1,217 @@
+"""The commands that take published models, on small ones written as these are."""
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from foundation_data import BPETokenizer, WordPieceTokenizer
+from foundation_nn import checkpoint
+from foundation_transformer import CausalLM, TextEncoder, TransformerConfig, save_pretrained
+from foundation_transformer.cli import main
+from foundation_transformer.cli._labels import labels
+from foundation_transformer.cli._search import passages
+
+TEXTS = ["the cat sat on the mat", "a mask is true where a token is real", "日本"] * 3
+
+
+@pytest.fixture(scope="module")
+def writer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a language model that knows nothing."""
+    folder = tmp_path_factory.mktemp("writer")
+    tokenizer = BPETokenizer.train(TEXTS, max_size=300)
+    config = TransformerConfig.llama(
+        vocab_size=len(tokenizer), max_len=40, d_model=24, num_heads=2, num_layers=3, d_ff=29
+    )
+    model = CausalLM(config, rng=np.random.default_rng(0))
+    save_pretrained(folder / "published", model, tokenizer.to_dict())
+    checkpoint.save(folder / "ours", model, tokenizer=tokenizer)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a text encoder that knows nothing."""
+    folder = tmp_path_factory.mktemp("encoder")
+    tokenizer = WordPieceTokenizer.train(TEXTS, max_size=100)
+    config = TransformerConfig.bert(
+        vocab_size=len(tokenizer), max_len=40, d_model=24, num_heads=2, num_layers=2, d_ff=29
+    )
+    model = TextEncoder(config, rng=np.random.default_rng(0))
+    save_pretrained(folder, model, tokenizer.to_dict())
+    return folder
+
+
+# --- labels
+
+
+def test_tokens_as_people_read_them() -> None:
+    tokenizer = BPETokenizer.train(TEXTS[:2] * 3, max_size=300)
+    ids = tokenizer.encode("the cat 日é!")
+    names = labels(tokenizer, ids)
+    assert names[-6:] == ["…", "…", "日", "…", "é", "!"]
+    assert "".join(names).replace("…", "") == "the cat 日é!"
+    cut = tokenizer.encode("日")[:-1]
+    assert labels(tokenizer, cut) == ["…", "…"]
+    eos = tokenizer.vocabulary.specials.eos_id
+    assert labels(tokenizer, [eos]) == tokenizer.vocabulary.to_tokens([eos])
+
+
+# --- attention
+
+
+def page_data(file: Path) -> list[dict[str, object]]:
+    page = file.read_text("utf-8")
+    start = page.index('<script id="data" type="application/json">')
+    data = page[page.index(">", start) + 1 : page.index("</script>", start)]
+    return json.loads(data)  # type: ignore[no-any-return]
+
+
+def test_a_page_shows_every_head_of_a_published_model(
+    writer: Path, encoder: Path, tmp_path: Path
+) -> None:
+    for folder, layers in ((writer / "published", 3), (encoder, 2)):
+        page = tmp_path / "page.html"
+        assert main(["attention", str(folder), "the cat", "--out", str(page)]) == 0
+        data = page_data(page)
+        assert len(data) == layers
+        assert {len(layer["weights"]) for layer in data} == {2}  # type: ignore[arg-type]
+        tokens = data[0]["keys"]
+        assert isinstance(tokens, list)
+        if folder == encoder:  # reads a text between the tokens it was trained with
+            assert len(tokens) >= 4
+            assert tokens[0] != "the"
+        else:
+            assert "".join(tokens) == "the cat"
+
+
+def test_a_sentence_of_nothing_is_refused(writer: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["attention", str(writer / "published"), ""]) == 1
+    assert "nothing to look at; give a sentence" in capsys.readouterr().err
+
+
+# --- surprisal
+
+
+def test_bits_of_each_token_are_the_same_for_both_kinds_of_folder(
+    writer: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["surprisal", str(writer / "published"), "the cat"]) == 0
+    table = capsys.readouterr().out
+    first, *rest = [line.split("\t") for line in table.splitlines()]
+    assert first[:2] == ["–", "–"]
+    for bits, p, _ in rest:
+        assert float(p) == pytest.approx(2 ** -float(bits), abs=1e-4)
+        assert float(bits) == pytest.approx(np.log2(300), abs=1.5)  # it knows nothing
+    monkeypatch.setattr(sys, "stdin", io.StringIO("the cat\n"))
+    assert main(["surprisal", str(writer / "ours")]) == 0
+    assert capsys.readouterr().out == table
+
+
+def test_a_terminal_gets_colours_and_a_sum(
+    writer: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert main(["surprisal", str(writer / "ours"), "the cat"]) == 0
+    shaded, empty, legend, total = capsys.readouterr().out.splitlines()
+    assert "\x1b[30;48;5;" in shaded
+    assert not empty
+    assert legend.startswith("bits: ")
+    assert " bits a token, " in total
+
+
+def test_surprisal_needs_a_language_model_and_a_text(
+    writer: Path, encoder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["surprisal", str(encoder), "the cat"]) == 1
+    assert "holds a TextEncoder, not a language model" in capsys.readouterr().err
+    assert main(["surprisal", str(writer / "ours"), ""]) == 1
+    assert "nothing to read; give a text" in capsys.readouterr().err
+    assert main(["surprisal", str(writer), "the cat"]) == 1
+    assert "no trained model there" in capsys.readouterr().err
+    assert main(["surprisal", str(writer / "ours"), "the cat " * 40]) == 1
+    assert "longer than the model's 40 positions" in capsys.readouterr().err
+
+
+# --- generate and evaluate
+
+
+def test_a_published_model_writes_and_is_measured(
+    writer: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "text.txt").write_text("the cat sat on the mat " * 9, "utf-8")
+    said = []
+    for folder in (writer / "published", writer / "ours"):
+        assert main(["generate", str(folder), "the cat", "--tokens", "5", "--seed", "1"]) == 0
+        assert main(["evaluate", str(folder), "--data", str(tmp_path / "text.txt")]) == 0
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1]
+    assert said[0].startswith("the cat")
+    assert "perplexity" in said[0]
+
+
+# --- search
+
+MARKDOWN = """\
+Before any heading,
+in two lines.
+
+# Masks and `padding`
+
+A mask is true.
+
+```python
+code = "is left out"
+
+# no heading
+```
+## Tokens
+The cat sat.
+- on the mat
+"""
+
+
+def test_passages_know_their_lines_and_headings(tmp_path: Path) -> None:
+    file = tmp_path / "chapter.md"
+    file.write_text(MARKDOWN, "utf-8")
+    assert [tuple(p)[1:] for p in passages(file)] == [
+        (1, "chapter", "Before any heading,\nin two lines."),
+        (6, "Masks and `padding`", "A mask is true."),
+        (14, "Tokens", "The cat sat.\n- on the mat"),
+    ]
+
+
+def test_what_was_asked_word_for_word_is_found_first(
+    encoder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "deep").mkdir()
+    file = tmp_path / "deep" / "chapter.md"
+    file.write_text(MARKDOWN, "utf-8")
+    (tmp_path / "other.md").write_text("the cat\n\nis real\n", "utf-8")
+    question = "Tokens the cat sat. - on the mat"
+    assert main(["search", str(encoder), str(tmp_path), question, "--top", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"1.00  {file}:14  Tokens"
+    assert lines[1].strip() == "The cat sat. - on the mat"
+    assert len([line for line in lines if "  " in line and ":" in line]) == 2
+
+
+def test_what_cannot_be_searched_is_said(
+    writer: Path, encoder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(*arguments: object) -> str:
+        assert main(["search", *map(str, arguments)]) == 1
+        return capsys.readouterr().err
+
+    assert "no .md file in it" in refused(encoder, tmp_path, "what?")
+    assert "no such folder" in refused(encoder, tmp_path / "none", "what?")
+    (tmp_path / "a.md").write_text("# Only a heading\n", "utf-8")
+    assert "hold no text" in refused(encoder, tmp_path, "what?")
+    (tmp_path / "a.md").write_text("text", "utf-8")
+    assert "ask a question" in refused(encoder, tmp_path, " ")
+    assert "no such file or folder" in refused(tmp_path / "none", tmp_path, "what?")
+    assert "expected a text encoder" in refused(writer / "published", tmp_path, "what?")
+    (tmp_path / "a.md").write_bytes(b"\xff")
+    assert "not UTF-8" in refused(encoder, tmp_path, "what?")

@@ -1,0 +1,91 @@
+"""``foundation search``: the passages of Markdown files that are nearest to a question."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from foundation_transformer._text_encoder import TextEncoder
+from foundation_transformer.cli._pretrained import load_with_tokenizer
+from foundation_transformer.pretrained import embed
+
+
+class Passage(NamedTuple):
+    """A part of a file, and the heading it stands under."""
+
+    file: Path
+    line: int
+    heading: str
+    text: str
+
+
+def search(options: argparse.Namespace) -> None:
+    """Print the passages whose vectors are nearest to that of the question.
+
+    Raises
+    ------
+    OSError, ValueError
+        If there is no text encoder, no passage, or no question.
+    """
+    if not options.question.strip():
+        raise ValueError("there is nothing to look for; ask a question")
+    found = [p for file in _files(options.folder) for p in passages(file)]
+    if not found:
+        raise ValueError(f"{options.folder}: its .md files hold no text")
+    loaded, tokenizer = load_with_tokenizer(options.model)
+    if not isinstance(loaded.model, TextEncoder):
+        raise ValueError(
+            f"{options.model}: holds a {type(loaded.model).__name__}, which writes text; expected "
+            "a text encoder such as MiniLM"
+        )
+    texts = [f"{p.heading}\n{p.text}" for p in found]
+    vectors = embed(loaded.model, [options.question, *texts], tokenizer)
+    scores = vectors[1:] @ vectors[0]  # cosines
+    for i in scores.argsort()[::-1][: options.top].tolist():
+        p = found[i]
+        print(f"{scores[i]:.2f}  {p.file}:{p.line}  {p.heading}")
+        print(f"      {_shortened(p.text)}\n")
+
+
+def passages(file: Path) -> Iterator[Passage]:
+    """Paragraphs, lists and tables of a Markdown file; blocks of code are left out.
+
+    Raises
+    ------
+    ValueError
+        If the file is not UTF-8.
+    """
+    try:
+        content = file.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file}: not UTF-8 ({error})") from None
+    # Code keeps its lines, so that those after it keep their numbers.
+    prose = re.sub(
+        r"^(`{3,}).*?^\1`*$", lambda m: "\n" * m[0].count("\n"), content, flags=re.S | re.M
+    )
+    heading = file.stem
+    for block in re.finditer(r"(?:^.*\S.*\n?)+", prose, flags=re.M):
+        text, line = block[0].strip(), prose.count("\n", 0, block.start()) + 1
+        title = re.match(r"#+\s+(.*)", text)
+        if title:
+            heading, text = title[1].strip(), text[title.end() :].strip()
+            line += 1
+        if text:
+            yield Passage(file, line, heading, text)
+
+
+def _files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: no such folder")
+    files = sorted(file for file in folder.rglob("*.md") if file.is_file())
+    if not files:
+        raise FileNotFoundError(f"{folder}: no .md file in it, nor in its folders")
+    return files
+
+
+def _shortened(text: str, width: int = 200) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= width else f"{line[: width - 1].rsplit(' ', 1)[0]} …"
