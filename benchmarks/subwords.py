@@ -1,6 +1,6 @@
 """Subword tokenizers: training and encoding, beside a plain loop and the `tokenizers` library.
 
-    nox -s bench -- tokenizers
+    nox -s bench -- subwords
 
 FOUNDATION_DATA names a folder with tinyshakespeare.txt and tatoeba-en-fr.tsv.gz. The library is
 Rust, and ours is Python: its columns are with one thread, as ours is, and with all.
