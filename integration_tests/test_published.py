@@ -26,7 +26,8 @@ def writer(tmp_path_factory: pytest.TempPathFactory) -> Path:
         vocab_size=len(tokenizer), max_len=40, d_model=24, num_heads=2, num_layers=3, d_ff=29
     )
     model = CausalLM(config, rng=np.random.default_rng(0))
-    save_pretrained(folder / "published", model, tokenizer.to_dict())
+    template = "<|im_start|>{{ messages }}"
+    save_pretrained(folder / "published", model, tokenizer.to_dict(), template)
     checkpoint.save(folder / "ours", model, tokenizer=tokenizer)
     return folder
 
@@ -150,6 +151,38 @@ def test_a_published_model_writes_and_is_measured(
     assert said[0] == said[1]
     assert said[0].startswith("the cat")
     assert "perplexity" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--temperature", "-1"], "temperature"),
+        (["--top-p", "7"], "expected 0 < top_p <= 1"),
+    ],
+)
+def test_flags_of_a_conversation_that_cannot_be(
+    writer: Path,
+    flags: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["chat", str(writer / "published"), *flags]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_an_answer_leaves_room_for_the_question(
+    writer: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from foundation_transformer.cli import _conversation
+
+    monkeypatch.setattr(_conversation, "START", "")  # here it would be many tokens of plain text
+    monkeypatch.setattr(_conversation, "END", "")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("the\n" + "the cat " * 20))
+    assert main(["chat", str(writer / "published"), "--temperature", "0", "--system", ""]) == 0
+    out, err = capsys.readouterr()
+    assert out.count("\n") >= 1
+    assert "longer than the 20 tokens that there are for it" in err
+    assert "tokens/s" in err
 
 
 # --- search

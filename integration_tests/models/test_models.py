@@ -1,6 +1,8 @@
 """The published models give the numbers that transformers and PyTorch gave."""
 
+import doctest
 import io
+import re
 import sys
 from pathlib import Path
 
@@ -128,3 +130,17 @@ def test_lines_become_vectors(
     lines = capsys.readouterr().out.splitlines()
     vectors = np.array([line.split() for line in lines], np.float64)
     np.testing.assert_allclose(vectors, REFERENCES["minilm/vectors"], atol=1.1e-5)
+
+
+def test_the_chapter_tells_the_truth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("gguf")
+    chapter = Path(__file__).parents[2] / "docs" / "pretrained.md"
+    blocks = re.findall(r"^```python\n(.*?)^```", chapter.read_text("utf-8"), re.S | re.M)
+    assert len(blocks) > 5
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "models").symlink_to(FOLDER.resolve())
+    monkeypatch.chdir(tmp_path)
+    test = doctest.DocTestParser().get_doctest("\n".join(blocks), {}, chapter.name, None, None)
+    said: list[str] = []
+    doctest.DocTestRunner().run(test, out=said.append)
+    assert not said, "".join(said)

@@ -187,7 +187,7 @@ def make_parser() -> argparse.ArgumentParser:
     replay = command("replay", "why a step failed", REPLAY, "_replay", "replay")
     replay.add_argument("folder", type=Path, metavar="BUNDLE", help="a failed_step_N")
 
-    add_pretrained(command, positive)
+    add_pretrained(command, positive, natural)
     _add_demo(command("demo", "train a translator and show what it can do", DEMO, "_demo", "demo"))
     return parser
 

@@ -25,16 +25,22 @@ it gave one half, 10 for one in a thousand. Where that is no terminal: bits, pro
 
 
 def add_pretrained(
-    command: Callable[..., argparse.ArgumentParser], whole: Callable[[str], int]
+    command: Callable[..., argparse.ArgumentParser],
+    whole: Callable[[str], int],
+    natural: Callable[[str], int],
 ) -> None:
-    """Add ``chat``, ``embed``, ``search`` and ``surprisal``; ``whole`` reads a positive number."""
+    """Add ``chat``, ``embed``, ``search`` and ``surprisal``; the last two read numbers."""
     chat = command("chat", "talk with a published model", CHAT, "_chat", "chat")
     chat.add_argument("model", type=Path, metavar="MODEL", help="a folder, or a file .gguf")
     chat.add_argument(
         "--system", metavar="TEXT", help="what it is told before all else (default: the model's)"
     )
     chat.add_argument(
-        "--tokens", type=whole, default=512, metavar="N", help="of an answer (default: 512)"
+        "--tokens",
+        type=whole,
+        default=512,
+        metavar="N",
+        help="of an answer, and at most half of what the model can read (default: 512)",
     )
     chat.add_argument(
         "--temperature",
@@ -61,7 +67,7 @@ def add_pretrained(
         metavar="R",
         help="above 1: what was said becomes less likely (default: 1)",
     )
-    chat.add_argument("--seed", type=int, metavar="N", help="to get the same answers again")
+    chat.add_argument("--seed", type=natural, metavar="N", help="to get the same answers again")
     chat.add_argument(
         "--compact", action="store_true", help="weights of one byte: a quarter of the memory"
     )

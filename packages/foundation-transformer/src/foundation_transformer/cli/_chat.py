@@ -63,7 +63,7 @@ class _Speaker:
                 min_p=options.min_p,
                 repetition_penalty=options.repetition_penalty,
             )
-            if options.temperature > 0
+            if options.temperature
             else None
         )
         self.written = 0
@@ -71,10 +71,11 @@ class _Speaker:
 
     def answer(self, question: str) -> None:
         """Print the answer as it is written, and remember both."""
-        talk, tokens = self.conversation, self.options.tokens
+        talk, max_len = self.conversation, self.memory.model.config.max_len
+        tokens = min(self.options.tokens, max_len // 2)
         talk.turns.append(("user", question))
         try:
-            ids = talk.ids(self.memory.model.config.max_len - tokens)
+            ids = talk.ids(max_len - tokens)
         except ValueError:
             talk.turns.pop()
             raise

@@ -31,7 +31,7 @@ def generate_text(options: argparse.Namespace) -> None:
         )
     sampling = (
         SamplingConfig(temperature=options.temperature, top_k=options.top_k, top_p=options.top_p)
-        if options.temperature > 0
+        if options.temperature
         else None
     )
     rng = np.random.default_rng(options.seed)

@@ -6,6 +6,7 @@ import argparse
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import fill, indent, shorten
 from typing import NamedTuple
 
 from foundation_transformer._text_encoder import TextEncoder
@@ -47,7 +48,7 @@ def search(options: argparse.Namespace) -> None:
     for i in scores.argsort()[::-1][: options.top].tolist():
         p = found[i]
         print(f"{scores[i]:.2f}  {p.file}:{p.line}  {p.heading}")
-        print(f"      {_shortened(p.text)}\n")
+        print(indent(fill(shorten(p.text, 240, placeholder=" …"), 84), " " * 6), end="\n\n")
 
 
 def passages(file: Path) -> Iterator[Passage]:
@@ -84,8 +85,3 @@ def _files(folder: Path) -> list[Path]:
     if not files:
         raise FileNotFoundError(f"{folder}: no .md file in it, nor in its folders")
     return files
-
-
-def _shortened(text: str, width: int = 200) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= width else f"{line[: width - 1].rsplit(' ', 1)[0]} …"

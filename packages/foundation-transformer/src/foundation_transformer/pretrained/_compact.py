@@ -1,7 +1,7 @@
 """Matrices of one byte a number, widened a block of rows at a time.
 
-Writing a token reads every weight once, and memory is slower than arithmetic: a block is widened in
-the cache in less time than reading its float32 numbers would take.
+What is saved is memory. A product needs float32 numbers: to widen a block takes a little longer
+than to read one that is wide already.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer._text_encoder import TextEncoder
 
-#: Bytes of a widened block.
+#: Bytes of a widened block. Smaller ones fit a cache, but are too small for the threads of BLAS.
 _BLOCK_BYTES = 1 << 22
 
 
