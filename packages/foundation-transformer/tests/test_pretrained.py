@@ -301,3 +301,18 @@ def test_the_tokenizer_and_the_chat_template_come_along(folder, tmp_path):
     assert load_pretrained(tmp_path / "saved")[1:] == loaded[1:]
     (path / "chat_template.jinja").write_text("newer")
     assert load_pretrained(path).chat_template == "newer"
+
+
+@pytest.mark.parametrize("content", ["{}", '{"model": null}', '{"model": "BPE"}'])
+def test_a_tokenizer_file_that_is_none_is_refused_by_name(folder, content):
+    path = folder("tied")
+    (path / "tokenizer.json").write_text(content)
+    with pytest.raises(ValueError, match=r"tokenizer\.json: not a tokenizer: its table 'model'"):
+        load_pretrained(path)
+
+
+def test_a_configuration_that_is_no_table_is_refused_by_name(folder):
+    path = folder("tied")
+    (path / "config.json").write_text("[]")
+    with pytest.raises(ValueError, match=r"config\.json: expected a table, got list"):
+        load_pretrained(path)

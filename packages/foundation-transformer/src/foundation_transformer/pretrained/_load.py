@@ -95,6 +95,8 @@ def _load_folder(folder: Path, compact: bool) -> Pretrained:
         raise FileNotFoundError(f"{folder}: no config.json; expected the folder of a model")
     try:
         described = json.loads(source.read_text("utf-8"))
+        if not isinstance(described, dict):
+            raise ValueError(f"expected a table, got {type(described).__name__}")
         kind = described.get("model_type")
         if kind not in FAMILIES:
             raise ValueError(

@@ -31,6 +31,8 @@ def folder_tokenizer(folder: Path) -> dict[str, Any] | None:
     }
     if source.is_file():
         document = _read(source)
+        if not isinstance(document.get("model"), dict):
+            raise ValueError(f"{source}: not a tokenizer: its table 'model' is missing")
         kind = {"BPE": "bpe", "WordPiece": "wordpiece"}.get(document["model"].get("type"))
         ours = document["model"].pop("foundation-data", {})
         if kind is None:
