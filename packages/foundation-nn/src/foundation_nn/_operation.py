@@ -100,33 +100,26 @@ def operation(
     @functools.wraps(kernel)
     def call(*args: Any, **kwargs: Any) -> Any:
         inputs = args[:count]
-        options = args[len(inputs) :]
-        if count is not None and len(inputs) < count:
-            inputs += tuple(_keyword(name, p, kwargs) for p in arrays[len(inputs) :])
+        options = args[count:] if count else ()
+        if count and len(inputs) < count:
+            inputs += tuple([_keyword(name, p, kwargs) for p in arrays[len(inputs) :]])
 
-        recorded = False
+        wanted = False
         mixed = False
         dtype = None
         values: list[Any] = []
-        edges: list[Edge] = []
         for x in inputs:
-            edge: Edge = None
             if isinstance(x, Tensor):
-                values.append(x._data)
-                if x._node is not None:
-                    edge = x._node
-                    recorded = True
-                elif x._leaf:
-                    edge = (x, x._version)
-                    recorded = True
-                if dtype is not x._data.dtype:
+                array = x._data
+                values.append(array)
+                wanted = wanted or x._leaf or x._node is not None
+                if array.dtype is not dtype:
                     mixed = mixed or dtype is not None
-                    dtype = _common(name, dtype, x._data.dtype)
+                    dtype = _common(name, dtype, array.dtype)
             else:
                 values.append(x)
                 mixed = mixed or x is not None
-            edges.append(edge)
-        recorded = recorded and recording.get()
+        recorded = wanted and recording.get()
         if mixed:
             if (
                 dtype is not None
@@ -145,13 +138,22 @@ def operation(
         if recorded:
             shape = y.shape if outputs == 1 else [part.shape for part in y]
             function = backward if outputs == 1 else _gather(backward, shape, y[0].dtype)
-            node = Node(name, function, tuple(edges), shape, selective)
+            node = Node(name, function, tuple([_edge(x) for x in inputs]), shape, selective)
         if watcher is not None:
             watcher.forward(kernel, values, y, backward, node, seconds)
         return result(y, node) if outputs == 1 else _several(name, y, node)
 
     call.kernel = kernel  # type: ignore[attr-defined]
     return cast("Operation[P, Any]", call)
+
+
+def _edge(x: Any) -> Edge:
+    """Where the gradient of an input flows."""
+    if not isinstance(x, Tensor):
+        return None
+    if x._node is not None:
+        return x._node
+    return (x, x._version) if x._leaf else None
 
 
 def _gather(backward: Backward, shapes: list[Any], dtype: Any) -> Backward:
@@ -170,10 +172,12 @@ def _gather(backward: Backward, shapes: list[Any], dtype: Any) -> Backward:
 def _several(name: str, ys: Sequence[Any], node: Node | None) -> tuple[Tensor, ...]:
     """Several outputs of an operation: one node each, which lead to the real one."""
     if node is None:
-        return tuple(result(y, None) for y in ys)
+        return tuple([result(y, None) for y in ys])
     return tuple(
-        result(y, Node(name, functools.partial(Part, i), (node,), y.shape, False))
-        for i, y in enumerate(ys)
+        [
+            result(y, Node(name, functools.partial(Part, i), (node,), y.shape, False))
+            for i, y in enumerate(ys)
+        ]
     )
 
 

@@ -281,7 +281,7 @@ class Tensor:
 def result(y: Any, node: Node | None) -> Tensor:
     if type(y) is not np.ndarray:  # NumPy reduces 0-d arrays to scalars
         y = np.asarray(y)
-    y.flags.writeable = False
+    y.setflags(False)  # four times as fast as by ``y.flags``
     tensor = Tensor.__new__(Tensor)
     tensor._data = y
     tensor.grad = None
