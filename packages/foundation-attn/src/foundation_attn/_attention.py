@@ -248,10 +248,10 @@ def _attention(
 
 def _with_lead(*arrays: Array) -> tuple[list[Array], tuple[int, ...]]:
     """Views of the arrays with the same leading axes, and these."""
-    lead = arrays[0].shape[:-2]
-    if all(x.shape[:-2] == lead for x in arrays):
-        return list(arrays), lead
-    lead = np.broadcast_shapes(*(x.shape[:-2] for x in arrays))
+    leads = {x.shape[:-2] for x in arrays}
+    if len(leads) == 1:
+        return list(arrays), leads.pop()
+    lead = np.broadcast_shapes(*leads)
     return [np.broadcast_to(x, (*lead, *x.shape[-2:])) for x in arrays], lead
 
 

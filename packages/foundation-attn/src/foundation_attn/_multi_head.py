@@ -277,8 +277,8 @@ class MultiHeadAttention(Module):
         return replace(rule, mask=mask, slopes=slopes)
 
     def _check(self, query: Tensor, key: Tensor, value: Tensor) -> None:
-        D = self.d_model
-        for name, x, letter in (("query", query, "T"), ("key", key, "S"), ("value", value, "S")):
+        D, inputs = self.d_model, (("query", query, "T"), ("key", key, "S"), ("value", value, "S"))
+        for name, x, letter in inputs[:1] if query is key is value else inputs:
             if x.ndim != 3 or x.shape[-1] != D or x.shape[0] != query.shape[0]:
                 raise ValueError(
                     f"expected {name} of shape (B={query.shape[0]}, {letter}, D={D}), got {x.shape}"

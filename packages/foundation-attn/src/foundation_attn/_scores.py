@@ -118,7 +118,7 @@ def softmax(s: Array) -> tuple[Array, Array]:
     Divided by the sum they are the weights. In a row of nothing but -inf all are zero.
     """
     # Of -inf, the lowest finite number can be subtracted.
-    top = np.maximum(s.max(axis=-1, keepdims=True, initial=-np.inf), np.finfo(s.dtype).min)
+    top = s.max(axis=-1, keepdims=True, initial=np.finfo(s.dtype).min)
     s -= top
     np.exp(s, out=s)
     total = (s @ np.ones(s.shape[-1], s.dtype))[..., None]  # faster than .sum(-1)

@@ -23,11 +23,11 @@ def swiglu(x: Array) -> Result:
     x2 = x.reshape(-1, 2 * width)  # (N, 2F)
     s, y = (np.empty((len(x2), width), x.dtype) for _ in range(2))
 
-    @np.errstate(over="ignore")  # σ of a large negative number is 1 / (1 + inf)
     def forward(rows: slice) -> None:
         a, b = x2[rows, :width], x2[rows, width:]
         e = np.negative(a, out=s[rows])
-        np.exp(e, out=e)
+        with np.errstate(over="ignore"):  # σ of a large negative number is 1 / (1 + inf)
+            np.exp(e, out=e)
         e += 1
         np.reciprocal(e, out=e)
         np.multiply(a, e, out=y[rows])

@@ -98,7 +98,6 @@ def gelu(x: Array, approximate: str = "none") -> Result:
     y = np.empty_like(x2)
     slope: Array = np.empty_like(x2) if recording.get() else None
 
-    @np.errstate(over="ignore")  # x² may be inf: what is made of it is finite
     def forward(rows: slice) -> None:
         value_and_slope(x2[rows], y[rows], None if slope is None else slope[rows])
 
@@ -110,6 +109,7 @@ def gelu(x: Array, approximate: str = "none") -> Result:
     return y.reshape(shape), backward
 
 
+@np.errstate(over="ignore")  # x² may be inf: what is made of it is finite
 def _gelu_exact(x: Array, y: Array, slope: Array | None) -> None:
     # With a = |x|, Q = 1 - Φ and φ the density: x Φ(x) = max(x, 0) - a Q(a), and the derivative
     # is 1/2 ± (1/2 - Q(a) + a φ(a)) with the sign of x.
@@ -139,6 +139,7 @@ def _give_sign(values: Array, signs: Array) -> None:
     values.view(bits)[...] |= sign
 
 
+@np.errstate(over="ignore")
 def _gelu_tanh(x: Array, y: Array, slope: Array | None) -> None:
     scale, cubic = math.sqrt(2 / math.pi), 0.044715
     square = np.multiply(x, x, out=scratch(x.shape, x.dtype, 0))

@@ -8,7 +8,7 @@ import numpy as np
 
 from foundation_nn._operation import Array, Result, operation
 from foundation_nn._threads import BlockSums, over_rows, scratch
-from foundation_nn.functional._rows import as_rows
+from foundation_nn.functional._rows import as_rows, averaging
 
 
 def _check(name: str, x: Array, **vectors: Array) -> None:
@@ -26,9 +26,8 @@ def _check(name: str, x: Array, **vectors: Array) -> None:
 def _inverse_root(h: Array, eps: float, out: Array) -> Array:
     """r = 1 / √(mean(h²) + ε) = √D / √(Σ h² + D ε) of each row, into ``out`` (N, 1)."""
     width = h.shape[-1]
-    squares = np.vecdot(h, h)
-    squares += width * eps
-    return np.divide(math.sqrt(width), np.sqrt(squares)[:, None], out=out)
+    root = np.sqrt(np.vecdot(h, h) + width * eps)
+    return np.divide(math.sqrt(width), root[:, None], out=out)
 
 
 @operation
@@ -55,8 +54,7 @@ def layer_norm(x: Array, weight: Array = None, bias: Array = None, eps: float = 
     _check("layer_norm", x, weight=weight, bias=bias)
     shape, width, dtype = x.shape, x.shape[-1], x.dtype
     x2 = as_rows(x)  # (N, D)
-    # A mean over the last axis as a product with 1/D: five times faster than .mean(-1).
-    mean = np.full(width, 1 / width, dtype)
+    mean = averaging(width, dtype)
     xhat, y = np.empty_like(x2), np.empty_like(x2)
     r = np.empty((len(x2), 1), dtype)
 
