@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from foundation_transformer._build import Ids, absolute_positions, layer_options, real_ids
 from foundation_transformer._layers import Mask
 from foundation_transformer._positions import Positions, require_room
-from foundation_transformer._ragged import align_right, columns
+from foundation_transformer._ragged import align_right, columns, rotary_positions
 from foundation_transformer._stacks import TransformerEncoder
 from foundation_transformer.config import TransformerConfig
 
@@ -130,13 +130,14 @@ class CausalLM(Module):
             If the text is longer than the model's positions; without positions, and with ALiBi,
             no text is.
         """
-        return self.output(self._hidden(ids, mask, positions))  # type: ignore[no-any-return]
+        at = 0 if positions is None else positions
+        return self.output(self._hidden(ids, mask, at))  # type: ignore[no-any-return]
 
     def _hidden(
         self,
         ids: Ids,
         mask: Mask | None = None,
-        at: Positions | None = None,
+        at: int | Positions = 0,
         caches: list[KVCache] | None = None,
     ) -> Tensor:
         if np.ndim(ids) != 2:
@@ -145,10 +146,10 @@ class CausalLM(Module):
             )
         x = self.embedding(real_ids(ids, mask))
         if self.positions is not None:
-            x = self.positions(x, 0 if at is None else at)
+            x = self.positions(x, at)
         x = F.dropout(x, self.config.dropout)
-        rotary_at = at if self.config.positions == "rotary" else None
-        return self.stack(x, mask, True, caches, rotary_at)  # type: ignore[no-any-return]
+        turned = rotary_positions(self.config.positions, at)
+        return self.stack(x, mask, True, caches, turned)  # type: ignore[no-any-return]
 
     def start(self, prompt: Ids, lengths: Ids, capacity: int) -> tuple[NDArray[Any], TextState]:
         """Read prompts; see :class:`foundation_seq.StepwiseModel`.

@@ -35,8 +35,12 @@ def require_room(length: int, max_len: int) -> None:
         )
 
 
-def _places(x: Tensor, at: int | Positions, max_len: int) -> Positions:
-    where = np.arange(at, at + x.shape[1]) if isinstance(at, int) else np.asarray(at)
+def _places(x: Tensor, at: int | Positions, max_len: int) -> slice | Positions:
+    """Which rows of a table of ``max_len`` belong to ``x``."""
+    T = x.shape[1]
+    if isinstance(at, int) and 0 <= at <= max_len - T:
+        return slice(at, at + T)
+    where = np.arange(at, at + T) if isinstance(at, int) else np.asarray(at)
     require_positions(where, max_len)
     return where
 
@@ -105,6 +109,6 @@ class LearnedPositions(Module):
     def forward(self, x: Tensor, at: int | Positions = 0) -> Tensor:
         """Add the vectors to ``x`` (B, T, D), as :class:`SinusoidalPositions` does."""
         places = _places(x, at, len(self.weight))
-        if isinstance(at, int):
-            return x + self.weight[at : at + x.shape[1]]
+        if isinstance(places, slice):
+            return x + self.weight[places]
         return x + F.embedding(places, self.weight)

@@ -22,13 +22,17 @@ def align_right(prompt: Ids, lengths: Ids) -> tuple[Ids, Ids]:
     return ids, padding
 
 
-def columns(padding: Ids, start: int, stop: int) -> tuple[Mask | None, Positions]:
+def columns(padding: Ids, start: int, stop: int) -> tuple[Mask | None, int | Positions]:
     """Which of all columns are real, (B, stop), and the positions of those from ``start`` on.
 
-    Where nothing is padded: None and (stop - start,), otherwise (B, stop - start).
+    Where nothing is padded: None, and ``start`` alone tells them; otherwise (B, stop - start).
     """
-    at = np.arange(start, stop)
     if not padding.any():
-        return None, at
+        return None, start
     mask = np.arange(stop) >= padding[:, None]
-    return mask, np.maximum(at - padding[:, None], 0)
+    return mask, np.maximum(np.arange(start, stop) - padding[:, None], 0)
+
+
+def rotary_positions(scheme: str, at: int | Positions) -> Positions | None:
+    """What layers with rotary positions must be told; they count on beside a cache themselves."""
+    return None if scheme != "rotary" or isinstance(at, int) else at

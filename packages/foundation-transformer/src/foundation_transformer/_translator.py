@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from foundation_transformer._build import Ids
 from foundation_transformer._layers import DecoderCache, Mask
-from foundation_transformer._ragged import align_right, columns
+from foundation_transformer._ragged import align_right, columns, rotary_positions
 from foundation_transformer._transformer import Transformer
 
 
@@ -104,6 +104,6 @@ class Translator:
                 mask,
                 state.memory_mask,
                 state.caches,
-                at if model.config.positions == "rotary" else None,
+                rotary_positions(model.config.positions, at),
             )
             return model.output(h[:, -1]).data  # type: ignore[no-any-return]
