@@ -4,8 +4,18 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from foundation_nn import Array, Parameter, Result, Tensor, no_grad, operation, optim
+from foundation_nn import (
+    Array,
+    Parameter,
+    Result,
+    Tensor,
+    is_recording,
+    no_grad,
+    operation,
+    optim,
+)
 from foundation_nn import functional as F
+from foundation_nn._watch import Watcher
 
 
 @operation
@@ -185,6 +195,16 @@ def test_saved_arrays_are_freed_on_the_way_back():
     assert after_forward > 20 * megabyte.nbytes
     assert peak < after_forward + 5 * megabyte.nbytes
     assert current < 4 * megabyte.nbytes  # y, the gradient of x, and little else
+
+
+def test_the_tape_and_the_watchers_take_note():
+    assert is_recording()
+    with no_grad():
+        assert not is_recording()
+        with Watcher():
+            assert is_recording()
+        assert not is_recording()
+    assert is_recording()
 
 
 def test_nothing_is_kept_without_recording():

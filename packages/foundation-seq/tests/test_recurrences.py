@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from foundation_nn import Tensor, gradcheck
 from foundation_nn import functional as F
+from foundation_nn._watch import Watcher
 from foundation_seq import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from foundation_seq import functional as SF
 from foundation_seq._panels import multiply, panels
@@ -299,6 +300,51 @@ def test_cells_step_as_the_layer_does(layer, cell):
         np.testing.assert_allclose(
             p.grad, getattr(whole, f"{name}_l0").grad, rtol=1e-10, atol=1e-13
         )
+
+
+def flat(result):
+    """The output and the states of a layer, side by side."""
+    output, state = result
+    return (output, *state) if isinstance(state, tuple) else (output, state)
+
+
+@pytest.mark.parametrize("options", [{}, {"num_layers": 2, "bidirectional": True}])
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_step_without_recording_equals_the_operation(kind, options, monkeypatch):
+    make = {"rnn": RNN, "rnn_relu": RNN, "gru": GRU, "lstm": LSTM}[kind]
+    extra = {"nonlinearity": "relu"} if kind == "rnn_relu" else {}
+    rng = np.random.default_rng(3)
+    layer = make(IN, H, **options, **extra, rng=rng).astype(np.float64)
+    x = rng.standard_normal((B, 1, IN))
+    rows = layer.num_layers * layer.directions
+    state = tuple(rng.standard_normal((rows, B, H)) for _ in layer.states)
+    state = state if make is LSTM else state[0]
+    expected = layer(x, state=state)
+    fresh = layer(x)
+    for name in ("rnn", "gru", "lstm"):
+        monkeypatch.setattr(f"foundation_seq._layers.{name}", None)  # they cannot be called
+    with fn.no_grad():
+        for got, wanted in ((layer(x, state=state), expected), (layer(Tensor(x)), fresh)):
+            for a, b in zip(flat(got), flat(wanted), strict=True):
+                assert not a.requires_grad
+                np.testing.assert_allclose(a.data, b.data, rtol=1e-12, atol=1e-14)
+
+
+def test_one_step_is_recorded_watched_and_dropped_out_as_ever():
+    gru = GRU(IN, H, 2, dropout=0.5, rng=np.random.default_rng(0))
+    x = np.ones((B, 1, IN), np.float32)
+    assert gru(x)[0].requires_grad
+    seen = []
+    watcher = Watcher()
+    watcher.forward = lambda kernel, *_: seen.append(kernel.__name__)
+    with fn.no_grad(), watcher:
+        gru(x)
+    assert seen.count("gru") == 2
+    with fn.no_grad(), fn.train_mode(np.random.default_rng(0)):
+        dropped = gru(x)[1].data
+    plain = gru(x)[1].data
+    assert (dropped[0] == plain[0]).all()
+    assert (dropped[1] != plain[1]).any()
 
 
 @pytest.mark.parametrize("make", [RNN, GRU])

@@ -16,7 +16,7 @@ from foundation_nn._operation import Array, Operation, Result, operation
 from foundation_nn._parameter import Buffer, Parameter, ParameterBuffer
 from foundation_nn._profile import Profile, profile
 from foundation_nn._summary import summary
-from foundation_nn._tape import Backward, no_grad
+from foundation_nn._tape import Backward, is_recording, no_grad
 from foundation_nn._tensor import Tensor
 from foundation_nn._threads import (
     get_num_threads,
@@ -82,6 +82,7 @@ __all__ = [
     "get_num_threads",
     "gradcheck",
     "init",
+    "is_recording",
     "keep_freed_memory",
     "no_grad",
     "operation",

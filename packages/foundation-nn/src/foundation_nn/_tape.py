@@ -53,6 +53,21 @@ def no_grad() -> Iterator[None]:
         recording.reset(token)
 
 
+def is_recording() -> bool:
+    """Whether anybody takes note of operations: the tape, or ``trace``, ``profile`` and their like.
+
+    Where nobody does, a module may compute on plain arrays what its operations would give.
+
+    Examples
+    --------
+    >>> from foundation_nn import is_recording, no_grad
+    >>> with no_grad():
+    ...     is_recording()
+    False
+    """
+    return recording.get() or watching.get() is not None
+
+
 class Node:
     """One recorded operation: how to go back, and where to.
 

@@ -85,25 +85,13 @@ def gru(
         w = panels(w_hh.T, rows, length)
         work = np.empty((rows, 3 * size), x.dtype)
         for t, k in enumerate(counts):
-            q, (r, z, n) = work[:k], gates[t, :, :k]
-            multiply(h[t, :k], w, out=q)
+            q = multiply(h[t, :k], w, out=work[:k])
             q += b_hh
             q_n[t, :k] = q[:, 2 * size :]
             q[:, 2 * size :] = b_ih[2 * size :]
             q[:, : 2 * size] += b_ih[: 2 * size]
             q += a[t, :k]
-            # σ(z) = (1 + tanh(z / 2)) / 2
-            q[:, : 2 * size] *= 0.5
-            rz = gates[t, :2, :k]
-            np.tanh(q.reshape(k, 3, size)[:, :2].swapaxes(0, 1), out=rz)
-            rz *= 0.5
-            rz += 0.5
-            np.multiply(r, q_n[t, :k], out=n)
-            n += q[:, 2 * size :]
-            np.tanh(n, out=n)
-            new = np.subtract(h[t, :k], n, out=h[t + 1, :k])
-            new *= z
-            new += n
+            _advance(q, q_n[t, :k], h[t, :k], gates[t, :, :k], h[t + 1, :k])
 
         def walk_back(dy: Array, dh_all: Array) -> tuple[Array, list[Array]]:
             w = panels(w_hh, rows, length)
@@ -134,3 +122,45 @@ def gru(
         return walk_back
 
     return recurrence("gru", unroll, x, (h0,), (w_ih, w_hh, b_ih, b_hh), lengths, reverse)
+
+
+def gru_step(
+    x: NDArray[Any],
+    h: NDArray[Any],
+    w_ih: NDArray[Any],
+    w_hh: NDArray[Any],
+    b_ih: NDArray[Any],
+    b_hh: NDArray[Any],
+) -> tuple[NDArray[Any]]:
+    """One step on plain arrays: from x (B, I) and h_{t-1} (B, H) to h_t."""
+    two = 2 * h.shape[1]
+    p, q = x @ w_ih.T, h @ w_hh.T
+    p += b_ih
+    q += b_hh
+    p[:, :two] += q[:, :two]
+    gate, new = np.empty((3, *h.shape), p.dtype), np.empty(h.shape, p.dtype)
+    _advance(p, q[:, two:], h, gate, new)
+    return (new,)
+
+
+def _advance(
+    pre: NDArray[Any],
+    q_n: NDArray[Any],
+    h: NDArray[Any],
+    gate: NDArray[Any],
+    new: NDArray[Any],
+) -> None:
+    """From p_r + q_r, p_z + q_z and p_n, side by side in ``pre`` (b, 3H), to r, z, n and h_t."""
+    pre = pre.reshape(len(pre), 3, -1).swapaxes(0, 1)  # (3, b, H)
+    rz, (r, z, n) = gate[:2], gate
+    # σ(z) = (1 + tanh(z / 2)) / 2
+    np.multiply(pre[:2], 0.5, out=rz)
+    np.tanh(rz, out=rz)
+    rz *= 0.5
+    rz += 0.5
+    np.multiply(r, q_n, out=n)
+    n += pre[2]
+    np.tanh(n, out=n)
+    np.subtract(h, n, out=new)
+    new *= z
+    new += n

@@ -6,13 +6,13 @@ import math
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
-from foundation_nn import Module, Parameter, Tensor, init
+from foundation_nn import Module, Parameter, Tensor, current_generator, init, is_recording
 from foundation_nn import functional as F
 from numpy.typing import ArrayLike, NDArray
 
-from foundation_seq._gru import gru
-from foundation_seq._lstm import lstm
-from foundation_seq._rnn import rnn
+from foundation_seq._gru import gru, gru_step
+from foundation_seq._lstm import lstm, lstm_step
+from foundation_seq._rnn import rnn, rnn_step
 
 #: The state of an RNN or a GRU: of all layers, (num_layers * directions, B, H).
 HiddenState: TypeAlias = Tensor | NDArray[Any]
@@ -80,6 +80,12 @@ class Recurrent(Module):
         """The operation of one layer in one direction."""
         raise NotImplementedError
 
+    def _step(
+        self, x: NDArray[Any], states: list[NDArray[Any]], weights: list[NDArray[Any]]
+    ) -> tuple[NDArray[Any], ...]:
+        """One step of it, on plain arrays: the new states."""
+        raise NotImplementedError
+
     @property
     def directions(self) -> int:
         """2 if bidirectional, else 1."""
@@ -96,13 +102,15 @@ class Recurrent(Module):
             )
         shape = (self.num_layers * self.directions, len(x), self.hidden_size)
         if states is None:
-            states = (np.zeros(shape, next(self.parameters()).dtype),) * len(self.states)
+            states = (np.zeros(shape, self.weights("l0")[0].dtype),) * len(self.states)
         for name, array in zip(self.states, states, strict=True):
             if array.shape != shape:
                 raise ValueError(
                     f"{type(self).__name__}: expected {name} of the state to have shape "
                     f"(num_layers * directions, B, H) = {shape}, got {array.shape}"
                 )
+        if x.shape[1] == 1 and lengths is None and self._unobserved(x, *states):
+            return self._one_step(x, states)
         lengths = None if lengths is None else np.asarray(lengths)
         output: Any = x
         ends: list[tuple[Tensor, ...]] = []
@@ -118,6 +126,33 @@ class Recurrent(Module):
                 ends.append(tuple(end))
             output = F.concat(parts, axis=-1) if self.bidirectional else parts[0]
         return output, tuple(F.stack(list(state)) for state in zip(*ends, strict=True))
+
+    def _unobserved(self, *inputs: Any) -> bool:
+        """Whether plain arithmetic on the arrays is all that the operations would do."""
+        drops = self.dropout > 0 and current_generator() is not None
+        dtype = self.weights("l0")[0].dtype
+        return not (is_recording() or drops) and all(a.dtype == dtype for a in inputs)
+
+    def _one_step(
+        self, x: Tensor | NDArray[Any], states: tuple[Any, ...]
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """All layers for T = 1, as in writing token by token: there, operations would take longer
+        than what they compute."""
+        y, *before = (a.data if isinstance(a, Tensor) else a for a in (x, *states))
+        y = y[:, 0]
+        after = [np.empty_like(state) for state in before]
+        row = 0
+        for layer in range(self.num_layers):
+            parts = []
+            for name in self._names(layer):
+                weights = [weight.data for weight in self.weights(name)]
+                new = self._step(y, [state[row] for state in before], weights)
+                for state, value in zip(after, new, strict=True):
+                    state[row] = value
+                parts.append(new[0])
+                row += 1
+            y = np.concatenate(parts, axis=1) if self.bidirectional else parts[0]
+        return Tensor.wrap(y[:, None]), tuple(Tensor.wrap(state) for state in after)
 
     def _names(self, layer: int) -> tuple[str, ...]:
         """PyTorch's endings of the parameter names, one for each direction."""
@@ -238,6 +273,11 @@ class RNN(_OneState):
     ) -> tuple[Tensor, ...]:
         return rnn(x, states[0], *weights, lengths, reverse, self.nonlinearity)
 
+    def _step(
+        self, x: NDArray[Any], states: list[NDArray[Any]], weights: list[NDArray[Any]]
+    ) -> tuple[NDArray[Any], ...]:
+        return rnn_step(x, *states, *weights, nonlinearity=self.nonlinearity)
+
 
 class GRU(_OneState):
     """A stack of GRU layers; see :func:`foundation_seq.functional.gru` for the formulas.
@@ -283,6 +323,11 @@ class GRU(_OneState):
         self, x: Any, states: tuple[Any, ...], weights: Weights, lengths: Any, reverse: bool
     ) -> tuple[Tensor, ...]:
         return gru(x, states[0], *weights, lengths, reverse)
+
+    def _step(
+        self, x: NDArray[Any], states: list[NDArray[Any]], weights: list[NDArray[Any]]
+    ) -> tuple[NDArray[Any], ...]:
+        return gru_step(x, *states, *weights)
 
 
 class LSTM(Recurrent):
@@ -387,3 +432,8 @@ class LSTM(Recurrent):
         self, x: Any, states: tuple[Any, ...], weights: Weights, lengths: Any, reverse: bool
     ) -> tuple[Tensor, ...]:
         return lstm(x, states[0], states[1], *weights, lengths, reverse)
+
+    def _step(
+        self, x: NDArray[Any], states: list[NDArray[Any]], weights: list[NDArray[Any]]
+    ) -> tuple[NDArray[Any], ...]:
+        return lstm_step(x, *states, *weights)

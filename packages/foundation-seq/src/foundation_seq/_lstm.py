@@ -74,11 +74,7 @@ def lstm(
        with LSTM", Neural Computation 12, 2000.
     """
     lengths = check("lstm", 4, x, {"h0": h0, "c0": c0}, w_ih, w_hh, b_ih, b_hh, lengths)
-    size, bias = w_hh.shape[1], b_ih + b_hh
-    # σ(z) = (1 + tanh(z / 2)) / 2: one tanh serves all four gates.
-    scale = np.array([0.5, 0.5, 1, 0.5], x.dtype)[:, None, None]
-    shift = np.array([0.5, 0.5, 0, 0.5], x.dtype)[:, None, None]
-    halves = np.repeat(scale[:, 0, 0], size)
+    size, bias, squash = w_hh.shape[1], b_ih + b_hh, _SQUASH.astype(x.dtype)
 
     def unroll(a: Array, counts: list[int], h: Array, c: Array) -> WalkBack:
         length, rows, _ = a.shape
@@ -87,20 +83,11 @@ def lstm(
         w = panels(w_hh.T, rows, length)
         z_all, part_all = np.empty((rows, 4 * size), x.dtype), np.empty((rows, size), x.dtype)
         for t, k in enumerate(counts):
-            z, part = z_all[:k], part_all[:k]
-            multiply(h[t, :k], w, out=z)
+            z = multiply(h[t, :k], w, out=z_all[:k])
             z += a[t, :k]
             z += bias
-            z *= halves
-            gate = gates[t, :, :k]
-            np.tanh(z.reshape(k, 4, size).swapaxes(0, 1), out=gate)
-            gate *= scale
-            gate += shift
-            i, f, g, o = gate
-            new = np.multiply(f, c[t, :k], out=c[t + 1, :k])
-            new += np.multiply(i, g, out=part)
-            np.tanh(new, out=part)
-            np.multiply(o, part, out=h[t + 1, :k])
+            new = h[t + 1, :k], c[t + 1, :k]
+            _advance(z, squash, c[t, :k], gates[t, :, :k], part_all[:k], *new)
 
         def walk_back(dy: Array, dh_all: Array, dc_all: Array) -> tuple[Array, list[Array]]:
             w = panels(w_hh, rows, length)
@@ -139,3 +126,48 @@ def lstm(
 
     weights = w_ih, w_hh, b_ih, b_hh
     return recurrence("lstm", unroll, x, (h0, c0), weights, lengths, reverse)
+
+
+def lstm_step(
+    x: NDArray[Any],
+    h: NDArray[Any],
+    c: NDArray[Any],
+    w_ih: NDArray[Any],
+    w_hh: NDArray[Any],
+    b_ih: NDArray[Any],
+    b_hh: NDArray[Any],
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """One step on plain arrays: from x (B, I) and the state before, (B, H), to h_t and c_t."""
+    z = x @ w_ih.T
+    z += h @ w_hh.T
+    z += b_ih + b_hh
+    gate, (part, *new) = np.empty((4, *c.shape), z.dtype), np.empty((3, *c.shape), z.dtype)
+    _advance(z, _SQUASH.astype(z.dtype), c, gate, part, *new)
+    return new[0], new[1]
+
+
+#: σ(z) = (1 + tanh(z / 2)) / 2, so that one tanh serves i, f, g and o: their scales and shifts.
+_SQUASH = np.array([[0.5, 0.5, 1, 0.5], [0.5, 0.5, 0, 0.5]])[..., None, None]
+
+
+def _advance(
+    z: NDArray[Any],
+    squash: NDArray[Any],
+    c: NDArray[Any],
+    gate: NDArray[Any],
+    part: NDArray[Any],
+    new_h: NDArray[Any],
+    new_c: NDArray[Any],
+) -> None:
+    """From z_t (b, 4H), which is used up, to the gates (4, b, H) and the new state (b, H)."""
+    scale, shift = squash
+    z = z.reshape(len(z), 4, -1).swapaxes(0, 1)  # (4, b, H)
+    z *= scale
+    np.tanh(z, out=gate)
+    gate *= scale
+    gate += shift
+    i, f, g, o = gate
+    np.multiply(f, c, out=new_c)
+    new_c += np.multiply(i, g, out=part)
+    np.tanh(new_c, out=part)
+    np.multiply(o, part, out=new_h)

@@ -64,7 +64,7 @@ def recurrence(
     threaded = threads > 1 and real * w_hh.size > THREAD_WORK
     shares = deal(batch, width, lengths, reverse, threads if threaded else 1)
 
-    output = np.zeros((batch, width, size), x.dtype)
+    output = shares[0].blank((batch, width, size), x.dtype)
     ends = [np.empty_like(state) for state in states]
     saved: list[Any] = [None] * len(shares)
 
@@ -73,7 +73,7 @@ def recurrence(
         inputs = steps.gather(x)
         length, rows, _ = inputs.shape
         projected = _flat(inputs) @ w_ih.T
-        trace = [np.zeros((length + 1, rows, size), x.dtype) for _ in states]
+        trace = [steps.blank((length + 1, rows, size), x.dtype) for _ in states]
         for past, state in zip(trace, states, strict=True):
             past[0] = state[steps.rows]
         walk_back = unroll(projected.reshape(length, rows, len(w_ih)), steps.counts, *trace)
@@ -89,7 +89,7 @@ def recurrence(
             raise RuntimeError(f"{name}: backward can be called once; run the forward pass again")
         needs = (True,) * (5 + len(states)) if needs is None else needs
         need_ih, need_hh, need_bias = needs[-4], needs[-3], needs[-2] or needs[-1]
-        dx = np.zeros_like(x) if needs[0] else None
+        dx = shares[0].blank(x.shape, x.dtype) if needs[0] else None
         starts = [np.empty_like(state) for state in states]
         dw_ih, dw_hh, db_ih, db_hh = (np.zeros(len(shares), object) for _ in range(4))
 

@@ -84,10 +84,7 @@ def rnn(
             z = multiply(h[t, :k], w, out=h[t + 1, :k])
             z += a[t, :k]
             z += bias
-            if nonlinearity == "tanh":
-                np.tanh(z, out=z)
-            else:
-                np.maximum(z, 0, out=z)
+            _activate(z, nonlinearity)
 
         def walk_back(dy: Array, dh_all: Array) -> tuple[Array, list[Array]]:
             w = panels(w_hh, rows, length)
@@ -108,3 +105,29 @@ def rnn(
 
     weights = w_ih, w_hh, b_ih, b_hh
     return recurrence("rnn", unroll, x, (h0,), weights, lengths, reverse)
+
+
+def rnn_step(
+    x: NDArray[Any],
+    h: NDArray[Any],
+    w_ih: NDArray[Any],
+    w_hh: NDArray[Any],
+    b_ih: NDArray[Any],
+    b_hh: NDArray[Any],
+    *,
+    nonlinearity: str,
+) -> tuple[NDArray[Any]]:
+    """One step on plain arrays: from x (B, I) and h_{t-1} (B, H) to h_t."""
+    z = x @ w_ih.T
+    z += h @ w_hh.T
+    z += b_ih + b_hh
+    _activate(z, nonlinearity)
+    return (z,)
+
+
+def _activate(z: NDArray[Any], nonlinearity: str) -> None:
+    """φ in place."""
+    if nonlinearity == "tanh":
+        np.tanh(z, out=z)
+    else:
+        np.maximum(z, 0, out=z)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,9 @@ class Steps:
         Where the real steps lie: ``arrived[steps.work] = x[steps.source]`` brings x into a work
         array, the opposite brings a result back.
     """
+
+    #: Makes an array in which what is not real is zero.
+    blank: ClassVar[Any] = staticmethod(np.zeros)
 
     def __init__(self, rows: NDArray[np.intp], lengths: NDArray[np.intp], reverse: bool) -> None:
         self.rows = rows
@@ -72,6 +75,8 @@ class FullSteps:
         B and T.
     reverse : bool
     """
+
+    blank: ClassVar[Any] = staticmethod(np.empty)
 
     def __init__(self, rows: slice, batch: int, width: int, reverse: bool) -> None:
         self.rows = rows
