@@ -73,7 +73,6 @@ def main() -> None:
     writers = {"ours": lambda: writing(model), "compact": lambda: writing(compact)}
     torch = torch_or_none()
     if torch is not None:
-        sys.path.pop(0)  # this folder, whose tokenizers.py is not the library of that name
         try:
             from transformers import AutoModelForCausalLM
         except ImportError:

@@ -248,3 +248,17 @@ def test_what_cannot_be_searched_is_said(
     assert "expected a text encoder" in refused(writer / "published", tmp_path, "what?")
     (tmp_path / "a.md").write_bytes(b"\xff")
     assert "not UTF-8" in refused(encoder, tmp_path, "what?")
+
+
+# --- inspect
+
+
+def test_what_is_in_a_published_model_is_told(
+    writer: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["inspect", str(writer / "published")]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    size = (writer / "published" / "model.safetensors").stat().st_size
+    assert ["model.safetensors", f"{size:,}", "bytes"] in lines
+    assert ["num_layers", "3"] in lines
+    assert ["stack.layers.2.linear2.weight", "float32", "24×29"] in lines

@@ -53,7 +53,7 @@ EVALUATE = """\
 Translation: BLEU, chrF and exact matches on pairs. Language model: loss, perplexity and bits per
 byte on a text.
 """
-INSPECT = "Verify a checkpoint and tell what is in it."
+INSPECT = "Verify a checkpoint, or read a published model, and tell what is in it."
 REPORT = """\
 Write a page with loss, learning rate, gradient norms, samples, settings and environment. It can be
 written while the run goes on.
@@ -155,7 +155,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("--json", action="store_true", help="for other programs")
 
-    _folder(command("inspect", "what is in a checkpoint", INSPECT, "_inspect", "inspect"))
+    _model(command("inspect", "what is in a model", INSPECT, "_inspect", "inspect"))
 
     report = command("report", "a run as a page for the browser", REPORT, "_report", "report")
     _folder(report)

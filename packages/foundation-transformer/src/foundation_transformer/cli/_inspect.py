@@ -1,27 +1,27 @@
-"""``foundation inspect``: what is in a checkpoint."""
+"""``foundation inspect``: what is in a checkpoint or a published model."""
 
 from __future__ import annotations
 
 import argparse
 
-from foundation_nn import checkpoint
-
 from foundation_transformer.cli._folder import find_checkpoint
+from foundation_transformer.cli._pretrained import is_published, load_any
 
 
 def inspect(options: argparse.Namespace) -> None:
-    """Print files, configuration, extras and arrays of a checkpoint, which is verified thereby.
+    """Print files, configuration, extras and arrays; a checkpoint is verified thereby.
 
     Raises
     ------
     OSError, ValueError
         If there is none, or it is damaged.
     """
-    place = find_checkpoint(options.folder)
-    loaded = checkpoint.load(place)
+    published = is_published(options.folder)
+    place = options.folder if published else find_checkpoint(options.folder)
+    loaded = load_any(place)
     model = loaded.model
-    print(f"{place}: whole, every file as it was written")
-    for file in sorted(place.iterdir()):
+    print(f"{place}: {'published' if published else 'whole, every file as it was written'}")
+    for file in [place] if place.is_file() else sorted(place.iterdir()):
         print(f"  {file.name:26} {file.stat().st_size:>13,} bytes")
     print(f"\n{type(model).__name__}, {model.num_parameters():,} parameters")
     for name, value in model.to_dict().items():

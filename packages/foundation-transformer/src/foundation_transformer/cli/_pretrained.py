@@ -29,6 +29,11 @@ def load_with_tokenizer(path: Path, compact: bool = False) -> tuple[Pretrained, 
     return loaded, Tokenizer.from_dict(loaded.tokenizer)
 
 
+def is_published(path: Path) -> bool:
+    """Whether this looks like a published model, rather than a checkpoint of ours."""
+    return path.suffix == ".gguf" or (path / "config.json").is_file()
+
+
 def load_any(path: Path) -> checkpoint.Checkpoint:
     """A checkpoint of ours, or a published model as if it were one.
 
@@ -37,7 +42,7 @@ def load_any(path: Path) -> checkpoint.Checkpoint:
     OSError, ValueError
         If there is neither.
     """
-    if path.suffix == ".gguf" or (path / "config.json").is_file():
+    if is_published(path):
         loaded, tokenizer = load_with_tokenizer(path)
         return checkpoint.Checkpoint(loaded.model, {"tokenizer": tokenizer}, None)
     return checkpoint.load(find_checkpoint(path))
