@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from foundation_nn import schedules
+from foundation_nn.plotting import new_figure
 from foundation_transformer import ALiBi, LearnedPositions, Rotary, SinusoidalPositions
 from foundation_transformer.plotting import (
     _embeddings,
@@ -14,9 +15,11 @@ from foundation_transformer.plotting import (
     plot_schedules,
     principal_components,
 )
+from foundation_transformer.plotting._embeddings import write_apart
 
 pytest.importorskip("matplotlib")
 from matplotlib.image import imread
+from matplotlib.text import Text
 
 
 @pytest.fixture
@@ -26,6 +29,19 @@ def drawn(monkeypatch):
     for module in (_embeddings, _positions, _schedules):
         monkeypatch.setattr(module, "save_figure", lambda figure, path: figures.append(figure))
     return figures
+
+
+def test_words_at_one_place_are_written_apart():
+    figure, axes = new_figure(7, 6)
+    ax = axes[0, 0]
+    points = np.array([[0.5, 0.5]] * 5 + [[0.5, 0.51], [0.1, 0.9]])
+    figure.draw_without_rendering()
+    write_apart(ax, points, ["a", "b", "c", "d", "e", "fg", "h"])
+    figure.draw_without_rendering()
+    boxes = [Text.get_window_extent(text) for text in ax.texts]
+    assert len(boxes) == 7
+    assert [box.count_overlaps(boxes) for box in boxes] == [1] * 7  # with itself alone
+    assert ax.texts[-1].get_position() == (4, 0)  # where there is room, beside its point
 
 
 @pytest.mark.parametrize(

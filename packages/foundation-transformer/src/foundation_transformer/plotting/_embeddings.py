@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from foundation_nn.plotting import COLORS, new_figure, save_figure
 from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def principal_components(vectors: ArrayLike, count: int = 2) -> NDArray[np.float64]:
@@ -41,6 +45,8 @@ def plot_embeddings(
 ) -> None:
     """A map of embeddings: their first two principal components, with their words.
 
+    Where words would lie on each other they are moved up or down, and a line leads to their point.
+
     Parameters
     ----------
     vectors : (N, D) array
@@ -66,9 +72,42 @@ def plot_embeddings(
     ax.axhline(0, color="0.9", zorder=0)
     ax.axvline(0, color="0.9", zorder=0)
     ax.scatter(*xy.T, s=9, color=COLORS[0])
-    for (x, y), label in zip(xy, labels, strict=True):
-        ax.annotate(
-            label, (x, y), xytext=(3, 2), textcoords="offset points", fontsize=8, parse_math=False
-        )
     ax.set(title=title, xlabel="first principal component", ylabel="second")
+    figure.draw_without_rendering()  # only now it is known where a point lies on the page
+    write_apart(ax, xy, labels)
     save_figure(figure, path)
+
+
+def write_apart(ax: Axes, points: NDArray[Any], labels: Sequence[str]) -> None:
+    """Write a label beside each point, as near to it as the labels before leave room."""
+    from matplotlib.text import Text
+
+    def extent(note: Any) -> Any:
+        note.get_window_extent()  # moves the text to where it belongs, and measures its line too
+        return Text.get_window_extent(note)
+
+    taken: list[Any] = []
+    for point, label in zip(points, labels, strict=True):
+        note = ax.annotate(
+            label,
+            point,
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+            parse_math=False,
+            arrowprops={
+                "arrowstyle": "-",
+                "color": "0.6",
+                "linewidth": 0.5,
+                "shrinkA": 0,
+                "relpos": (0, 0.5),
+            },
+        )
+        box = extent(note)
+        for places in range(1, 2 * len(taken) + 1):  # one up, one down, two up, ...
+            if not box.count_overlaps(taken):
+                break
+            note.set_position((14, (places + 1) // 2 * (9 if places % 2 else -9)))
+            box = extent(note)
+        taken.append(box)
