@@ -80,12 +80,7 @@ def plot_embeddings(
 
 def write_apart(ax: Axes, points: NDArray[Any], labels: Sequence[str]) -> None:
     """Write a label beside each point, as near to it as the labels before leave room."""
-    from matplotlib.text import Text
-
-    def extent(note: Any) -> Any:
-        note.get_window_extent()  # moves the text to where it belongs, and measures its line too
-        return Text.get_window_extent(note)
-
+    line = {"arrowstyle": "-", "color": "0.6", "linewidth": 0.5, "shrinkA": 0}
     taken: list[Any] = []
     for point, label in zip(points, labels, strict=True):
         note = ax.annotate(
@@ -96,18 +91,15 @@ def write_apart(ax: Axes, points: NDArray[Any], labels: Sequence[str]) -> None:
             va="center",
             fontsize=8,
             parse_math=False,
-            arrowprops={
-                "arrowstyle": "-",
-                "color": "0.6",
-                "linewidth": 0.5,
-                "shrinkA": 0,
-                "relpos": (0, 0.5),
-            },
         )
-        box = extent(note)
+        box = note.get_window_extent()
         for places in range(1, 2 * len(taken) + 1):  # one up, one down, two up, ...
             if not box.count_overlaps(taken):
                 break
             note.set_position((14, (places + 1) // 2 * (9 if places % 2 else -9)))
-            box = extent(note)
+            box = note.get_window_extent()
         taken.append(box)
+        if note.get_position() != (4, 0):
+            ax.annotate(
+                "", point, xytext=note.get_position(), textcoords="offset points", arrowprops=line
+            )
