@@ -9,9 +9,10 @@ from foundation_nn import Module, Parameter, Tensor, init
 from numpy.typing import NDArray
 
 from foundation_seq._gru import gru
-from foundation_seq._layers import GRU, LSTM, RNN, LSTMState, Recurrent, Weights
+from foundation_seq._layers import GRU, LSTM, RNN, LSTMState
 from foundation_seq._lstm import lstm
 from foundation_seq._rnn import rnn
+from foundation_seq._stack import Recurrent, Weights
 
 
 class _Cell(Module):
