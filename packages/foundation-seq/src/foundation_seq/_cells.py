@@ -8,6 +8,7 @@ import numpy as np
 from foundation_nn import Module, Parameter, Tensor, init
 from numpy.typing import NDArray
 
+from foundation_seq._arguments import require_sizes
 from foundation_seq._gru import gru
 from foundation_seq._layers import GRU, LSTM, RNN, LSTMState
 from foundation_seq._lstm import lstm
@@ -27,9 +28,7 @@ class _Cell(Module):
     def __init__(
         self, input_size: int, hidden_size: int, *, rng: np.random.Generator | None = None
     ) -> None:
-        for name, value in (("input_size", input_size), ("hidden_size", hidden_size)):
-            if value < 1:
-                raise ValueError(f"{type(self).__name__}: expected {name} >= 1, got {value}")
+        require_sizes(type(self).__name__, input_size=input_size, hidden_size=hidden_size)
         self.input_size = input_size
         self.hidden_size = hidden_size
         drawn = self.layer.initial(init.generator(rng), input_size, hidden_size)

@@ -10,6 +10,7 @@ from foundation_nn import Embedding, Linear, Module, Tensor, init
 from foundation_nn import functional as F
 from numpy.typing import ArrayLike
 
+from foundation_seq._arguments import require_dropout, require_sizes
 from foundation_seq._layers import LSTM
 from foundation_seq._stepwise import Ids
 
@@ -50,11 +51,8 @@ class SequenceClassifier(Module):
         *,
         rng: np.random.Generator | None = None,
     ) -> None:
-        for name, value in (("vocab_size", vocab_size), ("num_classes", num_classes)):
-            if value < 1:
-                raise ValueError(f"SequenceClassifier: expected {name} >= 1, got {value}")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"SequenceClassifier: expected 0 <= dropout < 1, got {dropout}")
+        require_sizes("SequenceClassifier", vocab_size=vocab_size, num_classes=num_classes)
+        require_dropout("SequenceClassifier", dropout)
         rng = init.generator(rng)
         self.vocab_size = vocab_size
         self.num_classes = num_classes

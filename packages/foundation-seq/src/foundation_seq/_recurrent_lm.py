@@ -10,6 +10,7 @@ from foundation_nn import Embedding, Linear, Module, Tensor, init
 from foundation_nn import functional as F
 from numpy.typing import ArrayLike, NDArray
 
+from foundation_seq._arguments import require_dropout, require_sizes
 from foundation_seq._layers import LSTM, LSTMState
 from foundation_seq._stepwise import Ids, Logits
 
@@ -54,10 +55,8 @@ class RecurrentLM(Module):
         *,
         rng: np.random.Generator | None = None,
     ) -> None:
-        if vocab_size < 1:
-            raise ValueError(f"RecurrentLM: expected vocab_size >= 1, got {vocab_size}")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"RecurrentLM: expected 0 <= dropout < 1, got {dropout}")
+        require_sizes("RecurrentLM", vocab_size=vocab_size)
+        require_dropout("RecurrentLM", dropout)
         rng = init.generator(rng)
         self.vocab_size = vocab_size
         self.dropout = dropout

@@ -10,6 +10,7 @@ from foundation_nn import Embedding, Module, Tensor, init, no_grad
 from foundation_nn import functional as F
 from numpy.typing import ArrayLike
 
+from foundation_seq._arguments import require_sizes
 from foundation_seq._layers import LSTM, LSTMState
 from foundation_seq._recurrent_lm import RecurrentLM
 from foundation_seq._stepwise import Ids, Logits
@@ -64,8 +65,7 @@ class Seq2Seq(Module):
         *,
         rng: np.random.Generator | None = None,
     ) -> None:
-        if vocab_size < 1:
-            raise ValueError(f"Seq2Seq: expected vocab_size >= 1, got {vocab_size}")
+        require_sizes("Seq2Seq", vocab_size=vocab_size)
         rng = init.generator(rng)
         self.vocab_size = vocab_size
         self.dropout = dropout

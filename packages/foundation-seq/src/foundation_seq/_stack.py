@@ -10,6 +10,8 @@ from foundation_nn import Module, Parameter, Tensor, current_generator, init, is
 from foundation_nn import functional as F
 from numpy.typing import ArrayLike, NDArray
 
+from foundation_seq._arguments import require_dropout, require_sizes
+
 Weights: TypeAlias = tuple[Parameter, Parameter, Parameter, Parameter]
 
 
@@ -30,15 +32,8 @@ class Recurrent(Module):
         rng: np.random.Generator | None = None,
     ) -> None:
         kind = type(self).__name__
-        for name, value in (
-            ("input_size", input_size),
-            ("hidden_size", hidden_size),
-            ("num_layers", num_layers),
-        ):
-            if value < 1:
-                raise ValueError(f"{kind}: expected {name} >= 1, got {value}")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"{kind}: expected 0 <= dropout < 1, got {dropout}")
+        require_sizes(kind, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
+        require_dropout(kind, dropout)
         if dropout and num_layers == 1:
             raise ValueError(
                 f"{kind}: dropout={dropout} acts between layers, and there is only one; "
