@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from foundation_nn._operation import Array, Result, operation
 from foundation_nn._threads import over_rows, scratch
-from foundation_nn.functional._rows import as_rows, ones
+from foundation_nn.functional._rows import as_rows, filled
 
 #: Rows that do not count may hold anything: inf - inf there is nobody's concern.
 _ANYTHING: dict[str, Any] = {"invalid": "ignore", "over": "ignore"}
@@ -87,7 +87,7 @@ def cross_entropy(
         )
     # q of a row: `hard` at its target, and `soft` on all classes; `mass` is their sum.
     w = None if weight is None else _class_weights(weight, classes, z.dtype)
-    importance = ones(len(z), z.dtype) if w is None else w[t]  # (N,)
+    importance = filled(len(z), 1, z.dtype) if w is None else w[t]  # (N,)
     if ignored is not None:
         importance = np.where(ignored, 0, importance)
     count = float(importance.sum()) or 1.0
@@ -110,7 +110,7 @@ def cross_entropy(
             if label_smoothing:
                 below += e @ soft
             np.exp(e, out=e)
-            log = np.log(e @ ones(classes, z.dtype))
+            log = np.log(e @ filled(classes, 1, z.dtype))
             loss[rows] = mass[rows] * log - below
             log_sum[rows] = log + top
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from foundation_nn._operation import Array, Result, operation
-from foundation_nn.functional._rows import as_rows, ones
+from foundation_nn.functional._rows import as_rows, filled
 
 
 @operation(selective=True)
@@ -46,7 +46,7 @@ def linear(x: Array, weight: Array, bias: Array = None) -> Result:
         g2 = as_rows(g)  # (N, out)
         dx = (g2 @ weight).reshape(x.shape) if needs[0] else None
         dw = g2.T @ x2 if needs[1] else None
-        db = ones(len(g2), g2.dtype) @ g2 if needs[2] and bias is not None else None
+        db = filled(len(g2), 1, g2.dtype) @ g2 if needs[2] and bias is not None else None
         return dx, dw, db
 
     if x.ndim != 2:

@@ -8,7 +8,7 @@ import numpy as np
 
 from foundation_nn._operation import Array, Result, operation
 from foundation_nn._threads import BlockSums, over_rows, scratch
-from foundation_nn.functional._rows import as_rows, averaging
+from foundation_nn.functional._rows import as_rows, filled
 
 
 def _check(name: str, x: Array, **vectors: Array) -> None:
@@ -54,7 +54,7 @@ def layer_norm(x: Array, weight: Array = None, bias: Array = None, eps: float = 
     _check("layer_norm", x, weight=weight, bias=bias)
     shape, width, dtype = x.shape, x.shape[-1], x.dtype
     x2 = as_rows(x)  # (N, D)
-    mean = averaging(width, dtype)
+    mean = filled(width, 1 / width, dtype)
     xhat, y = np.empty_like(x2), np.empty_like(x2)
     r = np.empty((len(x2), 1), dtype)
 

@@ -12,18 +12,11 @@ from numpy.typing import NDArray
 from foundation_nn._operation import Array
 
 
-@lru_cache(maxsize=32)
-def ones(n: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """A read-only vector of ones: a product with it sums five times faster than ``sum``."""
-    vector = np.ones(n, dtype)
-    vector.flags.writeable = False
-    return vector
-
-
-@lru_cache(maxsize=32)
-def averaging(n: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """A read-only vector of 1/n: a product with it is the mean, again five times faster."""
-    vector = np.full(n, 1 / n, dtype)
+@lru_cache(maxsize=64)
+def filled(n: int, value: float, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """A read-only vector: a product with one of 1, or of 1/n, is five times faster than a sum, or
+    a mean."""
+    vector = np.full(n, value, dtype)
     vector.flags.writeable = False
     return vector
 
