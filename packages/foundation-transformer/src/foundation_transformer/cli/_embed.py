@@ -6,8 +6,7 @@ import argparse
 import sys
 from itertools import islice
 
-from foundation_transformer._text_encoder import TextEncoder
-from foundation_transformer.cli._pretrained import load_with_tokenizer
+from foundation_transformer.cli._pretrained import text_encoder
 from foundation_transformer.pretrained import embed
 
 #: Lines that are read before the first vector is written.
@@ -22,12 +21,7 @@ def embed_lines(options: argparse.Namespace) -> None:
     OSError, ValueError
         If there is no such model, or it is no text encoder.
     """
-    loaded, tokenizer = load_with_tokenizer(options.model)
-    if not isinstance(loaded.model, TextEncoder):
-        raise ValueError(
-            f"{options.model}: holds a {type(loaded.model).__name__}, which writes text; expected "
-            "a text encoder such as MiniLM"
-        )
+    model, tokenizer = text_encoder(options.model)
     while lines := [line.rstrip("\n") for line in islice(sys.stdin, _AT_ONCE)]:
-        for vector in embed(loaded.model, lines, tokenizer):
+        for vector in embed(model, lines, tokenizer):
             print(" ".join(f"{number:.6f}" for number in vector), flush=True)

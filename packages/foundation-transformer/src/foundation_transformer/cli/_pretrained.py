@@ -9,6 +9,7 @@ from foundation_data import Tokenizer
 from foundation_nn import checkpoint
 
 from foundation_transformer._causal_lm import CausalLM
+from foundation_transformer._text_encoder import TextEncoder
 from foundation_transformer.cli._folder import find_checkpoint
 from foundation_transformer.pretrained import Pretrained, load_pretrained
 
@@ -62,5 +63,22 @@ def language_model(path: Path) -> tuple[CausalLM, Any]:
         raise ValueError(
             f"{path}: holds a {type(loaded.model).__name__}, not a language model with its "
             "tokenizer"
+        )
+    return loaded.model, tokenizer
+
+
+def text_encoder(path: Path) -> tuple[TextEncoder, Any]:
+    """A published text encoder, and its tokenizer.
+
+    Raises
+    ------
+    OSError, ValueError
+        If there is none.
+    """
+    loaded, tokenizer = load_with_tokenizer(path)
+    if not isinstance(loaded.model, TextEncoder):
+        raise ValueError(
+            f"{path}: holds a {type(loaded.model).__name__}, which writes text; expected "
+            "a text encoder such as MiniLM"
         )
     return loaded.model, tokenizer

@@ -9,8 +9,7 @@ from pathlib import Path
 from textwrap import fill, indent, shorten
 from typing import NamedTuple
 
-from foundation_transformer._text_encoder import TextEncoder
-from foundation_transformer.cli._pretrained import load_with_tokenizer
+from foundation_transformer.cli._pretrained import text_encoder
 from foundation_transformer.pretrained import embed
 
 
@@ -36,14 +35,9 @@ def search(options: argparse.Namespace) -> None:
     found = [p for file in _files(options.folder) for p in passages(file)]
     if not found:
         raise ValueError(f"{options.folder}: its .md files hold no text")
-    loaded, tokenizer = load_with_tokenizer(options.model)
-    if not isinstance(loaded.model, TextEncoder):
-        raise ValueError(
-            f"{options.model}: holds a {type(loaded.model).__name__}, which writes text; expected "
-            "a text encoder such as MiniLM"
-        )
+    model, tokenizer = text_encoder(options.model)
     texts = [f"{p.heading}\n{p.text}" for p in found]
-    vectors = embed(loaded.model, [options.question, *texts], tokenizer)
+    vectors = embed(model, [options.question, *texts], tokenizer)
     scores = vectors[1:] @ vectors[0]  # cosines
     for i in scores.argsort()[::-1][: options.top].tolist():
         p = found[i]

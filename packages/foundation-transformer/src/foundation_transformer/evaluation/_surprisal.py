@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from foundation_nn import functional as F
 from foundation_nn import no_grad
 from numpy.typing import NDArray
 
@@ -42,8 +43,7 @@ def surprisal(model: CausalLM, ids: Sequence[int]) -> NDArray[np.float64]:
     if not len(ids):
         raise ValueError("surprisal: expected at least one token, got none")
     with no_grad():
-        logits = model(np.array([ids])).data[0, :-1].astype(np.float64)  # (T - 1, V)
-    logits -= logits.max(axis=1, keepdims=True)
-    chosen = logits[np.arange(len(logits)), ids[1:]]
-    nats = np.log(np.exp(logits).sum(axis=1)) - chosen
+        logits = model(np.array([ids])).data[0, :-1].astype(np.float64)
+        log_p = F.log_softmax(logits).data  # (T - 1, V)
+    nats = -log_p[np.arange(len(log_p)), ids[1:]]
     return np.concatenate([[np.nan], nats / np.log(2)])
