@@ -5,7 +5,8 @@
 Two sizes: nanoGPT's CPU configuration (d 128, 4 layers, 64 tokens, 12 rows) and one of 10 million
 parameters (d 384, 6 layers, 256 tokens, 8 rows). PyTorch uses its fused AdamW and its
 scaled_dot_product_attention. Both take turns, a round each, in one process, and the medians over
-the rounds are compared. The same for writing, one token after the other, from a cache.
+the rounds are compared. The same for writing, one token after the other, from a cache; there the
+same arithmetic by hand on bare arrays takes part, too: what NumPy takes at least.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from foundation_transformer import CausalLM, TransformerConfig
 from foundation_transformer.recipes import WindowBatch, language_model_loss
 
 sys.path.insert(0, str(Path(__file__).parent))
+from _bare_gpt import bare_greedy
 from _compare import Step, in_turn, row, say_where, torch_or_none
 
 VOCABULARY = 65
@@ -160,7 +162,11 @@ def sgemm_peak(width: int = 1024) -> float:
 
 def writing(torch: Any, size: Size) -> None:
     model, count = make(size), size.length - 1
-    steps: dict[str, Step] = {"foundation": lambda: generate(model, [[0]], count)}
+    assert bare_greedy(model, count) == generate(model, [[0]], count)[0]
+    steps: dict[str, Step] = {
+        "foundation": lambda: generate(model, [[0]], count),
+        "by hand": lambda: bare_greedy(model, count),
+    }
     if torch is not None:
         net = gpt(torch, size)
 

@@ -1,5 +1,8 @@
 """Recurrent layers beside eager PyTorch: training steps, one step of generation, memory.
 
+Also what the matrix products of the LSTM's training step take with nothing between them: no gates,
+no state, no tape.
+
 nox -s bench -- recurrent --torch
 """
 
@@ -14,6 +17,7 @@ from typing import Any
 import foundation_nn as fn
 import numpy as np
 from foundation_seq import GRU, LSTM, RNN
+from foundation_seq._panels import multiply, panels
 
 sys.path.insert(0, str(Path(__file__).parent))
 from _compare import Step, in_turn, row, say_where, torch_or_none
@@ -48,6 +52,30 @@ def ours(name: str, batch: int, width: int, train: bool) -> Step:
     return generation
 
 
+def products() -> Step:
+    """The matrix products of the LSTM's step, its rows shared between threads as there."""
+    shares = fn.get_num_threads()
+    rows = B // shares
+    rng = np.random.default_rng(0)
+    w_ih, w_hh = (rng.random((4 * H, n), np.float32) for n in (FEATURES, H))
+    x, h, dz = (rng.random((shares, T, rows, n), np.float32) for n in (FEATURES, H, 4 * H))
+    wide, narrow = (np.empty((shares, rows, n), np.float32) for n in (4 * H, H))
+
+    def of_share(k: int) -> None:
+        flat_x, flat_h, flat_dz = (a[k].reshape(T * rows, -1) for a in (x, h, dz))
+        flat_x @ w_ih.T
+        forth, back = panels(w_hh.T, rows, T), panels(w_hh, rows, T)
+        for t in range(T):
+            multiply(h[k, t], forth, out=wide[k])
+        for t in range(T):
+            multiply(dz[k, t], back, out=narrow[k])
+        flat_dz @ w_ih
+        flat_dz.T @ flat_x
+        flat_dz.T @ flat_h
+
+    return lambda: fn.over_parts(of_share, shares)
+
+
 def theirs(name: str, batch: int, width: int, train: bool, torch: Any) -> Step:
     layer = getattr(torch.nn, name)(FEATURES, H, LAYERS[name][1], batch_first=True)
     x = torch.randn(batch, width, FEATURES).requires_grad_(train)
@@ -79,6 +107,7 @@ def speed(torch: Any) -> None:
             what = "training step" if train else "one step, no gradient"
             label = f"{name}, {layers} layer{'s' * (layers > 1)}, B {batch} T {width}, {what}"
             row(label, in_turn(contenders, rounds=7))
+    row("LSTM, training step, its products alone", in_turn({"foundation": products()}, rounds=7))
 
 
 def memory(torch: Any) -> None:
