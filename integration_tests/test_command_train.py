@@ -159,6 +159,9 @@ def test_looking_at_a_run(
     assert scores["sentences"] == 100
     assert 0 <= scores["BLEU"] <= 100
     page = tmp_path / "a.html"
+    code, _, err = run_main(capsys, "attention", run, "", "--out", page)
+    assert code == 1
+    assert "nothing to look at; give a sentence" in err
     code, out, _ = run_main(capsys, "attention", run, "one and two .", "--out", page)
     assert code == 0
     assert "multihead_attn" in page.read_text("utf-8")

@@ -88,9 +88,12 @@ def test_a_page_shows_every_head_of_a_published_model(
             assert "".join(tokens) == "the cat"
 
 
-def test_a_sentence_of_nothing_is_refused(writer: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["attention", str(writer / "published"), ""]) == 1
-    assert "nothing to look at; give a sentence" in capsys.readouterr().err
+def test_a_sentence_of_nothing_is_refused(
+    writer: Path, encoder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in (writer / "published", encoder):
+        assert main(["attention", str(folder), ""]) == 1
+        assert "nothing to look at; give a sentence" in capsys.readouterr().err
 
 
 # --- surprisal

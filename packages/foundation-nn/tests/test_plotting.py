@@ -346,3 +346,13 @@ def test_images_stand_under_their_captions(figures):
 def test_images_that_do_not_match_their_captions_are_refused(tmp_path, shape):
     with pytest.raises(ValueError, match=r"plot_images: expected images \(N, height, width\)"):
         plotting.plot_images(np.zeros(shape), ["a", "b"], tmp_path / "no.png")
+
+
+def test_characters_without_a_glyph_are_told_once(tmp_path, recwarn):
+    pytest.importorskip("matplotlib")
+    figure, axes = plotting.new_figure(3, 2)
+    axes[0, 0].set_title("日本 and 日")
+    plotting.save_figure(figure, tmp_path / "picture.png")
+    (told,) = recwarn
+    assert "picture.png: matplotlib's font lacks 2 of the characters" in str(told.message)
+    assert pixels(tmp_path / "picture.png").std() > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
@@ -45,5 +46,23 @@ def new_figure(
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a figure; the ending of the path decides on the format."""
-    figure.savefig(path, dpi=150)
+    """Write a figure; the ending of the path decides on the format.
+
+    Warns
+    -----
+    UserWarning
+        Once, if the fonts lack characters, such as Chinese ones or emoji: they become boxes.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        figure.savefig(path, dpi=150)
+    lacking = {str(w.message) for w in caught if "missing from font" in str(w.message)}
+    for w in caught:
+        if str(w.message) not in lacking:
+            warnings.warn_explicit(w.message, w.category, w.filename, w.lineno)
+    if lacking:
+        warnings.warn(
+            f"{os.fspath(path)}: matplotlib's font lacks {len(lacking)} of the characters, which "
+            "are boxes now",
+            stacklevel=3,
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 import numpy as np
 from foundation_attn import capture_attention
@@ -43,6 +44,7 @@ def _of_translation(
     loaded: checkpoint.Checkpoint, options: argparse.Namespace
 ) -> tuple[list[LayerMap], str]:
     model, read, write = translator_of(options.folder, loaded)
+    _require_tokens(read, options.sentence)
     (translation,) = translate(model, [options.sentence], read, write)
     source = read.encode(options.sentence, add_eos=True)
     target = write.encode(translation, add_bos=True, add_eos=True)
@@ -65,11 +67,15 @@ def _of_translation(
 
 def _of_text(loaded: checkpoint.Checkpoint, sentence: str) -> list[LayerMap]:
     tokenizer = loaded.extras["tokenizer"]
+    _require_tokens(tokenizer, sentence)
     framed = isinstance(loaded.model, TextEncoder)  # as it was trained
     ids = tokenizer.encode(sentence, add_bos=framed, add_eos=framed)
-    if not ids:
-        raise ValueError("there is nothing to look at; give a sentence")
     with no_grad(), capture_attention(loaded.model) as maps:
         loaded.model(np.array([ids]))
     tokens = labels(tokenizer, ids)
     return [LayerMap(m.name, m.weights[0], tokens, tokens) for m in maps]
+
+
+def _require_tokens(tokenizer: Any, sentence: str) -> None:
+    if not tokenizer.encode(sentence):
+        raise ValueError("there is nothing to look at; give a sentence")
