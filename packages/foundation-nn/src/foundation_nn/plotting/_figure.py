@@ -53,13 +53,19 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
     UserWarning
         Once, if the fonts lack characters, such as Chinese ones or emoji: they become boxes.
     """
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    lacking: set[str] = set()
+    show = warnings.showwarning
+
+    def collect(message: Warning | str, *rest: Any) -> None:
+        if "missing from" in str(message):
+            lacking.add(str(message))
+        else:
+            show(message, *rest)
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("always", "Glyph .* missing from")
+        warnings.showwarning = collect
         figure.savefig(path, dpi=150)
-    lacking = {str(w.message) for w in caught if "missing from font" in str(w.message)}
-    for w in caught:
-        if str(w.message) not in lacking:
-            warnings.warn_explicit(w.message, w.category, w.filename, w.lineno)
     if lacking:
         warnings.warn(
             f"{os.fspath(path)}: matplotlib's font lacks {len(lacking)} of the characters, which "
