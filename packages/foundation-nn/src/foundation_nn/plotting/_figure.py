@@ -56,11 +56,11 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
     lacking: set[str] = set()
     show = warnings.showwarning
 
-    def collect(message: Warning | str, *rest: Any) -> None:
+    def collect(message: Warning | str, *where: Any, **more: Any) -> None:
         if "missing from" in str(message):
             lacking.add(str(message))
         else:
-            show(message, *rest)
+            show(message, *where, **more)
 
     with warnings.catch_warnings():
         warnings.filterwarnings("always", "Glyph .* missing from")
