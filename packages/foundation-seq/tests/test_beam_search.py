@@ -195,8 +195,9 @@ def test_errors(options, error, message):
         beam_search(Table(random_table()), **arguments)
 
 
-def test_logits_that_are_not_finite_are_refused():
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_logits_that_are_not_finite_are_refused(bad):
     table = random_table()
-    table[1, 2] = np.nan
-    with pytest.raises(ValueError, match="NaN"):
+    table[1, 2] = bad
+    with pytest.raises(ValueError, match="expected finite logits"):
         beam_search(Table(table), [[0]], 5, beam_size=4)

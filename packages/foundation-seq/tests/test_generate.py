@@ -154,6 +154,19 @@ def test_stop_strings_end_rows_with_the_token_that_completes_them():
     assert generate(model, [[0], [2]], [3, 0], **options) == [[1], []]
 
 
+def test_the_text_is_not_decoded_anew_for_each_token():
+    decoded = []
+
+    def decode(ids):
+        decoded.append(len(ids))
+        return letters(ids)
+
+    (row,) = generate(Table(successor()), [[0]], 2000, stop_strings=["bb"], decode=decode)
+    assert len(row) == 2000
+    assert max(decoded) < 32
+    assert sum(decoded) < 32 * 2000
+
+
 def test_errors_of_stop_strings():
     for strings, decode, error, message in [
         (["x"], None, TypeError, "stop_strings need decode="),
@@ -164,13 +177,29 @@ def test_errors_of_stop_strings():
             generate(Table(successor()), [[1]], 3, stop_strings=strings, decode=decode)
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_logits_that_are_not_finite_are_refused(bad):
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ([0, np.nan, 0, 0, 0], "got NaN in row 1; has the training"),
+        ([0, np.inf, 0, 0, 0], "got \\+inf in row 1; has the training"),
+        ([-np.inf] * 5, "only -inf in row 1; leave at least one logit finite"),
+    ],
+)
+def test_logits_that_leave_no_choice_are_refused(row, message):
     table = successor()
-    table[3, 1] = bad
+    table[3] = row
     for sampling in (None, SamplingConfig()):
-        with pytest.raises(ValueError, match="NaN"):
-            generate(Table(table), [[3]], 3, sampling)
+        with pytest.raises(ValueError, match=message):
+            generate(Table(table), [[1], [3]], 3, sampling)
+
+
+def test_minus_infinity_forbids_a_token():
+    table = successor()
+    table[:, 4] = -np.inf
+    assert generate(Table(table), [[2]], 3) == [[3, 0, 1]]  # after 3, of equals the lowest id
+    config = SamplingConfig(temperature=9.0, repetition_penalty=1.5)
+    rows = generate(Table(table), [[4]] * 5, 101, config, np.random.default_rng(0))
+    assert set().union(*rows) == {0, 1, 2, 3}
 
 
 # The recurrent model as a step-wise one

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from foundation_seq import SamplingConfig, token_probabilities
 from foundation_seq._sampling import draw
+from hypothesis import given
+from hypothesis import strategies as st
 
 P = np.array([[0.1, 0.4, 0.2, 0.3]])
 LOGITS = np.log(P) + 5  # a constant changes nothing
@@ -55,6 +57,34 @@ def test_top_p_keeps_what_reaches_it_exactly():
 def test_of_equals_the_lower_id_stays():
     p = token_probabilities(np.zeros((1, 4)), SamplingConfig(top_k=3))
     np.testing.assert_allclose(p, [[1 / 3, 1 / 3, 1 / 3, 0]])
+
+
+@given(st.data())
+def test_filters_equal_sorting_everything(data):
+    """The plain way: the likeliest in front, of equals the lower id, and filters cut the end."""
+    weights = data.draw(st.lists(st.integers(0, 5), min_size=1, max_size=9).filter(any))
+    top_k = data.draw(st.none() | st.integers(1, 10))
+    top_p = data.draw(st.none() | st.sampled_from([0.1234, 0.5017, 0.7712, 1.0]))
+    with np.errstate(divide="ignore"):
+        logits = np.log(np.array([weights, weights[::-1]], float))  # 0 is a forbidden token
+    found = token_probabilities(logits, SamplingConfig(top_k=top_k, top_p=top_p))
+    for row, logit in zip(found, logits, strict=True):
+        p = np.exp(logit - np.log(np.exp(logit).sum()))
+        order = sorted(range(len(p)), key=lambda i: (-p[i], i))[:top_k]
+        expected = np.zeros(len(p))
+        reached, total = 0.0, p[order].sum()
+        for i in order:
+            if top_p is not None and reached >= min(top_p, 1 - 1e-9):
+                break
+            expected[i] = p[i]
+            reached += p[i] / total
+        np.testing.assert_allclose(row, expected / expected.sum(), atol=1e-12)
+
+
+@pytest.mark.parametrize("bad", [[0, np.nan], [np.inf, 0], [-np.inf, -np.inf]])
+def test_unusable_logits_are_refused(bad):
+    with pytest.raises(ValueError, match="in row 1"):
+        token_probabilities(np.array([[0.0, -np.inf], bad]), SamplingConfig())
 
 
 def test_repetition_penalty():

@@ -5,7 +5,8 @@ Read in this order: ``_rnn``, ``_gru`` and ``_lstm`` (the loops), ``_recurrence`
 ``_cells`` (the modules), ``_inspect`` (gates and gradients step by
 step), ``_keras`` (weights from there), ``_classifier``, ``_recurrent_lm`` and
 ``_seq2seq`` (the models), ``recipes`` (their training), ``_stepwise`` (what generation asks of a
-model), ``_sampling``, ``_generate``, ``_stream_text`` and ``_beam_search``.
+model), ``_generate`` (the loop), ``_sampling`` and ``_choose`` (one token), ``_growing_text`` and
+``_stream_text`` (from tokens to text), ``_beam_search``.
 """
 
 from foundation_seq import functional, recipes

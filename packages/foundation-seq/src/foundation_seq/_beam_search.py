@@ -1,4 +1,12 @@
-"""Looking for the likeliest continuation, not only at the likeliest next token."""
+"""Searching for the likeliest continuation, instead of taking the likeliest token at each step.
+
+The likeliest first token may lead into a continuation that is poor as a whole. Beam search
+therefore follows several continuations of each row side by side, the *open* hypotheses of its beam:
+at every step each is continued by every token, and the best of the results make the next beam.
+
+All open hypotheses of all rows stand in one batch, those of the first row in front. ``_Search``
+decides for one row; :func:`beam_search` lets the model read what all of them have decided.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +19,9 @@ import numpy as np
 from foundation_nn import no_grad
 from numpy.typing import NDArray
 
-from foundation_seq._request import Request, require_finite
+from foundation_seq._request import Request
 from foundation_seq._sampling import log_probabilities
-from foundation_seq._stepwise import Ids, StepwiseModel
+from foundation_seq._stepwise import Ids, Logits, StepwiseModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +33,11 @@ class Hypothesis:
     tokens : list of int
         Without prompt and stop id.
     log_prob : float
-        The sum over the tokens, the stop id included.
+        The sum of log P over the tokens, the stop id included.
     score : float
-        By which hypotheses are ranked: ``log_prob`` divided by the length penalty.
+        What hypotheses are ranked by: ``log_prob`` divided by the length penalty.
     stopped : bool
-        A stop id has ended it, not the limit.
+        Whether a stop id has ended it, not the limit.
     """
 
     tokens: list[int]
@@ -49,12 +57,12 @@ def beam_search(
 ) -> list[list[Hypothesis]]:
     """The best continuations of each row of the prompt.
 
-    At every step each of a row's ``beam_size`` open hypotheses is continued by every token. Of
-    all these the best are kept: those that end in a stop id are set aside as finished, the others
-    stay open. The search ends when no open hypothesis can come before the worst of ``beam_size``
-    finished ones any more. The score of n tokens, the stop id included, is [1]_, eq. 14,
+    At every step each of a row's ``beam_size`` open hypotheses is continued by every token, and the
+    best of the results are kept. Those that end in a stop id are finished, the others stay open.
+    The search of a row ends when ``beam_size`` hypotheses are finished and no open one can become
+    better than the worst of them. The score of n tokens, the stop id included, is [1]_, eq. 14::
 
-        log P(tokens | prompt) / ((5 + n) / 6)^α.
+        log P(tokens | prompt) / ((5 + n) / 6)^α
 
     Rows do not influence each other. A beam of one without length penalty is greedy decoding.
 
@@ -67,7 +75,8 @@ def beam_search(
     beam_size : int
         4 with α = 0.6 is what [2]_ translates with.
     length_penalty : float
-        α ≥ 0: 0 ranks by log-probability, which prefers the short; 1 nearly by its mean.
+        α ≥ 0. With 0, hypotheses are ranked by their log-probability, which prefers short ones;
+        with 1, nearly by its mean over the tokens.
     stop_ids : collection of int
 
     Returns
@@ -101,93 +110,127 @@ def beam_search(
     if not (length_penalty >= 0 and math.isfinite(length_penalty)):
         raise ValueError(f"expected length_penalty >= 0 (0: none), got {length_penalty}")
     request = Request(prompt, max_new_tokens, stop_ids)
-    searches = [_Search(limit, beam_size, length_penalty) for limit in request.limits.tolist()]
-    if not request.limits.any():
-        return [search.finished for search in searches]
-    logits, state = request.start(model)
-    with no_grad():
-        while True:
-            require_finite(logits)
-            parents, tokens = _extend(searches, log_probabilities(logits), request.stops)
-            if not len(parents):
-                return [search.finished for search in searches]
-            state = model.select(state, parents)
-            logits, state = model.step(state, tokens)
+    searches = [
+        _Search(limit, request.stop_ids, beam_size, length_penalty)
+        for limit in request.limits.tolist()
+    ]
+    if request.limits.any():
+        logits, state = request.start(model)
+        with no_grad():
+            rows, tokens = _extend(searches, logits)
+            while len(rows):
+                state = model.select(state, rows)
+                logits, state = model.step(state, tokens)
+                rows, tokens = _extend(searches, logits)
+    return [search.finished for search in searches]
 
 
-def _extend(
-    searches: list[_Search], log_p: NDArray[np.float64], stops: list[int]
-) -> tuple[Ids, Ids]:
-    """One step of all searches, whose open hypotheses share the rows of ``log_p`` (N, V)."""
-    parents: list[int] = []
+def _extend(searches: list[_Search], logits: Logits) -> tuple[Ids, Ids]:
+    """One step of all searches.
+
+    Returns for each hypothesis that is open after it which row of the batch it continues, and by
+    which token.
+    """
+    log_p = log_probabilities(logits)  # (rows of the batch, V)
+    rows: list[int] = []
     tokens: list[int] = []
-    first = 0
+    start = 0
     for search in searches:
-        behind = first + len(search.log_probs)
-        for parent, token in search.extend(log_p[first:behind], stops):
-            parents.append(first + parent)
+        stop = start + len(search.open)
+        for parent, token in search.extend(log_p[start:stop]):
+            rows.append(start + parent)
             tokens.append(token)
-        first = behind
-    return np.array(parents, np.intp), np.array(tokens, np.intp)
+        start = stop
+    return np.array(rows, np.intp), np.array(tokens, np.intp)
 
 
 class _Search:
-    """The open and the finished hypotheses of one row."""
+    """The open and the finished hypotheses of one row.
 
-    def __init__(self, limit: int, beam_size: int, length_penalty: float) -> None:
+    Attributes
+    ----------
+    open : list of lists of int
+        The tokens of the open hypotheses, all of one length.
+    open_log_probs : (len(open),) array
+        Their log-probabilities.
+    finished : list of Hypothesis
+        At most ``beam_size``, the best first.
+    """
+
+    def __init__(
+        self, limit: int, stop_ids: list[int], beam_size: int, length_penalty: float
+    ) -> None:
         self.limit = limit
+        self.stop_ids = stop_ids
         self.beam_size = beam_size
         self.length_penalty = length_penalty
         self.open: list[list[int]] = [[]]
-        self.log_probs = np.zeros(1)  # of the open hypotheses
-        self.finished: list[Hypothesis] = []  # the best first
+        self.open_log_probs = np.zeros(1)
+        self.finished: list[Hypothesis] = []
         if not limit:
             self._finish([], 0.0, 0, stopped=False)
 
-    def extend(self, log_p: NDArray[np.float64], stops: list[int]) -> list[tuple[int, int]]:
-        """Continue each open hypothesis; what stays open, as (former place, new token)."""
-        if not self.open or not self.limit:
-            return self._close()
-        length = len(self.open[0]) + 1
-        total = (self.log_probs[:, None] + log_p).reshape(-1)  # (N · V,)
-        # So many that beam_size are left if all stop ids are among them.
-        ranked = _largest(total, self.beam_size + len(self.open) * len(stops))
-        chosen: list[tuple[int, int]] = []
-        log_probs: list[float] = []
-        for rank, index in enumerate(ranked.tolist()):
-            parent, token = divmod(index, log_p.shape[1])
-            value = float(total[index])
-            if token not in stops:
-                chosen.append((parent, token))
-                log_probs.append(value)
-            elif rank < self.beam_size:
-                self._finish(self.open[parent], value, length, stopped=True)
-            if len(chosen) == self.beam_size:
-                break
-        self.open = [[*self.open[parent], token] for parent, token in chosen]
-        self.log_probs = np.array(log_probs)
-        if length == self.limit:
-            for tokens, value in zip(self.open, log_probs, strict=True):
-                self._finish(tokens, value, length, stopped=False)
-            return self._close()
-        return self._close() if self._decided() else chosen
+    def extend(self, log_p: NDArray[np.float64]) -> list[tuple[int, int]]:
+        """Continue each open hypothesis by one token.
 
-    def _decided(self) -> bool:
-        """No open hypothesis can still be one of the best."""
+        Parameters
+        ----------
+        log_p : (len(open), V) array
+            Log-probabilities of the next token of each open hypothesis.
+
+        Returns
+        -------
+        list of (int, int)
+            For each hypothesis that is open now, which of the former ones it continues, and by
+            which token.
+        """
+        if not self.open or not self.limit:
+            return self._end()
+        length = len(self.open[0]) + 1
+        vocab_size = log_p.shape[1]
+        total = (self.open_log_probs[:, None] + log_p).reshape(-1)  # (len(open) * V,)
+        # Even if all that can stop do so among the best, beam_size others are left.
+        num_candidates = self.beam_size + len(self.open) * len(self.stop_ids)
+        continued: list[tuple[int, int]] = []
+        log_probs: list[float] = []
+        for rank, index in enumerate(_largest(total, num_candidates).tolist()):
+            parent, token = divmod(index, vocab_size)
+            log_prob = float(total[index])
+            if token not in self.stop_ids:
+                continued.append((parent, token))
+                log_probs.append(log_prob)
+            elif rank < self.beam_size:
+                self._finish(self.open[parent], log_prob, length, stopped=True)
+            if len(continued) == self.beam_size:
+                break
+        self.open = [[*self.open[parent], token] for parent, token in continued]
+        self.open_log_probs = np.array(log_probs)
+        if length == self.limit:
+            for tokens, log_prob in zip(self.open, log_probs, strict=True):
+                self._finish(tokens, log_prob, length, stopped=False)
+        if length == self.limit or self._is_decided():
+            return self._end()
+        return continued
+
+    def _is_decided(self) -> bool:
+        """Whether no open hypothesis can become one of the best any more."""
         if not self.open:
             return True
-        # Its log-probability can only fall, and no penalty is larger than the last one.
-        hope = self.log_probs.max() / self._penalty(self.limit)
-        return len(self.finished) == self.beam_size and bool(self.finished[-1].score >= hope)
+        if len(self.finished) < self.beam_size:
+            return False
+        # A log-probability can only fall, and it is divided by at most the penalty of the limit.
+        best_possible = self.open_log_probs.max() / self._penalty(self.limit)
+        return bool(self.finished[-1].score >= best_possible)
 
-    def _close(self) -> list[tuple[int, int]]:
-        self.open, self.log_probs = [], np.zeros(0)
+    def _end(self) -> list[tuple[int, int]]:
+        self.open = []
+        self.open_log_probs = np.zeros(0)
         return []
 
     def _finish(self, tokens: list[int], log_prob: float, length: int, stopped: bool) -> None:
         score = log_prob / self._penalty(length)
         self.finished.append(Hypothesis(tokens, log_prob, score, stopped))
-        self.finished.sort(key=lambda h: -h.score)
+        self.finished.sort(key=lambda hypothesis: -hypothesis.score)
         del self.finished[self.beam_size :]
 
     def _penalty(self, length: int) -> float:
@@ -195,10 +238,14 @@ class _Search:
 
 
 def _largest(values: NDArray[np.float64], count: int) -> Ids:
-    """Where the largest values stand, the largest first and of equals the first; none is -inf."""
+    """The places of the ``count`` largest values, the largest first; -inf is left out.
+
+    Of equal values the first comes first.
+    """
+    places = np.flatnonzero(values > -np.inf)
     if count < len(values):
-        least = np.partition(values, len(values) - count)[len(values) - count]
-        places = np.flatnonzero((values >= least) & (values > -np.inf))
-    else:
-        places = np.flatnonzero(values > -np.inf)
-    return places[np.argsort(-values[places], kind="stable")][:count]
+        # A partition finds the smallest of them without sorting all the others.
+        smallest = np.partition(values, len(values) - count)[len(values) - count]
+        places = places[values[places] >= smallest]
+    order = np.argsort(-values[places], kind="stable")
+    return places[order][:count]

@@ -1,4 +1,16 @@
-"""Writing text with any step-wise model."""
+"""Writing text with any step-wise model, one token at a time.
+
+A language model tells, for a text, how likely each token of its vocabulary is to come next. To
+write with it, one chooses a token, appends it to the text, and asks again. The loop below,
+``_write``, does that for several texts side by side, which are called rows:
+
+* the model does not read the whole text again for each token: it keeps a state, and ``step`` reads
+  the new token alone (``_stepwise.py``);
+* a token is chosen from the logits in ``_choose.py``: the likeliest, or one that is drawn from the
+  probabilities that ``_sampling.py`` computes;
+* a row is finished when it has as many tokens as it may have, or has written what stops it; then it
+  leaves the batch, and the others go on without it.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +18,13 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from foundation_nn import init, no_grad, padding_mask
+from foundation_nn import no_grad
 from numpy.typing import NDArray
 
-from foundation_seq._request import Decode, Request, require_finite, require_stop_strings
-from foundation_seq._sampling import SamplingConfig, draw, log_probabilities, token_probabilities
+from foundation_seq._choose import TokenChooser
+from foundation_seq._growing_text import Decode, GrowingText, StopStrings
+from foundation_seq._request import Request
+from foundation_seq._sampling import SamplingConfig, log_probabilities
 from foundation_seq._stepwise import Ids, Logits, StepwiseModel
 
 
@@ -68,7 +82,9 @@ def generate(
         more than the string's end, so it is kept: the text is cut by
         ``text.partition(stop_string)[0]``, or by :func:`stream_text`.
     decode : callable, optional
-        From a list of ids to their text; needed for ``stop_strings``.
+        From a list of ids to their text; needed for ``stop_strings``. It is called with the latest
+        few ids of a row alone, so how a token reads may depend on up to eight tokens before it,
+        not on the whole text.
 
     Returns
     -------
@@ -81,8 +97,9 @@ def generate(
         If ids or limits are not integers, ``rng`` is not a generator, or stop strings come
         without ``decode``.
     ValueError
-        If a prompt is empty, a limit is negative, an id is not in the vocabulary, or the
-        model's logits are not finite.
+        If a prompt is empty, a limit is negative, an id is not in the vocabulary, or a logit of
+        the model is NaN or +inf, or all logits of a row are -inf (single ones may be: they forbid
+        a token).
 
     Examples
     --------
@@ -91,14 +108,24 @@ def generate(
     >>> written = generate(model, [[1, 2, 3], [4]], max_new_tokens=7)
     >>> [len(row) for row in written]
     [7, 7]
+
+    The same for the first row, without a state and with nothing but the definition:
+
+    >>> ids = [1, 2, 3]
+    >>> for _ in range(7):
+    ...     logits = model(np.array([ids])).data[0, -1]  # (V,): of the token after the last
+    ...     ids.append(int(logits.argmax()))
+    >>> ids[3:] == written[0]
+    True
     """
     request = Request(prompt, max_new_tokens, stop_ids)
-    choose = _Chooser(request, sampling, rng)
-    new: list[list[int]] = [[] for _ in request.lengths]
-    for rows, tokens, _ in _steps(model, request, choose, _Ending(stop_strings, decode)):
+    choose = TokenChooser(request.ids, request.lengths, sampling, rng)
+    endings = _Endings(stop_strings, decode)
+    new_tokens: list[list[int]] = [[] for _ in request.lengths]
+    for rows, tokens, _ in _write(model, request, choose, endings):
         for row, token in zip(rows.tolist(), tokens.tolist(), strict=True):
-            new[row].append(token)
-    return new
+            new_tokens[row].append(token)
+    return new_tokens
 
 
 def stream_tokens(
@@ -114,8 +141,8 @@ def stream_tokens(
 ) -> Iterator[NewToken]:
     """The tokens of :func:`generate` one by one, as soon as each is chosen.
 
-    Nothing is computed ahead: who stops asking stops the model. Arguments and errors are those of
-    :func:`generate`.
+    Nothing is computed ahead: the model works only when the next token is asked for. Arguments and
+    errors are those of :func:`generate`.
 
     Yields
     ------
@@ -130,89 +157,75 @@ def stream_tokens(
     [0, 1, 1, 1]
     """
     request = Request(prompt, max_new_tokens, stop_ids)
-    choose = _Chooser(request, sampling, rng)
-    steps = _steps(model, request, choose, _Ending(stop_strings, decode))
-
-    def tokens_of(rows: Ids, tokens: Ids, logits: Logits) -> Iterator[NewToken]:
-        log_p = log_probabilities(logits)[np.arange(len(rows)), tokens]
-        return map(NewToken, rows.tolist(), tokens.tolist(), log_p.tolist())
-
-    return (token for step in steps for token in tokens_of(*step))
+    choose = TokenChooser(request.ids, request.lengths, sampling, rng)
+    endings = _Endings(stop_strings, decode)
+    # The arguments are checked here, at once; a generator would check them at its first token.
+    return _one_by_one(_write(model, request, choose, endings))
 
 
-def _steps(
-    model: StepwiseModel[Any], request: Request, choose: _Chooser, ending: _Ending
+def _one_by_one(steps: Iterator[tuple[Ids, Ids, Logits]]) -> Iterator[NewToken]:
+    for rows, tokens, logits in steps:
+        log_probs = log_probabilities(logits)[np.arange(len(rows)), tokens]
+        yield from map(NewToken, rows.tolist(), tokens.tolist(), log_probs.tolist())
+
+
+def _write(
+    model: StepwiseModel[Any], request: Request, choose: TokenChooser, endings: _Endings
 ) -> Iterator[tuple[Ids, Ids, Logits]]:
-    """Step by step the rows that were continued, their new tokens, and the logits of these."""
+    """Write all rows of a request, a token each per step.
+
+    Yields for each step the numbers of the rows that were continued, their new tokens, and the
+    logits from which these were chosen.
+    """
     limits = request.limits
     if not limits.any():
         return
     logits, state = request.start(model)
     is_stop = np.zeros(logits.shape[1], bool)
-    is_stop[request.stops] = True
-    count = np.zeros_like(limits)
-    rows = np.arange(len(limits))  # those still being written
+    is_stop[request.stop_ids] = True
+    num_written = np.zeros_like(limits)
+    # Row i of the batch, that is of logits, tokens and state, belongs to row rows[i] of the prompt.
+    rows = np.arange(len(limits))
     while True:
         tokens = choose(logits, rows)
-        new = ~is_stop[tokens] & (count[rows] < limits[rows])
-        count[rows] += new
-        yield rows[new], tokens[new], logits[new]
-        going = new & (count[rows] < limits[rows]) & ~ending(rows, tokens)
-        if not going.any():
+        written = ~is_stop[tokens] & (num_written[rows] < limits[rows])
+        num_written[rows] += written
+        yield rows[written], tokens[written], logits[written]
+
+        unfinished = written & (num_written[rows] < limits[rows]) & ~endings.reached(rows, tokens)
+        if not unfinished.any():
             return
-        with no_grad():  # not around the yield, where it would hold for whoever asks
-            if not going.all():
-                rows, tokens = rows[going], tokens[going]
-                state = model.select(state, np.flatnonzero(going))
+        # Not around the yield: there it would hold for the code that asks for the tokens.
+        with no_grad():
+            if not unfinished.all():
+                state = model.select(state, np.flatnonzero(unfinished))
+                rows = rows[unfinished]
+                tokens = tokens[unfinished]
             logits, state = model.step(state, tokens)
 
 
-class _Chooser:
-    """Picks the next token of rows, and remembers what each row needs for that."""
-
-    def __init__(
-        self, request: Request, sampling: SamplingConfig | None, rng: np.random.Generator | None
-    ) -> None:
-        self.request = request
-        self.sampling = sampling
-        if sampling is not None:
-            self.generators = init.generator(rng).spawn(len(request.lengths))
-        self.seen: NDArray[np.bool_] | None = None
-
-    def __call__(self, logits: Logits, rows: Ids) -> Ids:
-        require_finite(logits)
-        if self.sampling is None:
-            return np.asarray(logits.argmax(axis=1))
-        if self.sampling.repetition_penalty != 1 and self.seen is None:
-            ids, lengths = self.request.ids, self.request.lengths
-            real = padding_mask(lengths, ids.shape[1])
-            self.seen = np.zeros(logits.shape, bool)
-            self.seen[np.nonzero(real)[0], ids[real]] = True
-        seen = None if self.seen is None else self.seen[rows]
-        p = token_probabilities(logits, self.sampling, seen)
-        tokens = draw(p, np.array([self.generators[row].random() for row in rows]))
-        if self.seen is not None:
-            self.seen[rows, tokens] = True
-        return tokens
-
-
-class _Ending:
+class _Endings:
     """Tells which rows have written a stop string."""
 
     def __init__(self, stop_strings: Sequence[str], decode: Decode | None) -> None:
-        self.stop_strings = require_stop_strings(stop_strings)
-        if self.stop_strings and decode is None:
+        self.stop_strings = StopStrings(stop_strings)
+        if stop_strings and decode is None:
             raise TypeError("stop_strings need decode=, such as the tokenizer's")
         self.decode = decode
-        self.written: dict[int, list[int]] = {}
+        self.texts: dict[int, GrowingText] = {}
 
-    def __call__(self, rows: Ids, tokens: Ids) -> NDArray[np.bool_]:
-        ended = np.zeros(len(rows), bool)
-        if self.decode is None or not self.stop_strings:
-            return ended
-        for i, (row, token) in enumerate(zip(rows.tolist(), tokens.tolist(), strict=True)):
-            ids = self.written.setdefault(row, [])
-            ids.append(token)
-            text = self.decode(ids)
-            ended[i] = any(stop in text for stop in self.stop_strings)
-        return ended
+    def reached(self, rows: Ids, tokens: Ids) -> NDArray[np.bool_]:
+        """Append a token to the text of each of these rows; whether a stop string is complete."""
+        reached = np.zeros(len(rows), bool)
+        if self.decode is None or not self.stop_strings.strings:
+            return reached
+        for i, row in enumerate(rows.tolist()):
+            if row not in self.texts:
+                self.texts[row] = GrowingText(self.decode)
+            growing = self.texts[row]
+            growing.append(int(tokens[i]))
+            reached[i] = self.stop_strings.find(growing.text) is not None
+            # What lies further back was searched, and no further token changes it.
+            searched = len(growing.text) - self.stop_strings.longest - GrowingText.CONTEXT
+            growing.take(max(0, searched))
+        return reached

@@ -1,18 +1,15 @@
-"""What is to be written, checked: prompts, limits and what ends a row."""
+"""What a caller asks to be written, checked: prompts, limits and stop ids."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Collection
+from typing import Any
 
 import numpy as np
 from foundation_nn import no_grad
 from numpy.typing import NDArray
 
 from foundation_seq._stepwise import Ids, Logits, StepwiseModel
-
-#: From ids to the text they stand for; a tokenizer's ``decode``.
-Decode: TypeAlias = Callable[[Sequence[int]], str]
 
 
 class Request:
@@ -28,7 +25,8 @@ class Request:
     ids : (B, T) integer array
         Zeros behind the shorter rows.
     lengths, limits : (B,) integer arrays
-    stops : list of int
+    stop_ids : list of int
+        Sorted, each once.
 
     Raises
     ------
@@ -39,40 +37,20 @@ class Request:
     def __init__(self, prompt: Any, max_new_tokens: Any, stop_ids: Any) -> None:
         self.ids, self.lengths = _padded(prompt)
         self.limits = _limits(max_new_tokens, len(self.lengths))
-        self.stops = _stops(stop_ids)
+        self.stop_ids = _stop_ids(stop_ids)
 
     def start(self, model: StepwiseModel[Any]) -> tuple[Logits, Any]:
-        """The model's first logits and state; refuses stop ids that it does not know."""
-        # The last token of a row is written, but never fed.
+        """Let the model read the prompts; refuse stop ids that are not in its vocabulary."""
+        # The model never reads the last token of a row.
         capacity = int((self.lengths + self.limits).max()) - 1
         with no_grad():
             logits, state = model.start(self.ids, self.lengths, capacity)
-        for stop in self.stops:
+        for stop in self.stop_ids:
             if not 0 <= stop < logits.shape[1]:
                 raise ValueError(
                     f"stop id {stop} lies outside the vocabulary of {logits.shape[1]} tokens"
                 )
         return logits, state
-
-
-def require_finite(logits: Logits) -> None:
-    """Refuse logits from which no token can be chosen; single ones may be -inf."""
-    if not np.isfinite(logits.max(axis=1)).all():
-        raise ValueError(
-            "the model's logits are NaN, infinite or all -inf; has its training diverged?"
-        )
-
-
-def require_stop_strings(stop_strings: Sequence[str]) -> tuple[str, ...]:
-    """Refuse what would never end a row, or end it at once."""
-    if isinstance(stop_strings, str):
-        raise TypeError(
-            f"expected stop_strings to be a sequence of str, got {stop_strings!r}; "
-            f"write stop_strings=[{stop_strings!r}]"
-        )
-    if "" in stop_strings:
-        raise ValueError("expected stop_strings of at least one character, got ''")
-    return tuple(stop_strings)
 
 
 def _integers(name: str, values: Any) -> NDArray[np.intp]:
@@ -112,7 +90,7 @@ def _limits(max_new_tokens: Any, batch: int) -> Ids:
     return np.broadcast_to(limits, batch)
 
 
-def _stops(stop_ids: Any) -> list[int]:
+def _stop_ids(stop_ids: Any) -> list[int]:
     if not isinstance(stop_ids, Collection):
         raise TypeError(
             f"expected stop_ids to be a collection, got {stop_ids!r}; write stop_ids=[{stop_ids!r}]"

@@ -93,6 +93,7 @@ def token_probabilities(
     Parameters
     ----------
     logits : (B, V) float array
+        -inf forbids a token.
     sampling : SamplingConfig
     seen : (B, V) bool array, optional
         Which tokens each row already holds; only the repetition penalty asks.
@@ -102,44 +103,119 @@ def token_probabilities(
     (B, V) float64 array
         Every row sums to one.
 
+    Raises
+    ------
+    ValueError
+        If a logit is NaN or +inf, or all logits of a row are -inf.
+
     Examples
     --------
     >>> logits = np.log([[0.5, 0.3, 0.2]])
     >>> token_probabilities(logits, SamplingConfig(top_k=2))
     array([[0.625, 0.375, 0.   ]])
+    >>> token_probabilities(logits, SamplingConfig(top_p=0.4))
+    array([[1., 0., 0.]])
     """
+    require_usable(logits)
     z = logits.astype(np.float64)
     if seen is not None and sampling.repetition_penalty != 1:
         penalty = sampling.repetition_penalty
-        z = np.where(seen, np.where(z > 0, z / penalty, z * penalty), z)
-    z -= z.max(axis=1, keepdims=True)
-    p = np.exp(z / sampling.temperature)
-    p /= p.sum(axis=1, keepdims=True)
-    if sampling.top_k is None and sampling.top_p is None and sampling.min_p is None:
-        return p
-    # With the likeliest in front, all three keep a first part of each row.
-    order = np.argsort(-p, axis=1, kind="stable")
-    ranked = np.take_along_axis(p, order, axis=1)
+        penalized = np.where(z > 0, z / penalty, z * penalty)
+        z = np.where(seen, penalized, z)
+    z -= z.max(axis=1, keepdims=True)  # the greatest becomes 0, so that exp cannot overflow
+    p = _normalized(np.exp(z / sampling.temperature))
     if sampling.top_k is not None:
-        ranked[:, sampling.top_k :] = 0
-        ranked /= ranked.sum(axis=1, keepdims=True)
+        p = _keep_top_k(p, sampling.top_k)
     if sampling.top_p is not None:
-        # A token stays if those before it do not yet reach the threshold.
-        reached = np.cumsum(ranked, axis=1) >= sampling.top_p
-        ranked[:, 1:][reached[:, :-1]] = 0
+        p = _keep_top_p(p, sampling.top_p)
     if sampling.min_p is not None:
-        ranked[ranked < sampling.min_p * ranked[:, :1]] = 0
-    ranked /= ranked.sum(axis=1, keepdims=True)
-    np.put_along_axis(p, order, ranked, axis=1)
+        p = _keep_min_p(p, sampling.min_p)
+    return p
+
+
+def _keep_top_k(p: NDArray[np.float64], k: int) -> NDArray[np.float64]:
+    """Only the k likeliest tokens of each row."""
+    vocab_size = p.shape[1]
+    if k >= vocab_size:
+        return p
+    # A partition finds the k-th likeliest without sorting all the others.
+    place = vocab_size - k
+    least = np.partition(p, place, axis=1)[:, place]
+    return _keep_likeliest(p, np.full(len(p), k), least)
+
+
+def _keep_top_p(p: NDArray[np.float64], top_p: float) -> NDArray[np.float64]:
+    """Only the fewest likeliest tokens of each row that together reach ``top_p``."""
+    falling = np.sort(p, axis=1)[:, ::-1]  # the likeliest first
+    # A token stays if those before it do not yet reach the threshold.
+    before = np.cumsum(falling, axis=1)[:, :-1]
+    counts = 1 + (before < top_p).sum(axis=1)
+    least = falling[np.arange(len(p)), counts - 1]
+    return _keep_likeliest(p, counts, least)
+
+
+def _keep_min_p(p: NDArray[np.float64], min_p: float) -> NDArray[np.float64]:
+    """Only the tokens that are at least ``min_p`` times as likely as the likeliest of their row."""
+    threshold = min_p * p.max(axis=1, keepdims=True)
+    return _normalized(np.where(p >= threshold, p, 0))
+
+
+def _keep_likeliest(
+    p: NDArray[np.float64], counts: NDArray[np.intp], least: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Of each row the ``counts`` likeliest tokens, the last of which has the probability ``least``.
+
+    Where several have that probability, those with the lower ids stay.
+    """
+    above = p > least[:, None]
+    equal = p == least[:, None]
+    num_equal = counts - above.sum(axis=1)  # how many of the equals stay
+    first_equals = equal & (np.cumsum(equal, axis=1) <= num_equal[:, None])
+    return _normalized(np.where(above | first_equals, p, 0))
+
+
+def _normalized(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same proportions, so that each row sums to one."""
+    p: NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)
     return p
 
 
 def log_probabilities(logits: Logits) -> NDArray[np.float64]:
-    """log softmax(logits) of each row, (B, V), in double precision."""
+    """log softmax(logits) of each row, (B, V), in double precision.
+
+    Raises
+    ------
+    ValueError
+        As :func:`token_probabilities`.
+    """
+    require_usable(logits)
     z = logits.astype(np.float64)
     z -= z.max(axis=1, keepdims=True)
     z -= np.log(np.exp(z).sum(axis=1, keepdims=True))
     return z
+
+
+def require_usable(logits: Logits) -> None:
+    """Refuse logits from which no token can be chosen; single ones may be -inf.
+
+    Raises
+    ------
+    ValueError
+    """
+    largest = logits.max(axis=1)  # NaN if there is one in the row
+    if np.isfinite(largest).all():
+        return
+    row = int(np.flatnonzero(~np.isfinite(largest))[0])
+    if np.isneginf(largest[row]):
+        raise ValueError(
+            f"expected at least one token that is possible in each row of the logits, got only "
+            f"-inf in row {row}; leave at least one logit finite"
+        )
+    found = "NaN" if np.isnan(largest[row]) else "+inf"
+    raise ValueError(
+        f"expected finite logits, or -inf for tokens that are forbidden, got {found} in row {row}; "
+        "has the training of the model diverged?"
+    )
 
 
 def draw(probabilities: NDArray[np.float64], uniforms: NDArray[np.float64]) -> Ids:

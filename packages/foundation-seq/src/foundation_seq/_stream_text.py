@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from foundation_seq._generate import NewToken
-from foundation_seq._request import Decode, require_stop_strings
+from foundation_seq._growing_text import Decode, GrowingText, StopStrings
 
 
 def stream_text(
@@ -23,8 +23,10 @@ def stream_text(
     tokens : iterable of NewToken
         Of one row, such as ``stream_tokens(model, [ids], 200)``.
     decode : callable
-        From a list of ids to their text. More ids must only add to the text, but for U+FFFD at its
-        end, which stands for bytes of an unfinished character.
+        From a list of ids to their text. It is called with the latest few ids alone, so how a
+        token reads may depend on up to eight tokens before it, not on the whole text. More ids
+        must only add to the text, but for U+FFFD at its end, which stands for bytes of an
+        unfinished character.
     stop_strings : sequence of str
 
     Yields
@@ -44,39 +46,23 @@ def stream_text(
     >>> list(stream_text(tokens, lambda ids: "".join(map(chr, ids)), ["\\n\\n"]))
     ['Y', 'e', 's', '.']
     """
-    return _pieces(tokens, decode, require_stop_strings(stop_strings))
+    return _pieces(tokens, GrowingText(decode), StopStrings(stop_strings))
 
 
 def _pieces(
-    tokens: Iterable[NewToken], decode: Decode, stop_strings: tuple[str, ...]
+    tokens: Iterable[NewToken], unshown: GrowingText, stop_strings: StopStrings
 ) -> Iterator[str]:
-    ids: list[int] = []
     rows: set[int] = set()
-    text, shown = "", 0
-    for row, token, _ in tokens:
-        rows.add(row)
+    for token in tokens:
+        rows.add(token.row)
         if len(rows) > 1:
             raise ValueError(f"stream_text: expected tokens of one row, got rows {sorted(rows)}")
-        ids.append(token)
-        text = decode(ids)
-        ends = [text.find(stop) for stop in stop_strings if stop in text]
-        certain = min(ends) if ends else _certain(text, stop_strings)
-        if certain > shown:
-            yield text[shown:certain]
-            shown = certain
-        if ends:
+        unshown.append(token.id)
+        stop = stop_strings.find(unshown.text)
+        certain = stop_strings.length_certain(unshown.text) if stop is None else stop
+        if certain:
+            yield unshown.take(certain)
+        if stop is not None:
             return
-    if len(text) > shown:
-        yield text[shown:]
-
-
-def _certain(text: str, stop_strings: tuple[str, ...]) -> int:
-    """How much of the text no further token can change or turn into a stop string."""
-    end = len(text.rstrip("\ufffd"))
-    begun = (
-        n
-        for stop in stop_strings
-        for n in range(1, min(len(stop), end + 1))
-        if text.endswith(stop[:n], 0, end)
-    )
-    return end - max(begun, default=0)
+    if unshown.text:
+        yield unshown.text

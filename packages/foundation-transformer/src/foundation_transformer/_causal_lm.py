@@ -170,7 +170,7 @@ class CausalLM(Module):
         return self.extend(state, tokens[:, None]), state
 
     def select(self, state: TextState, rows: Ids) -> TextState:
-        """The state in which row i is the former row ``rows[i]``."""
+        """The state in which row i is the former row ``rows[i]``; the former state is used up."""
         for cache in state.caches:
             cache.reorder(rows)
         return TextState(state.caches, state.padding[rows])

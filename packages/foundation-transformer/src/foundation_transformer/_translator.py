@@ -80,7 +80,7 @@ class Translator:
         return self._read(state, tokens[:, None]), state
 
     def select(self, state: TranslationState, rows: Ids) -> TranslationState:
-        """The state in which row i is the former row ``rows[i]``."""
+        """The state in which row i is the former row ``rows[i]``; the former state is used up."""
         sources, memory, mask = state.sources[rows], state.memory, state.memory_mask
         for cache in state.caches:
             cache.target.reorder(rows)
