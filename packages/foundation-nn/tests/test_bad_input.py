@@ -83,10 +83,98 @@ def test_two_losses_of_one_forward_are_walked_together_not_twice():
     np.testing.assert_array_equal(w.grad, [42])
 
 
+def test_a_graph_that_was_walked_is_refused_each_time():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    h = x * x
+    h.sum().backward()
+    for _ in range(3):
+        x.grad = None
+        loss = (h * h).sum()
+        with pytest.raises(RuntimeError, match="multiply: this graph was walked"):
+            loss.backward()
+        assert x.grad is None
+
+
+def test_where_guards_a_pole():
+    x = Tensor([0.0, 4.0], requires_grad=True)
+    for function, gradient in [
+        (lambda x: F.where(x > 0, x.sqrt(), 0), [0, 0.25]),
+        (lambda x: F.where(x > 0, x**0.5, 0), [0, 0.25]),
+        (lambda x: F.where(x > 0, x**-1, 0), [0, -1 / 16]),
+        (lambda x: F.where(x > 0, x.log(), 0), [0, 0.25]),
+        (lambda x: F.where(x > 0, 1 / x, 0), [0, -1 / 16]),
+        (lambda x: F.where(x > 0, (1000 * (1 - x)).exp(), x), [1, 0]),
+    ]:
+        x.grad = None
+        with np.errstate(divide="ignore", over="ignore"):  # as NumPy says of the forward pass
+            y = function(x)
+        y.sum().backward()
+        np.testing.assert_array_equal(x.grad, gradient)
+
+
+def test_the_gradient_at_a_pole_is_infinite():
+    x = Tensor([0.0], requires_grad=True)
+    x.sqrt().sum().backward()
+    assert x.grad == [np.inf]
+
+
+def test_a_quotient_by_a_tiny_number_has_a_gradient():
+    x, y = Tensor([0.0], requires_grad=True), Tensor([1e-40], requires_grad=True)
+    with np.errstate(over="ignore"):  # 1e40 is too large for float32
+        (x / y).sum().backward()
+    assert (x.grad.item(), y.grad.item()) == (np.inf, 0)
+
+
+def test_a_scalar_has_a_last_axis_for_reductions_as_in_numpy():
+    for reduce in (F.sum, F.mean, F.max, F.min):
+        x = Tensor(3.0, requires_grad=True)
+        reduce(x, axis=-1).backward()
+        assert x.grad == 1
+
+
+@pytest.mark.parametrize("index", [[], np.array([]), ([], 1), np.zeros(0, bool)], ids=str)
+def test_an_empty_selection_selects_nothing(index):
+    nothing_at_all = isinstance(index, np.ndarray) and index.dtype == np.bool_
+    x = Tensor(X[:0] if nothing_at_all else X, requires_grad=True)
+    y = x[index]
+    assert y.size == 0
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad, np.zeros(x.shape))
+
+
+def test_a_single_tensor_is_no_list_of_tensors():
+    for join in (F.concat, F.stack):
+        for x in (Tensor(X), X):
+            with pytest.raises(
+                TypeError, match=r"expected a list of tensors, got a single .*\[x, y\]"
+            ):
+                join(x)
+    assert F.concat(Tensor([i, i]) for i in (1.0, 2.0)).data.tolist() == [1, 1, 2, 2]
+
+
+def test_a_permutation_that_is_written_out_changes_something():
+    x = Tensor(np.ones((2, 3, 5)))
+    for axes in [(0, 1, 2), (-3, 1, -1)]:
+        with pytest.raises(
+            ValueError, match=r"this is the order .* have; .*swapaxes\(i, j\), or x.mT"
+        ):
+            x.transpose(*axes)
+    with pytest.raises(ValueError, match="this is the order"):
+        x[0].transpose(-2, -1)
+    for axes in [(1, 2), (0, 1, 1), (0, 1, 3)]:
+        with pytest.raises(ValueError, match=r"transpose: expected each axis of shape \(2, 3, 5\)"):
+            x.transpose(*axes)
+    assert x.transpose((0, 1, 2)).shape == (2, 3, 5)  # computed, perhaps, and no mistake
+    assert x.mT.shape == (2, 5, 3)
+    np.testing.assert_array_equal(Tensor(X).mT.data, X.T)
+    with pytest.raises(ValueError, match=r"mT: expected at least two axes, got shape \(5,\)"):
+        x[0, 0].mT  # noqa: B018
+
+
 COUNTS, FLAGS = Tensor([1, 2, 3]), Tensor([True, False, True])
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
     ("function", "expected"),
     [
@@ -168,12 +256,3 @@ def test_a_python_int_does_not_widen_integers():
     n = Tensor(np.array([1, 2], np.int8))
     assert (n * 2 + 1).dtype == np.int8
     np.testing.assert_array_equal((n * 2 + 1).data, [3, 5])
-
-
-@pytest.mark.parametrize(
-    "function",
-    [F.layer_norm, F.rms_norm, lambda n: F.cross_entropy(n, np.array(0))],
-)
-def test_what_needs_fractions_refuses_integers(function):
-    with pytest.raises(TypeError, match="expected floating numbers, got int64; write 1.0, not 1"):
-        function(COUNTS)

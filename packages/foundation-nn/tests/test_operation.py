@@ -159,3 +159,23 @@ def test_none_is_no_gradient():
     first(x, y).backward()
     assert x.grad.item() == 1
     assert y.grad is None
+
+
+@pytest.mark.parametrize(
+    ("returned", "what"),
+    [
+        (np.array([1.0, 2.0]), "a ndarray alone"),
+        ((np.array(1.0), np.array(2.0)), "a tuple of ndarray, ndarray"),
+        ((np.array(1.0),), "a tuple of ndarray"),
+        (None, "a NoneType alone"),
+    ],
+    ids=["array", "two arrays", "value alone", "nothing"],
+)
+def test_a_kernel_that_forgets_its_backward_is_told_so(returned, what):
+    @operation
+    def forgetful(x: Array) -> Result:
+        return returned
+
+    message = rf"forgetful: a kernel returns a tuple \(y, backward\).*; got {what}"
+    with pytest.raises(TypeError, match=message):
+        forgetful(Tensor([1.0], requires_grad=True))

@@ -304,7 +304,9 @@ def test_a_checkpoint_gives_the_same_model(rng, tmp_path, same_bits, options, dt
     assert (loaded.output.weight is loaded.target_embedding.weight) == tied
     if tied:  # and stays one when it is changed
         loaded.target_embedding.weight.data = loaded.target_embedding.weight.data + 1
-        np.testing.assert_array_equal(loaded.output.weight.data, loaded.target_embedding.weight)
+        np.testing.assert_array_equal(
+            loaded.output.weight.data, loaded.target_embedding.weight.data
+        )
     shared = tied and model.config.target_vocab_size is None
     assert (loaded.source_embedding is loaded.target_embedding) == shared
 

@@ -22,9 +22,10 @@ from time import perf_counter
 from typing import Annotated, Any, ParamSpec, Protocol, TypeAlias, TypeVar, cast, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from foundation_nn._tape import Backward, Edge, Node, Part, recording
-from foundation_nn._tensor import Tensor, result
+from foundation_nn._tensor import Tensor, check_floating, result
 from foundation_nn._watch import watching
 
 #: Marks the inputs of a kernel that carry gradients; every other parameter is an option.
@@ -52,16 +53,21 @@ class Operation(Protocol[P, Out]):
 def operation(kernel: Callable[P, Result], /) -> Operation[P, Tensor]: ...
 @overload
 def operation(
-    *, selective: bool = ...
+    *, selective: bool = ..., integers: bool = ...
 ) -> Callable[[Callable[P, Result]], Operation[P, Tensor]]: ...
 @overload
 def operation(
-    *, outputs: int, selective: bool = ...
+    *, outputs: int, selective: bool = ..., integers: bool = ...
 ) -> Callable[[Callable[P, Result]], Operation[P, tuple[Tensor, ...]]]: ...
 
 
 def operation(
-    kernel: Callable[P, Result] | None = None, /, *, outputs: int = 1, selective: bool = False
+    kernel: Callable[P, Result] | None = None,
+    /,
+    *,
+    outputs: int = 1,
+    selective: bool = False,
+    integers: bool = False,
 ) -> Any:
     """Turn a NumPy kernel into a differentiable function on tensors.
 
@@ -70,7 +76,10 @@ def operation(
     ``backward(g)`` gives one gradient, or None, per array input. ``backward`` never writes to
     ``g`` and may return gradients of the broadcast shape.
 
-    Inputs that are not tensors are constants: they take the dtype of the tensors beside them.
+    The dtype is the engine's business, not the kernel's. All inputs of a kernel have one floating
+    dtype: that of the tensors among them. Constants beside them (numbers, lists, arrays) are
+    converted to it, and tensors of integers become float32. Whatever NumPy scalar the kernel
+    multiplies by, the result has that dtype, too.
 
     Parameters
     ----------
@@ -81,14 +90,18 @@ def operation(
     selective : bool
         The kernel's backward takes a second argument, one bool per array input, and returns None
         for gradients that are not needed. Worth it where a gradient is expensive.
+    integers : bool
+        The result for whole numbers is whole, as it is for a sum: where all inputs are integers,
+        the kernel is given them as they are.
 
     Raises
     ------
     TypeError
-        By the operation, when tensors of different floating dtypes meet.
+        By the operation, when tensors of different floating dtypes meet, or the kernel does not
+        return ``(y, backward)``.
     """
     if kernel is None:
-        return functools.partial(operation, outputs=outputs, selective=selective)
+        return functools.partial(operation, outputs=outputs, selective=selective, integers=integers)
     parameters = list(inspect.signature(kernel, eval_str=True).parameters.values())
     arrays = [p for p in parameters if p.annotation is Array]
     if not arrays or arrays != parameters[: len(arrays)]:
@@ -104,9 +117,10 @@ def operation(
         if count and len(inputs) < count:
             inputs += tuple([_keyword(name, p, kwargs) for p in arrays[len(inputs) :]])
 
+        # One look at the inputs: which arrays, of which dtype, and whether to record.
         wanted = False
-        mixed = False
-        dtype = None
+        alike = True
+        dtype: Any = None
         values: list[Any] = []
         for x in inputs:
             if isinstance(x, Tensor):
@@ -114,31 +128,39 @@ def operation(
                 values.append(array)
                 wanted = wanted or x._leaf or x._node is not None
                 if array.dtype is not dtype:
-                    mixed = mixed or dtype is not None
+                    alike = alike and dtype is None
                     dtype = _common(name, dtype, array.dtype)
             else:
                 values.append(x)
-                mixed = mixed or x is not None
+                alike = alike and x is None
         recorded = wanted and recording.get()
-        if mixed:
-            if (
-                dtype is not None
-                and dtype.kind != "f"
-                and any(isinstance(x, float) for x in inputs)
-            ):
-                dtype = _FLOAT32  # integers beside a Python float become what it becomes alone
-            values = [_follow(value, dtype, recorded) for value in values]
+        if not alike or dtype is None or (dtype.kind != "f" and not integers):
+            dtype = _working_dtype(dtype, inputs, integers)
+            values = [_in_dtype(value, dtype, recorded) for value in values]
+        if options:
+            options = tuple([_plain(option) for option in options])
+        if kwargs:
+            kwargs = {key: _plain(option) for key, option in kwargs.items()}
 
         watcher = watching.get()
         started = 0.0 if watcher is None else perf_counter()
-        y, backward = kernel(*values, *options, **kwargs)
+        returned = kernel(*values, *options, **kwargs)
         seconds = 0.0 if watcher is None else perf_counter() - started
+        if type(returned) is not tuple or len(returned) != 2 or not callable(returned[1]):
+            raise TypeError(
+                f"{name}: a kernel returns a tuple (y, backward), where backward is a function; "
+                f"got {_what_is(returned)}"
+            )
+        y: Any
+        y, backward = returned
+        y = _result_in(dtype, y) if outputs == 1 else [_result_in(dtype, part) for part in y]
 
         node = None
         if recorded:
             shape = y.shape if outputs == 1 else [part.shape for part in y]
-            function = backward if outputs == 1 else _gather(backward, shape, y[0].dtype)
-            node = Node(name, function, tuple([_edge(x) for x in inputs]), shape, selective)
+            function = backward if outputs == 1 else _gather(backward, shape, dtype)
+            edges = tuple([_edge(x) for x in inputs])
+            node = Node(name, function, edges, shape, dtype, selective)
         if watcher is not None:
             watcher.forward(kernel, values, y, backward, node, seconds)
         return result(y, node) if outputs == 1 else _several(name, y, node)
@@ -175,14 +197,14 @@ def _several(name: str, ys: Sequence[Any], node: Node | None) -> tuple[Tensor, .
         return tuple([result(y, None) for y in ys])
     return tuple(
         [
-            result(y, Node(name, functools.partial(Part, i), (node,), y.shape, False))
+            result(y, Node(name, functools.partial(Part, i), (node,), y.shape, y.dtype, False))
             for i, y in enumerate(ys)
         ]
     )
 
 
 def _common(name: str, first: Any, second: Any) -> Any:
-    """The floating dtype of two inputs; integers and booleans follow."""
+    """The dtype of two tensors that meet: floating numbers before integers and booleans."""
     if first is None or first.kind != "f":
         return second
     if second.kind != "f" or first == second:
@@ -193,19 +215,67 @@ def _common(name: str, first: Any, second: Any) -> Any:
     )
 
 
-def _follow(value: Any, dtype: np.dtype[Any] | None, keep: bool) -> Any:
-    """A constant in the dtype of the tensors beside it.
+def _working_dtype(tensors: Any, inputs: Sequence[Any], integers: bool) -> Any:
+    """The floating dtype to compute in, or None to leave integers to NumPy's own rules.
 
-    Also a Python or NumPy scalar: multiplied by a ``np.float64``, float32 would turn float64.
+    A floating tensor decides; where there is none, a floating array does, and then the default.
+
+    Parameters
+    ----------
+    tensors : dtype or None
+        The common dtype of the tensors among the inputs.
+    """
+    if tensors is not None and tensors.kind == "f":
+        return tensors
+    constants = [_constant(x) for x in inputs if x is not None and not isinstance(x, Tensor)]
+    floating = [x.dtype for x in constants if x.dtype.kind == "f"]
+    if floating:
+        return check_floating(np.result_type(*floating))
+    return None if integers else _FLOAT32
+
+
+def _constant(x: Any) -> NDArray[Any]:
+    """The array that a number, a list or an array is; a floating number is a float32 one.
+
+    NumPy counts a ``np.float64`` as an array, and would widen everything it meets.
+    """
+    if isinstance(x, np.floating):
+        x = float(x)
+    return x if isinstance(x, np.ndarray) else Tensor(x)._data
+
+
+def _in_dtype(value: Any, dtype: np.dtype[Any] | None, keep: bool) -> Any:
+    """An input in the dtype that the kernel computes in.
+
     An array that its owner may write to is copied if a backward will ``keep`` it.
     """
     if value is None:
         return None
-    if dtype is None or dtype.kind != "f":
-        weak = isinstance(value, np.ndarray | int)  # NumPy: an int does not widen int8
-        return value if weak else Tensor(value)._data
+    if dtype is None:  # integers alone; NumPy's rule is that an int does not widen an int8 array
+        return value if isinstance(value, np.ndarray | int) else _constant(value)
     array = np.asarray(value, dtype=dtype)
     return array.copy() if keep and array is value and array.flags.writeable else array
+
+
+def _plain(option: Any) -> Any:
+    """A NumPy scalar as a Python number, which does not widen the arrays it is multiplied by."""
+    return option.item() if isinstance(option, np.floating) else option
+
+
+def _result_in(dtype: np.dtype[Any] | None, y: Any) -> Any:
+    """The value of a kernel in the dtype it was computed in, whatever scalar was in between."""
+    if type(y) is not np.ndarray:  # NumPy reduces 0-d arrays to scalars
+        y = np.asarray(y)
+    if y.dtype is dtype or dtype is None or dtype.kind != "f" or y.dtype.kind != "f":
+        return y
+    return y.astype(dtype, copy=False)
+
+
+def _what_is(returned: Any) -> str:
+    """What a kernel returned instead of a value and a backward."""
+    if type(returned) is tuple:
+        return f"a tuple of {', '.join(type(part).__name__ for part in returned) or 'nothing'}"
+    return f"a {type(returned).__name__} alone"
 
 
 def _keyword(name: str, parameter: inspect.Parameter, kwargs: dict[str, Any]) -> Any:

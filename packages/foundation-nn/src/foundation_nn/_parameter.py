@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from foundation_nn._modes import skipping_init
-from foundation_nn._tensor import Tensor
+from foundation_nn._tensor import Tensor, check_floating
 
 #: Bytes. No two parameters share a stretch of this length, a cache line.
 _ALIGNMENT = 64
@@ -66,7 +66,7 @@ class Parameter(Tensor):
             super()._accumulate(g)
 
     def _astype(self, dtype: DTypeLike) -> None:
-        self._data = self._data.astype(dtype)
+        self._data = self._data.astype(check_floating(np.dtype(dtype)))
         self.grad = self._buffer = self._grad_view = None
         self._version += 1
 
@@ -78,7 +78,7 @@ class Buffer(Tensor):
 
     def _astype(self, dtype: DTypeLike) -> None:
         if self._data.dtype.kind == "f":  # a counter stays a counter
-            self._data = self._data.astype(dtype)
+            self._data = self._data.astype(check_floating(np.dtype(dtype)))
             self._data.flags.writeable = False
 
 

@@ -75,15 +75,32 @@ class Node:
     while some ``backward`` closes over it.
     """
 
-    __slots__ = ("edges", "function", "grad", "name", "order", "owned", "selective", "shape")
+    __slots__ = (
+        "dtype",
+        "edges",
+        "function",
+        "grad",
+        "name",
+        "order",
+        "owned",
+        "selective",
+        "shape",
+    )
 
     def __init__(
-        self, name: str, function: Backward, edges: tuple[Edge, ...], shape: Any, selective: bool
+        self,
+        name: str,
+        function: Backward,
+        edges: tuple[Edge, ...],
+        shape: Any,
+        dtype: np.dtype[Any],
+        selective: bool,
     ) -> None:
         self.name = name
         self.function: Backward | None = function
         self.edges = edges
         self.shape = shape
+        self.dtype = dtype
         self.selective = selective
         self.order = next(_creation_order)
         self.grad: Any = None
@@ -111,13 +128,17 @@ def walk(root: Node, seed: NDArray[Any]) -> None:
 
 def _visit(node: Node, queue: list[tuple[int, Node]], watcher: Watcher | None) -> None:
     """Call one backward and hand its gradients to the inputs."""
-    function, edges, g = node.function, node.edges, node.grad
+    function = node.function
+    edges = node.edges
+    g = node.grad
+    node.grad = None  # also if this visit fails: a later walk must not find it here
     if function is None:
         raise RuntimeError(
             f"{node.name}: this graph was walked by an earlier backward() and what it saved is "
             "freed; run the forward pass again, or add the losses and walk once"
         )
-    node.function, node.edges, node.grad = None, (), None
+    node.function = None
+    node.edges = ()
     started = 0.0 if watcher is None else perf_counter()
     if node.selective:
         grads = function(g, tuple([edge is not None for edge in edges]))
@@ -152,6 +173,8 @@ def _add_to_node(node: Node, dx: Any, name: str) -> None:
         node.grad[dx.index] = dx.grad
         return
     dx = unbroadcast(dx, node.shape, name)
+    if dx.dtype != node.dtype:  # a NumPy scalar in the backward of a kernel widened it
+        dx = dx.astype(node.dtype)
     if node.grad is None:
         node.grad, node.owned = dx, False
     elif node.owned:

@@ -7,9 +7,23 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from foundation_nn._tape import Node, walk
+from foundation_nn._numpy_calls import call_numpy, call_ufunc
+from foundation_nn._tape import Node, recording, walk
 
 Axis: TypeAlias = "int | tuple[int, ...] | None"
+
+
+def check_floating(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Refuse floating dtypes that are not computed in; ``dtype`` itself if it is fine.
+
+    Half precision is a format for files: sums end at 65504, and squares below 6e-8 vanish.
+    """
+    if dtype.kind == "f" and dtype.itemsize not in (4, 8):
+        raise TypeError(
+            f"expected numbers in float32 or float64, got {dtype}; convert them first: "
+            "array.astype(np.float32)"
+        )
+    return dtype
 
 
 class Tensor:
@@ -18,7 +32,8 @@ class Tensor:
     Parameters
     ----------
     data : array_like
-        Copied. Python floats become float32; arrays keep their dtype.
+        Copied. Python floats become float32; arrays of float32, float64, integers or booleans
+        keep their dtype, and half precision is refused.
     requires_grad : bool
         Whether ``backward`` shall leave a gradient in ``grad``. Needs a floating dtype.
     dtype : dtype, optional
@@ -42,9 +57,6 @@ class Tensor:
 
     __slots__ = ("__weakref__", "_data", "_leaf", "_node", "_version", "grad")
 
-    # NumPy's own operators step back, so that ``array * tensor`` is a tensor.
-    __array_ufunc__ = None
-
     def __init__(
         self, data: ArrayLike | Tensor, requires_grad: bool = False, dtype: DTypeLike | None = None
     ) -> None:
@@ -55,6 +67,7 @@ class Tensor:
         self._data: NDArray[Any] = np.array(array, dtype=dtype)
         if self._data.dtype.kind not in "fiub":
             raise TypeError(f"a Tensor holds numbers, got dtype {self._data.dtype}")
+        check_floating(self._data.dtype)
         if requires_grad and self._data.dtype.kind != "f":
             raise TypeError(
                 f"only floating tensors can have gradients, got dtype {self._data.dtype}; "
@@ -69,6 +82,7 @@ class Tensor:
     @classmethod
     def wrap(cls, array: NDArray[Any]) -> Tensor:
         """A constant that shares the memory of ``array``, for data too large to copy."""
+        check_floating(array.dtype)
         return result(array.view(), None)
 
     @property
@@ -175,7 +189,22 @@ class Tensor:
             self.grad += g
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        """What ``np.asarray(x)`` gives; refused where it would cut the tape without a word."""
+        if self.requires_grad and recording.get():
+            raise TypeError(
+                "this tensor is part of a recorded computation, and a NumPy array of it would "
+                "have no gradient; write x.data for its value, x.numpy() for a copy that you may "
+                "change, or x.detach() for a tensor without gradient"
+            )
         return np.array(self.data, dtype=dtype, copy=copy)  # a parameter's is read-only
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """What ``np.concatenate([x, y])`` does: see :mod:`foundation_nn._numpy_calls`."""
+        return call_numpy(function, args, kwargs)
+
+    def __array_ufunc__(self, function: Any, method: str, *args: Any, **kwargs: Any) -> Any:
+        """What ``np.exp(x)`` and ``array * x`` do."""
+        return call_ufunc(function, method, args, kwargs)
 
     def __repr__(self) -> str:
         body = np.array2string(self._data, separator=", ", prefix="Tensor(")
@@ -191,7 +220,16 @@ class Tensor:
     def __float__(self) -> float:
         return float(self._data)
 
-    # Comparisons are plain boolean arrays; equality stays identity, so tensors can be dict keys.
+    # Comparisons give plain boolean arrays. A tensor is hashed by what it is, not by its numbers,
+    # so that it can be a key of a dictionary; whether two names are one tensor says ``is``.
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> NDArray[np.bool_]:  # type: ignore[override]
+        return np.asarray(self._data == _value(other))
+
+    def __ne__(self, other: object) -> NDArray[np.bool_]:  # type: ignore[override]
+        return np.asarray(self._data != _value(other))
+
     def __lt__(self, other: ArrayLike | Tensor) -> NDArray[np.bool_]:
         return np.asarray(np.less(self._data, _value(other)))
 
@@ -247,14 +285,40 @@ class Tensor:
         return _shaping.reshape(self, shape[0] if len(shape) == 1 else shape)
 
     def transpose(self, *axes: Any) -> Tensor:
-        return _shaping.transpose(self, (axes[0] if np.ndim(axes[0]) else axes) if axes else None)
+        """Permute the axes as NumPy does: all of them, in their new order; reversed by default.
+
+        Raises
+        ------
+        ValueError
+            If the numbers are no permutation, or are written out and change nothing:
+            ``x.transpose(0, 1)`` of a matrix exchanges two axes in PyTorch, and is the matrix
+            itself in NumPy.
+        """
+        if not axes:
+            return _shaping.transpose(self, None)
+        if len(axes) == 1 and np.ndim(axes[0]):
+            return _shaping.transpose(self, axes[0])
+        if len(axes) == self.ndim > 1 and all(a % self.ndim == i for i, a in enumerate(axes)):
+            raise ValueError(
+                f"transpose{axes}: this is the order that the axes of shape {self.shape} have; "
+                "to exchange two axes write x.swapaxes(i, j), or x.mT for the last two"
+            )
+        return _shaping.transpose(self, axes)
 
     def swapaxes(self, axis1: int, axis2: int) -> Tensor:
         return _shaping.swapaxes(self, axis1, axis2)
 
     @property
     def T(self) -> Tensor:
+        """The tensor with its axes in reverse order: of a matrix, the transpose."""
         return _shaping.transpose(self, None)
+
+    @property
+    def mT(self) -> Tensor:
+        """The last two axes exchanged: the transpose of every matrix in a stack."""
+        if self.ndim < 2:
+            raise ValueError(f"mT: expected at least two axes, got shape {self.shape}")
+        return _shaping.swapaxes(self, -1, -2)
 
     def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         return _reductions.sum(self, axis, keepdims)
@@ -291,8 +355,9 @@ def result(y: Any, node: Node | None) -> Tensor:
     return tensor
 
 
-def _value(x: ArrayLike | Tensor) -> NDArray[Any]:
-    return np.asarray(x)
+def _value(x: Any) -> Any:
+    """What to compare with: comparing cuts no tape, it has no gradient."""
+    return x._data if isinstance(x, Tensor) else x
 
 
 # Operations take and return tensors, so their modules can only be imported after the class.

@@ -10,7 +10,7 @@ import numpy as np
 from foundation_nn._operation import Array, Result, operation
 
 
-@operation
+@operation(integers=True)
 def add(x: Array, y: Array) -> Result:
     """``x + y``."""
 
@@ -20,7 +20,7 @@ def add(x: Array, y: Array) -> Result:
     return x + y, backward
 
 
-@operation
+@operation(integers=True)
 def subtract(x: Array, y: Array) -> Result:
     """``x - y``."""
 
@@ -30,7 +30,7 @@ def subtract(x: Array, y: Array) -> Result:
     return x - y, backward
 
 
-@operation(selective=True)
+@operation(selective=True, integers=True)
 def multiply(x: Array, y: Array) -> Result:
     """``x * y``."""
 
@@ -40,19 +40,31 @@ def multiply(x: Array, y: Array) -> Result:
     return x * y, backward
 
 
+def zero_where(g: Array, dx: Array) -> Array:
+    """``dx``, but 0 where the gradient ``g`` that it is made of is 0.
+
+    Some derivatives are infinite somewhere, such as that of √x at 0 and that of eˣ where it
+    overflows, and 0 · ∞ is NaN. But what has no influence on the loss has no gradient. With this
+    rule ``where(x > 0, sqrt(x), 0)`` has the gradient 0 at 0.
+    """
+    return np.where(g == 0, g, dx)
+
+
 @operation(selective=True)
 def divide(x: Array, y: Array) -> Result:
-    """``x / y``."""
+    """``x / y``, d/dx = 1 / y and d/dy = -x / y²."""
     z = x / y
 
     def backward(g: Array, needs: tuple[bool, bool] = (True, True)) -> tuple[Array, Array]:
-        dx = g / y
-        return dx, -dx * z if needs[1] else None
+        with np.errstate(divide="ignore", invalid="ignore"):
+            dx = zero_where(g, g / y) if needs[0] else None
+            dy = zero_where(g, -g * (z / y)) if needs[1] else None
+        return dx, dy
 
     return z, backward
 
 
-@operation
+@operation(integers=True)
 def negative(x: Array) -> Result:
     """``-x``."""
 
@@ -62,17 +74,31 @@ def negative(x: Array) -> Result:
     return -x, backward
 
 
-@operation
+@operation(integers=True)
 def power(x: Array, exponent: float) -> Result:
-    """``x ** exponent`` for a constant exponent, d/dx = exponent · x^(exponent - 1)."""
+    """``x ** exponent`` for a constant exponent, d/dx = exponent · x^(exponent - 1).
+
+    Whole numbers stay whole with an exponent that is a natural number.
+
+    Raises
+    ------
+    TypeError
+        If the exponent is not a number.
+    """
     if not isinstance(exponent, int | float | np.integer | np.floating):
         raise TypeError(
             f"power: the exponent is a number, got {type(exponent).__name__}; "
             "for a tensor as exponent write exp(y * log(x))"
         )
+    natural = isinstance(exponent, int | np.integer) and exponent >= 0
+    if x.dtype.kind != "f" and not natural:
+        x = x.astype(np.float32)
 
     def backward(g: Array) -> Array:
-        return g * (exponent * x ** (exponent - 1)) if exponent else np.zeros_like(g)
+        if exponent == 0:
+            return np.zeros_like(g)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return zero_where(g, g * (exponent * x ** (exponent - 1)))
 
     return x**exponent, backward
 
@@ -83,7 +109,8 @@ def exp(x: Array) -> Result:
     y = np.exp(x)
 
     def backward(g: Array) -> Array:
-        return g * y
+        with np.errstate(invalid="ignore"):
+            return zero_where(g, g * y)
 
     return y, backward
 
@@ -93,7 +120,8 @@ def log(x: Array) -> Result:
     """Natural logarithm, d/dx = 1 / x."""
 
     def backward(g: Array) -> Array:
-        return g / x
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return zero_where(g, g / x)
 
     return np.log(x), backward
 
@@ -104,12 +132,13 @@ def sqrt(x: Array) -> Result:
     y = np.sqrt(x)
 
     def backward(g: Array) -> Array:
-        return g * 0.5 / y
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return zero_where(g, g * 0.5 / y)
 
     return y, backward
 
 
-@operation(selective=True)
+@operation(selective=True, integers=True)
 def matmul(x: Array, y: Array) -> Result:
     """Matrix product over the last two axes, broadcasting the others as ``numpy.matmul`` does.
 

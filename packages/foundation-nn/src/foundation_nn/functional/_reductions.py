@@ -10,12 +10,12 @@ from foundation_nn._tensor import Axis
 
 def _restore(g: Array, ndim: int, axis: Axis, keepdims: bool) -> Array:
     """The gradient of a reduction with its reduced axes back, of length one."""
-    if keepdims:
+    if keepdims or not ndim:  # NumPy lets one reduce a scalar over axis -1, which it does not have
         return g
     return np.expand_dims(g, tuple(range(ndim)) if axis is None else axis)
 
 
-@operation
+@operation(integers=True)
 def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> Result:
     """Σ x over ``axis`` (all axes by default); every element gets the gradient of its sum."""
 
@@ -55,7 +55,7 @@ def _extreme(x: Array, y: Array, axis: Axis, keepdims: bool) -> Result:
     return y, backward
 
 
-@operation
+@operation(integers=True)
 def max(x: Array, axis: Axis = None, keepdims: bool = False) -> Result:
     """The largest element over ``axis``; elements that tie share the gradient equally.
 
@@ -64,7 +64,7 @@ def max(x: Array, axis: Axis = None, keepdims: bool = False) -> Result:
     return _extreme(x, x.max(axis=axis, keepdims=keepdims), axis, keepdims)
 
 
-@operation
+@operation(integers=True)
 def min(x: Array, axis: Axis = None, keepdims: bool = False) -> Result:
     """The smallest element over ``axis``; elements that tie share the gradient equally."""
     return _extreme(x, x.min(axis=axis, keepdims=keepdims), axis, keepdims)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from foundation_nn._operation import Array, Result, operation
 from foundation_nn._tensor import Tensor
 
 
-@operation
+@operation(integers=True)
 def reshape(x: Array, shape: int | Sequence[int]) -> Result:
     """The same elements in another shape; one length may be -1."""
 
@@ -22,9 +22,25 @@ def reshape(x: Array, shape: int | Sequence[int]) -> Result:
     return x.reshape(shape), backward
 
 
-@operation
+@operation(integers=True)
 def transpose(x: Array, axes: Sequence[int] | None = None) -> Result:
-    """Permute the axes; without ``axes``, reverse them."""
+    """Permute the axes; without ``axes``, reverse them.
+
+    ``axes`` names all axes in their new order, as in NumPy. To exchange two axes, as
+    ``torch.transpose`` does, use :func:`swapaxes`.
+
+    Raises
+    ------
+    ValueError
+        If ``axes`` is no permutation.
+    """
+    if axes is not None:
+        positive = sorted(axis + x.ndim if axis < 0 else axis for axis in axes)
+        if positive != list(range(x.ndim)):
+            raise ValueError(
+                f"transpose: expected each axis of shape {x.shape} once, in their new order, got "
+                f"{tuple(axes)}; to exchange two axes write x.swapaxes(i, j)"
+            )
 
     def backward(g: Array) -> Array:
         return g.transpose(None if axes is None else np.argsort([a % x.ndim for a in axes]))
@@ -32,7 +48,7 @@ def transpose(x: Array, axes: Sequence[int] | None = None) -> Result:
     return x.transpose(axes), backward
 
 
-@operation
+@operation(integers=True)
 def swapaxes(x: Array, axis1: int, axis2: int) -> Result:
     """Exchange two axes."""
 
@@ -42,7 +58,7 @@ def swapaxes(x: Array, axis1: int, axis2: int) -> Result:
     return x.swapaxes(axis1, axis2), backward
 
 
-@operation
+@operation(integers=True)
 def getitem(x: Array, index: Any) -> Result:
     """``x[index]``, with everything NumPy takes as an index.
 
@@ -53,7 +69,7 @@ def getitem(x: Array, index: Any) -> Result:
         p is None or p is Ellipsis or isinstance(p, int | np.integer | slice) for p in parts
     )
     if not basic:  # arrays as indices are kept for the backward as they are now
-        index = tuple(np.array(p) if np.ndim(p) else p for p in parts)
+        index = tuple(_index_array(p) if np.ndim(p) else p for p in parts)
 
     def backward(g: Array) -> Array:
         dx = np.zeros_like(x)
@@ -66,7 +82,26 @@ def getitem(x: Array, index: Any) -> Result:
     return x[index], backward
 
 
-@operation
+def _index_array(part: Any) -> NDArray[Any]:
+    """A copy of an index; an empty list selects nothing, and is an array of floats to NumPy."""
+    array = np.array(part)
+    return array if array.size else array.astype(bool if array.dtype == bool else np.intp)
+
+
+def _sequence(name: str, tensors: Any) -> list[Any]:
+    """Refuse a single tensor in place of a list of them: its rows would be joined."""
+    if isinstance(tensors, Tensor | np.ndarray):
+        raise TypeError(
+            f"{name}: expected a list of tensors, got a single {type(tensors).__name__} of shape "
+            f"{tensors.shape}; write {name}([x, y])"
+        )
+    items = list(tensors)
+    if not items:
+        raise ValueError(f"{name}: expected at least one tensor, got none")
+    return items
+
+
+@operation(integers=True)
 def _concat(*xs: Array, axis: int) -> Result:
     ends = np.cumsum([x.shape[axis] for x in xs])[:-1]
 
@@ -76,23 +111,24 @@ def _concat(*xs: Array, axis: int) -> Result:
     return np.concatenate(xs, axis), backward
 
 
-def concat(tensors: Sequence[Tensor | NDArray[Any]], axis: int = 0) -> Tensor:
+def concat(tensors: Iterable[Tensor | NDArray[Any]], axis: int = 0) -> Tensor:
     """Join tensors along an existing axis.
 
     Raises
     ------
+    TypeError
+        If a single tensor is given instead of a list.
     ValueError
         If the list is empty or the other axes differ.
     """
-    if not len(tensors):
-        raise ValueError("concat: expected at least one tensor, got none")
-    shapes = [np.shape(x) for x in tensors]
+    parts = _sequence("concat", tensors)
+    shapes = [np.shape(x) for x in parts]
     if len({len(shape) for shape in shapes}) > 1:
         raise ValueError(f"concat: expected tensors with as many axes each, got shapes {shapes}")
-    return _concat(*tensors, axis=axis)
+    return _concat(*parts, axis=axis)
 
 
-@operation
+@operation(integers=True)
 def _stack(*xs: Array, axis: int) -> Result:
     def backward(g: Array) -> tuple[Array, ...]:
         return tuple(np.moveaxis(g, axis, 0))
@@ -100,20 +136,20 @@ def _stack(*xs: Array, axis: int) -> Result:
     return np.stack(xs, axis), backward
 
 
-def stack(tensors: Sequence[Tensor | NDArray[Any]], axis: int = 0) -> Tensor:
+def stack(tensors: Iterable[Tensor | NDArray[Any]], axis: int = 0) -> Tensor:
     """Join tensors of one shape along a new axis.
 
     Raises
     ------
+    TypeError
+        If a single tensor is given instead of a list.
     ValueError
         If the list is empty or the shapes differ.
     """
-    if not len(tensors):
-        raise ValueError("stack: expected at least one tensor, got none")
-    return _stack(*tensors, axis=axis)
+    return _stack(*_sequence("stack", tensors), axis=axis)
 
 
-@operation
+@operation(integers=True)
 def _where(x: Array, y: Array, condition: NDArray[np.bool_]) -> Result:
     def backward(g: Array) -> tuple[Array, Array]:
         return np.where(condition, g, 0), np.where(condition, 0, g)
@@ -124,7 +160,11 @@ def _where(x: Array, y: Array, condition: NDArray[np.bool_]) -> Result:
 def where(condition: Any, x: Any, y: Any) -> Tensor:
     """Elements of ``x`` where ``condition`` is True, of ``y`` elsewhere; all three broadcast.
 
-    What is not selected has no influence at all: its gradient is exactly zero, even if it is NaN.
+    What is not selected has no influence. The gradient that ``where`` hands to it is exactly
+    zero, and the operations whose derivative is infinite somewhere (``sqrt``, ``log``, ``exp``,
+    ``divide``, ``power``) hand a zero on as a zero: the gradient of ``where(x > 0, sqrt(x), 0)``
+    at x = 0 is 0, where PyTorch and JAX give NaN. Other operations do multiply by what stands
+    there; if that can be NaN, choose before computing: ``log(where(x > 0, x, 1))``.
 
     Raises
     ------

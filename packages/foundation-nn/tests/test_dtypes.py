@@ -1,0 +1,97 @@
+"""One rule: float32 by default, and no scalar or integer ever changes the dtype of a tensor."""
+
+import numpy as np
+import pytest
+from foundation_nn import Array, Linear, Parameter, Result, Tensor, operation
+from foundation_nn import functional as F
+
+COUNTS = Tensor([1, 2, 4])
+SCALARS = [2, 2.0, True, np.float64(2), np.float32(2), np.int8(2), np.float16(2)]
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (lambda n: n / 2, [0.5, 1, 2]),
+        (lambda n: n / 2.0, [0.5, 1, 2]),
+        (lambda n: 2 / n, [2, 1, 0.5]),
+        (lambda n: n / n, [1, 1, 1]),
+        (lambda n: n.exp(), np.exp([1, 2, 4])),
+        (lambda n: n.log(), np.log([1, 2, 4])),
+        (lambda n: n.sqrt(), np.sqrt([1, 2, 4])),
+        (F.tanh, np.tanh([1, 2, 4])),
+        (F.sigmoid, 1 / (1 + np.exp([-1, -2, -4]))),
+        (F.softmax, np.exp([1, 2, 4]) / np.exp([1, 2, 4]).sum()),
+        (lambda n: n.mean(), 7 / 3),
+        (lambda n: n**-1, [1, 0.5, 0.25]),
+        (lambda n: n**0.5, np.sqrt([1, 2, 4])),
+        (lambda n: F.rms_norm(n, eps=0.0), np.array([1, 2, 4]) / np.sqrt(7)),
+        (lambda n: F.layer_norm(n * 3 - 7, eps=0.0), np.array([-4, -1, 5]) / np.sqrt(14)),
+        (lambda n: F.mse_loss(n, np.array([1, 2, 3])), 1 / 3),
+        (lambda n: F.cross_entropy(n, np.array(2)), np.log(np.exp([-3, -2, 0]).sum())),
+    ],
+)
+def test_where_a_result_is_not_whole_integers_become_float32(function, expected):
+    for counts in (COUNTS, Tensor(np.array([1, 2, 4], np.int8))):
+        y = function(counts)
+        assert y.dtype == np.float32
+        np.testing.assert_allclose(y.data, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("scalar", SCALARS, ids=lambda s: f"{type(s).__name__}")
+def test_no_scalar_changes_the_dtype(dtype, scalar):
+    x = Tensor(np.array([1, 2, 4], dtype), requires_grad=True)
+    results = [x + scalar, scalar - x, x * scalar, scalar / x, x / scalar, x**scalar]
+    results += [F.where(x > 1, x, scalar), F.rms_norm(x, None, scalar), F.mean(x) * scalar]
+    for y in results:
+        assert y.dtype == dtype
+        y.sum().backward()
+        assert x.grad.dtype == dtype
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_kernel_that_multiplies_by_a_numpy_scalar_does_not_change_the_dtype(dtype):
+    @operation
+    def scaled(x: Array, factor: float) -> Result:
+        def backward(g):
+            return g * np.sqrt(np.float64(4))
+
+        assert type(factor) is float
+        return x * np.sqrt(np.float64(4)) * factor, backward
+
+    x = Tensor(np.array([1, 2], dtype), requires_grad=True)
+    y = scaled(x * 1, np.float64(0.5))
+    assert y.dtype == dtype
+    (y * y).sum().backward()
+    assert x.grad.dtype == dtype
+    np.testing.assert_array_equal(x.grad, [4, 8])
+
+
+def test_an_array_decides_where_there_is_no_floating_tensor():
+    assert (COUNTS * np.ones(3)).dtype == np.float64
+    assert (COUNTS * np.ones(3, np.float32)).dtype == np.float32
+    assert F.relu([1.0, -1.0]).dtype == np.float32
+    assert F.relu(np.array([1.0, -1.0])).dtype == np.float64
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.longdouble], ids=lambda d: d.__name__)
+def test_only_single_and_double_precision_are_computed_in(dtype):
+    array = np.ones(3, dtype)
+    message = r"expected numbers in float32 or float64, got float(16|128).*astype\(np\.float32\)"
+    for make in (Tensor, Tensor.wrap, Parameter, F.softmax, lambda a: COUNTS * a):
+        with pytest.raises(TypeError, match=message):
+            make(array)
+    with pytest.raises(TypeError, match=message):
+        Linear(3, 2).astype(dtype)
+    # A constant beside a tensor takes the dtype of that.
+    assert (Tensor([1.0]) * array).dtype == np.float32
+
+
+def test_a_state_in_half_precision_is_widened():
+    layer = Linear(1, 1)
+    state = {"weight": np.full((1, 1), 0.5, np.float16), "bias": np.full(1, 3, np.float16)}
+    for assign in (False, True):
+        layer.load_state_dict(state, assign=assign)
+        assert layer.weight.dtype == np.float32
+        assert layer(Tensor([[2.0]])).item() == 4
