@@ -1,12 +1,13 @@
 """Recurrent networks and text generation on NumPy.
 
-Read in this order: ``_rnn``, ``_gru`` and ``_lstm`` (the loops), ``_recurrence`` (what they share),
-``_steps`` (how padding is left out), ``_panels`` (the product within the loop), ``_layers`` and
-``_cells`` (the modules), ``_inspect`` (gates and gradients step by
-step), ``_keras`` (weights from there), ``_classifier``, ``_recurrent_lm`` and
-``_seq2seq`` (the models), ``recipes`` (their training), ``_stepwise`` (what generation asks of a
-model), ``_generate`` (the loop), ``_sampling`` and ``_choose`` (one token), ``_growing_text`` and
-``_stream_text`` (from tokens to text), ``_beam_search``.
+Read in this order: ``_rnn``, ``_gru`` and ``_lstm`` (the formulas and the loops over time), with
+``_gates`` (their arithmetic), ``_recurrence`` (what the three share), ``_steps`` (how padding is
+left out) and ``_panels`` (the product within the loop); ``_stack``, ``_layers`` and ``_cells`` (the
+modules); ``_inspect`` (gates and gradients step by step) and ``_keras`` (weights from there);
+``_classifier``, ``_recurrent_lm`` and ``_seq2seq`` (the models) and ``recipes`` (their training).
+Then the generation of text: ``_stepwise`` (what it asks of a model), ``_generate`` (the loop),
+``_sampling`` and ``_choose`` (one token), ``_growing_text`` and ``_stream_text`` (from tokens to
+text), ``_beam_search``.
 """
 
 from foundation_seq import functional, recipes

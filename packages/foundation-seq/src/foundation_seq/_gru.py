@@ -1,4 +1,9 @@
-"""The gated recurrent unit over whole sequences."""
+"""The gated recurrent unit over whole sequences.
+
+``_forward_step`` and ``_backward_step`` are the formulas of one step; ``gru`` runs them over time.
+Everything that does not depend on time (the products with all inputs, padding, threads) is the same
+for all recurrent networks, and stands in ``_recurrence.py``.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,7 @@ import numpy as np
 from foundation_nn import Array, Result, operation
 from numpy.typing import NDArray
 
+from foundation_seq._gates import product_into, sigmoid
 from foundation_seq._panels import multiply, panels
 from foundation_seq._recurrence import WalkBack, check, recurrence
 
@@ -25,17 +31,21 @@ def gru(
 ) -> Result:
     """Run a GRU [1]_ over sequences, in the form of PyTorch and cuDNN.
 
-    With p_t = W_ih x_t + b_ih and q_t = W_hh h_{t-1} + b_hh, both in three parts, and
-    σ' = σ (1 - σ)::
+    The gate z decides how much of the state stays, the gate r how much of it takes part in n, which
+    could take its place. With p_t = W_ih x_t + b_ih and q_t = W_hh h_{t-1} + b_hh, both in three
+    parts::
 
         r = σ(p_r + q_r)    z = σ(p_z + q_z)    n = tanh(p_n + r q_n)
         h_t = (1 - z) n + z h_{t-1}
 
-    and backward, where dh_t is what arrives from the output and from step t + 1::
+    and backward, where dh_t arrives from the output and from step t + 1::
 
-        dp_n = dh_t (1 - z) (1 - n²)            dq_n = dp_n r
-        dp_r = dq_r = dp_n q_n σ'(r)            dp_z = dq_z = dh_t (h_{t-1} - n) σ'(z)
-        dh_{t-1} = dh_t z + W_hhᵀ dq_t          dW_hh = Σ_t dq_t h_{t-1}ᵀ
+        dp_n = dh_t (1 - z) (1 - n²)
+        dq_n = dp_n r
+        dp_r = dq_r = dp_n q_n r (1 - r)
+        dp_z = dq_z = dh_t (h_{t-1} - n) z (1 - z)
+        dh_{t-1} = dh_t z + W_hhᵀ dq_t
+        dW_hh = Σ_t dq_t h_{t-1}ᵀ
 
     In [1]_ the reset gate r acts on h_{t-1}, before the product with W_hh; here, on what comes out
     of it.
@@ -73,55 +83,128 @@ def gru(
     ----------
     .. [1] K. Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder for
        Statistical Machine Translation", EMNLP 2014.
+
+    Examples
+    --------
+    The same in plain NumPy, one step after the other:
+
+    >>> def sigmoid(z):
+    ...     return 1 / (1 + np.exp(-z))
+    >>> def plain_gru(x, h, w_ih, w_hh, b_ih, b_hh):
+    ...     outputs = []
+    ...     for x_t in x.swapaxes(0, 1):  # (B, I)
+    ...         p_r, p_z, p_n = np.split(x_t @ w_ih.T + b_ih, 3, axis=1)  # (B, H) each
+    ...         q_r, q_z, q_n = np.split(h @ w_hh.T + b_hh, 3, axis=1)
+    ...         r = sigmoid(p_r + q_r)
+    ...         z = sigmoid(p_z + q_z)
+    ...         n = np.tanh(p_n + r * q_n)
+    ...         h = (1 - z) * n + z * h
+    ...         outputs.append(h)
+    ...     return np.stack(outputs, axis=1), h
+    >>> rng = np.random.default_rng(0)
+    >>> shapes = [(2, 7, 3), (2, 5), (15, 3), (15, 5), (15,), (15,)]
+    >>> arrays = [rng.standard_normal(shape) for shape in shapes]
+    >>> for result, plain in zip(gru(*arrays), plain_gru(*arrays), strict=True):
+    ...     np.testing.assert_allclose(result.data, plain)
     """
     lengths = check("gru", 3, x, {"h0": h0}, w_ih, w_hh, b_ih, b_hh, lengths)
     size = w_hh.shape[1]
+    # Columns of p and q.
+    r_and_z = slice(2 * size)
+    of_n = slice(2 * size, 3 * size)
+    bias = b_ih + b_hh
 
-    def unroll(a: Array, counts: list[int], h: Array) -> WalkBack:
-        length, rows, _ = a.shape
-        # The gates take the place of what they are computed from, each in one block.
-        gates = a.reshape(length, 3, rows, size)
+    def unroll(projected: Array, counts: list[int], h: Array) -> WalkBack:
+        length, rows, _ = projected.shape
+        # The gates of a step take the place of its projected inputs, each gate in one block.
+        gates = projected.reshape(length, 3, rows, size)
         q_n = np.zeros((length, rows, size), x.dtype)
         w = panels(w_hh.T, rows, length)
         work = np.empty((rows, 3 * size), x.dtype)
-        for t, k in enumerate(counts):
-            q = multiply(h[t, :k], w, out=work[:k])
-            q += b_hh
-            q_n[t, :k] = q[:, 2 * size :]
-            q[:, 2 * size :] = b_ih[2 * size :]
-            q[:, : 2 * size] += b_ih[: 2 * size]
-            q += a[t, :k]
-            _advance(q, q_n[t, :k], h[t, :k], gates[t, :, :k], h[t + 1, :k])
+        for t, k in enumerate(counts):  # the first k rows have a step t
+            products = multiply(h[t, :k], w, out=work[:k])
+            np.add(products[:, of_n], b_hh[of_n], out=q_n[t, :k])
+            # p_r + q_r and p_z + q_z, but of n p_n alone: there r stands between p and q.
+            sums = products
+            sums[:, r_and_z] += projected[t, :k, r_and_z]
+            sums[:, r_and_z] += bias[r_and_z]
+            np.add(projected[t, :k, of_n], b_ih[of_n], out=sums[:, of_n])
+            _forward_step(sums, q_n[t, :k], h[t, :k], gates[t, :, :k], h[t + 1, :k])
 
         def walk_back(dy: Array, dh_all: Array) -> tuple[Array, list[Array]]:
             w = panels(w_hh, rows, length)
-            slopes, parts = (np.empty((m, rows, size), x.dtype) for m in (3, 2))
+            slopes = np.empty((3, rows, size), x.dtype)
+            work = np.empty((2, rows, size), x.dtype)
+            # The gradients of a step take the place of its gates, and dq_n that of q_n.
+            dp = projected
+            dq_n = q_n
             for t, k in reversed(list(enumerate(counts))):
-                (r, z, n), d, dh = gates[t, :, :k], slopes[:, :k], dh_all[:k]
-                straight, part = parts[:, :k]
+                dh = dh_all[:k]
                 dh += dy[t, :k]
-                np.multiply(dh, z, out=straight)
-                # d starts as the slopes of the gates, σ - σ² and 1 - n².
-                np.multiply(gates[t, :, :k], gates[t, :, :k], out=d)
-                np.subtract(gates[t, :2, :k], d[:2], out=d[:2])
-                np.subtract(1, d[2], out=d[2])
-                d[1] *= np.multiply(dh, np.subtract(h[t, :k], n, out=part), out=part)
-                d[2] *= np.subtract(dh, straight, out=part)
-                d[0] *= np.multiply(d[2], q_n[t, :k], out=part)
-                np.multiply(d[2], r, out=q_n[t, :k])
-                # dq goes through the product, then dp stays where the gates were.
-                dp = a[t].reshape(rows, 3, size)
-                dp[:k, :2] = d[:2].swapaxes(0, 1)
-                dp[:k, 2] = q_n[t, :k]
-                multiply(a[t, :k], w, out=dh)
-                dh += straight
-                dp[:k, 2] = d[2]
-                dp[k:] = 0
-            return a, [a[..., : 2 * size], q_n]
+                dp_r, dp_z, dp_n, dh_direct = _backward_step(
+                    dh, gates[t, :, :k], q_n[t, :k], h[t, :k], slopes[:, :k], work[:, :k]
+                )
+                dq = np.concatenate((dp_r, dp_z, dq_n[t, :k]), axis=1, out=dp[t, :k])
+                multiply(dq, w, out=dh)
+                dh += dh_direct
+                dp[t, :k, of_n] = dp_n  # all that differs between dq and dp
+                dp[t, k:] = 0
+            return dp, [dp[..., r_and_z], dq_n]
 
         return walk_back
 
     return recurrence("gru", unroll, x, (h0,), (w_ih, w_hh, b_ih, b_hh), lengths, reverse)
+
+
+def _forward_step(
+    sums: NDArray[Any],
+    q_n: NDArray[Any],
+    h: NDArray[Any],
+    gates: NDArray[Any],
+    new_h: NDArray[Any],
+) -> None:
+    """From p_r + q_r, p_z + q_z and p_n, (b, 3H), and h_{t-1} to the gates (3, b, H) and h_t."""
+    sums = sums.reshape(len(sums), 3, -1).swapaxes(0, 1)  # (3, b, H)
+    r, z, n = gates
+    sigmoid(sums[:2], out=gates[:2])  # r and z
+    np.multiply(r, q_n, out=n)
+    n += sums[2]
+    np.tanh(n, out=n)
+    np.subtract(h, n, out=new_h)  # h_t = z (h_{t-1} - n) + n
+    new_h *= z
+    new_h += n
+
+
+def _backward_step(
+    dh: NDArray[Any],
+    gates: NDArray[Any],
+    q_n: NDArray[Any],
+    h: NDArray[Any],
+    slopes: NDArray[Any],
+    work: NDArray[Any],
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """From dh_t (b, H) to dp_r, dp_z, dp_n and the part of dh_{t-1} that comes by way of z.
+
+    In ``q_n``, q_n becomes dq_n.
+    """
+    r, z, n = gates
+    slope_r, slope_z, slope_n = _slopes(gates, out=slopes)
+    dh_direct = np.multiply(dh, z, out=work[0])
+    dn = np.subtract(dh, dh_direct, out=work[1])  # dh_t (1 - z)
+    dp_n = product_into(slope_n, dn)
+    difference = np.subtract(h, n, out=work[1])
+    dp_z = product_into(slope_z, dh, difference)
+    dp_r = product_into(slope_r, dp_n, q_n)
+    np.multiply(dp_n, r, out=q_n)
+    return dp_r, dp_z, dp_n, dh_direct
+
+
+def _slopes(gates: NDArray[Any], out: NDArray[Any]) -> NDArray[Any]:
+    """The derivative of each gate: σ (1 - σ) = σ - σ² for r and z, 1 - n² for n."""
+    squares = np.multiply(gates, gates, out=out)
+    np.subtract(gates[:2], squares[:2], out=out[:2])  # r and z
+    np.subtract(1, squares[2], out=out[2])  # n
+    return out
 
 
 def gru_step(
@@ -133,34 +216,14 @@ def gru_step(
     b_hh: NDArray[Any],
 ) -> tuple[NDArray[Any]]:
     """One step on plain arrays: from x (B, I) and h_{t-1} (B, H) to h_t."""
-    two = 2 * h.shape[1]
-    p, q = x @ w_ih.T, h @ w_hh.T
+    size = h.shape[1]
+    p = x @ w_ih.T
     p += b_ih
+    q = h @ w_hh.T
     q += b_hh
-    p[:, :two] += q[:, :two]
-    gate, new = np.empty((3, *h.shape), p.dtype), np.empty(h.shape, p.dtype)
-    _advance(p, q[:, two:], h, gate, new)
-    return (new,)
-
-
-def _advance(
-    pre: NDArray[Any],
-    q_n: NDArray[Any],
-    h: NDArray[Any],
-    gate: NDArray[Any],
-    new: NDArray[Any],
-) -> None:
-    """From p_r + q_r, p_z + q_z and p_n, side by side in ``pre`` (b, 3H), to r, z, n and h_t."""
-    pre = pre.reshape(len(pre), 3, -1).swapaxes(0, 1)  # (3, b, H)
-    rz, (r, z, n) = gate[:2], gate
-    # σ(z) = (1 + tanh(z / 2)) / 2
-    np.multiply(pre[:2], 0.5, out=rz)
-    np.tanh(rz, out=rz)
-    rz *= 0.5
-    rz += 0.5
-    np.multiply(r, q_n, out=n)
-    n += pre[2]
-    np.tanh(n, out=n)
-    np.subtract(h, n, out=new)
-    new *= z
-    new += n
+    sums = p  # of n p_n alone
+    sums[:, : 2 * size] += q[:, : 2 * size]
+    gates = np.empty((3, *h.shape), p.dtype)
+    new_h = np.empty(h.shape, p.dtype)
+    _forward_step(sums, q[:, 2 * size :], h, gates, new_h)
+    return (new_h,)

@@ -1,13 +1,20 @@
-"""The long short-term memory over whole sequences."""
+"""The long short-term memory over whole sequences.
+
+``_forward_step`` and ``_backward_step`` are the formulas of one step; ``lstm`` runs them over time.
+Everything that does not depend on time (the products with all inputs, padding, threads) is the same
+for all recurrent networks, and stands in ``_recurrence.py``.
+"""
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 from foundation_nn import Array, Result, operation
 from numpy.typing import NDArray
 
+from foundation_seq._gates import product_into, tanh_slope
 from foundation_seq._panels import multiply, panels
 from foundation_seq._recurrence import WalkBack, check, recurrence
 
@@ -26,17 +33,24 @@ def lstm(
 ) -> Result:
     """Run an LSTM [1]_ with forget gate [2]_ over sequences.
 
-    With z_t = W_ih x_t + b_ih + W_hh h_{t-1} + b_hh in four parts, and σ' = σ (1 - σ)::
+    The cell c is what is remembered for long. Gates, numbers between 0 and 1, decide what is
+    written into it (i), what stays in it (f) and what is shown of it (o); g is what could be
+    written. With z_t = W_ih x_t + b_ih + W_hh h_{t-1} + b_hh in four parts::
 
-        i = σ(z_i)   f = σ(z_f)   g = tanh(z_g)   o = σ(z_o)
-        c_t = f c_{t-1} + i g                     h_t = o tanh(c_t)
+        i = σ(z_i)    f = σ(z_f)    g = tanh(z_g)    o = σ(z_o)
+        c_t = f c_{t-1} + i g
+        h_t = o tanh(c_t)
 
-    and backward, where dh_t is what arrives from the output and from step t + 1::
+    and backward, where dh_t and dc_t arrive from step t + 1, dh_t from the output too::
 
-        dc_t += dh_t o (1 - tanh² c_t)            dc_{t-1} = dc_t f
-        dz_i = dc_t g σ'(z_i)                     dz_g = dc_t i (1 - g²)
-        dz_f = dc_t c_{t-1} σ'(z_f)               dz_o = dh_t tanh(c_t) σ'(z_o)
-        dh_{t-1} = W_hhᵀ dz_t                     dW_hh = Σ_t dz_t h_{t-1}ᵀ
+        dc_t += dh_t o (1 - tanh² c_t)
+        dz_i = dc_t g i (1 - i)
+        dz_f = dc_t c_{t-1} f (1 - f)
+        dz_g = dc_t i (1 - g²)
+        dz_o = dh_t tanh(c_t) o (1 - o)
+        dc_{t-1} = dc_t f
+        dh_{t-1} = W_hhᵀ dz_t
+        dW_hh = Σ_t dz_t h_{t-1}ᵀ
 
     Parameters
     ----------
@@ -72,60 +86,137 @@ def lstm(
     .. [1] S. Hochreiter and J. Schmidhuber, "Long Short-Term Memory", Neural Computation 9, 1997.
     .. [2] F. A. Gers, J. Schmidhuber and F. Cummins, "Learning to Forget: Continual Prediction
        with LSTM", Neural Computation 12, 2000.
+
+    Examples
+    --------
+    The same in plain NumPy, one step after the other:
+
+    >>> def sigmoid(z):
+    ...     return 1 / (1 + np.exp(-z))
+    >>> def plain_lstm(x, h, c, w_ih, w_hh, b_ih, b_hh):
+    ...     outputs = []
+    ...     for x_t in x.swapaxes(0, 1):  # (B, I)
+    ...         z = x_t @ w_ih.T + b_ih + h @ w_hh.T + b_hh  # (B, 4H)
+    ...         z_i, z_f, z_g, z_o = np.split(z, 4, axis=1)
+    ...         c = sigmoid(z_f) * c + sigmoid(z_i) * np.tanh(z_g)
+    ...         h = sigmoid(z_o) * np.tanh(c)
+    ...         outputs.append(h)
+    ...     return np.stack(outputs, axis=1), h, c
+    >>> rng = np.random.default_rng(0)
+    >>> shapes = [(2, 7, 3), (2, 5), (2, 5), (20, 3), (20, 5), (20,), (20,)]
+    >>> arrays = [rng.standard_normal(shape) for shape in shapes]
+    >>> for result, plain in zip(lstm(*arrays), plain_lstm(*arrays), strict=True):
+    ...     np.testing.assert_allclose(result.data, plain)
     """
     lengths = check("lstm", 4, x, {"h0": h0, "c0": c0}, w_ih, w_hh, b_ih, b_hh, lengths)
-    size, bias, squash = w_hh.shape[1], b_ih + b_hh, _SQUASH.astype(x.dtype)
+    size = w_hh.shape[1]
+    bias = b_ih + b_hh
 
-    def unroll(a: Array, counts: list[int], h: Array, c: Array) -> WalkBack:
-        length, rows, _ = a.shape
-        # The gates take the place of what they are computed from, each in one block.
-        gates = a.reshape(length, 4, rows, size)
+    def unroll(projected: Array, counts: list[int], h: Array, c: Array) -> WalkBack:
+        length, rows, _ = projected.shape
+        # The gates of a step take the place of its projected inputs, each gate in one block.
+        gates = projected.reshape(length, 4, rows, size)
         w = panels(w_hh.T, rows, length)
-        z_all, part_all = np.empty((rows, 4 * size), x.dtype), np.empty((rows, size), x.dtype)
-        for t, k in enumerate(counts):
-            z = multiply(h[t, :k], w, out=z_all[:k])
-            z += a[t, :k]
-            z += bias
-            new = h[t + 1, :k], c[t + 1, :k]
-            _advance(z, squash, c[t, :k], gates[t, :, :k], part_all[:k], *new)
+        z = np.empty((rows, 4 * size), x.dtype)
+        work = np.empty((rows, size), x.dtype)
+        for t, k in enumerate(counts):  # the first k rows have a step t
+            z_t = multiply(h[t, :k], w, out=z[:k])
+            z_t += projected[t, :k]
+            z_t += bias
+            _forward_step(z_t, c[t, :k], gates[t, :, :k], h[t + 1, :k], c[t + 1, :k], work[:k])
 
         def walk_back(dy: Array, dh_all: Array, dc_all: Array) -> tuple[Array, list[Array]]:
             w = panels(w_hh, rows, length)
-            slopes, parts = (np.empty((m, rows, size), x.dtype) for m in (4, 2))
+            slopes = np.empty((4, rows, size), x.dtype)
+            work = np.empty((2, rows, size), x.dtype)
+            dz = projected  # the gradients of a step take the place of its gates
             for t, k in reversed(list(enumerate(counts))):
-                gate, d = gates[t, :, :k], slopes[:, :k]
-                (i, f, g, o), (tanh_c, part) = gate, parts[:, :k]
-                dh, dc = dh_all[:k], dc_all[:k]
+                dh = dh_all[:k]
                 dh += dy[t, :k]
-                np.tanh(c[t + 1, :k], out=tanh_c)
-                # What c_t receives by way of h_t.
-                np.multiply(tanh_c, tanh_c, out=part)
-                np.subtract(1, part, out=part)
-                part *= o
-                part *= dh
-                dc += part
-                # d starts as the slopes of the gates, σ - σ² and 1 - g².
-                np.multiply(gate, gate, out=d)
-                np.subtract(gate[:2], d[:2], out=d[:2])
-                np.subtract(1, d[2], out=d[2])
-                np.subtract(o, d[3], out=d[3])
-                d[0] *= g
-                d[1] *= c[t, :k]
-                d[2] *= i
-                d[3] *= tanh_c
-                d[:3] *= dc
-                d[3] *= dh
-                dc *= f
-                dz = a[t]  # where the gates were: half the memory, and none that is new
-                dz[:k].reshape(k, 4, size)[...] = d.swapaxes(0, 1)
-                dz[k:] = 0
-                multiply(dz[:k], w, out=dh)
-            return a, [a]
+                parts = _backward_step(
+                    dh,
+                    dc_all[:k],
+                    gates[t, :, :k],
+                    c[t, :k],
+                    c[t + 1, :k],
+                    slopes[:, :k],
+                    work[:, :k],
+                )
+                dz_t = np.concatenate(parts, axis=1, out=dz[t, :k])
+                dz[t, k:] = 0
+                multiply(dz_t, w, out=dh)
+            return dz, [dz]
 
         return walk_back
 
     weights = w_ih, w_hh, b_ih, b_hh
     return recurrence("lstm", unroll, x, (h0, c0), weights, lengths, reverse)
+
+
+def _forward_step(
+    z: NDArray[Any],
+    c: NDArray[Any],
+    gates: NDArray[Any],
+    new_h: NDArray[Any],
+    new_c: NDArray[Any],
+    work: NDArray[Any],
+) -> None:
+    """From z_t (b, 4H), which is used up, and c_{t-1} to the gates (4, b, H), h_t and c_t."""
+    scale, shift = _scale_and_shift(z.dtype)
+    z = z.reshape(len(z), 4, -1).swapaxes(0, 1)  # (4, b, H)
+    z *= scale
+    np.tanh(z, out=gates)
+    gates *= scale
+    gates += shift
+    i, f, g, o = gates
+    np.multiply(f, c, out=new_c)  # c_t = f c_{t-1} + i g
+    new_c += np.multiply(i, g, out=work)
+    tanh_c = np.tanh(new_c, out=work)
+    np.multiply(o, tanh_c, out=new_h)
+
+
+@cache
+def _scale_and_shift(dtype: np.dtype[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """What lets one call of tanh serve all four gates, (4, 1, 1) each.
+
+    σ(z) = tanh(z / 2) / 2 + 1 / 2: for i, f and o the scale is 1/2, before tanh and after it, and
+    the shift 1/2. For g, which is a tanh, they are 1 and 0.
+    """
+    scale = np.array([0.5, 0.5, 1, 0.5], dtype)
+    shift = np.array([0.5, 0.5, 0, 0.5], dtype)
+    return scale[:, None, None], shift[:, None, None]
+
+
+def _backward_step(
+    dh: NDArray[Any],
+    dc: NDArray[Any],
+    gates: NDArray[Any],
+    c_before: NDArray[Any],
+    c: NDArray[Any],
+    slopes: NDArray[Any],
+    work: NDArray[Any],
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """From dh_t and dc_t (b, H) to dz_i, dz_f, dz_g and dz_o; in ``dc``, dc_t becomes dc_{t-1}."""
+    i, f, g, o = gates
+    slope_i, slope_f, slope_g, slope_o = _slopes(gates, out=slopes)
+    tanh_c = np.tanh(c, out=work[0])
+    slope_c = tanh_slope(tanh_c, out=work[1])
+    dc += product_into(slope_c, dh, o)  # what the cell receives by way of h_t
+    dz_i = product_into(slope_i, dc, g)
+    dz_f = product_into(slope_f, dc, c_before)
+    dz_g = product_into(slope_g, dc, i)
+    dz_o = product_into(slope_o, dh, tanh_c)
+    dc *= f
+    return dz_i, dz_f, dz_g, dz_o
+
+
+def _slopes(gates: NDArray[Any], out: NDArray[Any]) -> NDArray[Any]:
+    """The derivative of each gate by its z: σ (1 - σ) = σ - σ² for i, f and o, 1 - g² for g."""
+    squares = np.multiply(gates, gates, out=out)
+    np.subtract(gates[:2], squares[:2], out=out[:2])  # i and f
+    np.subtract(1, squares[2], out=out[2])  # g
+    np.subtract(gates[3], squares[3], out=out[3])  # o
+    return out
 
 
 def lstm_step(
@@ -141,33 +232,7 @@ def lstm_step(
     z = x @ w_ih.T
     z += h @ w_hh.T
     z += b_ih + b_hh
-    gate, (part, *new) = np.empty((4, *c.shape), z.dtype), np.empty((3, *c.shape), z.dtype)
-    _advance(z, _SQUASH.astype(z.dtype), c, gate, part, *new)
-    return new[0], new[1]
-
-
-#: σ(z) = (1 + tanh(z / 2)) / 2, so that one tanh serves i, f, g and o: their scales and shifts.
-_SQUASH = np.array([[0.5, 0.5, 1, 0.5], [0.5, 0.5, 0, 0.5]])[..., None, None]
-
-
-def _advance(
-    z: NDArray[Any],
-    squash: NDArray[Any],
-    c: NDArray[Any],
-    gate: NDArray[Any],
-    part: NDArray[Any],
-    new_h: NDArray[Any],
-    new_c: NDArray[Any],
-) -> None:
-    """From z_t (b, 4H), which is used up, to the gates (4, b, H) and the new state (b, H)."""
-    scale, shift = squash
-    z = z.reshape(len(z), 4, -1).swapaxes(0, 1)  # (4, b, H)
-    z *= scale
-    np.tanh(z, out=gate)
-    gate *= scale
-    gate += shift
-    i, f, g, o = gate
-    np.multiply(f, c, out=new_c)
-    new_c += np.multiply(i, g, out=part)
-    np.tanh(new_c, out=part)
-    np.multiply(o, part, out=new_h)
+    gates = np.empty((4, *c.shape), z.dtype)
+    new_h, new_c, work = np.empty((3, *c.shape), z.dtype)
+    _forward_step(z, c, gates, new_h, new_c, work)
+    return new_h, new_c

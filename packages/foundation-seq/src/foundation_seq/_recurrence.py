@@ -1,28 +1,53 @@
-"""What the recurrent operations share: everything but the loop over time."""
+"""What the recurrent operations share: everything but the loop over time.
+
+The loop is a function ``unroll`` of each operation. It reads the projected inputs W_ih x_t of all
+steps, which are one matrix product, and fills in the states; it returns ``walk_back``, which goes
+from the last step to the first. From what that finds, the gradients of inputs, weights and biases
+are again single products over all steps.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from foundation_nn import Array, Result, get_num_threads, over_parts
 from numpy.typing import NDArray
 
-from foundation_seq._steps import deal
+from foundation_seq._steps import share_rows
 
-#: ``walk_back(dy, *dstates)``: from the gradients of the outputs, (S, b, H), and of the last
-#: states, (b, H), which turn into those of the first, to the gradients dz of the input
-#: projections and those of the recurrent ones, one below the other as the rows of w_hh.
+#: ``walk_back(dy, *dstates)`` takes the gradients of the outputs, (S, b, H), and of the last
+#: states, (b, H), which it turns into those of the first. It returns the gradients of the projected
+#: inputs, (S, b, G), and those of the recurrent products W_hh h_{t-1}, as one or several arrays
+#: (S, b, ...) that stand side by side in the order of the rows of W_hh.
 WalkBack: TypeAlias = Callable[..., tuple[NDArray[Any], Sequence[NDArray[Any]]]]
-#: ``unroll(projected, counts, *states)``: the loop. ``states`` are (S + 1, b, H); their first
-#: entries are given, the others to be filled; ``projected`` (S, b, G) may be written to.
+#: ``unroll(projected, counts, *states)`` is the loop. ``projected`` (S, b, G) may be written to;
+#: ``counts`` tells how many rows have each step; ``states`` are (S + 1, b, H), of which the first
+#: entry is given, and the others are to be filled in.
 Unroll: TypeAlias = Callable[..., WalkBack]
 
 #: Fewer multiplications than this are done before a second thread has woken up.
 THREAD_WORK = 1 << 23
 #: Rows of the batch that are worth a thread.
 THREAD_ROWS = 8
+
+
+class _Reading(NamedTuple):
+    """What a share of the rows leaves behind for its backward."""
+
+    inputs: NDArray[Any]  # (S, b, I)
+    hidden: NDArray[Any]  # (S + 1, b, H)
+    walk_back: WalkBack
+
+
+class _WeightGradients(NamedTuple):
+    """Those of one share of the rows; None where nobody needs them."""
+
+    w_ih: NDArray[Any] | None
+    w_hh: NDArray[Any] | None
+    b_ih: NDArray[Any] | None
+    b_hh: NDArray[Any] | None
 
 
 def recurrence(
@@ -56,73 +81,102 @@ def recurrence(
     result
         Of an operation with outputs (B, T, H) and one last state (B, H) for each of ``states``.
     """
-    (batch, width, features), (w_ih, w_hh) = x.shape, weights[:2]
-    size = w_hh.shape[1]
-    lengths = None if lengths is None else lengths.astype(np.intp)
-    real = batch * width if lengths is None else lengths.sum()
-    threads = min(get_num_threads(), batch // THREAD_ROWS)
-    threaded = threads > 1 and real * w_hh.size > THREAD_WORK
-    shares = deal(batch, width, lengths, reverse, threads if threaded else 1)
+    batch, width, _ = x.shape
+    w_ih = weights[0]
+    size = weights[1].shape[1]
+    if lengths is not None:
+        lengths = lengths.astype(np.intp)
+    num_shares = _num_shares(batch, width, lengths, weights[1].size)
+    shares = share_rows(batch, width, lengths, reverse, num_shares)
 
-    output = shares[0].blank((batch, width, size), x.dtype)
-    ends = [np.empty_like(state) for state in states]
-    saved: list[Any] = [None] * len(shares)
+    output = shares[0].new_array((batch, width, size), x.dtype)
+    last_states = [np.empty_like(state) for state in states]
+    readings: list[Any] = [None] * num_shares  # a _Reading of each share
 
-    def forward(k: int) -> None:
-        steps = shares[k]
+    def read(n: int) -> None:
+        """The forward of share n."""
+        steps = shares[n]
         inputs = steps.gather(x)
         length, rows, _ = inputs.shape
         projected = _flat(inputs) @ w_ih.T
-        trace = [steps.blank((length + 1, rows, size), x.dtype) for _ in states]
-        for past, state in zip(trace, states, strict=True):
-            past[0] = state[steps.rows]
-        walk_back = unroll(projected.reshape(length, rows, len(w_ih)), steps.counts, *trace)
-        steps.scatter(trace[0][1:], output)
-        for end, past in zip(ends, trace, strict=True):
-            end[steps.rows] = steps.last(past)
-        saved[k] = inputs, trace[0], walk_back
+        histories = [steps.new_array((length + 1, rows, size), x.dtype) for _ in states]
+        for history, state in zip(histories, states, strict=True):
+            history[0] = state[steps.rows]
+        walk_back = unroll(projected.reshape(length, rows, len(w_ih)), steps.counts, *histories)
+        hidden = histories[0]
+        steps.scatter(hidden[1:], output)
+        for last_state, history in zip(last_states, histories, strict=True):
+            last_state[steps.rows] = steps.last(history)
+        readings[n] = _Reading(inputs, hidden, walk_back)
 
-    over_parts(forward, len(shares))
+    over_parts(read, num_shares)
 
     def backward(grads: Sequence[Array], needs: Sequence[bool] | None = None) -> tuple[Array, ...]:
-        if saved[0] is None:
+        if readings[0] is None:
             raise RuntimeError(f"{name}: backward can be called once; run the forward pass again")
-        needs = (True,) * (5 + len(states)) if needs is None else needs
-        need_ih, need_hh, need_bias = needs[-4], needs[-3], needs[-2] or needs[-1]
-        dx = shares[0].blank(x.shape, x.dtype) if needs[0] else None
-        starts = [np.empty_like(state) for state in states]
-        dw_ih, dw_hh, db_ih, db_hh = (np.zeros(len(shares), object) for _ in range(4))
+        if needs is None:
+            needs = (True,) * (5 + len(states))
+        dx = shares[0].new_array(x.shape, x.dtype) if needs[0] else None
+        first_dstates = [np.empty_like(state) for state in states]
+        parts: list[Any] = [None] * num_shares  # _WeightGradients of each share
 
-        def back(k: int) -> None:
-            steps, (inputs, h, walk_back) = shares[k], saved[k]
-            saved[k] = None
+        def go_back(n: int) -> None:
+            """The backward of share n."""
+            steps = shares[n]
+            reading: _Reading = readings[n]
+            readings[n] = None  # what it holds is freed when this share is done
             dstates = [g[steps.rows].copy() for g in grads[1:]]  # they are written to
-            dz, parts = walk_back(steps.gather(grads[0]), *dstates)
-            for start, dstate in zip(starts, dstates, strict=True):
-                start[steps.rows] = dstate
-            dz, parts = _flat(dz), [_flat(part) for part in parts]
+            dz, recurrent_dz = reading.walk_back(steps.gather(grads[0]), *dstates)
+            for first_dstate, dstate in zip(first_dstates, dstates, strict=True):
+                first_dstate[steps.rows] = dstate
             if dx is not None:
-                steps.scatter((dz @ w_ih).reshape(*inputs.shape[:2], features), dx)
-            if need_ih:
-                dw_ih[k] = dz.T @ _flat(inputs)
-            if need_hh:
-                dw_hh[k] = np.concatenate([part.T @ _flat(h[:-1]) for part in parts])
-            if need_bias:
-                ones = np.ones(len(dz), dz.dtype)
-                db_ih[k] = ones @ dz
-                db_hh[k] = np.concatenate([ones @ part for part in parts])
+                projected_back = _flat(dz) @ w_ih
+                steps.scatter(projected_back.reshape(reading.inputs.shape), dx)
+            parts[n] = _weight_gradients(reading, dz, recurrent_dz, needs[-4:])
 
-        over_parts(back, len(shares))
-        return (
-            dx,
-            *starts,
-            dw_ih.sum() if need_ih else None,
-            dw_hh.sum() if need_hh else None,
-            db_ih.sum() if need_bias else None,
-            db_hh.sum() if need_bias else None,
-        )
+        over_parts(go_back, num_shares)
+        return dx, *first_dstates, *map(_total, zip(*parts, strict=True))
 
-    return (output, *ends), backward
+    return (output, *last_states), backward
+
+
+def _num_shares(batch: int, width: int, lengths: NDArray[np.intp] | None, weight_size: int) -> int:
+    """How many threads are worth waking up."""
+    real_steps = batch * width if lengths is None else int(lengths.sum())
+    if real_steps * weight_size <= THREAD_WORK:
+        return 1
+    return max(1, min(get_num_threads(), batch // THREAD_ROWS))
+
+
+def _weight_gradients(
+    reading: _Reading,
+    dz: NDArray[Any],
+    recurrent_dz: Sequence[NDArray[Any]],
+    needs: Sequence[bool],
+) -> _WeightGradients:
+    need_w_ih, need_w_hh, need_b_ih, need_b_hh = needs
+    dz = _flat(dz)
+    recurrent = [_flat(part) for part in recurrent_dz]
+    dw_ih = dw_hh = db_ih = db_hh = None
+    if need_w_ih:
+        dw_ih = dz.T @ _flat(reading.inputs)
+    if need_w_hh:
+        h_before = _flat(reading.hidden[:-1])
+        dw_hh = np.concatenate([part.T @ h_before for part in recurrent])
+    if need_b_ih or need_b_hh:
+        ones = np.ones(len(dz), dz.dtype)  # a product with ones is the quick way to add up rows
+        db_ih = ones @ dz
+        db_hh = np.concatenate([ones @ part for part in recurrent])
+    return _WeightGradients(dw_ih, dw_hh, db_ih, db_hh)
+
+
+def _total(parts: Sequence[NDArray[Any] | None]) -> Any:
+    """The sum of what the shares have found, in the memory of the first; None if nobody asked."""
+    total: Any = parts[0]
+    for part in parts[1:]:
+        if part is not None:
+            total += part
+    return total
 
 
 def _flat(a: NDArray[Any]) -> NDArray[Any]:

@@ -1,4 +1,8 @@
-"""The simple recurrent network over whole sequences."""
+"""The simple recurrent network over whole sequences.
+
+The easiest of the three recurrences to read. Everything that does not depend on time (the products
+with all inputs, padding, threads) is the same for all of them, and stands in ``_recurrence.py``.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ import numpy as np
 from foundation_nn import Array, Result, operation
 from numpy.typing import NDArray
 
+from foundation_seq._gates import product_into, tanh_slope
 from foundation_seq._panels import multiply, panels
 from foundation_seq._recurrence import WalkBack, check, recurrence
 
@@ -28,14 +33,17 @@ def rnn(
 
     Forward, with φ = tanh or relu::
 
-        h_t = φ(z_t)        z_t = W_ih x_t + b_ih + W_hh h_{t-1} + b_hh
+        z_t = W_ih x_t + b_ih + W_hh h_{t-1} + b_hh
+        h_t = φ(z_t)
 
-    and backward, where dh_t is what arrives from the output and from step t + 1::
+    and backward, where dh_t arrives from the output and from step t + 1::
 
-        dz_t = dh_t φ'(z_t)        dh_{t-1} = W_hhᵀ dz_t        dW_hh = Σ_t dz_t h_{t-1}ᵀ
+        dz_t = dh_t φ'(z_t)
+        dh_{t-1} = W_hhᵀ dz_t
+        dW_hh = Σ_t dz_t h_{t-1}ᵀ
 
-    with φ' = 1 - h_t² (tanh) or 1 where h_t > 0 (relu). Back to step 0 the gradient passes W_hhᵀ
-    and φ' once for each step: it vanishes or explodes [2]_.
+    with φ' = 1 - h_t² (tanh), or 1 where h_t > 0 and else 0 (relu). On its way back to step 0 the
+    gradient is multiplied by φ' and W_hhᵀ once for each step: it vanishes or explodes [2]_.
 
     Parameters
     ----------
@@ -71,40 +79,69 @@ def rnn(
     .. [1] J. L. Elman, "Finding Structure in Time", Cognitive Science 14, 1990.
     .. [2] Y. Bengio, P. Simard and P. Frasconi, "Learning Long-Term Dependencies with Gradient
        Descent is Difficult", IEEE Transactions on Neural Networks 5, 1994.
+
+    Examples
+    --------
+    The same in plain NumPy, one step after the other:
+
+    >>> def plain_rnn(x, h, w_ih, w_hh, b_ih, b_hh):
+    ...     outputs = []
+    ...     for x_t in x.swapaxes(0, 1):  # (B, I)
+    ...         h = np.tanh(x_t @ w_ih.T + b_ih + h @ w_hh.T + b_hh)
+    ...         outputs.append(h)
+    ...     return np.stack(outputs, axis=1), h
+    >>> rng = np.random.default_rng(0)
+    >>> shapes = [(2, 7, 3), (2, 5), (5, 3), (5, 5), (5,), (5,)]
+    >>> arrays = [rng.standard_normal(shape) for shape in shapes]
+    >>> for result, plain in zip(rnn(*arrays), plain_rnn(*arrays), strict=True):
+    ...     np.testing.assert_allclose(result.data, plain)
     """
     if nonlinearity not in ("tanh", "relu"):
         raise ValueError(f'rnn: expected nonlinearity "tanh" or "relu", got {nonlinearity!r}')
     lengths = check("rnn", 1, x, {"h0": h0}, w_ih, w_hh, b_ih, b_hh, lengths)
     bias = b_ih + b_hh
 
-    def unroll(a: Array, counts: list[int], h: Array) -> WalkBack:
-        length, rows, _ = a.shape
+    def unroll(projected: Array, counts: list[int], h: Array) -> WalkBack:
+        length, rows, _ = projected.shape
         w = panels(w_hh.T, rows, length)
-        for t, k in enumerate(counts):
-            z = multiply(h[t, :k], w, out=h[t + 1, :k])
-            z += a[t, :k]
+        for t, k in enumerate(counts):  # the first k rows have a step t
+            z = multiply(h[t, :k], w, out=h[t + 1, :k])  # h_t takes its place
+            z += projected[t, :k]
             z += bias
             _activate(z, nonlinearity)
 
         def walk_back(dy: Array, dh_all: Array) -> tuple[Array, list[Array]]:
             w = panels(w_hh, rows, length)
+            dz = projected  # the memory serves again
             for t, k in reversed(list(enumerate(counts))):
-                dh, new, dz = dh_all[:k], h[t + 1, :k], a[t]
+                dh = dh_all[:k]
                 dh += dy[t, :k]
-                if nonlinearity == "tanh":
-                    np.multiply(new, new, out=dz[:k])
-                    np.subtract(1, dz[:k], out=dz[:k])
-                else:
-                    np.greater(new, 0, out=dz[:k])
-                dz[:k] *= dh
-                dz[k:] = 0
-                multiply(dz[:k], w, out=dh)
-            return a, [a]
+                slope = _slope(h[t + 1, :k], nonlinearity, out=dz[t, :k])
+                dz_t = product_into(slope, dh)
+                dz[t, k:] = 0
+                multiply(dz_t, w, out=dh)
+            return dz, [dz]
 
         return walk_back
 
     weights = w_ih, w_hh, b_ih, b_hh
     return recurrence("rnn", unroll, x, (h0,), weights, lengths, reverse)
+
+
+def _activate(z: NDArray[Any], nonlinearity: str) -> None:
+    """φ, in place."""
+    if nonlinearity == "tanh":
+        np.tanh(z, out=z)
+    else:
+        np.maximum(z, 0, out=z)
+
+
+def _slope(h: NDArray[Any], nonlinearity: str, out: NDArray[Any]) -> NDArray[Any]:
+    """φ' where φ has the value h."""
+    if nonlinearity == "tanh":
+        return tanh_slope(h, out=out)
+    np.greater(h, 0, out=out)
+    return out
 
 
 def rnn_step(
@@ -123,11 +160,3 @@ def rnn_step(
     z += b_ih + b_hh
     _activate(z, nonlinearity)
     return (z,)
-
-
-def _activate(z: NDArray[Any], nonlinearity: str) -> None:
-    """φ in place."""
-    if nonlinearity == "tanh":
-        np.tanh(z, out=z)
-    else:
-        np.maximum(z, 0, out=z)
