@@ -317,12 +317,11 @@ def test_one_step_without_recording_equals_the_operation(kind, options, monkeypa
     layer = make(IN, H, **options, **extra, rng=rng).astype(np.float64)
     x = rng.standard_normal((B, 1, IN))
     rows = layer.num_layers * layer.directions
-    state = tuple(rng.standard_normal((rows, B, H)) for _ in layer.states)
+    state = tuple(rng.standard_normal((rows, B, H)) for _ in layer.state_names)
     state = state if make is LSTM else state[0]
     expected = layer(x, state=state)
     fresh = layer(x)
-    for name in ("rnn", "gru", "lstm"):
-        monkeypatch.setattr(f"foundation_seq._layers.{name}", None)  # they cannot be called
+    monkeypatch.setattr(make, "operation", None)  # it cannot be called
     with fn.no_grad():
         for got, wanted in ((layer(x, state=state), expected), (layer(Tensor(x)), fresh)):
             for a, b in zip(flat(got), flat(wanted), strict=True):
@@ -374,5 +373,9 @@ def test_other_errors():
         LSTMCell(0, 3)
     with pytest.raises(ValueError, match=r"GRUCell: expected x of shape \(B, input_size=3\), got"):
         GRUCell(IN, H).step(np.zeros((B, T, IN)))
+    with pytest.raises(TypeError, match="GRUCell: expected state to be one tensor, got tuple"):
+        GRUCell(IN, H).step(np.zeros((B, IN)), (np.zeros((B, H)),))
+    with pytest.raises(TypeError, match=r"LSTMCell: expected state to be the pair \(h, c\)"):
+        LSTMCell(IN, H).step(np.zeros((B, IN)), np.zeros((B, H)))
     with pytest.raises(ValueError, match=r"rnn: expected h0 of shape \(5, 2\), got \(1, 2\)"):
         RNNCell(IN, H).step(np.zeros((B, IN), np.float32), np.zeros((1, H), np.float32))

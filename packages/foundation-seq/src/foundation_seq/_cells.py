@@ -9,15 +9,12 @@ from foundation_nn import Module, Parameter, Tensor, init
 from numpy.typing import NDArray
 
 from foundation_seq._arguments import require_sizes
-from foundation_seq._gru import gru
-from foundation_seq._layers import GRU, LSTM, RNN, LSTMState
-from foundation_seq._lstm import lstm
-from foundation_seq._rnn import rnn
-from foundation_seq._stack import Recurrent, Weights
+from foundation_seq._layers import GRU, LSTM, RNN
+from foundation_seq._stack import Recurrent, States
 
 
 class _Cell(Module):
-    """The parameters of one layer in one direction."""
+    """The parameters of one layer in one direction, and one step with them."""
 
     layer: ClassVar[type[Recurrent]]
     weight_ih: Parameter
@@ -31,30 +28,43 @@ class _Cell(Module):
         require_sizes(type(self).__name__, input_size=input_size, hidden_size=hidden_size)
         self.input_size = input_size
         self.hidden_size = hidden_size
-        drawn = self.layer.initial(init.generator(rng), input_size, hidden_size)
-        for part, array in drawn.items():
-            setattr(self, part, Parameter(array))
+        weights = self.layer.initial(init.generator(rng), input_size, hidden_size)
+        for name, array in weights.items():
+            setattr(self, name, Parameter(array))
 
-    def _weights(self) -> Weights:
-        return self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
+    def forward(self, x: Tensor | NDArray[Any], state: Any = None) -> Any:
+        """The same as :meth:`step`."""
+        return self.step(x, state)
 
-    def _inputs(self, x: Any, states: tuple[Any, ...] | None) -> tuple[Any, tuple[Any, ...]]:
+    def step(self, x: Tensor | NDArray[Any], state: Any = None) -> Any:
+        """Read one input.
+
+        Parameters
+        ----------
+        x : (B, I) tensor
+        state : (B, H) tensor, optional
+            The state before; zeros by default. Of an LSTM the pair (h, c) of two such tensors.
+
+        Returns
+        -------
+        (B, H) tensor, or a pair of them
+            The state after.
+        """
+        kind = type(self).__name__
         if x.ndim != 2 or x.shape[1] != self.input_size:
             raise ValueError(
-                f"{type(self).__name__}: expected x of shape (B, input_size={self.input_size}), "
-                f"got {x.shape}"
+                f"{kind}: expected x of shape (B, input_size={self.input_size}), got {x.shape}"
             )
-        if states is None:
+        states: States
+        if state is None:
             zeros = np.zeros((len(x), self.hidden_size), self.weight_hh.dtype)
-            states = (zeros,) * len(self.layer.states)
-        return x[:, None], states
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """The same as ``step``."""
-        return self.step(*args, **kwargs)
-
-    def step(self, x: Any, state: Any = None) -> Any:
-        raise NotImplementedError
+            states = (zeros,) * len(self.layer.state_names)
+        else:
+            states = self.layer.separated(state, kind)
+        sequence = x[:, None]  # (B, T = 1, I)
+        weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
+        result = self.layer.operation(sequence, *states, *weights)
+        return self.layer.joined(result[1:])
 
 
 class RNNCell(_Cell):
@@ -74,48 +84,20 @@ class RNNCell(_Cell):
 
     layer = RNN
 
-    def step(self, x: Tensor | NDArray[Any], state: Tensor | NDArray[Any] | None = None) -> Tensor:
-        """From x (B, I) and the state before, (B, H), to the state after; zeros by default."""
-        inputs, (h,) = self._inputs(x, None if state is None else (state,))
-        return rnn(inputs, h, *self._weights())[1]
-
 
 class GRUCell(_Cell):
     """One step of a :class:`GRU`; parameters as in ``torch.nn.GRUCell``.
 
-    Parameters
-    ----------
-    input_size, hidden_size : int
-    rng : numpy.random.Generator, optional
-
-    Attributes
-    ----------
-    weight_ih : (3H, I) Parameter
-    weight_hh : (3H, H) Parameter
-    bias_ih, bias_hh : (3H,) Parameter
+    The same as :class:`RNNCell`, with 3H rows of weights.
     """
 
     layer = GRU
-
-    def step(self, x: Tensor | NDArray[Any], state: Tensor | NDArray[Any] | None = None) -> Tensor:
-        """From x (B, I) and the state before, (B, H), to the state after; zeros by default."""
-        inputs, (h,) = self._inputs(x, None if state is None else (state,))
-        return gru(inputs, h, *self._weights())[1]
 
 
 class LSTMCell(_Cell):
     """One step of an :class:`LSTM`; parameters as in ``torch.nn.LSTMCell``.
 
-    Parameters
-    ----------
-    input_size, hidden_size : int
-    rng : numpy.random.Generator, optional
-
-    Attributes
-    ----------
-    weight_ih : (4H, I) Parameter
-    weight_hh : (4H, H) Parameter
-    bias_ih, bias_hh : (4H,) Parameter
+    The same as :class:`RNNCell`, with 4H rows of weights, and the pair (h, c) as its state.
 
     Examples
     --------
@@ -127,11 +109,3 @@ class LSTMCell(_Cell):
     """
 
     layer = LSTM
-
-    def step(
-        self, x: Tensor | NDArray[Any], state: LSTMState | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """From x (B, I) and the pair (h, c) before, each (B, H), to the pair after."""
-        inputs, (h, c) = self._inputs(x, state)
-        _, h, c = lstm(inputs, h, c, *self._weights())
-        return h, c
