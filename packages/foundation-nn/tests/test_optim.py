@@ -166,9 +166,7 @@ def test_a_state_is_a_copy_and_one_of_another_kind_or_model_is_refused():
     state = adam.state_dict()
     state["m"][...] = 9
     assert not adam.state["m"].any()
-    with pytest.raises(
-        ValueError, match=r"expected the entries \['shapes', 'steps', 'velocity'\], got"
-    ):
+    with pytest.raises(ValueError, match=r"expected the entries \['shapes', 'steps'\], got"):
         sgd.load_state_dict(state)
     with pytest.raises(ValueError, match="Adam: the state was saved with another model"):
         larger.load_state_dict(state)
@@ -207,11 +205,14 @@ def test_large_buffers_are_updated_alike_on_one_thread_and_on_two(make, threads,
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda p: optim.SGD(p, lr=-1), "SGD: expected lr to be finite and >= 0, got -1"),
-        (lambda p: optim.SGD(p, lr=math.nan), "SGD: expected lr to be finite"),
+        (lambda p: optim.SGD(p, lr=-1), "SGD: expected lr >= 0, got -1"),
+        (lambda p: optim.SGD(p, lr=math.nan), "SGD: expected lr >= 0, got nan"),
         (lambda p: optim.SGD(p, 0.1, momentum=1.0), "SGD: expected 0 <= momentum < 1, got 1.0"),
-        (lambda p: optim.AdamW(p, weight_decay=math.inf), "AdamW: expected weight_decay to be fin"),
-        (lambda p: optim.Adam(p, betas=(0.9, 1.0)), r"Adam: expected betas in \[0, 1\)"),
+        (
+            lambda p: optim.AdamW(p, weight_decay=math.inf),
+            "AdamW: expected a finite weight_decay >= 0",
+        ),
+        (lambda p: optim.Adam(p, betas=(0.9, 1.0)), r"Adam: expected 0 <= betas\[1\] < 1, got 1.0"),
         (lambda p: optim.Adam(p, eps=0), "Adam: expected eps > 0, got 0"),
         (lambda p: optim.Adam([]), "at least one parameter, got none"),
         (lambda p: optim.Adam(p + p), "listed twice"),

@@ -134,12 +134,12 @@ def test_only_matrices_only_vectors_and_nothing_at_all(shapes):
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda p: optim.Muon(p, lr=-1), "Muon: expected lr to be finite and >= 0, got -1"),
+        (lambda p: optim.Muon(p, lr=-1), "Muon: expected lr >= 0, got -1"),
         (lambda p: optim.Muon(p, momentum=1.0), "Muon: expected 0 <= momentum < 1, got 1.0"),
         (lambda p: optim.Muon(p, ns_steps=0), "Muon: expected ns_steps >= 1, got 0"),
         (lambda p: optim.Muon(p, scale="none"), "expected 'match_rms_adamw' or 'original'.*'none'"),
         (lambda p: optim.Muon(p, adamw_lr_ratio=-1), "expected adamw_lr_ratio >= 0, got -1"),
-        (lambda p: optim.Muon(p, betas=(0.9, 1.0)), r"Muon: expected betas in \[0, 1\)"),
+        (lambda p: optim.Muon(p, betas=(0.9, 1.0)), r"Muon: expected 0 <= betas\[1\] < 1, got 1.0"),
         (lambda p: optim.Muon(p, adamw=[Parameter([1.0])]), "1 in adamw are not among the param"),
     ],
 )

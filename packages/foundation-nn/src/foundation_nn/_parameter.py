@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -65,6 +65,33 @@ class Parameter(Tensor):
         else:
             super()._accumulate(g)
 
+    def checked_grad(self) -> NDArray[Any] | None:
+        """The gradient, if it has the shape of the parameter.
+
+        Raises
+        ------
+        ValueError
+            If another one was assigned.
+        """
+        if self.grad is not None and np.shape(self.grad) != self.shape:
+            raise ValueError(
+                f"a gradient of shape {np.shape(self.grad)} was assigned to a parameter of shape "
+                f"{self.shape}; give it the shape of the parameter"
+            )
+        return self.grad
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and pickles: the value and the gradient, without the buffer they lie in.
+
+        A buffer that is copied, too, as part of an optimiser, takes its copied parameters in.
+        """
+        return {"data": self.numpy(), "grad": None if self.grad is None else self.grad.copy()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Tensor.__init__(self, state["data"], requires_grad=True)
+        self.grad = state["grad"]
+        self._buffer = self._grad_view = None
+
     def _astype(self, dtype: DTypeLike) -> None:
         self._data = self._data.astype(check_floating(np.dtype(dtype)))
         self.grad = self._buffer = self._grad_view = None
@@ -75,6 +102,12 @@ class Buffer(Tensor):
     """A value that a module keeps and saves but does not learn, such as a running mean."""
 
     __slots__ = ()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"data": self.numpy()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Tensor.__init__(self, state["data"])
 
     def _astype(self, dtype: DTypeLike) -> None:
         if self._data.dtype.kind == "f":  # a counter stays a counter
@@ -87,6 +120,9 @@ class ParameterBuffer:
 
     An optimiser walks two arrays instead of visiting hundreds, the norm of all gradients is one
     dot product, and a data-parallel reduction is one call.
+
+    A deep copy, or a buffer that was pickled, holds copies of the parameters, which are views into
+    its own arrays.
 
     Parameters
     ----------
@@ -137,9 +173,22 @@ class ParameterBuffer:
             view, grad_view = self.data[part].reshape(p.shape), self.grad[part].reshape(p.shape)
             view[...] = p._data
             p._data, p._grad_view, p._buffer = view, grad_view, self
-            if p.grad is not None:
-                grad_view[...] = p.grad
+            grad = p.checked_grad()
+            if grad is not None:
+                grad_view[...] = grad
                 p.grad = grad_view
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"parameters": self.parameters}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        ParameterBuffer.__init__(self, state["parameters"])  # the parameters were restored before
+
+    def __copy__(self) -> Self:
+        raise TypeError(
+            "a shallow copy of a ParameterBuffer would take the parameters away from it; use "
+            "copy.deepcopy"
+        )
 
     def collect(self) -> NDArray[Any]:
         """The gradients of all parameters in one array; zeros where there is none."""
@@ -151,8 +200,9 @@ class ParameterBuffer:
                     "and make a new one"
                 )
             if p.grad is not p._grad_view:
-                p._grad_view[...] = 0 if p.grad is None else p.grad
-                p.grad = None if p.grad is None else p._grad_view
+                grad = p.checked_grad()
+                p._grad_view[...] = 0 if grad is None else grad
+                p.grad = None if grad is None else p._grad_view
         return self.grad
 
     def touch(self) -> None:

@@ -2,6 +2,8 @@
 
 Being functions they hold no state: a run that is resumed at step n asks for step n. The exception
 is ``plateau``, which depends on what was observed.
+
+All of them refuse settings that are no finite numbers, rates that are negative, and steps below 1.
 """
 
 from __future__ import annotations
@@ -9,6 +11,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from typing import Any, Self, TypeAlias
+
+from foundation_nn._arguments import number
 
 Schedule: TypeAlias = Callable[[int], float]
 
@@ -21,6 +25,7 @@ def constant(lr: float, warmup: int = 0) -> Schedule:
     >>> [constant(1.0, warmup=4)(step) for step in (1, 2, 4, 9)]
     [0.25, 0.5, 1.0, 1.0]
     """
+    _check("constant", lr=lr, warmup=warmup)
     return _after_warmup(lr, warmup, lambda _: lr)
 
 
@@ -32,7 +37,7 @@ def linear(lr: float, steps: int, warmup: int = 0, final: float = 0.0) -> Schedu
     >>> [linear(1.0, steps=10, warmup=2)(step) for step in (1, 2, 6, 10, 11)]
     [0.5, 1.0, 0.5, 0.0, 0.0]
     """
-    _check(steps, warmup)
+    _check("linear", lr=lr, steps=steps, warmup=warmup, final=final)
     return _after_warmup(
         lr, warmup, lambda step: final + (lr - final) * (1 - _progress(step, warmup, steps))
     )
@@ -51,7 +56,7 @@ def cosine(lr: float, steps: int, warmup: int = 0, final: float = 0.0) -> Schedu
     >>> [round(cosine(1.0, steps=10, warmup=2)(step), 3) for step in (1, 2, 6, 10, 11)]
     [0.5, 1.0, 0.5, 0.0, 0.0]
     """
-    _check(steps, warmup)
+    _check("cosine", lr=lr, steps=steps, warmup=warmup, final=final)
 
     def fall(step: int) -> float:
         return final + (lr - final) * (1 + math.cos(math.pi * _progress(step, warmup, steps))) / 2
@@ -66,9 +71,15 @@ def noam(d_model: int, warmup: int = 4000, factor: float = 1.0) -> Schedule:
     ----------
     .. [1] A. Vaswani et al., "Attention Is All You Need", NeurIPS 2017, arXiv:1706.03762.
     """
-    if warmup < 1:
-        raise ValueError(f"noam: expected warmup >= 1, got {warmup}")
-    return lambda step: factor * d_model**-0.5 * min(step**-0.5, step * warmup**-1.5)
+    number("noam", "d_model", d_model, at_least=1)
+    number("noam", "warmup", warmup, at_least=1)
+    _check("noam", factor=factor)
+
+    def schedule(step: int) -> float:
+        _check_step(step)
+        return float(factor * d_model**-0.5 * min(step**-0.5, step * warmup**-1.5))
+
+    return schedule
 
 
 def step(lr: float, every: int, gamma: float = 0.1, warmup: int = 0) -> Schedule:
@@ -81,8 +92,8 @@ def step(lr: float, every: int, gamma: float = 0.1, warmup: int = 0) -> Schedule
     >>> [step(8.0, every=2, gamma=0.5)(n) for n in (1, 2, 3, 4, 5, 7)]
     [8.0, 8.0, 4.0, 4.0, 2.0, 1.0]
     """
-    if every < 1:
-        raise ValueError(f"step: expected every >= 1, got {every}")
+    number("step", "every", every, at_least=1)
+    _check("step", lr=lr, gamma=gamma, warmup=warmup)
     return _after_warmup(lr, warmup, lambda n: lr * gamma ** (max(0, n - warmup - 1) // every))
 
 
@@ -104,10 +115,12 @@ def wsd(lr: float, steps: int, decay: int, warmup: int = 0, final: float = 0.0) 
     >>> [wsd(1.0, steps=10, decay=4, warmup=2)(step) for step in (1, 2, 6, 7, 8, 10, 11)]
     [0.5, 1.0, 1.0, 0.75, 0.5, 0.0, 0.0]
     """
-    if decay < 1 or warmup + decay > steps:
+    number("wsd", "decay", decay, at_least=1)
+    _check("wsd", lr=lr, warmup=warmup, final=final)
+    number("wsd", "steps", steps)
+    if warmup + decay > steps:
         raise ValueError(
-            f"wsd: expected decay >= 1 and warmup + decay <= steps, got {warmup} + {decay} and "
-            f"{steps}"
+            f"wsd: expected warmup + decay <= steps, got {warmup} + {decay} and {steps}"
         )
     return _after_warmup(
         lr, warmup, lambda n: final + (lr - final) * (1 - _progress(n, steps - decay, steps))
@@ -180,12 +193,9 @@ class Plateau:
         final: float = 0.0,
         warmup: int = 0,
     ) -> None:
-        if not 0 < factor < 1:
-            raise ValueError(f"plateau: expected 0 < factor < 1, got {factor}")
-        if patience < 1:
-            raise ValueError(f"plateau: expected patience >= 1, got {patience}")
-        if warmup < 0:
-            raise ValueError(f"plateau: expected warmup >= 0, got {warmup}")
+        number("plateau", "factor", factor, more_than=0, less_than=1)
+        number("plateau", "patience", patience, at_least=1)
+        _check("plateau", lr=lr, threshold=threshold, final=final, warmup=warmup)
         self.lr = lr
         self.factor = factor
         self.patience = patience
@@ -197,6 +207,7 @@ class Plateau:
         self.reductions = 0
 
     def __call__(self, step: int) -> float:
+        _check_step(step)
         rise = min(1.0, step / self.warmup) if self.warmup else 1.0
         return rise * max(self.final, self.lr * self.factor**self.reductions)
 
@@ -231,14 +242,26 @@ class Plateau:
 
 
 def _after_warmup(lr: float, warmup: int, then: Schedule) -> Schedule:
-    if warmup < 0:
-        raise ValueError(f"expected warmup >= 0, got {warmup}")
-    return lambda step: lr * step / warmup if step < warmup else then(step)
+    def schedule(step: int) -> float:
+        _check_step(step)
+        return lr * step / warmup if step < warmup else then(step)
+
+    return schedule
 
 
-def _check(steps: int, warmup: int) -> None:
-    if steps <= warmup:
-        raise ValueError(f"expected more steps than warmup steps, got {steps} and {warmup}")
+def _check(schedule: str, **settings: float) -> None:
+    """Refuse what is no finite number >= 0, and a warm-up that is not shorter than the whole."""
+    for name, value in settings.items():
+        number(schedule, name, value, at_least=0)
+    if "steps" in settings and settings["steps"] <= settings["warmup"]:
+        raise ValueError(
+            f"{schedule}: expected more steps than warmup steps, got {settings['steps']} and "
+            f"{settings['warmup']}"
+        )
+
+
+def _check_step(step: int) -> None:
+    number("schedule", "step", step, at_least=1)
 
 
 def _progress(step: int, warmup: int, steps: int) -> float:

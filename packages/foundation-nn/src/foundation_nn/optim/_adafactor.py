@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foundation_nn._module import Module
-from foundation_nn._parameter import Parameter
+from foundation_nn._arguments import number
 from foundation_nn._threads import over_rows
 from foundation_nn.optim._base import Optimizer
+from foundation_nn.optim._blocks import a_pair
+from foundation_nn.optim._parameters import Parameters
 
 
 class Adafactor(Optimizer):
@@ -31,7 +32,7 @@ class Adafactor(Optimizer):
 
     Parameters
     ----------
-    model_or_params : Module or iterable of Parameter
+    model_or_params : Module, Parameter or iterable of Parameter
     lr : float
         η.
     beta2_decay : float
@@ -49,11 +50,9 @@ class Adafactor(Optimizer):
        Cost", ICML 2018, arXiv:1804.04235.
     """
 
-    state_names: ClassVar[tuple[str, ...]] = ()
-
     def __init__(
         self,
-        model_or_params: Module | Iterable[Parameter],
+        model_or_params: Parameters,
         lr: float = 1e-2,
         beta2_decay: float = -0.8,
         eps: tuple[float | None, float] = (None, 1e-3),
@@ -61,50 +60,50 @@ class Adafactor(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(model_or_params, lr, weight_decay)
-        if not beta2_decay <= 0:
-            raise ValueError(f"Adafactor: expected beta2_decay <= 0, got {beta2_decay}")
-        if (eps[0] is not None and not eps[0] > 0) or not eps[1] >= 0:
-            raise ValueError(f"Adafactor: expected eps > 0 or None, and >= 0, got {eps}")
-        if not d >= 1:
-            raise ValueError(f"Adafactor: expected d >= 1, got {d}")
-        self.beta2_decay = beta2_decay
-        self.eps = eps
-        self.d = d
-
-        data, matrices = self.buffer.data, [p.shape for p in self.buffer.parameters if p.ndim >= 2]
-        rows = [shape[:-1] for shape in matrices]
-        columns = [shape[:-2] + shape[-1:] for shape in matrices]
-        self.state = {
-            "rows": np.zeros(sum(map(math.prod, rows)), data.dtype),
-            "columns": np.zeros(sum(map(math.prod, columns)), data.dtype),
-            "v": np.zeros_like(data[self._decaying :]),
-        }
-        self._rows = _views(self.state["rows"], rows)
-        self._columns = _views(self.state["columns"], columns)
-
-    def _prepare(self) -> None:
-        self._fresh = float(self.steps) ** self.beta2_decay
-        self._rate = min(self.lr, self.steps**-0.5)
-        smallest = self.eps[0]
-        self._smallest = (
-            float(np.finfo(self.buffer.data.dtype).eps) if smallest is None else smallest
+        name = type(self).__name__
+        self.beta2_decay = number(name, "beta2_decay", beta2_decay, at_most=0)
+        smallest, smallest_weight = a_pair(name, "eps", eps)
+        if smallest is None:
+            smallest = np.finfo(self.buffer.data.dtype).eps
+        self.eps = (
+            number(name, "eps[0]", smallest, more_than=0),
+            number(name, "eps[1]", smallest_weight, at_least=0),
         )
+        self.d = number(name, "d", d, at_least=1)
 
-    def _update_all(self, grad: NDArray[Any]) -> None:
-        matrices = len(self._rows)
+        data = self.buffer.data
+        self._matrices = [p.shape for p in self.buffer.parameters if p.ndim >= 2]
+        self._row_shapes = [shape[:-1] for shape in self._matrices]
+        self._column_shapes = [shape[:-2] + shape[-1:] for shape in self._matrices]
+        self.state = {
+            "rows": np.zeros(sum(map(math.prod, self._row_shapes)), data.dtype),
+            "columns": np.zeros(sum(map(math.prod, self._column_shapes)), data.dtype),
+            "v": np.zeros_like(data[self.end_of_matrices :]),
+        }
+
+    def update_all(self, grad: NDArray[Any]) -> None:
+        rows = _views(self.state["rows"], self._row_shapes)
+        columns = _views(self.state["columns"], self._column_shapes)
+        matrices = len(self._matrices)
         for i, (p, part) in enumerate(zip(self.buffer.parameters, self.buffer.slices, strict=True)):
             if not p.size:
                 continue
             w, g = self.buffer.data[part], grad[part]
             if i < matrices:
                 w, g = w.reshape(p.shape), g.reshape(p.shape)
-                v = self._of_matrix(g, self._rows[i], self._columns[i])
+                v = self._of_matrix(g, rows[i], columns[i])
                 w, g = (array.reshape(-1, p.shape[-1]) for array in (w, g))
                 self._update_parameter(w, g, v, self.weight_decay)
             else:
-                shifted = slice(part.start - self._decaying, part.stop - self._decaying)
+                first = self.end_of_matrices
+                shifted = slice(part.start - first, part.stop - first)
                 v = self._of_vector(g, self.state["v"][shifted])
                 self._update_parameter(w, g, v, 0.0)
+
+    @property
+    def _fresh(self) -> float:
+        """ω, how much of this step goes into the averages."""
+        return math.pow(self.steps, self.beta2_decay)
 
     def _of_matrix(
         self, g: NDArray[Any], row: NDArray[Any], column: NDArray[Any]
@@ -113,7 +112,7 @@ class Adafactor(Optimizer):
         height, width = g.shape[-2:]
         row += (np.einsum("...rc,...rc->...r", g, g) / width - row) * self._fresh
         column += (np.einsum("...rc,...rc->...c", g, g) / height - column) * self._fresh
-        scaled = row / np.maximum(row.mean(-1, keepdims=True), self._smallest)
+        scaled = row / np.maximum(row.mean(-1, keepdims=True), self.eps[0])
         flat, columns = scaled.reshape(-1, 1), column.reshape(-1, width)
 
         def v(rows: slice) -> NDArray[Any]:
@@ -143,12 +142,13 @@ class Adafactor(Optimizer):
     ) -> None:
         """Update the rows of w; v and with it u are computed twice, and never held as a whole."""
         row_bytes = w[0].nbytes
-        rate = self._rate * max(self.eps[1], math.sqrt(np.vdot(w, w) / w.size))
+        rate = min(self.lr, self.steps**-0.5)
+        rate *= max(self.eps[1], math.sqrt(np.vdot(w, w) / w.size))
         squares: list[float] = []
 
         def direction(rows: slice) -> NDArray[Any]:
             u = v(rows)
-            np.maximum(u, self._smallest**2, out=u)
+            np.maximum(u, self.eps[0] ** 2, out=u)
             np.sqrt(u, out=u)
             np.divide(g[rows], u, out=u)
             return u

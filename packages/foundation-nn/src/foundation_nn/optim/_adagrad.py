@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from foundation_nn._module import Module
-from foundation_nn._parameter import Parameter
-from foundation_nn._threads import scratch
+from foundation_nn._arguments import number
 from foundation_nn.optim._base import Optimizer
+from foundation_nn.optim._blocks import with_decay, workspace
+from foundation_nn.optim._parameters import Parameters
 
 
 class Adagrad(Optimizer):
@@ -21,7 +20,7 @@ class Adagrad(Optimizer):
 
     Parameters
     ----------
-    model_or_params : Module or iterable of Parameter
+    model_or_params : Module, Parameter or iterable of Parameter
     lr : float
         η.
     eps : float
@@ -35,28 +34,22 @@ class Adagrad(Optimizer):
        Stochastic Optimization", JMLR 12, 2011.
     """
 
-    state_names = ("squares",)
-
     def __init__(
         self,
-        model_or_params: Module | Iterable[Parameter],
+        model_or_params: Parameters,
         lr: float = 1e-2,
         eps: float = 1e-10,
         weight_decay: float = 0.0,
     ) -> None:
-        super().__init__(model_or_params, lr, weight_decay)
-        if eps <= 0:
-            raise ValueError(f"Adagrad: expected eps > 0, got {eps}")
-        self.eps = eps
+        super().__init__(model_or_params, lr, weight_decay, state=("squares",))
+        self.eps = number(type(self).__name__, "eps", eps, more_than=0)
 
-    _decay = Optimizer._decay_by_gradient
-
-    def _update(self, p: Any, g: Any, state: list[Any]) -> None:
-        (squares,) = state
-        spare = np.multiply(g, g, out=scratch(g.shape, g.dtype))
-        squares += spare
-        np.sqrt(squares, out=spare)
-        spare += self.eps
-        np.divide(g, spare, out=spare)
-        spare *= self.lr
-        p -= spare
+    def update_block(self, w: Any, g: Any, decay: float, squares: Any) -> None:
+        work = workspace(w)
+        g = with_decay(w, g, decay)
+        squares += np.multiply(g, g, out=work)
+        np.sqrt(squares, out=work)
+        work += self.eps
+        np.divide(g, work, out=work)
+        work *= self.lr
+        w -= work

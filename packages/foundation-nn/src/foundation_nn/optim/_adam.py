@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from foundation_nn._module import Module
-from foundation_nn._parameter import Parameter
-from foundation_nn._threads import scratch
+from foundation_nn._arguments import number
 from foundation_nn.optim._base import Optimizer
+from foundation_nn.optim._blocks import move_average, pair_of_betas, workspace
+from foundation_nn.optim._parameters import Parameters
 
 
 class AdamW(Optimizer):
@@ -22,7 +21,7 @@ class AdamW(Optimizer):
 
     Parameters
     ----------
-    model_or_params : Module or iterable of Parameter
+    model_or_params : Module, Parameter or iterable of Parameter
     lr : float
         η.
     betas : pair of float
@@ -38,46 +37,53 @@ class AdamW(Optimizer):
        arXiv:1711.05101.
     """
 
-    state_names: ClassVar[tuple[str, ...]] = ("m", "v")
-
     def __init__(
         self,
-        model_or_params: Module | Iterable[Parameter],
+        model_or_params: Parameters,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.01,
     ) -> None:
-        super().__init__(model_or_params, lr, weight_decay)
-        if not all(0 <= beta < 1 for beta in betas):
-            raise ValueError(f"{type(self).__name__}: expected betas in [0, 1), got {betas}")
-        if eps <= 0:
-            raise ValueError(f"{type(self).__name__}: expected eps > 0, got {eps}")
-        self.betas = betas
-        self.eps = eps
+        super().__init__(model_or_params, lr, weight_decay, state=("m", "v"))
+        name = type(self).__name__
+        self.betas = pair_of_betas(name, betas)
+        self.eps = number(name, "eps", eps, more_than=0)
 
-    def _prepare(self) -> None:
-        beta1, beta2 = self.betas
-        # m̂ / (√v̂ + ε) = m · scale / (√v + ε'): the corrections need no pass of their own.
-        correction = math.sqrt(1 - beta2**self.steps)
-        self._rate = self.lr * correction / (1 - beta1**self.steps)
-        self._eps = self.eps * correction
+    def update_block(self, w: Any, g: Any, decay: float, m: Any, v: Any) -> None:
+        step_of_adamw(w, g, decay, m, v, self.lr, self.betas, self.eps, self.steps)
 
-    def _update(self, p: Any, g: Any, state: list[Any]) -> None:
-        m, v = state
-        beta1, beta2 = self.betas
-        spare = np.multiply(g, 1 - beta1, out=scratch(g.shape, g.dtype))
-        m *= beta1
-        m += spare
-        np.multiply(g, g, out=spare)
-        spare *= 1 - beta2
-        v *= beta2
-        v += spare
-        np.sqrt(v, out=spare)
-        spare += self._eps
-        np.divide(m, spare, out=spare)
-        spare *= self._rate
-        p -= spare
+
+def step_of_adamw(
+    w: Any,
+    g: Any,
+    decay: float,
+    m: Any,
+    v: Any,
+    lr: float,
+    betas: tuple[float, float],
+    eps: float,
+    t: int,
+) -> None:
+    """The formula of :class:`AdamW` at step t, for one block of the buffer, in place."""
+    work = workspace(w)
+    beta1, beta2 = betas
+    if decay:
+        w *= 1 - lr * decay
+
+    move_average(m, g, beta1, work)
+    np.multiply(g, g, out=work)
+    move_average(v, work, beta2, work)
+
+    # With c₁ = 1 - β₁ᵗ and c₂ = √(1 - β₂ᵗ), η m̂ / (√v̂ + ε) is (η c₂ / c₁) m / (√v + ε c₂): the
+    # corrections are two numbers instead of two passes over the block.
+    c1 = 1 - beta1**t
+    c2 = math.sqrt(1 - beta2**t)
+    np.sqrt(v, out=work)
+    work += eps * c2
+    np.divide(m, work, out=work)
+    work *= lr * c2 / c1
+    w -= work
 
 
 class Adam(AdamW):
@@ -91,7 +97,7 @@ class Adam(AdamW):
 
     def __init__(
         self,
-        model_or_params: Module | Iterable[Parameter],
+        model_or_params: Parameters,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,

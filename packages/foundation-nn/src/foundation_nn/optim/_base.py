@@ -2,65 +2,104 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foundation_nn._module import Module
-from foundation_nn._parameter import Parameter, ParameterBuffer
-from foundation_nn._threads import over_rows, scratch
+from foundation_nn._arguments import described, number
+from foundation_nn._parameter import ParameterBuffer
+from foundation_nn._threads import over_rows
+from foundation_nn.optim._parameters import Parameters, parameters_of
 
 
 class Optimizer:
-    """Base class; a subclass names its state arrays and says how to update one block.
+    """Base class of all optimisers; to write one, override :meth:`update_block`.
 
-    One that treats whole matrices overrides ``_update_all`` and makes ``state`` itself.
+    The parameters are moved into one contiguous buffer. Matrices (everything with two or more
+    dimensions) come first; vectors, which are biases and norms and do not decay, are its tail.
+
+    Copying or pickling an optimiser copies its parameters with it. Copy a model and its optimiser
+    together, as in ``model, optimizer = copy.deepcopy((model, optimizer))``: then the one trains
+    the other. The copy of an optimiser alone trains parameters of its own, which are
+    ``optimizer.buffer.parameters``.
 
     Parameters
     ----------
-    model_or_params : Module or iterable of Parameter
-        They are moved into one contiguous buffer; matrices first, so that vectors (biases and
-        norms), which do not decay, are its tail.
+    model_or_params : Module, Parameter or iterable of Parameter
     lr : float
         May be changed between steps.
     weight_decay : float
-        Applies to parameters of two and more dimensions only.
+        Applies to matrices only.
+    state : sequence of str
+        Names of the arrays that the optimiser keeps from step to step, such as averages. Each has
+        an entry for every entry of the buffer, and is zero at first.
+
+    Attributes
+    ----------
+    buffer : ParameterBuffer
+    steps : int
+        How many there were.
+    state : dict of ndarray
 
     Raises
     ------
+    TypeError
+        For something else than parameters, or a rate that is no number.
     ValueError
         For a negative or non-finite ``lr`` or ``weight_decay``, or no parameters.
+
+    Examples
+    --------
+    An optimiser of one's own is the formula for one block of the buffer, in place. This one moves
+    every entry by the same amount, against the sign of an average of its gradients:
+
+    >>> import numpy as np
+    >>> from foundation_nn import Parameter, optim
+    >>> class SignDescent(optim.Optimizer):
+    ...     def __init__(self, model_or_params, lr, weight_decay=0.0):
+    ...         super().__init__(model_or_params, lr, weight_decay, state=("average",))
+    ...     def update_block(self, w, g, decay, average):
+    ...         average += 0.5 * (g - average)
+    ...         w -= self.lr * (np.sign(average) + decay * w)
+    >>> w = Parameter([[1.0, 2.0, 3.0]])
+    >>> optimizer = SignDescent(w, lr=0.25)
+    >>> (w * w).sum().backward()
+    >>> optimizer.step()
+    >>> w.data
+    array([[0.75, 1.75, 2.75]], dtype=float32)
     """
 
-    #: Names of the state arrays, each as long as the buffer.
-    state_names: ClassVar[tuple[str, ...]] = ()
-
     def __init__(
-        self, model_or_params: Module | Iterable[Parameter], lr: float, weight_decay: float = 0.0
+        self,
+        model_or_params: Parameters,
+        lr: float,
+        weight_decay: float = 0.0,
+        state: Sequence[str] = (),
     ) -> None:
-        for name, value in (("lr", lr), ("weight_decay", weight_decay)):
-            if not (np.isfinite(value) and value >= 0):
-                raise ValueError(
-                    f"{type(self).__name__}: expected {name} to be finite and >= 0, got {value}"
-                )
-        if isinstance(model_or_params, Module):
-            model_or_params = model_or_params.parameters()
-        parameters = sorted(model_or_params, key=lambda p: p.ndim < 2)
-        for p in parameters:
-            if not isinstance(p, Parameter):
-                raise TypeError(
-                    f"{type(self).__name__}: expected parameters, got a {type(p).__name__}; "
-                    "wrap what is to be learnt in Parameter(...)"
-                )
-        self.buffer = ParameterBuffer(parameters)
-        vectors = [s for p, s in zip(parameters, self.buffer.slices, strict=True) if p.ndim < 2]
-        self._decaying = vectors[0].start if vectors else len(self.buffer.data)
+        name = type(self).__name__
         self.lr = lr
-        self.weight_decay = weight_decay
+        self.weight_decay = number(name, "weight_decay", weight_decay, at_least=0)
+        parameters = sorted(parameters_of(name, model_or_params), key=lambda p: p.ndim < 2)
+        self.buffer = ParameterBuffer(parameters)
         self.steps = 0
-        self.state = {name: np.zeros_like(self.buffer.data) for name in self.state_names}
+        self.state = {key: np.zeros_like(self.buffer.data) for key in state}
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the next step."""
+        return self._lr
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        name = type(self).__name__
+        if callable(value):
+            raise TypeError(
+                f"{name}: lr is a number, got {described(value)}; pass a schedule to "
+                "Trainer(schedule=...), or set optimizer.lr = schedule(step) before each step"
+            )
+        self._lr = number(name, "lr", value, at_least=0)
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -71,56 +110,73 @@ class Optimizer:
         """Change every parameter according to its gradient; one without counts as zero."""
         grad = self.buffer.collect()
         self.steps += 1
-        self._prepare()
-        self._update_all(grad)
+        self.update_all(grad)
         self.buffer.touch()
 
-    def _prepare(self) -> None:
-        """Compute what all blocks of this step share."""
+    def update_all(self, grad: NDArray[Any]) -> None:
+        """Change all parameters: matrices, which decay, and vectors, which do not.
 
-    def _update_all(self, grad: NDArray[Any]) -> None:
-        """Update every parameter and the state in place."""
-        self._walk(grad, list(self.state.values()))
+        An optimiser that treats whole matrices overrides this instead of :meth:`update_block`.
 
-    def _walk(self, grad: NDArray[Any], state: list[NDArray[Any]], first: int = 0) -> None:
-        """Update the buffer from entry ``first`` on, where the state arrays begin, in blocks."""
-        arrays = [self.buffer.data[first:], grad[first:], *state]
-        matrices = self._decaying - first if self.weight_decay else 0
+        Parameters
+        ----------
+        grad : (n,) ndarray
+            The gradients of all parameters, side by side as ``buffer.data`` is.
+        """
+        decaying = self.end_of_matrices if self.weight_decay else 0
+        for part, decay in (
+            (slice(0, decaying), self.weight_decay),
+            (slice(decaying, None), 0.0),
+        ):
+            state = {name: array[part] for name, array in self.state.items()}
+            self.update_in_blocks(self.buffer.data[part], grad[part], decay, state)
+
+    def update_in_blocks(
+        self,
+        w: NDArray[Any],
+        g: NDArray[Any],
+        decay: float,
+        state: Mapping[str, NDArray[Any]],
+    ) -> None:
+        """Call :meth:`update_block` for all entries, a block at a time and on all threads."""
 
         def task(block: slice) -> None:
-            p, g, *state = (a[block] for a in arrays)
-            if block.start < matrices:
-                g = self._decay(p, g, matrices - block.start)
-            self._update(p, g, state)
+            of_block = {name: array[block] for name, array in state.items()}
+            self.update_block(w[block], g[block], decay, **of_block)
 
-        if len(arrays[0]):
-            over_rows(task, len(arrays[0]), arrays[0].itemsize)
+        if len(w):
+            over_rows(task, len(w), w.itemsize)
 
-    def _decay(self, p: Any, g: Any, count: int) -> Any:
-        """Shrink the first ``count`` entries of a block; the gradient to go on with.
+    def update_block(self, w: Any, g: Any, decay: float, *_: Any, **state: Any) -> None:
+        """Change some entries of the parameters and of the state, in place.
 
-        Here the decay is decoupled from the gradient. Where it belongs to it, a subclass says
-        ``_decay = Optimizer._decay_by_gradient``.
+        It is called for one block of entries after the other, on several threads at once, so it
+        must not write to attributes. What it writes to is given to it.
+
+        Parameters
+        ----------
+        w : (n,) ndarray
+            Parameters, to be changed.
+        g : (n,) ndarray
+            Their gradients, which stay as they are.
+        decay : float
+            The weight decay of these entries; 0 for vectors.
+        **state : (n,) ndarray
+            The arrays that ``state`` named, to be changed.
         """
-        p[:count] *= 1 - self.lr * self.weight_decay
-        return g
+        raise NotImplementedError(f"{type(self).__name__} defines no update_block()")
 
-    def _decay_by_gradient(self, p: Any, g: Any, count: int) -> Any:
-        """g + λ w, the gradient of the loss and of ½ λ |w|² together."""
-        total = scratch(g.shape, g.dtype, 1)
-        np.copyto(total, g)
-        part = np.multiply(p[:count], self.weight_decay, out=scratch(g.shape, g.dtype)[:count])
-        total[:count] += part
-        return total
-
-    def _update(self, p: Any, g: Any, state: list[Any]) -> None:
-        """Update one block of parameters and state in place."""
-        raise NotImplementedError
+    @property
+    def end_of_matrices(self) -> int:
+        """Where the matrices end in the buffer, and the vectors begin."""
+        pairs = zip(self.buffer.parameters, self.buffer.slices, strict=True)
+        vectors = [part.start for p, part in pairs if p.ndim < 2]
+        return min(vectors, default=len(self.buffer.data))
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """Copies of the state arrays, the number of steps, and what they belong to."""
         arrays = {"steps": np.array(self.steps), "shapes": self._shapes()}
-        return arrays | {k: v.copy() for k, v in self.state.items()}
+        return arrays | {name: array.copy() for name, array in self.state.items()}
 
     def _shapes(self) -> NDArray[np.int64]:
         """The shapes of all parameters in a row, each after its length."""
@@ -139,7 +195,7 @@ class Optimizer:
         if set(state) != expected:
             raise ValueError(
                 f"{type(self).__name__}: expected the entries {sorted(expected)}, "
-                f"got {sorted(state)}"
+                f"got {sorted(state)}; make the optimiser as it was when its state was saved"
             )
         fits = all(state[name].shape == target.shape for name, target in self.state.items())
         if not fits or not np.array_equal(state["shapes"], self._shapes()):

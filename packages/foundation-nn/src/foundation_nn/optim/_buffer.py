@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from foundation_nn._arguments import described
 from foundation_nn._module import Module
 from foundation_nn._parameter import ParameterBuffer
 from foundation_nn.optim._base import Optimizer
@@ -11,6 +12,10 @@ def buffer_of(caller: str, optimizer_or_model: Optimizer | Module) -> ParameterB
     """The buffer in which the parameters, and no others, lie; of a model without, a new one."""
     if isinstance(optimizer_or_model, Optimizer):
         return optimizer_or_model.buffer
+    if not isinstance(optimizer_or_model, Module):
+        raise TypeError(
+            f"{caller}: expected an Optimizer or a Module, got {described(optimizer_or_model)}"
+        )
     parameters = list(optimizer_or_model.parameters())
     buffers = [p._buffer for p in parameters]
     if all(buffer is None for buffer in buffers):

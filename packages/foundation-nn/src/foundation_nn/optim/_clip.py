@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foundation_nn._module import Module
-from foundation_nn._parameter import Parameter
+from foundation_nn._arguments import number
 from foundation_nn.optim._base import Optimizer
+from foundation_nn.optim._parameters import Parameters, parameters_of
 
 
-def clip_grad_norm(target: Optimizer | Module | Iterable[Parameter], max_norm: float) -> float:
+def clip_grad_norm(target: Optimizer | Parameters, max_norm: float) -> float:
     """Scale all gradients so that their common Euclidean norm is at most ``max_norm`` [1]_.
 
     Gradients that are not finite are left alone.
 
     Parameters
     ----------
-    target : Optimizer, Module or iterable of Parameter
+    target : Optimizer, Module, Parameter or iterable of Parameter
         Whose gradients. An optimiser's lie side by side: one dot product.
     max_norm : float
         ``math.inf`` measures without clipping.
@@ -33,21 +32,22 @@ def clip_grad_norm(target: Optimizer | Module | Iterable[Parameter], max_norm: f
 
     Raises
     ------
+    TypeError
+        If ``target`` is something else.
     ValueError
-        If ``max_norm`` is not positive.
+        If ``max_norm`` is not positive, or a gradient has another shape than its parameter.
 
     References
     ----------
     .. [1] R. Pascanu, T. Mikolov and Y. Bengio, "On the difficulty of training recurrent neural
        networks", ICML 2013, arXiv:1211.5063.
     """
-    if not max_norm > 0:
-        raise ValueError(f"clip_grad_norm: expected max_norm > 0, got {max_norm}")
+    number("clip_grad_norm", "max_norm", max_norm, more_than=0, finite=False)
     if isinstance(target, Optimizer):
         grads = [target.buffer.collect()]
     else:
-        parameters = target.parameters() if isinstance(target, Module) else target
-        grads = [p.grad for p in parameters if p.grad is not None]
+        parameters = parameters_of("clip_grad_norm", target)
+        grads = [grad for p in parameters if (grad := p.checked_grad()) is not None]
     norm = _norm(grads)
     if math.isinf(norm):  # the squares may be too large for the dtype where the norm is not
         largest = max(float(np.abs(g).max(initial=0)) for g in grads)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foundation_nn._arguments import number
 from foundation_nn._module import Module
 from foundation_nn._threads import over_rows
 from foundation_nn.optim._base import Optimizer
@@ -60,10 +61,8 @@ class EMA:
     """
 
     def __init__(self, optimizer_or_model: Optimizer | Module, decay: float = 0.999) -> None:
-        if not 0 <= decay < 1:
-            raise ValueError(f"EMA: expected 0 <= decay < 1, got {decay}")
+        self.decay = number("EMA", "decay", decay, at_least=0, less_than=1)
         self.buffer = buffer_of("EMA", optimizer_or_model)
-        self.decay = decay
         self.updates = 0
         self._average = self.buffer.data.copy()
         self._applied = False
@@ -71,12 +70,15 @@ class EMA:
     def update(self) -> None:
         """Take the present values into the average; call it after the optimiser's step."""
         self._check("update")
-        kept = self.decay if self.updates else 0.0
         values, average = self.buffer.data, self._average
+        copies = self.updates == 0 or self.decay == 0
 
         def task(block: slice) -> None:
+            if copies:  # exactly, and also where the average is infinite
+                average[block] = values[block]
+                return
             change = np.subtract(values[block], average[block])
-            change *= 1 - kept
+            change *= 1 - self.decay
             average[block] += change
 
         over_rows(task, len(values), values.itemsize)
@@ -133,6 +135,11 @@ class EMA:
             )
         self._average[...] = state["average"]
         self.updates = int(state["updates"])
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._applied:
+            raise RuntimeError("a copy of an EMA within applied(): leave that block first")
+        return vars(self)
 
     def _check(self, method: str) -> None:
         if self._applied:

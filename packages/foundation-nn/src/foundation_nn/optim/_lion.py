@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from foundation_nn._module import Module
-from foundation_nn._parameter import Parameter
-from foundation_nn._threads import scratch
 from foundation_nn.optim._base import Optimizer
+from foundation_nn.optim._blocks import move_average, pair_of_betas, workspace
+from foundation_nn.optim._parameters import Parameters
 
 
 class Lion(Optimizer):
@@ -22,7 +20,7 @@ class Lion(Optimizer):
 
     Parameters
     ----------
-    model_or_params : Module or iterable of Parameter
+    model_or_params : Module, Parameter or iterable of Parameter
     lr : float
         η.
     betas : pair of float
@@ -36,33 +34,30 @@ class Lion(Optimizer):
        arXiv:2302.06675.
     """
 
-    state_names = ("m",)
-
     def __init__(
         self,
-        model_or_params: Module | Iterable[Parameter],
+        model_or_params: Parameters,
         lr: float = 1e-4,
         betas: tuple[float, float] = (0.9, 0.99),
         weight_decay: float = 0.0,
     ) -> None:
-        super().__init__(model_or_params, lr, weight_decay)
-        if not all(0 <= beta < 1 for beta in betas):
-            raise ValueError(f"Lion: expected betas in [0, 1), got {betas}")
-        self.betas = betas
-        self._smallest = float(np.finfo(self.buffer.data.dtype).tiny)
+        super().__init__(model_or_params, lr, weight_decay, state=("m",))
+        self.betas = pair_of_betas(type(self).__name__, betas)
 
-    def _update(self, p: Any, g: Any, state: list[Any]) -> None:
-        (m,) = state
+    def update_block(self, w: Any, g: Any, decay: float, m: Any) -> None:
+        work = workspace(w)
+        direction = workspace(w, slot=1)
         beta1, beta2 = self.betas
-        towards = np.multiply(m, beta1, out=scratch(m.shape, m.dtype, 1))
-        spare = np.multiply(g, 1 - beta1, out=scratch(g.shape, g.dtype))
-        towards += spare
-        # The sign; np.sign takes five times as long.
-        np.abs(towards, out=spare)
-        np.maximum(spare, self._smallest, out=spare)
-        towards /= spare
-        towards *= self.lr
-        p -= towards
-        np.multiply(g, 1 - beta2, out=spare)
-        m *= beta2
-        m += spare
+        if decay:
+            w *= 1 - self.lr * decay
+
+        np.copyto(direction, m)
+        move_average(direction, g, beta1, work)
+        # Its sign, as x / max(|x|, tiny): np.sign takes five times as long.
+        np.abs(direction, out=work)
+        np.maximum(work, np.finfo(w.dtype).tiny, out=work)
+        direction /= work
+        direction *= self.lr
+        w -= direction
+
+        move_average(m, g, beta2, work)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from foundation_nn._arguments import number, whole_number
 from foundation_nn._module import Module
 from foundation_nn._parameter import Parameter
 from foundation_nn.modules import Embedding
-from foundation_nn.optim._adam import AdamW
+from foundation_nn.optim._adam import step_of_adamw
+from foundation_nn.optim._base import Optimizer
+from foundation_nn.optim._blocks import move_average, pair_of_betas
+from foundation_nn.optim._parameters import Parameters, parameters_of
 
 #: a, b, c of the polynomial in [1]_ of :class:`Muon`.
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
@@ -20,7 +24,7 @@ COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 SMALLEST_NORM = 1e-7
 
 
-class Muon(AdamW):
+class Muon(Optimizer):
     """Momentum, orthogonalised: every direction of a matrix moves by about the same amount [1]_.
 
     m ← μ m + (1 - μ) g,  u = (1 - μ) g + μ m (without ``nesterov``: u = m),
@@ -39,7 +43,7 @@ class Muon(AdamW):
 
     Parameters
     ----------
-    model_or_params : Module or iterable of Parameter
+    model_or_params : Module, Parameter or iterable of Parameter
         Only a module tells what is an embedding.
     lr : float
         η.
@@ -67,11 +71,9 @@ class Muon(AdamW):
     .. [2] J. Liu et al., "Muon is Scalable for LLM Training", 2025, arXiv:2502.16982.
     """
 
-    state_names: ClassVar[tuple[str, ...]] = ()
-
     def __init__(
         self,
-        model_or_params: Module | Iterable[Parameter],
+        model_or_params: Parameters,
         lr: float = 1e-3,
         weight_decay: float = 0.1,
         momentum: float = 0.95,
@@ -83,63 +85,71 @@ class Muon(AdamW):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
     ) -> None:
-        others = {id(p) for p in adamw}
+        name = type(self).__name__
+        if scale not in ("match_rms_adamw", "original"):
+            raise ValueError(
+                f"{name}: expected 'match_rms_adamw' or 'original' scale, got {scale!r}"
+            )
+        self.scale = scale
+        self.momentum = number(name, "momentum", momentum, at_least=0, less_than=1)
+        self.nesterov = nesterov
+        self.ns_steps = whole_number(name, "ns_steps", ns_steps, at_least=1)
+        self.adamw_lr_ratio = number(name, "adamw_lr_ratio", adamw_lr_ratio, at_least=0)
+        self.betas = pair_of_betas(name, betas)
+        self.eps = number(name, "eps", eps, more_than=0)
+
+        parameters = parameters_of(name, model_or_params)
+        others = {id(p) for p in parameters_of(name, adamw)}
+        unknown = others - {id(p) for p in parameters}
+        if unknown:
+            raise ValueError(f"{name}: {len(unknown)} in adamw are not among the parameters")
         if isinstance(model_or_params, Module):
             modules = [module for _, module in model_or_params.named_modules()]
             others |= {id(module.weight) for module in modules if isinstance(module, Embedding)}
-            model_or_params = model_or_params.parameters()
 
         def is_for_adamw(p: Parameter) -> bool:
             return p.ndim != 2 or id(p) in others
 
         # Sorting keeps the order of equals: matrices, then what decays under AdamW, then vectors.
-        parameters = sorted(model_or_params, key=is_for_adamw)
-        super().__init__(parameters, lr, betas, eps, weight_decay)
-        if not 0 <= momentum < 1:
-            raise ValueError(f"Muon: expected 0 <= momentum < 1, got {momentum}")
-        if ns_steps < 1:
-            raise ValueError(f"Muon: expected ns_steps >= 1, got {ns_steps}")
-        if scale not in ("match_rms_adamw", "original"):
-            raise ValueError(f"Muon: expected 'match_rms_adamw' or 'original' scale, got {scale!r}")
-        if not (math.isfinite(adamw_lr_ratio) and adamw_lr_ratio >= 0):
-            raise ValueError(f"Muon: expected adamw_lr_ratio >= 0, got {adamw_lr_ratio}")
-        unknown = others - {id(p) for p in parameters}
-        if unknown:
-            raise ValueError(f"Muon: {len(unknown)} in adamw are not among the parameters")
-        self.momentum = momentum
-        self.nesterov = nesterov
-        self.ns_steps = ns_steps
-        self.scale = scale
-        self.adamw_lr_ratio = adamw_lr_ratio
-
+        super().__init__(sorted(parameters, key=is_for_adamw), lr, weight_decay)
         pairs = list(zip(self.buffer.parameters, self.buffer.slices, strict=True))
         self._matrices = [(p.shape, part) for p, part in pairs if not is_for_adamw(p)]
-        data = self.buffer.data
-        self._first = min((part.start for p, part in pairs if is_for_adamw(p)), default=len(data))
+        self._first_for_adamw = min(
+            (part.start for p, part in pairs if is_for_adamw(p)), default=len(self.buffer.data)
+        )
+        for_muon, for_adamw = np.split(self.buffer.data, [self._first_for_adamw])
         self.state = {
-            "momentum": np.zeros_like(data[: self._first]),
-            "m": np.zeros_like(data[self._first :]),
-            "v": np.zeros_like(data[self._first :]),
+            "momentum": np.zeros_like(for_muon),
+            "m": np.zeros_like(for_adamw),
+            "v": np.zeros_like(for_adamw),
         }
         largest = max((rows * columns for (rows, columns), _ in self._matrices), default=0)
         square = max((min(shape) ** 2 for shape, _ in self._matrices), default=0)
-        self._scratch = [np.empty(size, data.dtype) for size in (largest, largest, square, square)]
+        self._rooms = [
+            np.empty(size, self.buffer.data.dtype) for size in (largest, largest, square, square)
+        ]
 
-    def _prepare(self) -> None:
-        super()._prepare()
-        self._rate *= self.adamw_lr_ratio
-
-    def _update_all(self, grad: NDArray[Any]) -> None:
+    def update_all(self, grad: NDArray[Any]) -> None:
         for shape, part in self._matrices:
-            p, g, m = (
-                array[part].reshape(shape)
-                for array in (self.buffer.data, grad, self.state["momentum"])
-            )
+            w = self.buffer.data[part].reshape(shape)
+            g = grad[part].reshape(shape)
+            momentum = self.state["momentum"][part].reshape(shape)
             rate = self.lr * self._scale_of(*shape)
-            # The iteration squares the shorter side.
-            wide = shape[0] <= shape[1]
-            self._update_matrix(*((p, g, m) if wide else (p.T, g.T, m.T)), rate)
-        self._walk(grad, [self.state["m"], self.state["v"]], self._first)
+            if shape[0] <= shape[1]:
+                self._update_matrix(w, g, momentum, rate)
+            else:  # the iteration squares the shorter side
+                self._update_matrix(w.T, g.T, momentum.T, rate)
+        first = self._first_for_adamw
+        for start, stop, decay in (
+            (first, max(first, self.end_of_matrices), self.weight_decay),
+            (max(first, self.end_of_matrices), len(grad), 0.0),
+        ):
+            state = {name: self.state[name][start - first : stop - first] for name in ("m", "v")}
+            self.update_in_blocks(self.buffer.data[start:stop], grad[start:stop], decay, state)
+
+    def update_block(self, w: Any, g: Any, decay: float, m: Any, v: Any) -> None:
+        lr = self.lr * self.adamw_lr_ratio
+        step_of_adamw(w, g, decay, m, v, lr, self.betas, self.eps, self.steps)
 
     def _scale_of(self, rows: int, columns: int) -> float:
         if self.scale == "original":
@@ -147,27 +157,21 @@ class Muon(AdamW):
         return 0.2 * math.sqrt(max(rows, columns))
 
     def _update_matrix(
-        self, p: NDArray[Any], g: NDArray[Any], m: NDArray[Any], rate: float
+        self, w: NDArray[Any], g: NDArray[Any], momentum: NDArray[Any], rate: float
     ) -> None:
-        n, size = len(p), p.size
-        x, spare = (array[:size].reshape(p.shape) for array in self._scratch[:2])
-        squares = (array[: n * n].reshape(n, n) for array in self._scratch[2:])
-        np.multiply(g, 1 - self.momentum, out=spare)
-        m *= self.momentum
-        m += spare
+        n = len(w)
+        update, spare = (room[: w.size].reshape(w.shape) for room in self._rooms[:2])
+        gram, polynomial = (room[: n * n].reshape(n, n) for room in self._rooms[2:])
+        move_average(momentum, g, self.momentum, spare)
         if self.nesterov:
-            np.multiply(m, self.momentum, out=x)
-            x += spare
+            np.multiply(momentum, self.momentum, out=update)
+            update += spare  # (1 - μ) g
         else:
-            np.copyto(x, m)
-        x = orthogonalize(x, self.ns_steps, spare, *squares)
-        p *= 1 - self.lr * self.weight_decay
-        x *= rate
-        p -= x
-
-    def _decay(self, p: Any, g: Any, count: int) -> Any:
-        p[:count] *= 1 - self.lr * self.adamw_lr_ratio * self.weight_decay
-        return g
+            np.copyto(update, momentum)
+        update = orthogonalize(update, self.ns_steps, spare, gram, polynomial)
+        w *= 1 - self.lr * self.weight_decay
+        update *= rate
+        w -= update
 
 
 def orthogonalize(

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from foundation_nn._module import Module
-from foundation_nn._parameter import Parameter
-from foundation_nn._threads import scratch
+from foundation_nn._arguments import number
 from foundation_nn.optim._base import Optimizer
+from foundation_nn.optim._blocks import move_average, with_decay, workspace
+from foundation_nn.optim._parameters import Parameters
 
 
 class RMSprop(Optimizer):
@@ -20,7 +19,7 @@ class RMSprop(Optimizer):
 
     Parameters
     ----------
-    model_or_params : Module or iterable of Parameter
+    model_or_params : Module, Parameter or iterable of Parameter
     lr : float
         η.
     alpha : float
@@ -36,34 +35,26 @@ class RMSprop(Optimizer):
        2012.
     """
 
-    state_names = ("v",)
-
     def __init__(
         self,
-        model_or_params: Module | Iterable[Parameter],
+        model_or_params: Parameters,
         lr: float = 1e-2,
         alpha: float = 0.99,
         eps: float = 1e-8,
         weight_decay: float = 0.0,
     ) -> None:
-        super().__init__(model_or_params, lr, weight_decay)
-        if not 0 <= alpha < 1:
-            raise ValueError(f"RMSprop: expected 0 <= alpha < 1, got {alpha}")
-        if eps <= 0:
-            raise ValueError(f"RMSprop: expected eps > 0, got {eps}")
-        self.alpha = alpha
-        self.eps = eps
+        super().__init__(model_or_params, lr, weight_decay, state=("v",))
+        name = type(self).__name__
+        self.alpha = number(name, "alpha", alpha, at_least=0, less_than=1)
+        self.eps = number(name, "eps", eps, more_than=0)
 
-    _decay = Optimizer._decay_by_gradient
-
-    def _update(self, p: Any, g: Any, state: list[Any]) -> None:
-        (v,) = state
-        spare = np.multiply(g, g, out=scratch(g.shape, g.dtype))
-        spare *= 1 - self.alpha
-        v *= self.alpha
-        v += spare
-        np.sqrt(v, out=spare)
-        spare += self.eps
-        np.divide(g, spare, out=spare)
-        spare *= self.lr
-        p -= spare
+    def update_block(self, w: Any, g: Any, decay: float, v: Any) -> None:
+        work = workspace(w)
+        g = with_decay(w, g, decay)
+        np.multiply(g, g, out=work)
+        move_average(v, work, self.alpha, work)
+        np.sqrt(v, out=work)
+        work += self.eps
+        np.divide(g, work, out=work)
+        work *= self.lr
+        w -= work

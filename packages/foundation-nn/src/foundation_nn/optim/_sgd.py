@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from foundation_nn._module import Module
-from foundation_nn._parameter import Parameter
-from foundation_nn._threads import scratch
+from foundation_nn._arguments import number
 from foundation_nn.optim._base import Optimizer
+from foundation_nn.optim._blocks import with_decay, workspace
+from foundation_nn.optim._parameters import Parameters
 
 
 class SGD(Optimizer):
     """w ← w - η u with u ← μ u + g + λ w.
 
+    Without momentum u is g + λ w, and nothing is kept from step to step.
+
     Parameters
     ----------
-    model_or_params : Module or iterable of Parameter
+    model_or_params : Module, Parameter or iterable of Parameter
     lr : float
         η.
     momentum : float
@@ -27,24 +28,22 @@ class SGD(Optimizer):
         λ, for matrices only.
     """
 
-    state_names = ("velocity",)
-
     def __init__(
         self,
-        model_or_params: Module | Iterable[Parameter],
+        model_or_params: Parameters,
         lr: float,
         momentum: float = 0.0,
         weight_decay: float = 0.0,
     ) -> None:
-        super().__init__(model_or_params, lr, weight_decay)
-        if not 0 <= momentum < 1:
-            raise ValueError(f"SGD: expected 0 <= momentum < 1, got {momentum}")
-        self.momentum = momentum
+        name = type(self).__name__
+        self.momentum = number(name, "momentum", momentum, at_least=0, less_than=1)
+        state = ("velocity",) if self.momentum else ()
+        super().__init__(model_or_params, lr, weight_decay, state)
 
-    _decay = Optimizer._decay_by_gradient
-
-    def _update(self, p: Any, g: Any, state: list[Any]) -> None:
-        (velocity,) = state
-        velocity *= self.momentum
-        velocity += g
-        p -= np.multiply(velocity, self.lr, out=scratch(p.shape, p.dtype))
+    def update_block(self, w: Any, g: Any, decay: float, velocity: Any = None) -> None:
+        u = with_decay(w, g, decay)
+        if velocity is not None:
+            velocity *= self.momentum
+            velocity += u
+            u = velocity
+        w -= np.multiply(u, self.lr, out=workspace(w))

@@ -1,0 +1,111 @@
+"""Numbers that a caller passes, and what is said of those that cannot be used."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import types
+from typing import Any
+
+import numpy as np
+
+
+def number(
+    caller: str,
+    name: str,
+    value: Any,
+    *,
+    at_least: float | None = None,
+    more_than: float | None = None,
+    at_most: float | None = None,
+    less_than: float | None = None,
+    finite: bool = True,
+) -> float:
+    """The argument as a Python float.
+
+    Parameters
+    ----------
+    caller, name : str
+        Whose argument it is, and what it is called.
+    at_least, more_than, at_most, less_than : float, optional
+        Its bounds.
+    finite : bool
+        Refuse infinity. NaN is refused in any case.
+
+    Raises
+    ------
+    TypeError
+        If it is no number. A text or a bool is none.
+    ValueError
+        If it is NaN or out of bounds.
+    """
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value.item()
+    if not isinstance(value, numbers.Real) or isinstance(value, bool | np.bool_):
+        raise TypeError(f"{caller}: expected {name} to be a number, got {described(value)}")
+    given = float(value)
+    possible = not math.isnan(given)
+    if at_least is not None:
+        possible = possible and given >= at_least
+    if more_than is not None:
+        possible = possible and given > more_than
+    if at_most is not None:
+        possible = possible and given <= at_most
+    if less_than is not None:
+        possible = possible and given < less_than
+    if finite and math.isinf(given):
+        possible = False
+        name = f"a finite {name}"
+    if not possible:
+        condition = _condition(name, at_least, more_than, at_most, less_than)
+        raise ValueError(f"{caller}: expected {condition}, got {value}")
+    return given
+
+
+def _condition(
+    name: str,
+    at_least: float | None,
+    more_than: float | None,
+    at_most: float | None,
+    less_than: float | None,
+) -> str:
+    """Such as ``lr >= 0`` or ``0 <= decay < 1``."""
+    lower, lower_sign = (at_least, "<=") if more_than is None else (more_than, "<")
+    upper, upper_sign = (at_most, "<=") if less_than is None else (less_than, "<")
+    if lower is None and upper is None:
+        return f"{name} to be a number"
+    if lower is None:
+        return f"{name} {upper_sign} {upper:g}"
+    if upper is None:
+        return f"{name} {lower_sign.replace('<', '>')} {lower:g}"
+    return f"{lower:g} {lower_sign} {name} {upper_sign} {upper:g}"
+
+
+def whole_number(caller: str, name: str, value: Any, *, at_least: int) -> int:
+    """The argument as a Python int.
+
+    Raises
+    ------
+    TypeError
+        If it is no number.
+    ValueError
+        If it is not whole, or less than ``at_least``.
+    """
+    given = number(caller, name, value, at_least=at_least)
+    if not given.is_integer():
+        raise ValueError(f"{caller}: expected {name} to be a whole number, got {value}")
+    return int(given)
+
+
+def described(value: Any) -> str:
+    """What a value is, for a message that says what was given."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    if isinstance(value, types.FunctionType | types.BuiltinFunctionType | types.MethodType):
+        return f"the function {value.__name__}"
+    if value is None or isinstance(value, bool | int | float | str):
+        text = repr(value)
+        shown = text if len(text) <= 40 else f"{text[:40]}..."
+        return "None" if value is None else f"the {type(value).__name__} {shown}"
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}"
