@@ -147,6 +147,23 @@ def test_what_is_not_json_is_refused_by_name(tmp_path, value):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_swapped_arguments_are_refused(tmp_path):
+    model, path = Net(3), tmp_path / "run"
+    optimizer = optim.AdamW(model)
+    for arguments, message in (
+        ((model, path), "checkpoint.save: expected the path of a folder, got a Net; the path"),
+        ((path, optimizer, model), "expected model to be a Module, got an AdamW; write save"),
+        ((path, model.state_dict()), "checkpoint.save: expected model to be a Module, got a dict"),
+        ((path, model, optim.EMA(optimizer)), "expected optimizer to be an Optimizer, got an EMA"),
+        ((path, model, "words"), "an Optimizer, got the str 'words'; everything else is passed by"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            checkpoint.save(*arguments)
+    with pytest.raises(TypeError, match="checkpoint.load: expected the path of a folder, got a N"):
+        checkpoint.load(model)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_class_that_its_module_does_not_export_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(Stranger, "__module__", "foundation_example")
     with pytest.raises(TypeError, match="checkpoint: foundation_example does not export Stranger"):

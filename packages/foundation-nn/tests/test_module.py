@@ -20,6 +20,7 @@ from foundation_nn import (
     Tensor,
     skip_init,
 )
+from foundation_nn import functional as F
 from foundation_nn.optim import SGD
 
 
@@ -189,6 +190,51 @@ def test_sequential_applies_its_layers_in_order():
     np.testing.assert_allclose(model(x).data, y, rtol=1e-6)
     assert [type(layer) for layer in model] == [Linear, Tanh, Linear]
     assert [n for n, _ in model.named_parameters()] == ["0.weight", "0.bias", "2.weight", "2.bias"]
+
+
+def test_a_function_may_be_a_layer():
+    first, last = Linear(2, 3), Linear(3, 1)
+    model = Sequential(first, F.relu, lambda x: x * 2.0, last)
+    x = Tensor([[1.0, -2.0]])
+    hidden = 2 * np.maximum(x.data @ first.weight.data.T + first.bias.data, 0)
+    np.testing.assert_allclose(
+        model(x).data, hidden @ last.weight.data.T + last.bias.data, rtol=1e-6
+    )
+    assert len(model) == 4
+    assert model[1] is F.relu
+    assert [n for n, _ in model.named_parameters()] == ["0.weight", "0.bias", "3.weight", "3.bias"]
+    assert repr(model) == (
+        "Sequential(\n  (0): Linear(2, 3, bias=True)\n  (1): relu\n  (2): <lambda>\n"
+        "  (3): Linear(3, 1, bias=True)\n)"
+    )
+
+
+LAYER = Linear(2, 2)
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        (([LAYER],), r"at position 0, got a list; unpack it: Sequential\(\*layers\)"),
+        ((LAYER, ReLU), r"at position 1, got the class ReLU; make a layer of it: ReLU\(...\)"),
+        ((LAYER, LAYER.weight), "at position 1, got a Parameter; a layer is a Module, or a fun"),
+        ((LAYER.forward,), "at position 0, got the function forward; pass the Linear itself"),
+        ((LAYER, None), "at position 1, got None; a layer is a Module, or a function"),
+        (("relu",), "at position 0, got the str 'relu'; a layer is a Module"),
+    ],
+)
+def test_what_is_no_layer_is_refused(layers, message):
+    with pytest.raises(TypeError, match=f"Sequential: expected a layer {message}"):
+        Sequential(*layers)
+
+
+@pytest.mark.parametrize(
+    ("activation", "given"),
+    [(F.relu, "the function relu"), (ReLU(), "a ReLU"), ("relu", "the str")],
+)
+def test_the_activation_of_a_perceptron_is_a_class(activation, given):
+    with pytest.raises(TypeError, match=f"MLP: expected activation to be a class .*got {given}"):
+        MLP([2, 3, 1], activation)
 
 
 @pytest.mark.parametrize("activation", [ReLU, GELU, SiLU, Tanh, Sigmoid])

@@ -169,13 +169,15 @@ class Module:
                 targets[name].data = value
 
     def __repr__(self) -> str:
-        lines = [
-            f"  ({name}): " + repr(child).replace("\n", "\n  ")
-            for name, child in self._children()
-            if isinstance(child, Module)
-        ]
+        lines = [f"  ({name}): " + shown.replace("\n", "\n  ") for name, shown in self._shown()]
         head = f"{type(self).__name__}({self._options()}"
         return head + ("\n" + "\n".join(lines) + "\n)" if lines else ")")
+
+    def _shown(self) -> Iterator[tuple[str, str]]:
+        """What ``repr`` shows line by line: the modules within."""
+        for name, child in self._children():
+            if isinstance(child, Module):
+                yield name, repr(child)
 
     def _options(self) -> str:
         """What ``repr`` shows between the parentheses."""

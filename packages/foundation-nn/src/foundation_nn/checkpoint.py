@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from foundation_nn._arguments import described
 from foundation_nn._average import mean_state
 from foundation_nn._describe import describe, rebuild
 from foundation_nn._folder import CheckpointError, folder_exists, read_folder, write_folder
@@ -65,12 +66,14 @@ def save(
     Raises
     ------
     TypeError
-        If the model or an extra has none of these methods and is not a JSON value.
+        If an argument is something else, for instance because two were swapped, or if the model or
+        an extra has none of these methods and is not a JSON value.
     CheckpointError
         If ``path`` is a folder with something else in it.
     OSError
         If it cannot be written, e.g. for want of space; the older checkpoint is untouched.
     """
+    _check_arguments(path, model, optimizer)
     arrays = {"model": model.state_dict()}
     if optimizer is not None:
         arrays["optimizer"] = optimizer.state_dict()
@@ -83,6 +86,28 @@ def save(
             described[name] = describe(name, value)
     description = {"model": describe("model", model), "extras": described}
     return write_folder(path, "checkpoint", description, arrays)
+
+
+def _check_arguments(path: Any, model: Any, optimizer: Any) -> None:
+    _check_path("save", path)
+    if not isinstance(model, Module):
+        raise TypeError(
+            f"checkpoint.save: expected model to be a Module, got {described(model)}; write "
+            "save(path, model, optimizer, name=other_things)"
+        )
+    if optimizer is not None and not isinstance(optimizer, Optimizer):
+        raise TypeError(
+            f"checkpoint.save: expected optimizer to be an Optimizer, got {described(optimizer)}; "
+            "everything else is passed by name, such as tokenizer=tokenizer"
+        )
+
+
+def _check_path(function: str, path: Any) -> None:
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(
+            f"checkpoint.{function}: expected the path of a folder, got {described(path)}; the "
+            "path comes first"
+        )
 
 
 def exists(path: str | os.PathLike[str]) -> bool:
@@ -103,11 +128,14 @@ def load(path: str | os.PathLike[str], classes: Sequence[type] = ()) -> Checkpoi
 
     Raises
     ------
+    TypeError
+        If ``path`` is no path.
     FileNotFoundError
         If there is no such folder.
     CheckpointError
         If a file is missing, truncated, altered, of another version, or does not fit the model.
     """
+    _check_path("load", path)
     source, description, arrays = read_folder(path, "checkpoint")
     try:
         state = arrays["model"]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
 
 from foundation_nn import init
+from foundation_nn._arguments import described
 from foundation_nn._module import Module
 from foundation_nn._tensor import Tensor
 from foundation_nn.modules._activations import GELU, ReLU, Sigmoid, SiLU, Tanh
@@ -16,26 +17,68 @@ from foundation_nn.modules._linear import Linear
 
 
 class Sequential(Module):
-    """Modules applied one after the other; parameters are named ``0.weight``, ``1.weight``, …"""
+    """Layers applied one after the other; parameters are named ``0.weight``, ``1.weight``, …
 
-    def __init__(self, *layers: Module) -> None:
+    Parameters
+    ----------
+    *layers : Module or callable
+        A function of one tensor, such as ``functional.relu``, is a layer without parameters.
+
+    Raises
+    ------
+    TypeError
+        If something cannot be called, or is a class instead of a layer.
+
+    Examples
+    --------
+    >>> from foundation_nn import Linear, Sequential, Tensor, functional
+    >>> model = Sequential(Linear(2, 3), functional.relu, Linear(3, 1))
+    >>> model(Tensor([[1.0, 2.0]])).shape
+    (1, 1)
+    """
+
+    def __init__(self, *layers: Module | Callable[[Tensor], Tensor]) -> None:
         for i, layer in enumerate(layers):
+            _check_layer(i, layer)
             setattr(self, str(i), layer)
 
-    def __iter__(self) -> Iterator[Module]:
-        return (layer for _, layer in self._children() if isinstance(layer, Module))
+    def __iter__(self) -> Iterator[Any]:
+        return (layer for name, layer in vars(self).items() if name.isdigit())
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
-    def __getitem__(self, index: int) -> Module:
+    def __getitem__(self, index: int) -> Any:
         return list(self)[index]
 
     def forward(self, x: Tensor) -> Tensor:
-        for layer in vars(self).values():
-            if isinstance(layer, Module):
-                x = layer(x)
+        for layer in self:
+            x = layer(x)
         return x
+
+    def _shown(self) -> Iterator[tuple[str, str]]:
+        for i, layer in enumerate(self):
+            shown = repr(layer)
+            if not isinstance(layer, Module):
+                shown = getattr(layer, "__name__", shown)
+            yield str(i), shown
+
+
+def _check_layer(i: int, layer: Any) -> None:
+    if isinstance(layer, Module):
+        return
+    owner = getattr(layer, "__self__", None)
+    if isinstance(layer, list | tuple):
+        fix = "unpack it: Sequential(*layers)"
+    elif isinstance(layer, type):
+        fix = f"make a layer of it: {layer.__name__}(...)"
+    elif isinstance(owner, Module):  # its parameters would not be found
+        fix = f"pass the {type(owner).__name__} itself"
+    elif not callable(layer):
+        fix = "a layer is a Module, or a function of one tensor"
+    else:
+        return
+    raise TypeError(f"Sequential: expected a layer at position {i}, got {described(layer)}; {fix}")
 
 
 _ACTIVATIONS: tuple[type[Module], ...] = (ReLU, GELU, SiLU, Tanh, Sigmoid)
@@ -54,6 +97,8 @@ class MLP(Sequential):
 
     Raises
     ------
+    TypeError
+        If ``activation`` is not the class of a module.
     ValueError
         If fewer than two widths are given.
     """
@@ -67,6 +112,11 @@ class MLP(Sequential):
     ) -> None:
         if len(widths) < 2:
             raise ValueError(f"MLP: expected at least two widths [in, ..., out], got {widths}")
+        kind: Any = activation
+        if not (isinstance(kind, type) and issubclass(kind, Module)):
+            raise TypeError(
+                f"MLP: expected activation to be a class such as ReLU, got {described(kind)}"
+            )
         self.widths = [int(width) for width in widths]
         self.activation = activation
         rng = init.generator(rng)

@@ -12,7 +12,7 @@ import numpy as np
 from foundation_nn._modes import train_mode
 from foundation_nn._module import Module
 from foundation_nn.optim import Optimizer
-from foundation_nn.training._evaluate import Loss
+from foundation_nn.training._evaluate import Loss, loss_and_count
 
 
 class Part(NamedTuple):
@@ -50,8 +50,8 @@ def accumulate(
     for batch in batches:
         before = rng.bit_generator.state
         with train_mode(rng):
-            value, count = loss(model, batch)
-        parts.append(Part(batch, before, value.item(), int(count)))
+            value, count = loss_and_count(loss, model, batch)
+        parts.append(Part(batch, before, value.item(), count))
         if not math.isfinite(parts[-1].loss):
             return parts
         if len(batches) == 1:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 class Callback:
     """Watches a run; every method may be left out.
 
+    A trainer refuses methods with other names that begin with ``on_``: they would never be called.
     A callback ends the run with :meth:`Trainer.stop`. What it must remember to go on after a
     resume, such as a counter, it gives out as ``state_dict()``.
     """
@@ -34,7 +35,11 @@ class Callback:
         """After a step and what followed from it: the time to save, for a resume is exact."""
 
     def on_end(self, trainer: Trainer) -> None:
-        """After the last step, also when the run was interrupted or failed."""
+        """After the last step, also when the run was interrupted or failed.
+
+        Every callback is told, also one that was never told of the start because another one
+        failed there, and also if another one fails here: the first error is raised afterwards.
+        """
 
     def state_dict(self) -> dict[str, Any]:
         """What a resume needs, as JSON can hold it."""

@@ -7,7 +7,7 @@ import json
 import os
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from foundation_nn.training._callback import Callback
 from foundation_nn.training._history import Evaluation, History, Step
@@ -28,6 +28,7 @@ class JsonLog(Callback):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+        self._file: TextIO | None = None
 
     def on_start(self, trainer: Trainer) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,11 +50,14 @@ class JsonLog(Callback):
         self._write({"event": "evaluation", **asdict(evaluation)})
 
     def on_end(self, trainer: Trainer) -> None:  # noqa: ARG002
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def _write(self, content: dict[str, Any]) -> None:
-        self._file.write(_as_line(content))
-        self._file.flush()
+        if self._file is not None:
+            self._file.write(_as_line(content))
+            self._file.flush()
 
 
 class CsvLog(Callback):
@@ -67,6 +71,8 @@ class CsvLog(Callback):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+        self._file: TextIO | None = None
+        self._table: csv.DictWriter[str] | None = None
 
     def on_start(self, trainer: Trainer) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -80,13 +86,17 @@ class CsvLog(Callback):
         self._table.writerows(kept)
 
     def on_step(self, trainer: Trainer, step: Step) -> None:  # noqa: ARG002
-        self._table.writerow(asdict(step))
+        if self._table is not None:
+            self._table.writerow(asdict(step))
 
     def on_settled(self, trainer: Trainer) -> None:  # noqa: ARG002
-        self._file.flush()
+        if self._file is not None:
+            self._file.flush()
 
     def on_end(self, trainer: Trainer) -> None:  # noqa: ARG002
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
+            self._file = self._table = None
 
 
 def read_history(path: str | os.PathLike[str]) -> History:

@@ -15,6 +15,8 @@ class Position:
 
     Attributes
     ----------
+    steps : int
+        Updates so far, also those of earlier fits.
     first_step : int
         The steps there were before it: limits count from there.
     epochs : int
@@ -30,7 +32,8 @@ class Position:
         Steps that were left out.
     """
 
-    first_step: int = 0
+    steps: int
+    first_step: int
     epochs: int = 0
     batches: int = 0
     seconds: float = 0.0

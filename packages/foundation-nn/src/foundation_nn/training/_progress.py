@@ -34,19 +34,21 @@ class Progress(Callback):
     """
 
     def __init__(self, file: TextIO | None = None, every: float = 10.0) -> None:
-        self.file = sys.stderr if file is None else file
+        self.file = file
         self.every = every
+        self._stream: TextIO | None = None
+        self._bar: tqdm[Any] | None = None
 
     def on_start(self, trainer: Trainer) -> None:
+        self._stream = sys.stderr if self.file is None else self.file
         self._started = self._shown = time.perf_counter()
         self._first = trainer.steps
         self._loss: float | None = None
         self._tokens = 0
-        self._bar: tqdm[Any] | None = None
-        if self.file.isatty():
+        if self._stream.isatty():
             from tqdm import tqdm  # a quarter of the time of importing the whole package
 
-            self._bar = tqdm(total=1.0, file=self.file, bar_format=_BAR, unit="steps")
+            self._bar = tqdm(total=1.0, file=self._stream, bar_format=_BAR, unit="steps")
 
     def on_step(self, trainer: Trainer, step: Step) -> None:
         # A running mean says more than the loss of the last batch.
@@ -79,6 +81,7 @@ class Progress(Callback):
     def on_end(self, trainer: Trainer) -> None:  # noqa: ARG002
         if self._bar is not None:
             self._bar.close()
+        self._bar = self._stream = None
 
     def _seconds_left(self, trainer: Trainer, elapsed: float) -> float | None:
         """By whichever limit comes first, if the run has one that can be told."""
@@ -92,6 +95,6 @@ class Progress(Callback):
 
     def _line(self, text: str) -> None:
         if self._bar is not None:
-            self._bar.write(text, file=self.file)
+            self._bar.write(text, file=self._stream)
         else:
-            print(text, file=self.file, flush=True)
+            print(text, file=self._stream, flush=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 import time
@@ -9,11 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Siz
 from contextlib import contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from foundation_nn import checkpoint
+from foundation_nn._arguments import number, whole_number
 from foundation_nn._memory import keep_freed_memory
 from foundation_nn._module import Module
 from foundation_nn.optim import EMA, Optimizer, clip_grad_norm
@@ -21,6 +23,7 @@ from foundation_nn.schedules import Plateau, Schedule
 from foundation_nn.training._accumulate import accumulate, groups, mean_loss
 from foundation_nn.training._blame import blame
 from foundation_nn.training._callback import Callback
+from foundation_nn.training._checks import as_list_of_callbacks, check_batches, check_trainer
 from foundation_nn.training._evaluate import Loss, evaluate
 from foundation_nn.training._history import Evaluation, History, Step
 from foundation_nn.training._position import Position
@@ -66,7 +69,7 @@ class Trainer:
     ----------
     history : History
     steps : int
-        Updates so far.
+        Updates so far; at first those that the optimiser has made.
     planned_steps : int or None
         Where ``fit`` will end, if that is known.
     planned_seconds : float or None
@@ -76,8 +79,11 @@ class Trainer:
 
     Raises
     ------
+    TypeError
+        If an argument is not what is described here, such as a callback that is a class, or has
+        a method ``on_…`` that no trainer calls.
     ValueError
-        If ``accumulate`` is less than 1.
+        If a number is out of bounds, or optimiser, EMA and model do not belong together.
     """
 
     def __init__(
@@ -97,26 +103,26 @@ class Trainer:
         callbacks: Sequence[Callback] = (),
         folder: str | os.PathLike[str] | None = None,
     ) -> None:
-        if accumulate < 1:
-            raise ValueError(f"Trainer: expected accumulate >= 1, got {accumulate}")
         self.model = model
         self.loss = loss
         self.optimizer = optimizer
         self.schedule = schedule
         self.clip_norm = math.inf if clip_norm is None else clip_norm
-        self.accumulate = accumulate
+        number("Trainer", "clip_norm", self.clip_norm, more_than=0, finite=False)
+        self.accumulate = whole_number("Trainer", "accumulate", accumulate, at_least=1)
         self.ema = ema
         self.metrics = dict(metrics or {})
         self.samples = samples
         self.skip_failed = skip_failed
         self.rng = np.random.default_rng() if rng is None else rng
-        self.callbacks = list(callbacks)
+        self.callbacks = as_list_of_callbacks(callbacks)
         self.folder = None if folder is None else Path(folder)
         self.history = History()
         self.planned_steps: int | None = None
         self.planned_seconds: float | None = None
         self.stopped_by = ""
-        self._position = Position()
+        check_trainer(self)
+        self._position = Position(optimizer.steps, optimizer.steps)
         self._resumed: Mapping[str, Any] | None = None  # its batches are known to fit alone
         self._batches: Any = None
         self._requested = ""
@@ -124,7 +130,7 @@ class Trainer:
 
     @property
     def steps(self) -> int:
-        return self.optimizer.steps
+        return self._position.steps
 
     @property
     def evaluated_at(self) -> int:
@@ -164,19 +170,25 @@ class Trainer:
 
         Raises
         ------
+        TypeError
+            If the data cannot be iterated over, or ``loss`` does not return what it should.
         ValueError
-            If there is no limit, one is negative, or an epoch holds no batch.
+            If there is no limit, one is negative, an epoch holds no batch, or the data is an
+            iterator, which can be gone through once, and would be needed more often.
         FloatingPointError
             If the loss or its gradient is not finite. Parameters and running statistics are those
             before the step; what it takes to run the step again is in ``folder``.
         """
         if max_steps is None and max_epochs is None and max_seconds is None:
             raise ValueError("fit: expected at least one of max_steps, max_epochs, max_seconds")
-        for limit in (max_steps, max_epochs, max_seconds):
-            if limit is not None and limit < 0:
-                raise ValueError(f"fit: expected limits >= 0, got {limit}")
-        if evaluate_every is not None and evaluate_every < 1:
-            raise ValueError(f"fit: expected evaluate_every >= 1, got {evaluate_every}")
+        limits = {"max_steps": max_steps, "max_epochs": max_epochs, "max_seconds": max_seconds}
+        for name, limit in limits.items():
+            if limit is not None:
+                number("fit", name, limit, at_least=0, finite=False)
+        if evaluate_every is not None:
+            whole_number("fit", "evaluate_every", evaluate_every, at_least=1)
+        check_trainer(self)
+        check_batches(batches, validation, max_epochs)
         keep_freed_memory()
         skip = self._take_position(batches)
         place = self._position
@@ -215,7 +227,10 @@ class Trainer:
                         break
                 else:
                     if not place.batches and not continued:
-                        raise ValueError("fit: an epoch without a single batch; is the data empty?")
+                        raise ValueError(
+                            "fit: an epoch without a single batch; is the data empty, or an "
+                            "iterator that is used up?"
+                        )
                     place.epochs += 1
                     place.batches = 0
                     place.evaluate = place.evaluate or evaluate_every is None
@@ -230,6 +245,20 @@ class Trainer:
     def stop(self, reason: str) -> None:
         """End the running ``fit`` after the present step; ``stopped_by`` will be ``reason``."""
         self._requested = reason
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """A trainer of its own, with a model, an optimiser and an EMA that belong together."""
+        twin = object.__new__(type(self))
+        memo[id(self)] = twin
+        for name, value in vars(self).items():
+            setattr(twin, name, copy.deepcopy(value, memo))
+        return twin
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "Trainer: cannot be pickled; trainer.save(path) writes all that is needed to go on "
+            "with resume(path), and copy.deepcopy(trainer) is a copy within the process"
+        )
 
     def save(self, path: str | os.PathLike[str], **extras: Any) -> Path:
         """Write a checkpoint with all that the next bit depends on, for :meth:`resume`.
@@ -277,7 +306,8 @@ class Trainer:
         resumed, self._resumed = self._resumed, None
         if resumed is None:
             evaluated, skipped = self._position.evaluated, self._position.skipped
-            self._position = Position(self.steps, evaluated=evaluated, skipped=skipped)
+            steps = self.steps
+            self._position = Position(steps, steps, evaluated=evaluated, skipped=skipped)
             return 0
         if resumed["batches"] is None:
             return self._position.batches
@@ -292,20 +322,32 @@ class Trainer:
 
     @contextmanager
     def _callbacks_told(self) -> Iterator[None]:
-        for callback in self.callbacks:
-            callback.on_start(self)
+        """Tell every callback of the start and, whatever happens, of the end."""
+        failure: BaseException | None = None
         try:
-            yield
-        finally:
             for callback in self.callbacks:
+                callback.on_start(self)
+            yield
+        except BaseException as error:  # noqa: BLE001  (raised below)
+            failure = error
+        for callback in self.callbacks:
+            try:
                 callback.on_end(self)
+            except BaseException as error:  # noqa: BLE001  (raised below)
+                if failure is None:
+                    failure = error
+                else:
+                    name = type(callback).__name__
+                    failure.add_note(f"{name}.on_end failed, too: {error!r}")
+        if failure is not None:
+            raise failure
 
     def _step(self, batches: Sequence[Any]) -> bool:
         """Whether the parameters were updated."""
         started = time.perf_counter()
-        number = self.steps + 1
+        step_number = self.steps + 1
         if self.schedule is not None:
-            self.optimizer.lr = self.schedule(number)
+            self._set_rate(self.schedule, step_number)
         statistics = [(buffer, buffer.data) for buffer in self._buffers]
         parts = accumulate(self.model, self.loss, self.optimizer, batches, self.rng)
         value, norm = mean_loss(parts), math.nan
@@ -316,19 +358,27 @@ class Trainer:
             for buffer, before in statistics:
                 buffer.data = before
             folder = None if self._position.skipped else self.folder
-            self._skip(blame(self.model, self.loss, parts, number, lr, folder))
+            self._skip(blame(self.model, self.loss, parts, step_number, lr, folder))
             return False
         self.optimizer.step()
+        self._position.steps += 1  # not the optimiser's: one with a step() of its own may not count
         if self.ema is not None:
             self.ema.update()
         self._skipped_in_a_row = 0
         tokens = sum(part.targets for part in parts)
         seconds = time.perf_counter() - started
-        step = Step(number, value, lr, norm, tokens, seconds, norm > self.clip_norm)
+        step = Step(step_number, value, lr, norm, tokens, seconds, norm > self.clip_norm)
         self.history.steps.append(step)
         for callback in self.callbacks:
             callback.on_step(self, step)
         return True
+
+    def _set_rate(self, schedule: Schedule, step: int) -> None:
+        try:
+            self.optimizer.lr = schedule(step)
+        except (TypeError, ValueError) as error:
+            error.add_note(f"the schedule was asked for the learning rate of step {step}")
+            raise
 
     def _skip(self, message: str) -> None:
         """Go on without the step, if that is wanted and not hopeless."""

@@ -1,0 +1,170 @@
+"""What a trainer refuses before it has begun: each message says what was expected."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from foundation_nn._arguments import described
+from foundation_nn._module import Module
+from foundation_nn.optim import EMA, Optimizer
+from foundation_nn.training._callback import Callback
+
+if TYPE_CHECKING:
+    from foundation_nn.training._trainer import Trainer
+
+#: What a callback can be told, with the number of arguments.
+_HOOKS = {
+    name: len(inspect.signature(getattr(Callback, name)).parameters) - 1
+    for name in vars(Callback)
+    if name.startswith("on_")
+}
+
+
+def check_trainer(trainer: Trainer) -> None:
+    """Refuse parts that do not belong together, or are not what they should be.
+
+    Raises
+    ------
+    TypeError, ValueError
+    """
+    model: Any = trainer.model
+    loss: Any = trainer.loss
+    optimizer: Any = trainer.optimizer
+    is_function = callable(loss) and not isinstance(loss, type)
+    if not (isinstance(model, Module) and is_function and isinstance(optimizer, Optimizer)):
+        raise TypeError(
+            "Trainer: expected Trainer(model, loss, optimizer) with a Module, a function "
+            f"loss(model, batch) and an Optimizer, got {described(model)}, {described(loss)} and "
+            f"{described(optimizer)}"
+        )
+    ours = {id(p) for p in model.parameters()}
+    if not any(id(p) in ours for p in optimizer.buffer.parameters):
+        raise ValueError(
+            "Trainer: the optimizer has none of the model's parameters, so the model would never "
+            "change; make it for this model, or copy both together with "
+            "copy.deepcopy((model, optimizer))"
+        )
+    if trainer.schedule is not None and not callable(trainer.schedule):
+        raise TypeError(
+            "Trainer: expected schedule to be a function from the step to the learning rate, got "
+            f"{described(trainer.schedule)}; a rate that stays is the optimizer's lr"
+        )
+    if trainer.ema is not None:
+        _check_ema(trainer.ema, optimizer)
+    if not isinstance(trainer.rng, np.random.Generator):
+        raise TypeError(
+            f"Trainer: expected rng to be a numpy.random.Generator, got {described(trainer.rng)}; "
+            "write rng=np.random.default_rng(seed)"
+        )
+    for name, metric in trainer.metrics.items():
+        if not callable(metric):
+            raise TypeError(
+                f"Trainer: expected metrics[{name!r}] to be a function of the model, got "
+                f"{described(metric)}"
+            )
+    if trainer.samples is not None and not callable(trainer.samples):
+        raise TypeError(
+            "Trainer: expected samples to be a function of the model, got "
+            f"{described(trainer.samples)}"
+        )
+    check_callbacks(trainer.callbacks)
+
+
+def _check_ema(ema: EMA, optimizer: Optimizer) -> None:
+    if not isinstance(ema, EMA):
+        raise TypeError(
+            f"Trainer: expected ema to be an EMA, got {described(ema)}; write ema=EMA(optimizer)"
+        )
+    if ema.buffer is not optimizer.buffer:
+        raise ValueError(
+            "Trainer: the ema follows other parameters than the optimizer changes; make it from "
+            "this one: EMA(optimizer)"
+        )
+
+
+def as_list_of_callbacks(callbacks: Any) -> list[Callback]:
+    """The callbacks in a list, or in a tuple.
+
+    Raises
+    ------
+    TypeError
+    """
+    if isinstance(callbacks, str | Mapping) or not isinstance(callbacks, Iterable):
+        raise TypeError(
+            f"Trainer: expected callbacks to be a list, got {described(callbacks)}; write "
+            "callbacks=[...]"
+        )
+    return list(callbacks)
+
+
+def check_callbacks(callbacks: Sequence[Any]) -> None:
+    """Refuse what is no callback, and methods that would never be called.
+
+    Raises
+    ------
+    TypeError
+    """
+    for callback in callbacks:
+        if not isinstance(callback, Callback):
+            kind = described(callback)
+            fix = "subclass foundation_nn.training.Callback and define on_step or another method"
+            if isinstance(callback, type) and issubclass(callback, Callback):
+                fix = f"make one: {callback.__name__}(...)"
+            raise TypeError(f"Trainer: expected callbacks to be Callbacks, got {kind}; {fix}")
+        owner = type(callback).__name__
+        for name in dir(callback):
+            if name.startswith("on_") and callable(method := getattr(callback, name)):
+                _check_hook(owner, name, method)
+
+
+def _check_hook(owner: str, name: str, method: Any) -> None:
+    """Refuse a method of an unknown name, or one that cannot be called as it will be."""
+    if name not in _HOOKS:
+        nearest = get_close_matches(name, _HOOKS, n=1, cutoff=0.0)[0]
+        raise TypeError(
+            f"{owner}.{name}: a trainer never calls it; did you mean {nearest}? There are "
+            f"{', '.join(_HOOKS)}"
+        )
+    try:
+        inspect.signature(method).bind(*[None] * _HOOKS[name])
+    except TypeError:
+        expected = inspect.signature(getattr(Callback, name))
+        names = ", ".join(expected.parameters)
+        raise TypeError(
+            f"{owner}.{name}: expected the parameters ({names}), got "
+            f"{inspect.signature(method)} after self"
+        ) from None
+
+
+def check_batches(batches: Any, validation: Any, max_epochs: float | None) -> None:
+    """Refuse data that cannot be gone through as often as it will be.
+
+    Raises
+    ------
+    TypeError, ValueError
+    """
+    for name, data in (("batches", batches), ("validation", validation)):
+        if data is None and name == "validation":
+            continue
+        if isinstance(data, str | type) or not (
+            isinstance(data, Iterable) or hasattr(data, "__getitem__")
+        ):
+            hint = "; call it" if inspect.isfunction(data) or inspect.ismethod(data) else ""
+            raise TypeError(
+                f"fit: expected {name} to be a list or a loader, got {described(data)}{hint}"
+            )
+    if isinstance(validation, Iterator):
+        raise ValueError(
+            f"fit: validation is {described(validation)}, which can be gone through once, and is "
+            "evaluated several times; pass a list or a loader"
+        )
+    if isinstance(batches, Iterator) and max_epochs is not None and max_epochs > 1:
+        raise ValueError(
+            f"fit: batches is {described(batches)}, which can be gone through once, and "
+            f"max_epochs is {max_epochs}; pass a list or a loader, or max_epochs=1"
+        )
