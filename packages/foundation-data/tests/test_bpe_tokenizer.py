@@ -16,8 +16,7 @@ import straightforward_bpe
 from foundation_data import BPETokenizer, SpecialTokens, Tokenizer, Vocabulary, load_tokenizer
 from foundation_data._added_tokens import AddedToken, TokenFinder
 from foundation_data._byte_alphabet import ALPHABET, BYTE_TO_CHARACTER
-from foundation_data._merge_learning import learn_merges
-from foundation_data._merging import apply_merges
+from foundation_data._merges import apply_merges, learn_merges
 from foundation_data._pipeline import Pipeline
 from foundation_data._pre_tokenizer import ByteLevel, Digits, Split
 from foundation_data._subword_tokenizer import _PieceCache

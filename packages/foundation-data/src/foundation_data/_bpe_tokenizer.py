@@ -1,9 +1,19 @@
-"""Byte pairs as tokens: GPT-2's way, and that of most language models since."""
+"""Byte pairs as tokens: GPT-2's way, and that of most language models since.
+
+What happens to a text in `BPETokenizer.encode`:
+
+1. Special tokens are set apart, where the caller allows them (`Tokenizer.encode`).
+2. What stands between them is cut into pieces, mostly words with the space before them. No token
+   crosses the border of a piece.
+3. A piece is written as its UTF-8 bytes, each of which is a token.
+4. Neighbouring tokens are merged into longer ones, in the order that training has found. The plain
+   algorithm stands at the beginning of ``_merges.py``.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from operator import add
 from typing import Any, Self
 
@@ -14,8 +24,7 @@ from foundation_data._byte_alphabet import (
     text_to_bytes,
     token_to_bytes,
 )
-from foundation_data._merge_learning import learn_merges
-from foundation_data._merging import apply_merges
+from foundation_data._merges import apply_merges, learn_merges
 from foundation_data._pipeline import Pipeline
 from foundation_data._pre_tokenizer import ByteLevel
 from foundation_data._specials import SpecialTokens
@@ -24,10 +33,10 @@ from foundation_data._vocabulary import Vocabulary
 
 _DECODER = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
 _GPT2 = Pipeline(steps=(ByteLevel(),), kept={"decoder": _DECODER})
-# Training looks at longer pieces in parts: nothing that repeats is as long, and a page without a
-# space must not make one word that every merge searches anew.
+# Training takes longer pieces in parts: nothing that repeats is as long, and a page without a space
+# must not become one word that every merge searches anew.
 _LONGEST_TRAINED = 1024
-# What a file may ask for beyond plain byte-level BPE, and the values that ask for nothing.
+# Options of a file that go beyond plain byte-level BPE, with the values that ask for nothing.
 _REFUSED: dict[str, tuple[Any, ...]] = {
     "dropout": (None, 0.0),
     "continuing_subword_prefix": (None, ""),
@@ -41,9 +50,9 @@ class BPETokenizer(SubwordTokenizer):
     r"""Byte-level byte-pair encoding: any text in, the same text out.
 
     A text is cut into words with the space before them, and a word is at first its UTF-8 bytes.
-    Training joins the two neighbours that are seen together most often into a new token, again
-    and again; encoding joins neighbours in the order that training found. Since all 256 bytes are
-    tokens, nothing is unknown and nothing is lost: ``decode(encode(text)) == text`` for every
+    Training merges the two neighbours that are seen together most often into a new token, again
+    and again; encoding merges neighbours in the order that training has found. Since all 256 bytes
+    are tokens, nothing is unknown and nothing is lost: ``decode(encode(text)) == text`` for every
     string, also for half a surrogate pair, which is encoded as the three bytes it would have.
 
     Tokens are written in GPT-2's alphabet, where ``Ġ`` is the space.
@@ -53,7 +62,7 @@ class BPETokenizer(SubwordTokenizer):
     vocabulary : Vocabulary
         The tokens and their ids.
     merges : sequence of (str, str)
-        Which tokens are joined, the first ones first.
+        Which tokens become one, in the order in which they were learnt.
     pipeline : Pipeline
         How a text is cut; GPT-2's way by default. The text is lossless unless this normalises.
     ignore_merges : bool
@@ -64,7 +73,7 @@ class BPETokenizer(SubwordTokenizer):
     Raises
     ------
     ValueError
-        If a merge joins or makes a token that is not in the vocabulary.
+        If a merge needs or makes a token that is not in the vocabulary.
 
     Examples
     --------
@@ -84,10 +93,10 @@ class BPETokenizer(SubwordTokenizer):
         "_byte_ids",
         "_bytes",
         "_ignore_merges",
+        "_merge_table",
         "_merges",
-        "_table",
         "_unk_token",
-        "_whole",
+        "_whole_pieces",
     )
     kind = "bpe"
 
@@ -104,24 +113,13 @@ class BPETokenizer(SubwordTokenizer):
         self._ignore_merges = bool(ignore_merges)
         self._unk_token = unk_token
         ids = {token: index for index, token in enumerate(vocabulary)}
-        # Text must not become a special token by joining its letters.
         added = {token.content for token in self.pipeline.added}
-        self._whole = frozenset(ids.keys() - added) if ignore_merges else frozenset()
-        self._table: dict[tuple[int, int], tuple[int, int]] = {}
-        for rank, (first, second) in enumerate(self._merges):
-            try:
-                pair, made = (ids[first], ids[second]), ids[first + second]
-            except KeyError as error:
-                raise ValueError(
-                    f"merges[{rank}]: {first!r} and {second!r} make {first + second!r}, but "
-                    f"{error} is not in the vocabulary; do the two belong together?"
-                ) from error
-            if first + second not in added:
-                self._table[pair] = (rank, made)
         if unk_token is not None and unk_token not in ids:
             raise ValueError(f"unk_token: {unk_token!r} is not in the vocabulary")
         unknown = None if unk_token is None else ids[unk_token]
         self._byte_ids = [ids.get(BYTE_TO_CHARACTER[byte], unknown) for byte in range(256)]
+        self._merge_table = _merge_table(self._merges, ids, added)
+        self._whole_pieces = frozenset(ids.keys() - added) if ignore_merges else frozenset()
         self._bytes = {
             token: text_to_bytes(token) if token in added else token_to_bytes(token)
             for token in vocabulary
@@ -133,7 +131,7 @@ class BPETokenizer(SubwordTokenizer):
     ) -> BPETokenizer:
         """Learn merges from `texts`.
 
-        Of pairs seen equally often, the one whose first token has the smallest id is joined, then
+        Of pairs seen equally often, the one whose first token has the smallest id is merged, then
         the one whose second has: the same texts give the same merges on every machine.
 
         Parameters
@@ -168,38 +166,46 @@ class BPETokenizer(SubwordTokenizer):
                 f"BPETokenizer.train: expected max_size of at least {len(names)} (the specials and "
                 f"the bytes), got {max_size}"
             )
-        ids = {token_to_bytes(name): chr(index) for index, name in enumerate(names[4:], 4)}
-        to_symbols = {byte: ids[bytes([byte])] for byte in range(256)}
-        words: Counter[str] = Counter()
-        for piece, count in count_pieces(_GPT2, texts, "BPETokenizer.train").items():
-            word = text_to_bytes(piece).decode("latin-1").translate(to_symbols)
-            for start in range(0, len(word), _LONGEST_TRAINED):
-                words[word[start : start + _LONGEST_TRAINED]] += count
-        merges = learn_merges(words, names, 4, max_size, min_freq, add)
+        words = cls._words_of_ids(names, count_pieces(_GPT2, texts, "BPETokenizer.train"))
+        num_specials = len(specials.tokens)
+        merges = learn_merges(words, names, num_specials, max_size, min_freq, add)
         pairs = [(names[first], names[second]) for first, second in merges]
         return BPETokenizer(Vocabulary(tuple(names), (0,) * len(names), 0, specials), pairs)
 
+    @staticmethod
+    def _words_of_ids(names: Sequence[str], pieces: Mapping[str, int]) -> Counter[str]:
+        """The pieces with a character ``chr(id)`` for each byte, as `learn_merges` takes them."""
+        ids = {name: index for index, name in enumerate(names)}
+        id_of_byte = {byte: ids[BYTE_TO_CHARACTER[byte]] for byte in range(256)}
+        words: Counter[str] = Counter()
+        for piece, count in pieces.items():
+            # Latin-1 reads each byte as the character of its number, which `translate` looks up.
+            word = text_to_bytes(piece).decode("latin-1").translate(id_of_byte)
+            for start in range(0, len(word), _LONGEST_TRAINED):
+                words[word[start : start + _LONGEST_TRAINED]] += count
+        return words
+
     @property
     def merges(self) -> tuple[tuple[str, str], ...]:
-        """Which tokens are joined, the first ones first."""
+        """Which tokens become one, in the order in which they were learnt."""
         return self._merges
 
     def _ids_of_piece(self, piece: str) -> Sequence[int]:
         data = text_to_bytes(piece)
-        if self._whole:
-            token = "".join(map(BYTE_TO_CHARACTER.__getitem__, data))
-            if token in self._whole:
+        if self._ignore_merges:
+            token = "".join(BYTE_TO_CHARACTER[byte] for byte in data)
+            if token in self._whole_pieces:
                 return [self._vocabulary.token_to_id(token)]
-        symbols: list[int] = []
-        for byte in data:
-            index = self._byte_ids[byte]
-            if index is None:
-                raise ValueError(
-                    f"BPETokenizer: the byte 0x{byte:02x} of {piece!r:.80} is not in the "
-                    "vocabulary, which names no unk_token either; leave it out of the text"
-                )
-            symbols.append(index)
-        return apply_merges(symbols, self._table)
+        return apply_merges([self._id_of_byte(byte, piece) for byte in data], self._merge_table)
+
+    def _id_of_byte(self, byte: int, piece: str) -> int:
+        index = self._byte_ids[byte]
+        if index is None:
+            raise ValueError(
+                f"BPETokenizer: the byte 0x{byte:02x} of {piece!r:.80} is not in the "
+                "vocabulary, which names no unk_token either; leave it out of the text"
+            )
+        return index
 
     def detokenize(self, tokens: Iterable[str]) -> str:
         """Put tokens together again: ``detokenize(tokenize(text)) == text``."""
@@ -253,6 +259,29 @@ class BPETokenizer(SubwordTokenizer):
         merges = [read_merge(merge, rank) for rank, merge in enumerate(model["merges"])]
         ignore_merges = bool(model.get("ignore_merges", False))
         return cls(vocabulary, merges, pipeline, ignore_merges, model.get("unk_token"))
+
+
+def _merge_table(
+    merges: Sequence[tuple[str, str]], ids: Mapping[str, int], added: Container[str]
+) -> dict[tuple[int, int], tuple[int, int]]:
+    """The merges with ids instead of tokens: for each pair its rank and what it becomes.
+
+    A merge that makes one of the `added` tokens is left out: text must not become a special token
+    by merging its letters.
+    """
+    table: dict[tuple[int, int], tuple[int, int]] = {}
+    for rank, pair in enumerate(merges):
+        first, second = pair
+        merged = first + second
+        for token in (first, second, merged):
+            if token not in ids:
+                raise ValueError(
+                    f"merges[{rank}]: {first!r} and {second!r} make {merged!r}, but {token!r} is "
+                    "not in the vocabulary; do the two belong together?"
+                )
+        if merged not in added:
+            table[ids[first], ids[second]] = (rank, ids[merged])
+    return table
 
 
 def read_merge(merge: Any, rank: int) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 from foundation_data._added_tokens import AddedToken
-from foundation_data._merge_learning import learn_merges
+from foundation_data._merges import learn_merges
 from foundation_data._normalizer import BertNormalizer
 from foundation_data._pipeline import Pipeline
 from foundation_data._pre_tokenizer import BertWords
