@@ -141,7 +141,7 @@ def run_pytest(session: nox.Session, package: str) -> None:
 @nox.session(reuse_venv=True)
 def lint(session: nox.Session) -> None:
     """Style, spelling, the direction of imports, declared = imported."""
-    session.install("ruff>=0.16", "import-linter>=2.10", "deptry>=0.24", "codespell>=2.4")
+    session.install("ruff>=0.16", "import-linter>=2.17", "deptry>=0.24", "codespell>=2.4")
     session.install("validate-pyproject[all]>=0.24")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 import straightforward_bpe
 from foundation_data import BPETokenizer, SpecialTokens, Tokenizer, Vocabulary, load_tokenizer
-from foundation_data._added_tokens import AddedToken, TokenFinder
-from foundation_data._byte_alphabet import ALPHABET, BYTE_TO_CHARACTER
-from foundation_data._merges import apply_merges, learn_merges
-from foundation_data._pipeline import Pipeline
-from foundation_data._pre_tokenizer import ByteLevel, Digits, Split
-from foundation_data._subword_tokenizer import _PieceCache
+from foundation_data.tokenizers._added_tokens import AddedToken, TokenFinder
+from foundation_data.tokenizers.subwords._byte_alphabet import ALPHABET, BYTE_TO_CHARACTER
+from foundation_data.tokenizers.subwords._merges import apply_merges, learn_merges
+from foundation_data.tokenizers.subwords._pipeline import Pipeline
+from foundation_data.tokenizers.subwords._pre_tokenizer import ByteLevel, Digits, Split
+from foundation_data.tokenizers.subwords._subword_tokenizer import _PieceCache
 from hypothesis import given
 from hypothesis import strategies as st
 from many_scripts import CORPUS

@@ -5,8 +5,15 @@ import unicodedata
 from itertools import pairwise
 
 import pytest
-from foundation_data._pre_tokenizer import ByteLevel, Digits, Split, Step, cut_text, steps_from_json
-from foundation_data._unicode_regex import compile_pattern, ranges_of
+from foundation_data.tokenizers._unicode_regex import compile_pattern, ranges_of
+from foundation_data.tokenizers.subwords._pre_tokenizer import (
+    ByteLevel,
+    Digits,
+    Split,
+    Step,
+    cut_text,
+    steps_from_json,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from many_scripts import CORPUS

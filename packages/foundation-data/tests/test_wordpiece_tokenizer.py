@@ -6,9 +6,14 @@ from pathlib import Path
 
 import pytest
 from foundation_data import SpecialTokens, Tokenizer, Vocabulary, WordPieceTokenizer, load_tokenizer
-from foundation_data._normalizer import BertNormalizer, Lowercase, UnicodeForm, normalize_with
-from foundation_data._pipeline import Pipeline
-from foundation_data._pre_tokenizer import BertWords
+from foundation_data.tokenizers.subwords._normalizer import (
+    BertNormalizer,
+    Lowercase,
+    UnicodeForm,
+    normalize_with,
+)
+from foundation_data.tokenizers.subwords._pipeline import Pipeline
+from foundation_data.tokenizers.subwords._pre_tokenizer import BertWords
 from many_scripts import CORPUS, SENTENCES
 
 SPECIALS = SpecialTokens("[PAD]", "[CLS]", "[SEP]", "[UNK]", 0, 1, 2, 3)

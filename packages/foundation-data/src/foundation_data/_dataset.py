@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from foundation_data._batch import Batch, Example, IntArray, build_batch
-from foundation_data._report import CorpusReport, DropCounter
 from foundation_data._rows import Rows, chosen_rows
-from foundation_data._specials import SpecialTokens
-from foundation_data._tokenizer import Tokenizer
+from foundation_data.reading._report import CorpusReport, DropCounter
+from foundation_data.tokenizers._specials import SpecialTokens
+from foundation_data.tokenizers._tokenizer import Tokenizer
 
 
 class TranslationDataset:

@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike
 
 from foundation_data._batch import IntArray
 from foundation_data._packing import pack
-from foundation_data._report import CorpusReport, Dropped
 from foundation_data._rows import chosen_rows
 from foundation_data._stream import TokenStream
 from foundation_data._text_batch import TextBatch
-from foundation_data._tokenizer import Tokenizer
+from foundation_data.reading._report import CorpusReport, Dropped
+from foundation_data.tokenizers._tokenizer import Tokenizer
 
 
 class TextDataset:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from foundation_data._clean import RawPair, clean_pairs
-from foundation_data._report import Pairs
+from foundation_data.reading._clean import RawPair, clean_pairs
+from foundation_data.reading._report import Pairs
 
 
 def cmudict_pairs() -> Pairs:

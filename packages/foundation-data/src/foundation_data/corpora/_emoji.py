@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from foundation_data._clean import RawPair, clean_pairs
-from foundation_data._report import DropCounter, Pairs
+from foundation_data.reading._clean import RawPair, clean_pairs
+from foundation_data.reading._report import DropCounter, Pairs
 
 _VARIANT = "variant of a fully qualified emoji"
 _COMPONENT = "component, no emoji by itself"

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 from typing import Unpack
 
-from foundation_data._clean import PairFilters
-from foundation_data._lines import check_file, read_lines
-from foundation_data._pair_readers import read_pairs, read_parallel
-from foundation_data._report import Pairs
+from foundation_data.reading._clean import PairFilters
+from foundation_data.reading._lines import check_file, read_lines
+from foundation_data.reading._pair_readers import read_pairs, read_parallel
+from foundation_data.reading._report import Pairs
 
 
 def tatoeba_pairs(path: str | os.PathLike[str], **filters: Unpack[PairFilters]) -> Pairs:

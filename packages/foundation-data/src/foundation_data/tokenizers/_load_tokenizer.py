@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from foundation_data._bpe_tokenizer import BPETokenizer, read_merge
 from foundation_data._files import parse_json
-from foundation_data._subword_tokenizer import vocabulary_of
-from foundation_data._tokenizer import Tokenizer
-from foundation_data._tokenizer_files import read_tokenizer
+from foundation_data.tokenizers._tokenizer import Tokenizer
+from foundation_data.tokenizers._tokenizer_files import read_tokenizer
+from foundation_data.tokenizers.subwords._bpe_tokenizer import BPETokenizer, read_merge
+from foundation_data.tokenizers.subwords._subword_tokenizer import vocabulary_of
 
 _ROLES = ("pad", "bos", "eos", "unk")
 # BERT's names for the roles of beginning and end.

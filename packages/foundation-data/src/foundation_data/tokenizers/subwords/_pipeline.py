@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from foundation_data._added_tokens import AddedToken
-from foundation_data._normalizer import Normalizer, UnicodeForm, normalizers_from_json
-from foundation_data._pre_tokenizer import Step, steps_from_json
+from foundation_data.tokenizers._added_tokens import AddedToken
+from foundation_data.tokenizers.subwords._normalizer import (
+    Normalizer,
+    UnicodeForm,
+    normalizers_from_json,
+)
+from foundation_data.tokenizers.subwords._pre_tokenizer import Step, steps_from_json
 
 # Parts that say how a program presents ids (templates, padding, truncation): kept as they are for
 # the file that is written again, and not acted upon.

@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
-from foundation_data._added_tokens import AddedToken
-from foundation_data._merges import learn_merges
-from foundation_data._normalizer import BertNormalizer
-from foundation_data._pipeline import Pipeline
-from foundation_data._pre_tokenizer import BertWords
-from foundation_data._specials import SpecialTokens
-from foundation_data._subword_tokenizer import SubwordTokenizer, count_pieces
-from foundation_data._vocabulary import Vocabulary
+from foundation_data.tokenizers._added_tokens import AddedToken
+from foundation_data.tokenizers._specials import SpecialTokens
+from foundation_data.tokenizers._vocabulary import Vocabulary
+from foundation_data.tokenizers.subwords._merges import learn_merges
+from foundation_data.tokenizers.subwords._normalizer import BertNormalizer
+from foundation_data.tokenizers.subwords._pipeline import Pipeline
+from foundation_data.tokenizers.subwords._pre_tokenizer import BertWords
+from foundation_data.tokenizers.subwords._subword_tokenizer import SubwordTokenizer, count_pieces
 
 _SPECIALS = SpecialTokens(
     pad="[PAD]", unk="[UNK]", bos="[CLS]", eos="[SEP]", pad_id=0, unk_id=1, bos_id=2, eos_id=3

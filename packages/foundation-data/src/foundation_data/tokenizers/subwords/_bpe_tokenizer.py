@@ -17,19 +17,19 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from operator import add
 from typing import Any, Self
 
-from foundation_data._byte_alphabet import (
+from foundation_data.tokenizers._specials import SpecialTokens
+from foundation_data.tokenizers._vocabulary import Vocabulary
+from foundation_data.tokenizers.subwords._byte_alphabet import (
     ALPHABET,
     BYTE_TO_CHARACTER,
     bytes_to_text,
     text_to_bytes,
     token_to_bytes,
 )
-from foundation_data._merges import apply_merges, learn_merges
-from foundation_data._pipeline import Pipeline
-from foundation_data._pre_tokenizer import ByteLevel
-from foundation_data._specials import SpecialTokens
-from foundation_data._subword_tokenizer import SubwordTokenizer, count_pieces
-from foundation_data._vocabulary import Vocabulary
+from foundation_data.tokenizers.subwords._merges import apply_merges, learn_merges
+from foundation_data.tokenizers.subwords._pipeline import Pipeline
+from foundation_data.tokenizers.subwords._pre_tokenizer import ByteLevel
+from foundation_data.tokenizers.subwords._subword_tokenizer import SubwordTokenizer, count_pieces
 
 _DECODER = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
 _GPT2 = Pipeline(steps=(ByteLevel(),), kept={"decoder": _DECODER})

@@ -10,15 +10,15 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any, Self
 
-from foundation_data._added_tokens import AddedToken
-from foundation_data._normalizer import normalize_with
-from foundation_data._pipeline import Pipeline
-from foundation_data._pre_tokenizer import cut_text
-from foundation_data._specials import SpecialTokens, guess_specials
 from foundation_data._text import require_str
-from foundation_data._tokenizer import Tokenizer
-from foundation_data._tokenizer_files import write_tokenizer_json
-from foundation_data._vocabulary import Vocabulary
+from foundation_data.tokenizers._added_tokens import AddedToken
+from foundation_data.tokenizers._specials import SpecialTokens, guess_specials
+from foundation_data.tokenizers._tokenizer import Tokenizer
+from foundation_data.tokenizers._tokenizer_files import write_tokenizer_json
+from foundation_data.tokenizers._vocabulary import Vocabulary
+from foundation_data.tokenizers.subwords._normalizer import normalize_with
+from foundation_data.tokenizers.subwords._pipeline import Pipeline
+from foundation_data.tokenizers.subwords._pre_tokenizer import cut_text
 
 _END_OF_TEXT = "<|endoftext|>"
 

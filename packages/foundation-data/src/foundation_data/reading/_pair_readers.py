@@ -8,10 +8,10 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Unpack
 
-from foundation_data._clean import PairFilters, RawPair, clean_pairs
-from foundation_data._lines import check_file, content_suffix, read_lines
-from foundation_data._records import DELIMITERS, JSON_LINES, json_fields, table_cells
-from foundation_data._report import Pairs
+from foundation_data.reading._clean import PairFilters, RawPair, clean_pairs
+from foundation_data.reading._lines import check_file, content_suffix, read_lines
+from foundation_data.reading._records import DELIMITERS, JSON_LINES, json_fields, table_cells
+from foundation_data.reading._report import Pairs
 
 
 def read_pairs(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from foundation_data._files import check_document, digest, parse_json, write_text
-from foundation_data._specials import SpecialTokens
+from foundation_data.tokenizers._specials import SpecialTokens
 
 OURS = "foundation-data"
 _KINDS = {"BPE": "bpe", "WordPiece": "wordpiece"}

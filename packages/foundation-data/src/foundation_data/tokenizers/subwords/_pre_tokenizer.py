@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import chain, groupby
 from typing import Any, Protocol
 
-from foundation_data._unicode_regex import compile_pattern
+from foundation_data.tokenizers._unicode_regex import compile_pattern
 
 Part = tuple[str, bool]  # a stretch of text, and whether the pattern matched it
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from foundation_data._counted_tokenizer import CountedTokenizer
+from foundation_data.tokenizers._counted_tokenizer import CountedTokenizer
 
 
 class CharTokenizer(CountedTokenizer):

@@ -7,10 +7,10 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
-from foundation_data._clean import clean_texts
-from foundation_data._lines import check_file, content_suffix, read_lines
-from foundation_data._records import JSON_LINES, json_fields
-from foundation_data._report import Texts
+from foundation_data.reading._clean import clean_texts
+from foundation_data.reading._lines import check_file, content_suffix, read_lines
+from foundation_data.reading._records import JSON_LINES, json_fields
+from foundation_data.reading._report import Texts
 
 
 def stream_texts(path: str | os.PathLike[str], *, field: str = "text") -> Iterator[str]:

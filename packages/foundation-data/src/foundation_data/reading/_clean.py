@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple, TypedDict, Unpack
 
-from foundation_data._report import DropCounter, Pairs, Texts
 from foundation_data._text import normalize
+from foundation_data.reading._report import DropCounter, Pairs, Texts
 
 
 class RawPair(NamedTuple):

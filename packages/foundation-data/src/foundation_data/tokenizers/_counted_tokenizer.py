@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 from foundation_data._text import normalize
-from foundation_data._tokenizer import Tokenizer
-from foundation_data._vocabulary import Vocabulary
+from foundation_data.tokenizers._tokenizer import Tokenizer
+from foundation_data.tokenizers._vocabulary import Vocabulary
 
 
 class CountedTokenizer(Tokenizer):

@@ -7,11 +7,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self
 
-from foundation_data._added_tokens import AddedToken, TokenFinder
 from foundation_data._files import write_json
 from foundation_data._text import require_str
-from foundation_data._tokenizer_files import read_tokenizer
-from foundation_data._vocabulary import Vocabulary
+from foundation_data.tokenizers._added_tokens import AddedToken, TokenFinder
+from foundation_data.tokenizers._tokenizer_files import read_tokenizer
+from foundation_data.tokenizers._vocabulary import Vocabulary
 
 
 class Tokenizer(ABC):

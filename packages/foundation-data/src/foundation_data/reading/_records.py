@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from foundation_data._lines import content_suffix, read_lines
+from foundation_data.reading._lines import content_suffix, read_lines
 
 DELIMITERS = {".tsv": "\t", ".txt": "\t", ".csv": ","}
 JSON_LINES = (".jsonl", ".ndjson")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from foundation_data._counted_tokenizer import CountedTokenizer
-from foundation_data._pieces import GLUE, SPACE, join_tokens, split_text
+from foundation_data.tokenizers._counted_tokenizer import CountedTokenizer
+from foundation_data.tokenizers._words import GLUE, SPACE, join_tokens, split_text
 
 # A text cannot be allowed to hold the signs that tokens use; both are rare enough to be replaced.
 _REPLACED = str.maketrans({GLUE: "_", SPACE: " "})

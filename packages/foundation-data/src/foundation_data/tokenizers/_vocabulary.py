@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from foundation_data._files import read_json, write_json
-from foundation_data._specials import SpecialTokens
+from foundation_data.tokenizers._specials import SpecialTokens
 
 
 @dataclass(frozen=True)

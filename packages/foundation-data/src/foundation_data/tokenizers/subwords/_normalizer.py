@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol
 
-from foundation_data._unicode_regex import WHITESPACE, character_class, ranges_of
+from foundation_data.tokenizers._unicode_regex import WHITESPACE, character_class, ranges_of
 
 
 class Normalizer(Protocol):

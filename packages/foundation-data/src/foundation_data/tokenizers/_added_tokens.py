@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from foundation_data._unicode_regex import WHITESPACE
+from foundation_data.tokenizers._unicode_regex import WHITESPACE
 
 
 @dataclass(frozen=True)

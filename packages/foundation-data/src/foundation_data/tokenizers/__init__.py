@@ -1,0 +1,32 @@
+"""From text to ids and back.
+
+In reading order:
+
+* ``_specials``, ``_vocabulary``: the reserved tokens; all tokens and their ids.
+* ``_tokenizer``: what every tokenizer can do, with ``_added_tokens`` (tokens that stand in a text
+  as they are) and ``_tokenizer_files`` (how a tokenizer is saved).
+* ``_counted_tokenizer``, ``_char_tokenizer``: a vocabulary by counting; characters.
+* ``_words``, ``_word_tokenizer``: where words begin and end; words.
+* ``subwords``, a room of its own: byte pairs and word pieces.
+* ``_load_tokenizer``: the files of other programs. ``_unicode_regex`` translates the regular
+  expressions in them.
+"""
+
+from foundation_data.tokenizers._char_tokenizer import CharTokenizer
+from foundation_data.tokenizers._load_tokenizer import load_tokenizer
+from foundation_data.tokenizers._specials import SpecialTokens
+from foundation_data.tokenizers._tokenizer import Tokenizer
+from foundation_data.tokenizers._vocabulary import Vocabulary
+from foundation_data.tokenizers._word_tokenizer import WordTokenizer
+from foundation_data.tokenizers.subwords import BPETokenizer, WordPieceTokenizer
+
+__all__ = [
+    "SpecialTokens",
+    "Vocabulary",
+    "Tokenizer",
+    "CharTokenizer",
+    "WordTokenizer",
+    "BPETokenizer",
+    "WordPieceTokenizer",
+    "load_tokenizer",
+]

@@ -1,0 +1,16 @@
+"""Tokenizers whose tokens are parts of words, and the `tokenizer.json` they are kept in.
+
+In reading order:
+
+* ``_merges``: byte-pair encoding, the plain algorithm and the fast one.
+* ``_normalizer``, ``_pre_tokenizer``, ``_pipeline``: how a text is changed and cut into pieces
+  before that.
+* ``_subword_tokenizer``: what the two kinds share.
+* ``_byte_alphabet``, ``_bpe_tokenizer``: bytes as characters; byte pairs, as in GPT-2.
+* ``_wordpiece_tokenizer``: word pieces, as in BERT.
+"""
+
+from foundation_data.tokenizers.subwords._bpe_tokenizer import BPETokenizer
+from foundation_data.tokenizers.subwords._wordpiece_tokenizer import WordPieceTokenizer
+
+__all__ = ["BPETokenizer", "WordPieceTokenizer"]
