@@ -52,8 +52,13 @@ def test_the_masks_of_every_batch_reach_the_attention_untouched(
             model(batch.source, batch.target_in, batch.source_mask, batch.target_mask)
         assert maps
         for m in maps:
-            own = m.name.startswith("decoder") and m.kind == "self"
-            mask = batch.target_mask if own else batch.source_mask[:, None, :]
+            source = batch.source_mask
+            if m.kind == "cross":
+                mask = source[:, None, :]
+            elif m.name.startswith("decoder"):
+                mask = batch.target_pattern
+            else:
+                mask = source[:, None, :] & source[:, :, None]
             allowed = np.broadcast_to(mask[:, None], m.weights.shape)
             # Softmax is nowhere zero: the zeros are the mask, bit by bit.
             np.testing.assert_array_equal(m.weights != 0, allowed)
@@ -72,7 +77,7 @@ def test_poisoned_padding_changes_no_bit(batches: BatchLoader[Batch]) -> None:
 
     poisoned = 0
     for batch in batches:
-        real = batch.target_mask.any(axis=1)
+        real = batch.target_mask
         other = Batch(
             source=np.where(batch.source_mask, batch.source, 19),
             source_mask=batch.source_mask,
@@ -121,7 +126,7 @@ def test_a_packed_document_is_read_as_if_it_were_alone(positions: str) -> None:
     for batch in BatchLoader(dataset, batch_size=3, seed=1):
         mask = batch.mask
         with capture_attention(model) as maps:
-            logits = model(batch.ids, mask, batch.positions).data
+            logits = model(batch.ids, mask=mask, positions=batch.positions).data
         for m in maps:
             allowed = np.broadcast_to(mask[:, None], m.weights.shape)
             np.testing.assert_array_equal(m.weights != 0, allowed)
@@ -140,7 +145,7 @@ def test_windows_need_no_mask() -> None:
     batch = dataset.batch(np.arange(len(dataset) - 3, len(dataset)))  # the last row is shorter
     real = batch.segments > 0
     assert not real.all()
-    plain, masked = model(batch.ids).data, model(batch.ids, batch.mask).data
+    plain, masked = model(batch.ids).data, model(batch.ids, mask=batch.mask).data
     np.testing.assert_array_equal(plain[real], masked[real])
 
 

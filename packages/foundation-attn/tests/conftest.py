@@ -18,7 +18,7 @@ def rng():
     return np.random.default_rng(0)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def same_bits():
     """An assertion that two arrays are equal to the last bit, the sign of zero included."""
 

@@ -92,7 +92,9 @@ def test_a_mask_takes_keys_away():
     q, k, v = np.zeros((3, 1)), np.zeros((3, 1)), np.array([[1.0], [2.0], [7.0]])
     y = attention(Tensor(q), Tensor(k), Tensor(v), mask)
     assert y.data[:, 0].tolist() == [4, 7, 0]
-    y = attention(Tensor(q), Tensor(k), Tensor(v), mask[0])  # one row for all queries
+    y = attention(Tensor(q), Tensor(k), Tensor(v), mask[:1])  # one row for all queries
+    assert y.data[:, 0].tolist() == [4, 4, 4]
+    y = attention(Tensor(q), Tensor(k), Tensor(v), key_mask=mask[0])
     assert y.data[:, 0].tolist() == [4, 4, 4]
     y = attention(Tensor(q), Tensor(k), Tensor(v), mask, causal=True)
     assert y.data[:, 0].tolist() == [1, 0, 0]
@@ -160,17 +162,23 @@ def masks(rng, B, H, T, S):
     full = rng.random((B, 1, T, S)) < 0.5
     full[-1, :, 1] = False
     per_head = rng.random((B, H, T, S)) < 0.3
-    return {"S": keys[1, 0, 0], "TS": rows, "B11S": keys, "B1TS": full, "BHTS": per_head}
+    return {
+        "111S": keys[1:2],
+        "11TS": rows[None, None],
+        "B11S": keys,
+        "B1TS": full,
+        "BHTS": per_head,
+    }
 
 
-@pytest.mark.parametrize("kind", ["S", "TS", "B11S", "B1TS", "BHTS"])
+@pytest.mark.parametrize("kind", ["111S", "11TS", "B11S", "B1TS", "BHTS"])
 @one_and_many
 @both_causal
 @pytest.mark.parametrize(("T", "S"), [(37, 23), (18, 41), (1, 5), (29, 29)])
 def test_masked_equals_the_plain_formula(rng, kind, block, causal, T, S):
     B, H, K = 2, 3, 5
     mask = masks(rng, B, H, max(T, 2), S)[kind]
-    if mask.ndim > 1 and mask.shape[-2] > 1:
+    if mask.shape[-2] > 1:
         mask = mask[..., :T, :]
     with block_rows(block):
         compare_with_plain(
@@ -222,7 +230,7 @@ def test_a_query_that_may_attend_to_nothing(rng, block, causal):
 def test_a_causal_block_stops_at_its_diagonal():
     # What lies right of it is not masked but never computed.
     def blocks(T, S, causal):
-        found = module.blocks(T, S, Rule(causal=causal), 16)
+        found = module.blocks(T, S, causal, None, 16)
         return [(rows.stop, keys.stop) for rows, keys in found if keys.start == 0]
 
     assert blocks(37, 37, causal=True) == [(16, 16), (32, 32), (37, 37)]
@@ -281,7 +289,7 @@ def test_keys_that_nobody_may_attend_to_are_not_looked_at(
     B, H, T, S, K = 2, 3, 19, 23, 5
     for mask in (
         np.arange(S) < np.array([11, 23])[:, None, None, None],  # (B, 1, 1, S)
-        np.broadcast_to(np.arange(S) != 7, (T, S)),
+        np.broadcast_to(np.arange(S) != 7, (1, 1, T, S)),
         (np.arange(S) < np.array([3, 20])[:, None, None, None])
         & (rng.random((B, H, T, S)) < 0.9),  # (B, H, T, S)
     ):
@@ -353,10 +361,12 @@ def test_heads_that_share_a_key_see_it_if_one_of_them_does(rng):
 
 def test_weights_do_not_look_at_keys_that_nobody_may_attend_to(rng, same_bits):
     q, k = rng.standard_normal((3, 5)), rng.standard_normal((7, 5))
-    mask = np.arange(7) < 4
+    real = np.arange(7) < 4
     bad = k.copy()
     bad[4:] = np.nan
-    same_bits(attention_weights(q, bad, mask), attention_weights(q, k, mask))
+    clean = attention_weights(q, k, real[None])
+    same_bits(attention_weights(q, bad, real[None]), clean)
+    same_bits(attention_weights(q, bad, key_mask=real), clean)
 
 
 # --- invariants
@@ -376,7 +386,7 @@ def test_inputs_are_left_as_they_are(rng):
     g = rng.standard_normal((2, 3, 19, 5))
     before = [a.copy() for a in (*arrays, mask, g)]
     with block_rows(16):
-        _, backward = module._attention.kernel(*arrays, Rule(mask, causal=True), None, 0.0)
+        _, backward = module._attention.kernel(*arrays, Rule(mask=mask, causal=True), None, 0.0)
         backward(g)
     for a, b in zip((*arrays, mask, g), before, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -441,7 +451,7 @@ def test_dropout_is_the_same_in_one_block_and_in_many(rng):
 @pytest.mark.parametrize("mask", [np.ones((5, 5)), np.ones((5, 5), int), [[True] * 5] * 5])
 def test_a_mask_that_is_not_boolean_names_the_fix(mask):
     x = Tensor(np.zeros((5, 3)))
-    with pytest.raises(TypeError, match="attention: .*boolean.*mask = ids != pad_id"):
+    with pytest.raises(TypeError, match="attention: .*boolean.*ids != pad_id"):
         attention(x, x, x, mask)
 
 
@@ -460,12 +470,60 @@ def test_shapes_that_do_not_fit(q, k, v, message):
         attention(*(Tensor(np.zeros(shape)) for shape in (q, k, v)))
 
 
-def test_a_mask_of_the_wrong_shape_shows_how_padding_masks_are_written():
+def test_a_mask_of_two_axes_is_not_guessed():
     q, k = Tensor(np.zeros((2, 3, 5, 4))), Tensor(np.zeros((2, 3, 7, 4)))
-    with pytest.raises(ValueError, match=r"mask.*\(2, 3, 5, 7\), got shape \(2, 7\).*None, None"):
-        attention(q, k, k, np.ones((2, 7), bool))
-    with pytest.raises(ValueError, match="mask"):  # it would repeat the result
-        attention(q, k, k, np.ones((9, 2, 3, 5, 7), bool))
+    both = r"mask of shape \(2, 3, 5, 7\).*got \({}\); .*key_mask=.*mask\[None\]"
+    for shape in ((2, 7), (5, 7)):
+        with pytest.raises(ValueError, match=both.format(str(shape)[1:-1])):
+            attention(q, k, k, np.ones(shape, bool))
+
+
+@pytest.mark.parametrize("shape", [(7,), (3, 5, 7), (9, 2, 3, 5, 7), (2, 3, 5, 6), (3, 3, 5, 7)])
+def test_a_mask_of_the_wrong_shape(shape):
+    q, k = Tensor(np.zeros((2, 3, 5, 4))), Tensor(np.zeros((2, 3, 7, 4)))
+    with pytest.raises(ValueError, match=r"attention: expected a mask of shape \(2, 3, 5, 7\)"):
+        attention(q, k, k, np.ones(shape, bool))
+
+
+@pytest.mark.parametrize("shape", [(7,), (5, 7), (2, 5), (1, 7), (2, 1, 7)])
+def test_a_key_mask_of_the_wrong_shape(shape):
+    q, k = Tensor(np.zeros((2, 3, 5, 4))), Tensor(np.zeros((2, 3, 7, 4)))
+    with pytest.raises(ValueError, match=r"key_mask: expected shape \(2, 7\), which positions"):
+        attention(q, k, k, key_mask=np.ones(shape, bool))
+    with pytest.raises(TypeError, match="key_mask: expected a boolean mask.*'is real'.*pad_id"):
+        attention(q, k, k, key_mask=np.ones((2, 7)))
+
+
+@pytest.mark.parametrize("p", [-0.5, 1.0, 1.5, 0.999999, math.nan])
+def test_a_dropout_that_is_no_probability_below_one(p):
+    x = Tensor(np.zeros((5, 3)))
+    with pytest.raises(ValueError, match="attention: expected 0 <= dropout < 1"):
+        attention(x, x, x, dropout=p)  # outside of train_mode, too
+
+
+@pytest.mark.parametrize("c", [1e4, 3e7])
+@one_and_many
+def test_gradients_of_great_scores_keep_their_digits(c, block):
+    # Scores c, c and 0: weights ½, ½ and 0. That c + log 2 is c, rounded, must not matter.
+    q, k = np.ones((20, 1), np.float32), np.array([[c], [c], [0]], np.float32)
+    v = np.array([[1], [3], [7]], np.float32)
+    weight = np.linspace(-1, 2, 20)[:, None]
+
+    def run(dtype):
+        arrays = (q.astype(dtype), k.astype(dtype), v.astype(dtype))
+        return value_and_gradients(attention, arrays, weight.astype(dtype))
+
+    with block_rows(block):
+        actual = run(np.float32)
+    expected = run(np.float64)
+    np.testing.assert_allclose(
+        expected[3][:, 0], weight.sum() * np.array([0.5, 0.5, 0]), atol=1e-12
+    )
+    np.testing.assert_allclose(
+        expected[2][:, 0], weight.sum() * np.array([-0.5, 0.5, 0]), atol=1e-12
+    )
+    for a, e, unit in zip(actual, expected, (1, c, 1, 1), strict=True):  # dQ is a multiple of K
+        np.testing.assert_allclose(a / unit, e / unit, rtol=1e-6, atol=1e-6)
 
 
 def test_without_gradients_nothing_is_recorded(rng):

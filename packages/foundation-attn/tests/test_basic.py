@@ -68,9 +68,9 @@ def test_additive_by_hand():
 
 def test_softmax_among_what_is_allowed():
     s = Tensor(np.array([[0.0, math.log(3), 50.0]]))
-    mask = np.array([True, True, False])
+    mask = np.array([[True, True, False]])
     np.testing.assert_allclose(masked_softmax(s, mask).data, [[0.25, 0.75, 0]], rtol=1e-15)
-    assert masked_softmax(s, np.zeros(3, bool)).data.tolist() == [[0, 0, 0]]
+    assert masked_softmax(s, np.zeros((1, 3), bool)).data.tolist() == [[0, 0, 0]]
     np.testing.assert_allclose(masked_softmax(s).data.sum(), 1)
 
 
@@ -93,7 +93,7 @@ def test_scaled_dot_products_are_attention(rng):
     q, k, v = (rng.standard_normal(s) for s in ((2, 3, 5), (2, 7, 5), (2, 7, 2)))
     mask = rng.random((2, 3, 7)) < 0.6
     context, _ = score_attention(
-        lambda a, b: dot_score(a, b) * (1 / math.sqrt(5)), *map(Tensor, (q, k, v)), mask
+        lambda a, b: dot_score(a, b) * (1 / math.sqrt(5)), *map(Tensor, (q, k, v)), mask=mask
     )
     expected = attention(*map(Tensor, (q, k, v)), mask).data
     np.testing.assert_allclose(context.data, expected, rtol=1e-12, atol=1e-14)
@@ -110,7 +110,7 @@ def test_padding_is_invisible(rng, same_bits, kind, poison):
         k, v = k.copy(), v.copy()
         k[0, 2:] = v[0, 2:] = bad
         tensors = [Tensor(a, requires_grad=True) for a in (q, k, v)]
-        context, p = score_attention(lambda a, b: SCORES[kind](a, b, *w), *tensors, mask)
+        context, p = score_attention(lambda a, b: SCORES[kind](a, b, *w), *tensors, mask=mask)
         context.backward(np.ones(context.shape))
         found.append([context.data, p.data, *(t.grad for t in tensors)])
     for a, e in zip(*found, strict=True):
@@ -133,8 +133,24 @@ def test_shapes_that_do_not_fit(rng, call, message):
 
 def test_a_mask_that_is_not_boolean(rng):
     q = Tensor(rng.standard_normal((2, 3, 3)))
-    with pytest.raises(TypeError, match="boolean"):
-        score_attention(dot_score, q, q, q, np.ones((2, 3, 3)))
+    with pytest.raises(TypeError, match="score_attention: .*boolean"):
+        score_attention(dot_score, q, q, q, mask=np.ones((2, 3, 3)))
+    with pytest.raises(TypeError, match="key_mask: .*boolean"):
+        score_attention(dot_score, q, q, q, np.ones((2, 3)))
+    # 0 and -inf, as they are added elsewhere, would mean the opposite.
+    with pytest.raises(TypeError, match="masked_softmax: .*boolean.*float64"):
+        masked_softmax(q, np.zeros((2, 3, 3)))
+
+
+def test_a_mask_of_two_axes_is_not_guessed(rng):
+    q = Tensor(rng.standard_normal((3, 3, 3)))  # it could be padding or a pattern
+    for call in (
+        lambda mask: score_attention(dot_score, q, q, q, mask=mask),
+        lambda mask: masked_softmax(q, mask),
+        lambda mask: SelfAttention(3).astype(np.float64)(q, mask=mask),
+    ):
+        with pytest.raises(ValueError, match=r"got \(3, 3\); two axes .*key_mask=.*mask\[None\]"):
+            call(np.ones((3, 3), bool))
 
 
 # --- one head
@@ -147,8 +163,8 @@ def test_one_head_is_the_formula(rng):
     q, k, v = (Tensor(x @ p.data.T) for p in layer.parameters())
     for causal in (False, True):
         with capture_attention(layer) as maps:
-            y = layer(Tensor(x), mask[:, None], causal)
-        expected = attention(q, k, v, mask[:, None], causal).data
+            y = layer(Tensor(x), mask, causal=causal)
+        expected = attention(q, k, v, causal=causal, key_mask=mask).data * mask[..., None]
         np.testing.assert_allclose(y.data, expected, rtol=1e-12, atol=1e-13)
         np.testing.assert_allclose(maps[0].weights[:, 0] @ v.data, expected, rtol=1e-12)
     assert gradcheck(layer, x)

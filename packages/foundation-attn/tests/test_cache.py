@@ -15,16 +15,16 @@ def layer(request, rng):
 
 
 @pytest.mark.parametrize("steps", [[1] * 7, [3, 1, 1, 2], [7], [1, 6]])
-@pytest.mark.parametrize("arguments", [1, 2, 3])
-def test_self_attention_step_by_step(rng, layer, steps, arguments):
-    x = rng.standard_normal((3, 7, 12))
-    whole = layer(Tensor(x), causal=True).data
+@pytest.mark.parametrize("own_value", [False, True])
+def test_self_attention_step_by_step(rng, layer, steps, own_value):
+    x, v = rng.standard_normal((2, 3, 7, 12))
+    whole = layer(Tensor(x), value=Tensor(v) if own_value else None, causal=True).data
     cache = KVCache(7)
     end = 0
     for n in steps:
-        new = Tensor(x[:, end : end + n])
+        new, value = (Tensor(a[:, end : end + n]) for a in (x, v))
         with no_grad():
-            y = layer(*[new] * arguments, causal=True, cache=cache)  # (x), (x, x), (x, x, x)
+            y = layer(new, value=value if own_value else None, causal=True, cache=cache)
         np.testing.assert_allclose(y.data, whole[:, end : end + n], rtol=1e-12, atol=1e-13)
         end += n
         assert cache.length == end
@@ -33,12 +33,12 @@ def test_self_attention_step_by_step(rng, layer, steps, arguments):
 def test_masked_self_attention_step_by_step(rng, layer):
     x = rng.standard_normal((3, 7, 12))
     real = rng.random((3, 7)) < 0.7
-    whole = layer(Tensor(x), mask=real, causal=True).data
+    whole = layer(Tensor(x), key_mask=real, causal=True).data
     cache = KVCache(7)
     for t in range(7):
         with no_grad():
             new = Tensor(x[:, t : t + 1])
-            y = layer(new, mask=real[:, : t + 1], causal=True, cache=cache)
+            y = layer(new, key_mask=real[:, : t + 1], causal=True, cache=cache)
         now = real[:, t]
         np.testing.assert_allclose(y.data[now, 0], whole[now, t], rtol=1e-12, atol=1e-13)
 
@@ -48,13 +48,16 @@ def test_the_memory_is_projected_once(rng, layer, separate):
     x, memory = rng.standard_normal((3, 5, 12)), rng.standard_normal((2, 3, 7, 12))
     keys = [Tensor(m) for m in memory[: 2 if separate else 1]]
     mask = np.arange(7) < np.array([[2], [7], [4]])
-    whole = layer(Tensor(x), *keys, mask=mask).data
+    whole = layer(Tensor(x), *keys, key_mask=mask).data
     cache = KVCache(7)
-    spoilt = [Tensor(np.full((3, 7, 12), np.nan)) for _ in keys]
     for t in range(5):
         with no_grad():
             new = Tensor(x[:, t : t + 1])
-            y = layer(new, *(keys if t == 0 else spoilt), mask=mask, cache=cache)
+            y = layer(new, *keys, key_mask=mask, cache=cache)
+        for p in (layer.in_proj_weight, layer.in_proj_bias):  # keys and values are there already
+            rows = p.numpy()
+            rows[12:] = np.nan
+            p.data = rows
         np.testing.assert_allclose(y.data, whole[:, t : t + 1], rtol=1e-12, atol=1e-13)
         assert cache.length == 7
 
@@ -140,3 +143,64 @@ def test_an_empty_cache():
         cache.view()
     cache.reorder(np.array([0, 0]))
     assert cache.length == 0
+
+
+# --- what a cache was filled from
+
+
+def test_another_memory_is_refused(rng, layer):
+    x, memory = Tensor(rng.standard_normal((3, 5, 12))), rng.standard_normal((3, 7, 12))
+    real = np.arange(7) < np.array([[2], [7], [4]])
+    cache = KVCache(7)
+    with no_grad():
+        first = layer(x, Tensor(memory), key_mask=real, cache=cache).data
+        again = layer(x, Tensor(memory.copy()), key_mask=real, cache=cache).data
+        np.testing.assert_array_equal(again, first)
+        memory[0, 4] = np.nan  # padding may hold anything
+        layer(x, Tensor(memory), key_mask=real, cache=cache)
+        memory[0, 1, 3] += 1e-9
+        with pytest.raises(ValueError, match="KVCache: .*filled from, got others.*another"):
+            layer(x, Tensor(memory), key_mask=real, cache=cache)
+        with pytest.raises(ValueError, match="KVCache: .*filled from, got others"):
+            layer(x, Tensor(memory[:, :5]), key_mask=real[:, :5], cache=cache)
+
+
+def test_another_value_is_refused(rng, layer):
+    x, memory, value = (Tensor(rng.standard_normal((3, n, 12))) for n in (5, 7, 7))
+    cache = KVCache(7)
+    with no_grad():
+        layer(x, memory, value, cache=cache)
+        with pytest.raises(ValueError, match="KVCache: .*filled from, got others"):
+            layer(x, memory, cache=cache)
+
+
+def test_a_memory_that_moves_with_its_rows(rng, layer):
+    x, memory = rng.standard_normal((3, 5, 12)), rng.standard_normal((3, 7, 12))
+    rows, cache = np.array([2, 2, 0, 1]), KVCache(7)
+    with no_grad():
+        whole = layer(Tensor(x), Tensor(memory), cache=cache).data
+        cache.reorder(rows)
+        for moved in (memory[rows], memory[rows]):
+            y = layer(Tensor(x[rows]), Tensor(moved), cache=cache).data
+            np.testing.assert_allclose(y, whole[rows], rtol=1e-12, atol=1e-13)
+        with pytest.raises(ValueError, match="filled from, got others"):
+            layer(Tensor(x[rows]), Tensor(memory[rows[::-1]]), cache=cache)
+
+
+# --- no training through a cache
+
+
+def test_a_cache_where_gradients_are_recorded_is_refused(rng, layer):
+    x, memory = Tensor(rng.standard_normal((3, 5, 12))), Tensor(rng.standard_normal((3, 7, 12)))
+    for arguments in ((x,), (x, memory)):
+        cache = KVCache(7)
+        with pytest.raises(ValueError, match=r"cache: .*no gradients.*no_grad\(\)"):
+            layer(*arguments, cache=cache)
+        assert cache.length == 0
+        with no_grad():
+            expected = layer(*arguments, cache=cache).data
+        with pytest.raises(ValueError, match=r"cache: .*no gradients.*no_grad\(\)"):
+            layer(*arguments, cache=cache)
+    for p in layer.parameters():  # nothing to be recorded: no context is needed
+        p._leaf = False
+    np.testing.assert_array_equal(layer(x, memory, cache=KVCache(7)).data, expected)

@@ -13,9 +13,9 @@ class Model(Module):
         self.first = MultiHeadAttention(12, 6, rng=rng, **options)
         self.layers = [MultiHeadAttention(12, 6, 2, rng=rng, **options)]
 
-    def forward(self, x, memory, mask=None, memory_mask=None):
-        x = self.first(x, mask=mask, causal=True)
-        return self.layers[0](x, memory, mask=memory_mask)
+    def forward(self, x, memory, key_mask=None, memory_key_mask=None):
+        x = self.first(x, key_mask=key_mask, causal=True)
+        return self.layers[0](x, memory, key_mask=memory_key_mask)
 
 
 @pytest.fixture
@@ -66,9 +66,9 @@ def test_weights_are_those_of_the_formula(model, inputs, masked):
             e = e * mask[:, None]
         real = np.ones((3, 5), bool) if mask is None else mask  # the queries that are no padding
         expected = e / e.sum(-1, keepdims=True)
-        np.testing.assert_allclose(first[:, h][real], expected[real], 1e-12, 1e-14)
+        np.testing.assert_allclose(first[:, h], expected * real[..., None], 1e-12, 1e-14)
 
-    layer, h2 = model.layers[0], model.first(x, mask=mask, causal=True).data
+    layer, h2 = model.layers[0], model.first(x, key_mask=mask, causal=True).data
     W, b = layer.in_proj_weight.data, layer.in_proj_bias.data
     q, k = h2 @ W[:12].T + b[:12], memory.data @ W[12:16].T + b[12:16]
     for h in range(6):
@@ -83,7 +83,7 @@ def test_weights_are_those_of_the_formula(model, inputs, masked):
 def test_rows_sum_to_one_or_are_zero(model, inputs):
     memory_mask = np.arange(7) < np.array([[4], [7], [0]])
     with capture_attention(model) as maps:
-        model(*inputs, memory_mask=memory_mask)
+        model(*inputs, memory_key_mask=memory_mask)
     first, second = (m.weights for m in maps)
     np.testing.assert_allclose(first.sum(-1), 1, rtol=1e-12)
     assert not first[..., ~np.tri(5, dtype=bool)].any()  # exactly
@@ -149,6 +149,6 @@ def test_padding_is_invisible(model, inputs, poison, same_bits):
     found = []
     for m in (memory, Tensor(bad)):
         with capture_attention(model) as maps:
-            model(x, m, memory_mask=memory_mask)
+            model(x, m, memory_key_mask=memory_mask)
         found.append(maps[1].weights)
     same_bits(found[1], found[0])

@@ -14,7 +14,7 @@ from foundation_attn import (
     capture_attention,
 )
 from foundation_attn import _attention as module
-from foundation_attn._scores import Rule, blocks
+from foundation_attn.masks import blocks
 from foundation_nn import Module, Tensor, gradcheck, no_grad
 from foundation_nn import functional as F
 from hypothesis import given
@@ -146,8 +146,8 @@ def test_a_cap_by_hand():
 
 
 def test_what_lies_outside_the_window_is_never_computed():
-    def keys(T, S, **options):
-        return [(b.keys.start, b.keys.stop) for b in blocks(T, S, Rule(**options), 16)]
+    def keys(T, S, causal=False, window=None):
+        return [(b.keys.start, b.keys.stop) for b in blocks(T, S, causal, window, 16)]
 
     assert keys(48, 48, causal=True, window=5) == [(0, 16), (12, 32), (28, 48)]
     assert keys(48, 48, window=5) == [(0, 20), (12, 36), (28, 48)]
@@ -268,7 +268,7 @@ def test_ragged_prompts_padded_on_the_left(rng, options, kv_heads):
         with no_grad():
             y = layer(
                 Tensor(part),
-                mask=real[:, : here.stop],
+                key_mask=real[:, : here.stop],
                 causal=True,
                 cache=cache,
                 positions=at[:, here] if "rotary" in options else None,
@@ -315,8 +315,8 @@ def test_gradcheck_of_the_layer(rng, options, kv_heads):
             self.layer = make(rng, kv_heads, options)
 
         def forward(self, x):
-            mask = np.arange(x.shape[1]) < np.array([[5], [3]])
-            return self.layer(x, mask=mask, causal=True)
+            real = np.arange(x.shape[1]) < np.array([[5], [3]])
+            return self.layer(x, key_mask=real, causal=True)
 
     assert gradcheck(Causal(), rng.standard_normal((2, 5, 24)), max_elements=16)
 

@@ -55,7 +55,6 @@ def test_is_the_formula(rng, heads, kv_heads, kind, causal):
     tri = np.tri(T, S, S - T, dtype=bool) if causal else np.ones((T, S), bool)
     for mask in (
         None,
-        np.arange(S) < np.array([[2], [S], [4]]),
         rng.random((B, T, S)) < 0.7,
         rng.random((B, heads, T, S)) < 0.7,
         rng.random((1, 1, T, S)) < 0.7,
@@ -63,35 +62,31 @@ def test_is_the_formula(rng, heads, kv_heads, kind, causal):
     ):
         allowed = np.ones((B, heads, T, S), bool) & tri
         if mask is not None:
-            four = {2: lambda m: m[:, None, None], 3: lambda m: m[:, None], 4: lambda m: m}
+            four = {3: lambda m: m[:, None], 4: lambda m: m}
             allowed = allowed & four[mask.ndim](mask)
         y = layer(*map(Tensor, arrays), mask=mask, causal=causal)
         expected = by_hand(layer, query, key, value, allowed)
-        # In self-attention a position that nobody may attend to is padding: anything may come out.
-        real = np.ones((B, T), bool)
-        if kind == "self" and mask is not None:
-            real = np.broadcast_to(four[mask.ndim](mask).any(axis=(1, 2)), (B, T))
-        np.testing.assert_allclose(y.data[real], expected[real], rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(y.data, expected, rtol=1e-12, atol=1e-12)
 
 
 def test_one_argument_or_the_same_one_three_times(rng):
     layer = make(rng, kv_heads=2)
     x = Tensor(rng.standard_normal((3, 5, 12)))
-    mask = np.arange(5) < np.array([[2], [5], [3]])
-    expected = layer(x, mask=mask, causal=True).data
+    real = np.arange(5) < np.array([[2], [5], [3]])
+    expected = layer(x, key_mask=real, causal=True).data
     for arguments in ((x, x), (x, x, x), (x, None, x)):
-        y = layer(*arguments, mask=mask, causal=True)
-        np.testing.assert_allclose(y.data, expected, rtol=1e-12, atol=1e-13)
+        y = layer(*arguments, key_mask=real, causal=True)
+        np.testing.assert_allclose(y.data[real], expected[real], rtol=1e-12, atol=1e-13)
 
 
 @pytest.mark.parametrize("masked", [False, True])
 def test_a_value_without_a_key_goes_with_the_query(rng, masked):
     layer = make(rng)
     x, v = (Tensor(rng.standard_normal((3, 5, 12))) for _ in range(2))
-    mask = np.arange(5) < np.array([[2], [5], [3]]) if masked else None
-    np.testing.assert_allclose(
-        layer(x, value=v, mask=mask).data, layer(x, x, v, mask=mask).data, rtol=1e-12
-    )
+    real = np.arange(5) < np.array([[2], [5], [3]]) if masked else np.ones((3, 5), bool)
+    y = layer(x, value=v, key_mask=real).data
+    expected = layer(x, x, v, key_mask=real).data
+    np.testing.assert_allclose(y[real], expected[real], rtol=1e-12)
 
 
 def test_shared_heads_are_equal_heads(rng):
@@ -117,14 +112,14 @@ def test_shared_heads_are_equal_heads(rng):
 def test_gradcheck(rng, heads, kv_heads, kind):
     layer = make(rng, heads=heads, kv_heads=kv_heads)
     arrays = inputs_of(kind, rng, B=2, T=3, S=5)
-    mask = np.arange(3 if kind == "self" else 5) < np.array([[2], [3]])
+    real = np.arange(3 if kind == "self" else 5) < np.array([[2], [3]])
 
     class Masked(Module):
         def __init__(self):
             self.layer = layer
 
         def forward(self, *x):
-            return self.layer(*x, mask=mask, causal=kind == "self")
+            return self.layer(*x, key_mask=real, causal=kind == "self")
 
     assert gradcheck(Masked(), *arrays, max_elements=24)
 
@@ -158,7 +153,7 @@ def test_batched_equals_one_by_one(rng):
     x, memory = rng.standard_normal((4, 5, 12)), rng.standard_normal((4, 7, 12))
     lengths = np.array([7, 1, 3, 5])
     mask = np.arange(7) < lengths[:, None]
-    together = layer(Tensor(x), Tensor(memory), mask=mask).data
+    together = layer(Tensor(x), Tensor(memory), key_mask=mask).data
     for b, n in enumerate(lengths):
         alone = layer(Tensor(x[b : b + 1]), Tensor(memory[b : b + 1, :n])).data
         np.testing.assert_allclose(alone[0], together[b], rtol=1e-12, atol=1e-13)
@@ -170,8 +165,8 @@ def test_order_of_keys_does_not_matter(rng):
     mask = rng.random((2, 7)) < 0.7
     order = rng.permutation(7)
     np.testing.assert_allclose(
-        layer(Tensor(x), Tensor(memory[:, order]), mask=mask[:, order]).data,
-        layer(Tensor(x), Tensor(memory), mask=mask).data,
+        layer(Tensor(x), Tensor(memory[:, order]), key_mask=mask[:, order]).data,
+        layer(Tensor(x), Tensor(memory), key_mask=mask).data,
         rtol=1e-12,
     )
 
@@ -179,11 +174,11 @@ def test_order_of_keys_does_not_matter(rng):
 # --- padding
 
 
-def run(layer, arrays, mask, causal, weight):
+def run(layer, arrays, weight, **options):
     for p in layer.parameters():
         p.grad = None
     tensors = [Tensor(a, requires_grad=True) for a in arrays]
-    y = layer(*tensors, mask=mask, causal=causal)
+    y = layer(*tensors, **options)
     y.backward(weight)
     return y.data, [t.grad for t in tensors], [p.grad.copy() for p in layer.parameters()]
 
@@ -199,22 +194,20 @@ def test_padding_is_invisible(rng, same_bits, kind, poison, dtype, heads, kv_hea
     clean = [a.astype(dtype) for a in inputs_of(kind, rng, B, T, S)]
     width = T if kind == "self" else S
     real = np.arange(width) < np.array([[2], [width], [3], [0]])  # one is nothing but padding
-    mask = real
-    if axes > 2:
-        mask = real[:, None] & np.ones((B, T, width), bool)
+    masks = {"key_mask": real}
+    if axes > 2:  # padding told by a pattern: it neither looks nor is looked at
+        looks = real if kind == "self" else np.ones((B, T), bool)
+        masks = {"mask": real[:, None] & looks[:, :, None]}
     if axes > 3:
-        mask = mask[:, None] & np.ones((B, heads, T, width), bool)
+        masks = {"mask": masks["mask"][:, None] & np.ones((B, heads, T, width), bool)}
     weight = rng.standard_normal((B, T, 12)).astype(dtype)
-    if kind == "self":
-        weight[~real] = 0  # nobody asks what stands behind the end
     bad = [a.copy() for a in clean]
     for a in bad[0 if kind == "self" else 1 :]:
         a[~real] = poison
     for causal in (False, True):
-        y, dx, dw = run(layer, clean, mask, causal, weight)
-        y_bad, dx_bad, dw_bad = run(layer, bad, mask, causal, weight)
-        shown = real if kind == "self" else slice(None)
-        same_bits(y_bad[shown], y[shown])
+        y, dx, dw = run(layer, clean, weight, causal=causal, **masks)
+        y_bad, dx_bad, dw_bad = run(layer, bad, weight, causal=causal, **masks)
+        same_bits(y_bad, y)
         for a, e in zip([*dx_bad, *dw_bad], [*dx, *dw], strict=True):
             same_bits(a, e)
         for a in dx_bad[0 if kind == "self" else 1 :]:
@@ -232,8 +225,8 @@ def test_a_query_that_may_attend_to_nothing_is_invisible(rng, same_bits, kind, p
     bad = [clean[0].copy(), *clean[1:]]
     bad[0][1, 3:] = poison
     weight = rng.standard_normal((3, 5, 12)).astype(np.float32)
-    y, dx, dw = run(layer, clean, mask, False, weight)
-    y_bad, dx_bad, dw_bad = run(layer, bad, mask, False, weight)
+    y, dx, dw = run(layer, clean, weight, mask=mask)
+    y_bad, dx_bad, dw_bad = run(layer, bad, weight, mask=mask)
     for a, e in zip([y_bad, *dx_bad, *dw_bad], [y, *dx, *dw], strict=True):
         same_bits(a, e)
 
@@ -250,9 +243,9 @@ def test_the_same_value_as_query_and_key_poisoned(rng, same_bits, poison):
         query, value = Tensor(a, requires_grad=True), Tensor(b, requires_grad=True)
         for p in layer.parameters():
             p.grad = None
-        y = layer(query, query, value, mask=real)
-        y.backward(real[..., None] * np.ones(y.shape))
-        results.append([y.data[real], query.grad, value.grad])
+        y = layer(query, value=value, key_mask=real)
+        y.backward(np.ones(y.shape))
+        results.append([y.data, query.grad, value.grad])
         results[-1] += [p.grad.copy() for p in layer.parameters()]
     for a, e in zip(results[1], results[0], strict=True):
         same_bits(a, e)
@@ -261,7 +254,7 @@ def test_the_same_value_as_query_and_key_poisoned(rng, same_bits, poison):
 def test_a_batch_of_nothing_but_padding_gives_the_bias(rng):
     layer = make(rng)
     x = Tensor(np.full((2, 5, 12), np.nan), requires_grad=True)
-    y = layer(x, mask=np.zeros((2, 5), bool))
+    y = layer(x, key_mask=np.zeros((2, 5), bool))
     np.testing.assert_array_equal(y.data, np.broadcast_to(layer.out_proj.bias.data, y.shape))
     y.sum().backward()
     assert not x.grad.any()
@@ -314,7 +307,7 @@ def test_dropout_falls_on_the_weights(rng):
     np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-13)
 
 
-@pytest.mark.parametrize("dropout", [-0.1, 1.0, 1.5])
+@pytest.mark.parametrize("dropout", [-0.1, 1.0, 1.5, 0.999999])
 def test_a_dropout_that_is_no_probability_below_one(dropout):
     with pytest.raises(ValueError, match="dropout"):
         MultiHeadAttention(6, 3, dropout=dropout)
@@ -392,12 +385,31 @@ def test_a_query_of_the_wrong_width_names_the_layer():
 @pytest.mark.parametrize("mask", [np.ones((2, 5)), np.ones((2, 5), np.int8), [[True] * 5] * 2])
 def test_masks_that_are_not_boolean_name_the_fix(mask):
     x = Tensor(np.zeros((2, 5, 6), np.float32))
-    with pytest.raises(TypeError, match=r"^layers\[1\]: mask: .*boolean.*mask = ids != pad_id"):
+    with pytest.raises(TypeError, match=r"^layers\[1\]: mask: .*boolean.*ids != pad_id"):
         Model()(x, mask=mask)
 
 
-@pytest.mark.parametrize("shape", [(2, 4), (1, 5), (5,), (3, 5, 5), (2, 5, 4), (2, 2, 5, 5)])
+@pytest.mark.parametrize("shape", [(2, 5), (5, 5), (1, 5)])
+def test_a_mask_of_two_axes_names_both_remedies(shape):
+    x = Tensor(np.zeros((2, 5, 6), np.float32))
+    message = (
+        r"layers\[1\]: mask: expected a pattern of shape \(B=2, T=5, S=5\).*key_mask=.*\[None\]"
+    )
+    with pytest.raises(ValueError, match=message):
+        Model()(x, mask=np.ones(shape, bool))
+
+
+@pytest.mark.parametrize("shape", [(5,), (3, 5, 5), (2, 5, 4), (2, 2, 5, 5), (2, 1, 3, 5, 5)])
 def test_masks_of_the_wrong_shape(shape):
     x = Tensor(np.zeros((2, 5, 6), np.float32))
-    with pytest.raises(ValueError, match=r"layers\[1\]: expected a mask of shape \(B=2, S=5\)"):
+    with pytest.raises(ValueError, match=r"layers\[1\]: mask: expected a pattern .*H=3, T, S\)"):
         Model()(x, mask=np.ones(shape, bool))
+
+
+@pytest.mark.parametrize("shape", [(2, 4), (1, 5), (5,), (2, 5, 5), (2, 1, 5)])
+def test_key_masks_of_the_wrong_shape(shape):
+    x = Tensor(np.zeros((2, 5, 6), np.float32))
+    with pytest.raises(ValueError, match=r"layers\[1\]: key_mask: expected shape \(2, 5\), which"):
+        Model()(x, key_mask=np.ones(shape, bool))
+    with pytest.raises(TypeError, match=r"layers\[1\]: key_mask: .*boolean.*'is real'"):
+        Model()(x, key_mask=np.ones(shape))

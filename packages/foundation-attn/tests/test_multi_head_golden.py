@@ -41,7 +41,7 @@ def run(golden, case, dtype):
     names = golden[f"{case}.inputs"].tolist()
     inputs = [Tensor(golden[name], requires_grad=True, dtype=dtype) for name in names]
     mask = str(golden[f"{case}.mask"])
-    y = layer(*inputs, mask=golden[mask] if mask else None, causal="causal" in case)
+    y = layer(*inputs, key_mask=golden[mask] if mask else None, causal="causal" in case)
     return layer, inputs, y
 
 

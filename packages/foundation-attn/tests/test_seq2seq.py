@@ -248,7 +248,11 @@ def test_what_a_checkpoint_needs(rng):
         ({"target": np.zeros((2, 4), int)}, ValueError, r"ids of shape \(B=3, T\).*got \(2, 4\)"),
         ({"target": np.zeros((3, 0), int)}, ValueError, "T >= 1"),
         ({"source_mask": np.ones((3, 6))}, TypeError, "source_mask: .*boolean"),
-        ({"source_mask": np.ones((3, 5), bool)}, ValueError, r"source_mask of shape \(3, 6\)"),
+        (
+            {"source_mask": np.ones((3, 5), bool)},
+            ValueError,
+            r"source_mask: expected shape \(3, 6\)",
+        ),
         ({"source_mask": np.eye(3, 6, dtype=bool)}, ValueError, "the beginning of each row"),
     ],
 )

@@ -46,8 +46,10 @@ def test_a_batch_by_hand() -> None:
     assert batch.source_mask.tolist() == [[True] * 4, [True, True, False, False]]
     assert batch.target_in.tolist() == [[1, 6, 0], [1, 9, 4]]
     assert batch.target_out.tolist() == [[6, 2, 0], [9, 4, 2]]
-    assert batch.target_mask.astype(int).tolist() == [
-        [[1, 0, 0], [1, 1, 0], [1, 1, 0]],
+    assert batch.target_mask.astype(int).tolist() == [[1, 1, 0], [1, 1, 1]]
+    assert batch.target_pattern.dtype == np.bool_
+    assert batch.target_pattern.astype(int).tolist() == [
+        [[1, 0, 0], [1, 1, 0], [0, 0, 0]],
         [[1, 0, 0], [1, 1, 0], [1, 1, 1]],
     ]
     assert batch.num_tokens == 5
@@ -75,12 +77,13 @@ def test_flat_storage_equals_collate_and_padding_is_never_counted(
     for row, index in enumerate(chosen):
         source, target = pairs[index]
         assert fast.source[row][fast.source_mask[row]].tolist() == [*source, 2]
-        real = fast.target_mask[row, -1]
+        real = fast.target_mask[row]
         assert fast.target_in[row][real].tolist() == [1, *target]
         assert fast.target_out[row][real].tolist() == [*target, 2]
-        for t in range(fast.target_in.shape[1]):
-            expected = [s <= t and s <= len(target) for s in range(fast.target_in.shape[1])]
-            assert fast.target_mask[row, t].tolist() == expected
+        width = fast.target_in.shape[1]
+        for t in range(width):
+            expected = [s <= t <= len(target) for s in range(width)]
+            assert fast.target_pattern[row, t].tolist() == expected
 
 
 def test_another_pad_id() -> None:
@@ -177,15 +180,15 @@ def test_a_batch_refuses() -> None:
         "source_mask": np.array([[True, True]]),
         "target_in": np.array([[1]]),
         "target_out": np.array([[2]]),
-        "target_mask": np.array([[[True]]]),
+        "target_mask": np.array([[True]]),
         "num_tokens": 1,
     }
     assert Batch(**good).num_tokens == 1
-    with pytest.raises(TypeError, match=r"source_mask of bool \(True: may attend\), got int64"):
+    with pytest.raises(TypeError, match=r"source_mask of bool \(True: is real\), got int64"):
         Batch(**{**good, "source_mask": np.array([[1, 1]], dtype=np.int64)})
     with pytest.raises(TypeError, match="source of integers, got float64"):
         Batch(**{**good, "source": np.array([[4.0, 2.0]])})
-    with pytest.raises(ValueError, match=r"target_mask of shape \(1, 1, 1\), got \(1, 1\)"):
-        Batch(**{**good, "target_mask": np.array([[True]])})
+    with pytest.raises(ValueError, match=r"target_mask of shape \(1, 1\), got \(1, 1, 1\)"):
+        Batch(**{**good, "target_mask": np.array([[[True]]])})
     with pytest.raises(ValueError, match=r"target_in of shape \(B, length\), got \(1,\)"):
         Batch(**{**good, "target_in": np.array([1])})

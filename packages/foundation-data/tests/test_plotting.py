@@ -64,11 +64,11 @@ def test_padding(figures: list[Any], tmp_path: Path) -> None:
 def test_masks(figures: list[Any], tmp_path: Path) -> None:
     batch = DATASET.batch([0, 1])
     words = ["<bos>", "six", "<pad>"]
-    plot_masks([MaskMap(batch.target_mask[0], words, words, "itself")], tmp_path / "m.png")
+    plot_masks([MaskMap(batch.target_pattern[0], words, words, "itself")], tmp_path / "m.png")
     ax = figures[0].axes[0]
-    assert is_real(ax.get_images()[0]) == batch.target_mask[0].tolist()
+    assert is_real(ax.get_images()[0]) == batch.target_pattern[0].tolist()
     assert [label.get_text() for label in ax.get_xticklabels()] == words
     with pytest.raises(ValueError, match=r"a mask of shape \(3, 2\) for as many .* got \(3, 3\)"):
-        plot_masks([MaskMap(batch.target_mask[0], words[:2], words)], tmp_path / "m.png")
+        plot_masks([MaskMap(batch.target_pattern[0], words[:2], words)], tmp_path / "m.png")
     with pytest.raises(ValueError, match="nothing to draw"):
         plot_masks([], tmp_path / "m.png")

@@ -39,6 +39,8 @@ def test_windows_by_hand() -> None:
     assert batch.padding == pytest.approx(4 / 18)
     assert (batch.mask[0] == np.tri(6, dtype=bool)).all()
     assert batch.mask[2].sum() == 1 + 2  # padding neither looks nor is looked at
+    assert batch.key_mask[2].tolist() == [True, True, False, False, False, False]
+    assert batch.key_mask.dtype == np.bool_
 
 
 def test_packed_by_hand() -> None:

@@ -114,9 +114,8 @@ def test_texts_packed_into_a_row_do_not_see_each_other(kind, rng):
     first, second = rng.integers(V, size=(1, 4)), rng.integers(V, size=(1, 3))
     segments = np.array([[1, 1, 1, 1, 2, 2, 2]])
     mask = segments[:, :, None] == segments[:, None]
-    logits = model(
-        np.concatenate([first, second], axis=1), mask, np.array([[0, 1, 2, 3, 0, 1, 2]])
-    ).data
+    positions = np.array([[0, 1, 2, 3, 0, 1, 2]])
+    logits = model(np.concatenate([first, second], axis=1), mask=mask, positions=positions).data
     close(logits[:, :4], model(first).data)
     close(logits[:, 4:], model(second).data)
 
@@ -283,8 +282,10 @@ def test_refusals(rng):
         model(np.array([[1, 13]]))
     with pytest.raises(TypeError, match="embedding: .*integer ids, got float64"):
         model(np.array([[1.0]]))
-    with pytest.raises(TypeError, match="boolean mask"):
+    with pytest.raises(TypeError, match="key_mask: expected a boolean mask"):
         model(np.array([[1, 2]]), np.array([[1, 0]]))
+    with pytest.raises(ValueError, match=r"got \(2, 2\); two axes.*key_mask=.*mask\[None\]"):
+        model(np.array([[1, 2], [3, 4]]), mask=np.tri(2, dtype=bool))
     with pytest.raises(ValueError, match="prompt of row 0 is empty"):
         generate(model, [[]], 3)
     with pytest.raises(ValueError, match="id 99 lies outside"):

@@ -81,7 +81,7 @@ def run(model, ids, mask):
     if isinstance(model, CausalLM):
         return [model(ids, mask)]
     types = np.broadcast_to(np.arange(ids.shape[1]) // 3 % 2, ids.shape)
-    hidden = model(ids, mask, types)
+    hidden = model(ids, mask, token_types=types)
     return [hidden, model.pool(hidden)]
 
 

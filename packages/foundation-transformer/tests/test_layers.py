@@ -91,12 +91,12 @@ def test_an_encoder_layer_is_its_sublayers(rng, options):
 def test_a_decoder_layer_is_its_sublayers(rng, options):
     layer = randomised(TransformerDecoderLayer(D, H, FF, **options), rng)
     x, m = Tensor(rng.standard_normal((B, T, D))), Tensor(rng.standard_normal((B, S, D)))
-    y = layer(x, m, memory_mask=SOURCE)
+    y = layer(x, m, memory_key_mask=SOURCE)
 
     activate = ACTIVATIONS[options.get("activation", "relu")]
     sublayers = (
         lambda x: layer.self_attn(x, mask=causal_mask(T)[None]),
-        lambda x: layer.multihead_attn(x, m, mask=SOURCE),
+        lambda x: layer.multihead_attn(x, m, key_mask=SOURCE),
         lambda x: layer.linear2(activate(layer.linear1(x))),
     )
     for norm, sublayer in zip((layer.norm1, layer.norm2, layer.norm3), sublayers, strict=True):
@@ -129,14 +129,14 @@ def test_layers_of_a_stack_start_differently(rng):
 @every_kind
 def test_gradcheck_of_an_encoder_layer(rng, options):
     layer = randomised(TransformerEncoderLayer(D, H, FF, **options), rng)
-    assert gradcheck(Fixed(layer, mask=TARGET), rng.standard_normal((B, T, D)), max_elements=16)
+    assert gradcheck(Fixed(layer, key_mask=TARGET), rng.standard_normal((B, T, D)), max_elements=16)
 
 
 @every_kind
 def test_gradcheck_of_a_decoder_layer(rng, options):
     layer = randomised(TransformerDecoderLayer(D, H, FF, **options), rng)
     x, m = rng.standard_normal((B, T, D)), rng.standard_normal((B, S, D))
-    assert gradcheck(Fixed(layer, mask=TARGET, memory_mask=SOURCE), x, m, max_elements=16)
+    assert gradcheck(Fixed(layer, key_mask=TARGET, memory_key_mask=SOURCE), x, m, max_elements=16)
 
 
 def test_gradcheck_with_dropout(rng):
@@ -165,61 +165,75 @@ def run(module, arrays, options, weights):
     return y.data, [t.grad for t in tensors], [p.grad.copy() for p in module.parameters()]
 
 
-def both_shapes(real):
-    n = real.shape[1]
-    return [real, real[:, None] & np.ones((n, n), bool), real[:, None] & causal_mask(n)]
+def told(real, how):
+    """Padding as the masks of a layer: by its own name, or by patterns that leave it out."""
+    if how == "key_mask":
+        return {"key_mask": real}
+    apart = real[:, None] & real[:, :, None]  # it neither attends nor is attended to
+    return {"mask": apart & causal_mask(real.shape[1]) if how == "causal" else apart}
+
+
+HOW = ["key_mask", "pattern", "causal"]
 
 
 @every_kind
 @pytest.mark.parametrize("poison", [np.nan, np.inf, 1e30])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("axes", [0, 1, 2], ids=["(B, T)", "(B, T, T)", "causal"])
-def test_padding_is_invisible(rng, same_bits, options, poison, dtype, axes):
-    source_mask, target_mask = both_shapes(SOURCE)[axes], both_shapes(TARGET)[axes]
+@pytest.mark.parametrize("how", HOW)
+def test_padding_is_invisible(rng, same_bits, options, poison, dtype, how):
     x, m = (rng.standard_normal((B, n, D)).astype(dtype) for n in (T, S))
     bad_x, bad_m = x.copy(), m.copy()
     bad_x[~TARGET], bad_m[~SOURCE] = poison, poison
     enc, dec = encoder(rng, **options).astype(dtype), decoder(rng, **options).astype(dtype)
     for module, clean, bad, masks, real in (
-        (enc, [m], [bad_m], {"mask": source_mask}, SOURCE),
-        (dec, [x, m], [bad_x, bad_m], {"mask": target_mask, "memory_mask": SOURCE}, TARGET),
+        (enc, [m], [bad_m], told(SOURCE, how), SOURCE),
+        (dec, [x, m], [bad_x, bad_m], {**told(TARGET, how), "memory_key_mask": SOURCE}, TARGET),
     ):
         weights = rng.standard_normal(clean[0].shape).astype(dtype)
-        weights[~real] = 0  # no loss asks for the rows of padding
         y, dx, dw = run(module, clean, masks, weights)
         y_bad, dx_bad, dw_bad = run(module, bad, masks, weights)
-        same_bits(y_bad[real], y[real])
+        same_bits(y_bad, y)
         for a, e in zip([*dx_bad, *dw_bad], [*dx, *dw], strict=True):
             same_bits(a, e)
         assert not dx_bad[0][~real].any()
 
 
-def test_a_target_row_that_may_look_at_no_memory(rng, same_bits):
-    # (B, T, S): the padded target rows see nothing of the memory.
-    memory_mask = SOURCE[:, None, :] & TARGET[:, :, None]
-    dec = decoder(rng)
-    x, m = rng.standard_normal((B, T, D)), rng.standard_normal((B, S, D))
-    weights = rng.standard_normal((B, T, D)) * TARGET[:, :, None]
-    fine = {"mask": TARGET, "memory_mask": memory_mask}
-    y, dx, dw = run(dec, [x, m], fine, weights)
-    expected, _, _ = run(dec, [x, m], {"mask": TARGET, "memory_mask": SOURCE}, weights)
-    np.testing.assert_allclose(y[TARGET], expected[TARGET], rtol=1e-12)
-    bad_x, bad_m = x.copy(), m.copy()
-    bad_x[~TARGET], bad_m[~SOURCE] = np.nan, np.nan
-    y_bad, dx_bad, dw_bad = run(dec, [bad_x, bad_m], fine, weights)
-    for a, e in zip([y_bad[TARGET], *dx_bad, *dw_bad], [y[TARGET], *dx, *dw], strict=True):
-        same_bits(a, e)
-
-
 @every_kind
-def test_masks_of_two_and_of_three_axes_agree(rng, options):
+def test_padding_and_a_pattern_that_leaves_it_out_agree(rng, options):
     x, m = Tensor(rng.standard_normal((B, T, D))), Tensor(rng.standard_normal((B, S, D)))
     enc, dec = encoder(rng, **options), decoder(rng, **options)
-    two, three, causal = (dec(x, m, mask, SOURCE).data[TARGET] for mask in both_shapes(TARGET))
-    np.testing.assert_allclose(three, two, rtol=1e-12)
-    np.testing.assert_allclose(causal, two, rtol=1e-12)
-    two, three = (enc(x, mask).data[TARGET] for mask in both_shapes(TARGET)[:2])
-    np.testing.assert_allclose(three, two, rtol=1e-12)
+    first, *others = (dec(x, m, memory_key_mask=SOURCE, **told(TARGET, how)).data for how in HOW)
+    for other in others:
+        np.testing.assert_allclose(other, first, rtol=1e-12)
+    np.testing.assert_allclose(
+        enc(x, **told(TARGET, "pattern")).data, enc(x, TARGET).data, rtol=1e-12
+    )
+
+
+def test_a_readout_token_that_nobody_looks_at(rng):
+    enc, n = encoder(rng), T - 1
+    pattern = np.ones((1, T, T), bool)
+    pattern[:, :, n] = False
+    x = rng.standard_normal((B, T, D))
+    y = enc(Tensor(x), mask=pattern).data
+    # The others do without it, and it moves with what it holds itself.
+    np.testing.assert_allclose(y[:, :n], enc(Tensor(x[:, :n])).data, rtol=1e-12)
+    x[:, n] = rng.standard_normal((B, D))
+    assert (enc(Tensor(x), mask=pattern).data[:, n] != y[:, n]).all()
+
+
+def test_a_batch_of_as_many_rows_as_positions_changes_no_meaning(rng):
+    dec, enc = decoder(rng), encoder(rng)
+    x, m = Tensor(rng.standard_normal((T, T, D))), Tensor(rng.standard_normal((T, T, D)))
+    causal = causal_mask(T)
+    np.testing.assert_allclose(enc(x, mask=causal[None]).data, enc(x, causal=True).data, rtol=1e-12)
+    padded = dec(x, m, causal, causal).data  # row b has b + 1 positions on both sides
+    for b in range(T):
+        one = np.s_[b : b + 1, : b + 1]
+        np.testing.assert_allclose(padded[one], dec(x[one], m[one]).data, rtol=1e-12, atol=1e-13)
+    for call in (lambda: enc(x, mask=causal), lambda: dec(x, m, mask=causal)):
+        with pytest.raises(ValueError, match=r"layers\[0\]: mask: .*key_mask=.*mask\[None\]"):
+            call()
 
 
 @every_kind
@@ -255,12 +269,12 @@ def test_cached_equals_uncached(rng, options, steps):
     dec = decoder(rng, **options)
     x, m = rng.standard_normal((B, T, D)), rng.standard_normal((B, S, D))
     m[~SOURCE] = np.nan
-    whole = dec(Tensor(x), Tensor(m), memory_mask=SOURCE).data
+    whole = dec(Tensor(x), Tensor(m), memory_key_mask=SOURCE).data
     caches = dec.new_caches(S)
     end = 0
     for n in steps:
         with no_grad():
-            y = dec(Tensor(x[:, end : end + n]), Tensor(m), memory_mask=SOURCE, caches=caches)
+            y = dec(Tensor(x[:, end : end + n]), Tensor(m), memory_key_mask=SOURCE, caches=caches)
         np.testing.assert_allclose(y.data, whole[:, end : end + n], rtol=1e-12, atol=1e-12)
         end += n
     assert [(c.target.length, c.memory.length) for c in caches] == [(T, S)] * 2
@@ -315,19 +329,30 @@ def test_an_unknown_norm():
 @pytest.mark.parametrize("mask", [np.ones((B, T)), TARGET.astype(int), TARGET.tolist()])
 def test_a_mask_that_is_not_boolean_names_the_layer_and_the_fix(rng, mask):
     x, m = Tensor(np.zeros((B, T, D))), Tensor(np.zeros((B, S, D)))
-    with pytest.raises(TypeError, match=r"^layers\[0\].self_attn: .*boolean.*ids != pad_id"):
+    with pytest.raises(TypeError, match=r"^layers\[0\]: key_mask: .*boolean.*ids != pad_id"):
         encoder(rng)(x, mask)
-    with pytest.raises(TypeError, match=r"^layers\[0\].self_attn: .*boolean.*ids != pad_id"):
+    with pytest.raises(TypeError, match=r"^layers\[0\]: mask: .*boolean.*ids != pad_id"):
+        encoder(rng)(x, mask=mask)
+    with pytest.raises(TypeError, match=r"^layers\[0\]: key_mask: .*boolean.*ids != pad_id"):
         decoder(rng)(x, m, mask)
     with pytest.raises(TypeError, match=r"^layers\[0\].multihead_attn: .*boolean.*ids != pad_id"):
         decoder(rng)(x, m, None, mask)
 
 
-@pytest.mark.parametrize("shape", [(B, T + 1), (B + 1, T), (T,), (B, T, T + 1), (B + 1, T, T)])
+@pytest.mark.parametrize("shape", [(B, T + 1), (B + 1, T), (1, T), (T,), (B, T, T)])
+def test_a_key_mask_of_the_wrong_shape_names_the_layer(rng, shape):
+    x = Tensor(np.zeros((B, T, D)))
+    with pytest.raises(ValueError, match=r"^layers\[0\]: key_mask: expected shape \(3, 5\)"):
+        encoder(rng)(x, np.ones(shape, bool))
+
+
+@pytest.mark.parametrize("shape", [(B, T), (T, T), (T,), (B, T, T + 1), (B + 1, T, T)])
 def test_a_mask_of_the_wrong_shape_names_the_layer(rng, shape):
     x = Tensor(np.zeros((B, T, D)))
-    with pytest.raises(ValueError, match=r"^layers\[0\].self_attn: expected a mask of shape"):
-        encoder(rng)(x, np.ones(shape, bool))
+    with pytest.raises(ValueError, match=r"^layers\[0\]: mask: expected a pattern of shape"):
+        encoder(rng)(x, mask=np.ones(shape, bool))
+    with pytest.raises(ValueError, match=r"^layers\[0\].self_attn: mask: expected a pattern"):
+        encoder(rng)(x, mask=np.ones((B, H + 1, T, T), bool))  # of as many heads as it likes
 
 
 def test_a_memory_of_the_wrong_width_names_the_layer(rng):

@@ -147,21 +147,6 @@ def test_ids_behind_the_masks_are_invisible(rng, same_bits, options, dtype, batc
 
 
 @every_kind
-def test_target_masks_of_two_and_of_three_axes_agree(rng, options, batch):
-    model = make(rng, **options)
-    source, target, source_mask, mask = inputs_of(batch)
-    expected = model(source, target, source_mask, mask).data[mask]
-    n = mask.shape[1]
-    for three in (
-        np.repeat(mask[:, None], n, axis=1),
-        mask[:, None] & np.tri(n, dtype=bool),
-        mask[:, None] & mask[:, :, None],
-    ):
-        logits = model(source, target, source_mask, three).data[mask]
-        np.testing.assert_allclose(logits, expected, rtol=1e-12, atol=1e-12)
-
-
-@every_kind
 def test_batched_equals_one_by_one(rng, options, batch):
     model = make(rng, **options)
     together = model(*inputs_of(batch)).data
@@ -221,12 +206,14 @@ def test_attention_is_zero_where_the_masks_are_false(rng, batch):
         "decoder.layers.1.self_attn",
         "decoder.layers.1.multihead_attn",
     ]
-    T = batch.target_in.shape[1]
-    causal = batch.target_mask[:, None, :] & np.tri(T, dtype=bool)
+    source, target = batch.source_mask, batch.target_mask
     for m in maps:
-        mask = batch.source_mask[:, None, :]
-        if m.name.startswith("decoder") and m.kind == "self":
-            mask = causal
+        if m.kind == "cross":
+            mask = source[:, None, :]
+        elif m.name.startswith("encoder"):  # padding neither looks nor is looked at
+            mask = source[:, None, :] & source[:, :, None]
+        else:
+            mask = target[:, None, :] & target[:, :, None] & np.tri(target.shape[1], dtype=bool)
         mask = np.broadcast_to(mask[:, None], m.weights.shape)
         assert not m.weights[~mask].any()
         assert m.weights[mask].all()
@@ -346,18 +333,21 @@ def test_ids_that_are_not_integers(rng):
 
 
 @pytest.mark.parametrize("mask", [np.ones((2, 3)), np.ones((2, 3), int), [[True] * 3] * 2])
-def test_masks_that_are_not_boolean_name_the_layer_and_the_fix(rng, mask):
+def test_masks_that_are_not_boolean_name_the_argument_and_the_fix(rng, mask):
     ids = np.ones((2, 3), int)
-    with pytest.raises(TypeError, match=r"^encoder.layers\[0\].self_attn: .*ids != pad_id"):
+    with pytest.raises(TypeError, match="^source_mask: .*'is real'.*ids != pad_id"):
         make(rng)(ids, ids, mask)
-    with pytest.raises(TypeError, match=r"^decoder.layers\[0\].self_attn: .*ids != pad_id"):
+    with pytest.raises(TypeError, match="^target_mask: .*'is real'.*ids != pad_id"):
         make(rng)(ids, ids, None, mask)
 
 
-def test_a_mask_of_the_wrong_shape_names_the_layer(rng):
+@pytest.mark.parametrize("shape", [(2, 4), (3,), (1, 3), (2, 3, 3), (3, 3)])
+def test_a_mask_of_the_wrong_shape_names_the_argument(rng, shape):
     ids = np.ones((2, 3), int)
-    with pytest.raises(ValueError, match=r"^encoder.layers\[0\].self_attn: expected a mask"):
-        make(rng)(ids, ids, np.ones((2, 4), bool))
+    with pytest.raises(ValueError, match=r"^source_mask: expected shape \(2, 3\), which .*got"):
+        make(rng)(ids, ids, np.ones(shape, bool))
+    with pytest.raises(ValueError, match=r"^target_mask: expected shape \(2, 3\), which .*got"):
+        make(rng)(ids, ids, None, np.ones(shape, bool))
 
 
 def test_different_numbers_of_sources_and_targets(rng):

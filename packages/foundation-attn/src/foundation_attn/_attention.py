@@ -4,8 +4,8 @@ Shapes: ``B`` batch, ``H`` heads, ``T`` queries, ``S`` keys, ``K`` head width.
 
 The scores are computed for a block of query rows against the keys these rows may see; what lies
 above the diagonal, under ``causal``, or outside the ``window`` is never touched. Few weights are
-kept for the backward. Of many, only the logarithm of each row's sum is, and they are computed
-again, so that no (T, S) matrix is held for a long sequence. Threads share the heads.
+kept for the backward. Of many, only the greatest score and the sum of each row are, and they are
+computed again, so that no (T, S) matrix is held for a long sequence. Threads share the heads.
 """
 
 from __future__ import annotations
@@ -19,9 +19,17 @@ from foundation_nn import functional as F
 from foundation_nn.functional import random_keep
 from numpy.typing import NDArray
 
-from foundation_attn._masks import Mask, band, check_mask, hide_unseen
 from foundation_attn._parts import Part, parts
-from foundation_attn._scores import Block, Rule, Scores, blocks, softmax
+from foundation_attn._scores import Rule, Scores, softmax
+from foundation_attn.masks import (
+    Block,
+    Mask,
+    blocks,
+    check_key_mask,
+    check_mask,
+    hide_unseen,
+    reach,
+)
 
 #: Query rows of a block: with fewer, products are slower; with more, more of a causal block is
 #: computed in vain.
@@ -43,6 +51,7 @@ def attention(
     scale: float | None = None,
     dropout: float = 0.0,
     *,
+    key_mask: Mask | None = None,
     window: int | None = None,
     slopes: NDArray[Any] | None = None,
     cap: float | None = None,
@@ -57,11 +66,11 @@ def attention(
     q : (..., T, K) tensor
     k : (..., S, K) tensor
     v : (..., S, K) tensor
-    mask : bool array, optional
-        Broadcasts to (..., T, S); True means "may attend". A query that may attend to nothing
-        yields zeros and zero gradients. A key that no query may attend to is never looked at:
-        it may hold NaN. PyTorch's boolean masks of ``scaled_dot_product_attention`` mean the
-        same, those of ``nn.MultiheadAttention`` the opposite.
+    mask : (..., T, S) bool array, optional
+        A pattern: True where a query may attend to a key. It has as many axes as the scores, so
+        that nothing has to be guessed; axes of length 1 broadcast. PyTorch's boolean masks of
+        ``scaled_dot_product_attention`` mean the same, those of ``nn.MultiheadAttention`` the
+        opposite.
     causal : bool
         Query t may attend to keys s ≤ t + S - T: the queries are the last T positions, as they
         are beside a cache.
@@ -69,6 +78,8 @@ def attention(
         1/√K by default.
     dropout : float
         Probability of zeroing a weight, within ``train_mode`` only.
+    key_mask : (B, S) bool array, optional
+        Padding: True where a key is real, with B the first axis of ``q``; (S,) if there is none.
     window : int, optional
         Only to keys at a distance of less than this many positions [3]_, itself included.
     slopes : (H,) array, optional
@@ -80,13 +91,15 @@ def attention(
     Returns
     -------
     (..., T, K) tensor
+        A query that may attend to nothing gets zeros and zero gradients, and may hold NaN itself.
+        A key that no query may attend to is never looked at: key and value may hold NaN.
 
     Raises
     ------
     TypeError
-        If the mask is not boolean.
+        If a mask is not boolean.
     ValueError
-        If shapes do not fit, or window or cap is not positive.
+        If shapes do not fit, window or cap is not positive, or dropout is no probability below 1.
 
     References
     ----------
@@ -107,18 +120,38 @@ def attention(
     array([[2.]], dtype=float32)
     """
     check_shapes(q.shape, k.shape, v.shape)
-    rule = Rule(check_mask(mask, q.shape, k.shape), causal, scale, window, slopes, cap)
+    check_dropout("attention", dropout)
+    rule = _checked_rule(q.shape, k.shape, key_mask, mask, causal, scale, window, slopes, cap)
+    return attend(*hide_unreachable(q, k, v, rule), rule, dropout)
+
+
+def _checked_rule(
+    q: tuple[int, ...],
+    k: tuple[int, ...],
+    key_mask: Mask | None,
+    mask: Mask | None,
+    *options: Any,
+) -> Rule:
+    """The rule for queries and keys of these shapes; refuses masks that do not fit them."""
+    lead = np.broadcast_shapes(q[:-2], k[:-2])
+    check_key_mask(key_mask, (*lead[:1], k[-2]))
+    return Rule(key_mask, check_mask(mask, (*lead, q[-2], k[-2]), "attention"), *options)
+
+
+def hide_unreachable(q: Tensor, k: Tensor, v: Tensor, rule: Rule) -> tuple[Tensor, Tensor, Tensor]:
+    """Zeros in place of queries that may attend to nothing, and of keys that no query may see."""
     T, S = q.shape[-2], k.shape[-2]
-    seen = rule.mask
-    if (causal or window is not None) and (mask is not None or T != S):
-        near = band(np.arange(S - T, S), np.arange(S), causal, window)
-        seen = near if seen is None else seen & near
-    if seen is not None:
-        k, v = hide_unseen(k, seen), hide_unseen(v, seen)
-        # A query that may attend to nothing is to a key what an unseen key is to a query.
-        q = hide_unseen(q, seen.swapaxes(-1, -2)) if seen.shape[-2] > 1 else q
-    # The mask as it was: distances need no (T, S) matrix there.
-    return attend(q, k, v, rule, dropout)
+    masks = rule.masks(max(q.ndim, k.ndim))
+    if rule.reaches_everything(masks, T, S):
+        return q, k, v
+    attends, seen = reach(masks, T, S, rule.causal, rule.window)
+    return hide_unseen(q, attends), hide_unseen(k, seen), hide_unseen(v, seen)
+
+
+def check_dropout(name: str, p: float) -> None:
+    """Refuse what :func:`foundation_nn.functional.dropout` would."""
+    if not p >= 0 or round(p * 65536) >= 65536:
+        raise ValueError(f"{name}: expected 0 <= dropout < 1 (by more than 1/131072), got {p}")
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, rule: Rule, dropout: float = 0.0) -> Tensor:
@@ -138,6 +171,7 @@ def attention_weights(
     causal: bool = False,
     scale: float | None = None,
     *,
+    key_mask: Mask | None = None,
     window: int | None = None,
     slopes: NDArray[Any] | None = None,
     cap: float | None = None,
@@ -147,10 +181,9 @@ def attention_weights(
     For looking at; :func:`attention` does not hold them for long sequences. Parameters as there.
     """
     check_shapes(q.shape, k.shape, k.shape)
-    mask = check_mask(mask, q.shape, k.shape)
-    if mask is not None:
-        k = hide_unseen(Tensor.wrap(k), mask).data
-    return weights(q, k, Rule(mask, causal, scale, window, slopes, cap))
+    rule = _checked_rule(q.shape, k.shape, key_mask, mask, causal, scale, window, slopes, cap)
+    queries, keys, _ = hide_unreachable(Tensor.wrap(q), Tensor.wrap(k), Tensor.wrap(k), rule)
+    return weights(queries.data, keys.data, rule)
 
 
 def weights(q: NDArray[Any], k: NDArray[Any], rule: Rule) -> NDArray[Any]:
@@ -170,14 +203,16 @@ def _attention(
 ) -> Result:
     (q, k, v), lead = _with_lead(q, k, v)
     (T, S), dtype = (q.shape[-2], k.shape[-2]), q.dtype
-    todo = list(blocks(T, S, rule, BLOCK_ROWS))
+    todo = list(blocks(T, S, rule.causal, rule.window, BLOCK_ROWS))
     head, heads = T * S * dtype.itemsize, math.prod(lead)
     most = heads if heads * head < THREAD_BYTES else -(-heads // 2)
     shared = parts(lead, min(BLOCK_BYTES // max(1, head // len(todo)), most))
     small = head <= KEPT_BYTES
     kept: dict[tuple[int, int], tuple[Array, Array | None]] = {}
     y = _heads_last((*lead, T, v.shape[-1]), dtype)
-    log_sum = None if small else np.empty((*lead, T, 1), dtype)
+    # The weights are exp(score - top) / total. The two numbers are kept apart: as one, top +
+    # log(total), they would lose the digits by which great scores differ.
+    tops, totals = (None if small else np.empty((*lead, T, 1), dtype) for _ in range(2))
 
     def mine(x: Array, part: Part) -> Array:
         """A part of ``x``; side by side in memory, where several blocks read it."""
@@ -198,14 +233,15 @@ def _attention(
             p = np.empty(shape, dtype) if small else scratch(shape, dtype)
             slope = scores(block, p)
             total, top = softmax(p)
-            if log_sum is None:
+            if small:
                 p /= total
                 kept[n, rows.start] = p, slope
             y_rows = y[(*part, rows)]
             np.matmul(dropped(p, part, block), v_part[..., keys, :], out=y_rows)
-            if log_sum is not None:
+            if tops is not None and totals is not None:
                 y_rows /= total
-                np.add(np.log(total), top, out=log_sum[(*part, rows)])
+                tops[(*part, rows)] = top
+                totals[(*part, rows)] = total
 
     over_parts(forward, len(shared))
 
@@ -220,14 +256,16 @@ def _attention(
             for block in todo:
                 rows, keys = block
                 shape = (*v_part.shape[:-2], rows.stop - rows.start, keys.stop - keys.start)
-                if log_sum is None:
+                g_rows = g[(*part, rows)]
+                if tops is None or totals is None:
                     p, slope = kept[n, rows.start]
                 else:
                     p = scratch(shape, dtype)
                     slope = scores(block, p)
-                    p -= log_sum[(*part, rows)]
+                    p -= tops[(*part, rows)]
                     np.exp(p, out=p)
-                g_rows = g[(*part, rows)]
+                    # Every product below has one of P and G: dividing the narrower is cheaper.
+                    g_rows = g_rows / totals[(*part, rows)]
                 dv_part[..., keys, :] += dropped(p, part, block).swapaxes(-1, -2) @ g_rows
                 ds = scratch(shape, dtype, slot=1)
                 np.matmul(g_rows, v_part[..., keys, :].swapaxes(-1, -2), out=ds)

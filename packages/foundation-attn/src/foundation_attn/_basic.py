@@ -9,6 +9,7 @@ Three ways to score, as they were proposed; the rest is the same for all of them
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -16,7 +17,7 @@ import numpy as np
 from foundation_nn import Array, Result, Tensor, operation
 from foundation_nn import functional as F
 
-from foundation_attn._masks import Mask, check_mask, hide_unseen
+from foundation_attn.masks import Mask, check_key_mask, check_mask, hide, reach
 
 #: From queries (B, T, ...) and keys (B, S, ...) to scores (B, T, S).
 Score: TypeAlias = Callable[[Tensor, Tensor], Tensor]
@@ -94,12 +95,25 @@ def tanh_sum(a: Array, b: Array, v: Array) -> Result:
     return z @ v, backward
 
 
-@operation
-def masked_softmax(scores: Array, mask: Mask | None = None) -> Result:
+def masked_softmax(scores: Tensor, mask: Mask | None = None) -> Tensor:
     """p = softmax(s) over the last axis, among the places where ``mask`` is True.
 
-    A row without such a place is zero. ds = p (g - Σ g p).
+    A row without such a place is zero. The mask has as many axes as the scores; axes of length 1
+    broadcast.
+
+    Raises
+    ------
+    TypeError
+        If the mask is not boolean.
+    ValueError
+        If it does not fit the scores.
     """
+    return _masked_softmax(scores, check_mask(mask, scores.shape, "masked_softmax"))
+
+
+@operation
+def _masked_softmax(scores: Array, mask: Mask | None) -> Result:
+    """With p as above: ds = p (g - Σ g p)."""
     s = scores if mask is None else np.where(mask, scores, scores.dtype.type(-np.inf))
     top = s.max(axis=-1, keepdims=True, initial=-np.inf)
     p = np.exp(s - np.where(np.isneginf(top), 0, top))
@@ -115,7 +129,12 @@ def masked_softmax(scores: Array, mask: Mask | None = None) -> Result:
 
 
 def score_attention(
-    score: Score, query: Tensor, key: Tensor, value: Tensor, mask: Mask | None = None
+    score: Score,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    key_mask: Mask | None = None,
+    mask: Mask | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Weigh values by any score.
 
@@ -127,9 +146,11 @@ def score_attention(
     query : (B, T, D) tensor
     key : (B, S, M) tensor
     value : (B, S, N) tensor
-    mask : bool array, optional
-        Broadcasts to (B, T, S); True means "may attend". What no query may attend to may hold
-        NaN.
+    key_mask : (B, S) bool array, optional
+        Padding: True where a key is real.
+    mask : (B, T, S) bool array, optional
+        A pattern: True where a query may attend to a key; axes of length 1 broadcast. What no
+        query may attend to may hold NaN, and so may a query that may attend to nothing.
 
     Returns
     -------
@@ -139,7 +160,7 @@ def score_attention(
     Raises
     ------
     TypeError
-        If the mask is not boolean.
+        If a mask is not boolean.
     ValueError
         If shapes do not fit.
 
@@ -152,11 +173,17 @@ def score_attention(
     """
     if value.shape[:-1] != key.shape[:-1]:
         raise ValueError(f"expected a value for each key, got shapes {key.shape} and {value.shape}")
-    mask = check_mask(mask, query.shape, key.shape)
-    if mask is not None:
-        key, value = hide_unseen(key, mask), hide_unseen(value, mask)
-        query = hide_unseen(query, mask.swapaxes(-1, -2)) if mask.shape[-2] > 1 else query
-    weights = masked_softmax(score(query, key), mask)
+    B, T, S = query.shape[0], query.shape[1], key.shape[1]
+    check_key_mask(key_mask, (B, S))
+    masks = [] if mask is None else [check_mask(mask, (B, T, S), "score_attention")]
+    if key_mask is not None:
+        masks.append(key_mask[:, None])  # (B, 1, S)
+    allowed = None
+    if masks:
+        attends, seen = reach(masks, T, S)
+        query, key, value = hide(query, attends), hide(key, seen), hide(value, seen)
+        allowed = functools.reduce(np.logical_and, masks)
+    weights = masked_softmax(score(query, key), allowed)
     return weights @ value, weights
 
 

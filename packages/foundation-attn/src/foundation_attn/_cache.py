@@ -24,6 +24,8 @@ class KVCache:
     ----------
     length : int
         Positions held.
+    source : (key, value) arrays or None
+        Beside cross-attention, what the keys and values were projected from.
 
     Raises
     ------
@@ -36,6 +38,7 @@ class KVCache:
             raise ValueError(f"KVCache: expected max_len >= 1, got {max_len}")
         self.max_len = max_len
         self.length = 0
+        self.source: tuple[NDArray[Any], NDArray[Any]] | None = None
         self._keys: NDArray[Any] | None = None
         self._values: NDArray[Any] | None = None
 
@@ -89,6 +92,31 @@ class KVCache:
             raise ValueError("KVCache: nothing has been stored yet")
         return self._keys[..., : self.length, :], self._values[..., : self.length, :]
 
+    def check_source(
+        self, source: tuple[NDArray[Any], NDArray[Any]], key_mask: NDArray[np.bool_] | None
+    ) -> None:
+        """Refuse to be read for keys other than those it was filled from; padding may differ.
+
+        Raises
+        ------
+        ValueError
+            If they are others.
+        """
+        if self.source is None:
+            return
+        for held, given in zip(self.source, source, strict=True):
+            # The same memory, mostly, and then nothing has to be compared.
+            if held.__array_interface__ == given.__array_interface__:
+                continue
+            real = ... if key_mask is None else key_mask
+            same_shape = held.shape == given.shape
+            if not same_shape or not np.array_equal(held[real], given[real], equal_nan=True):
+                raise ValueError(
+                    "KVCache: expected the key and value that this cache was filled from, got "
+                    "others; a cache belongs to one memory: start another with KVCache()"
+                )
+        self.source = source  # of which the next call will have the memory, not of the copy
+
     def reorder(self, rows: NDArray[np.integer[Any]]) -> None:
         """Make row i what row ``rows[i]`` was; rows may be repeated or left out.
 
@@ -97,6 +125,10 @@ class KVCache:
         if self._keys is not None and self._values is not None:
             self._keys = self._rows(self._keys, rows)
             self._values = self._rows(self._values, rows)
+        if self.source is not None:
+            key, value = self.source
+            moved = key[rows]
+            self.source = (moved, moved if value is key else value[rows])
 
     def _rows(self, held: NDArray[Any], rows: NDArray[np.integer[Any]]) -> NDArray[Any]:
         moved = np.empty((len(rows), *held.shape[1:]), held.dtype)

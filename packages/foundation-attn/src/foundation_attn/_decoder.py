@@ -22,7 +22,7 @@ from foundation_seq.functional import lstm
 
 from foundation_attn._basic import dot_score, masked_softmax, tanh_sum
 from foundation_attn._capture import active_maps
-from foundation_attn._masks import Mask, require_bool
+from foundation_attn.masks import Mask, check_key_mask, hide
 
 SCORES = ("dot", "general", "additive")
 
@@ -40,7 +40,8 @@ class DecoderState:
         What is looked at.
     keys : (B, S, ...) tensor
         The memory as the score compares it, projected once.
-    mask : (B, 1, S) bool array
+    key_mask : (B, S) bool array
+        True where the memory is real.
     """
 
     hidden: Tensor
@@ -48,7 +49,7 @@ class DecoderState:
     feed: Tensor
     memory: Tensor
     keys: Tensor
-    mask: Mask
+    key_mask: Mask
 
     def select(self, rows: Ids) -> DecoderState:
         """The state in which row i is the former row ``rows[i]``."""
@@ -56,7 +57,7 @@ class DecoderState:
             name: Tensor.wrap(getattr(self, name).data[rows])
             for name in ("hidden", "cell", "feed", "memory", "keys")
         }
-        return replace(self, mask=self.mask[rows], **moved)
+        return replace(self, key_mask=self.key_mask[rows], **moved)
 
 
 class AttentionDecoder(Module):
@@ -122,24 +123,22 @@ class AttentionDecoder(Module):
         self.combine = Linear(hidden_size + memory_size, hidden_size, bias=False, rng=rng)
         self.output = Linear(hidden_size, vocab_size, rng=rng)
 
-    def start(self, memory: Tensor, mask: Mask, hidden: Tensor) -> DecoderState:
+    def start(self, memory: Tensor, key_mask: Mask, hidden: Tensor) -> DecoderState:
         """The state before the first step.
 
         Parameters
         ----------
         memory : (B, S, M) tensor
-            Zeros where ``mask`` is False.
-        mask : (B, S) bool array
-            True where the memory is real.
+        key_mask : (B, S) bool array
+            True where the memory is real; what stands elsewhere may be NaN.
         hidden : (B, H) tensor
             The first hidden and cell state.
         """
-        require_bool(mask, "mask")
-        if mask.shape != memory.shape[:2]:
-            raise ValueError(f"expected a mask of shape {memory.shape[:2]}, got {mask.shape}")
+        check_key_mask(key_mask, memory.shape[:2])
+        memory = hide(memory, key_mask)
         keys = memory if self.score == "dot" else self.key(memory)
-        zeros = Tensor.wrap(np.zeros((len(mask), 1, self.hidden_size), memory.dtype))
-        return DecoderState(hidden, hidden, zeros, memory, keys, mask[:, None])
+        zeros = Tensor.wrap(np.zeros((len(key_mask), 1, self.hidden_size), memory.dtype))
+        return DecoderState(hidden, hidden, zeros, memory, keys, key_mask)
 
     def forward(self, ids: Ids, state: DecoderState) -> Tensor:
         """Logits (B, T, V) of the token after each of ``ids`` (B, T): teacher forcing."""
@@ -153,9 +152,9 @@ class AttentionDecoder(Module):
         ValueError
             If ``ids`` is not (B, T) with T ≥ 1, or not of the batch of the state.
         """
-        if np.ndim(ids) != 2 or len(ids) != len(state.mask) or not np.shape(ids)[1]:
+        if np.ndim(ids) != 2 or len(ids) != len(state.key_mask) or not np.shape(ids)[1]:
             raise ValueError(
-                f"expected ids of shape (B={len(state.mask)}, T), T >= 1, got {np.shape(ids)}"
+                f"expected ids of shape (B={len(state.key_mask)}, T), T >= 1, got {np.shape(ids)}"
             )
         feeds, maps = [], []
         for e in _columns(F.dropout(self.embedding(ids), self.dropout)):
@@ -176,7 +175,7 @@ class AttentionDecoder(Module):
             scores = tanh_sum(self.query(h), state.keys, self.v)
         else:
             scores = dot_score(h, state.keys)
-        weights = masked_softmax(scores, state.mask)  # (B, 1, S)
+        weights = masked_softmax(scores, state.key_mask[:, None])  # (B, 1, S)
         both = F.concat([h, weights @ state.memory], axis=-1)
         feed = F.dropout(F.tanh(self.combine(both)), self.dropout)
         return replace(state, hidden=hidden, cell=cell, feed=feed), weights

@@ -12,11 +12,18 @@ from foundation_nn import Array, Linear, Module, Parameter, Result, Tensor, init
 from foundation_nn import functional as F
 from numpy.typing import NDArray
 
-from foundation_attn._attention import attend, weights
+from foundation_attn._attention import attend, check_dropout, hide_unreachable, weights
 from foundation_attn._cache import KVCache
 from foundation_attn._capture import active_maps
-from foundation_attn._masks import Mask, require_bool
 from foundation_attn._scores import Rule
+from foundation_attn.masks import (
+    Mask,
+    check_key_mask,
+    check_pattern,
+    hide,
+    reach,
+    real_positions,
+)
 
 Positions: TypeAlias = NDArray[np.integer[Any]]
 #: Turns (B, h, T, K) queries or keys by their positions, (T,) or (B, T).
@@ -59,9 +66,9 @@ class MultiHeadAttention(Module):
     head_h = attention(X W_hᵠ, Y W_hᵏ, Y W_hᵛ);  the result is W_out · concat(heads).
 
     Parameter names and shapes are those of ``torch.nn.MultiheadAttention(batch_first=True)``,
-    whose state dict loads as it is. Differences: the mask is one boolean array in which True
-    means "may attend" (PyTorch has two, where True means "may not"), and the weights are not
-    returned; see :func:`foundation_attn.capture_attention`.
+    whose state dict loads as it is. Differences: in both masks True means "is real" or "may
+    attend" (in PyTorch's it means the opposite), self-attention is asked for by leaving ``key``
+    out, and the weights are not returned; see :func:`foundation_attn.capture_attention`.
 
     Parameters
     ----------
@@ -129,8 +136,7 @@ class MultiHeadAttention(Module):
                 f"MultiHeadAttention: num_kv_heads={num_kv_heads} does not divide "
                 f"num_heads={num_heads}"
             )
-        if not 0 <= dropout < 1:
-            raise ValueError(f"MultiHeadAttention: expected 0 <= dropout < 1, got {dropout}")
+        check_dropout("MultiHeadAttention", dropout)
         if slopes is not None and np.shape(slopes) != (num_heads,):
             raise ValueError(
                 f"MultiHeadAttention: expected slopes of shape (num_heads={num_heads},), got "
@@ -158,31 +164,39 @@ class MultiHeadAttention(Module):
         query: Tensor,
         key: Tensor | None = None,
         value: Tensor | None = None,
+        *,
+        key_mask: Mask | None = None,
         mask: Mask | None = None,
         causal: bool = False,
         cache: KVCache | None = None,
-        *,
         positions: Positions | None = None,
     ) -> Tensor:
         """Attend.
+
+        In self-attention a position is padding if ``key_mask`` says so, or if it neither attends
+        to a real position nor does one attend to it. Its query, key and value are hidden, so that
+        it may hold NaN. One that only looks, at which nobody looks, is no padding.
 
         Parameters
         ----------
         query : (B, T, D) tensor
         key : (B, S, D) tensor, optional
-            By default the query: self-attention.
+            Left out, this is self-attention: the keys are those of the query. Given, it is
+            cross-attention, in which every query is real.
         value : (B, S, D) tensor, optional
             By default the key.
-        mask : bool array, optional
-            (B, S) says which keys are real; (B, T, S) or (B, H, T, S) which query may attend to
-            which key. True means "may". A position that no query may attend to is padding and
-            may hold anything; in self-attention its own query is padding, too.
+        key_mask : (B, S) bool array, optional
+            Padding: True where a key is real; beside a cache, for all positions so far.
+        mask : (B, T, S) or (B, H, T, S) bool array, optional
+            A pattern: True where a query may attend to a key. Axes of length 1 broadcast.
         causal : bool
             Query t sees no key after itself.
         cache : KVCache, optional
             In self-attention, the keys before the query, to which the query's are added. In
-            cross-attention, filled by the first call, after which ``key`` is not projected
-            again. Not differentiable: for use under ``no_grad``.
+            cross-attention, filled by the first call, after which the same ``key`` is expected but
+            not projected again. Not differentiable: for use under ``no_grad``. Beside a cache
+            ``key_mask`` alone tells what is padding: a later query may look at what no query has
+            looked at yet.
         positions : (T,) or (B, T) integer array, optional
             What ``rotary`` turns by, where it is not the place in the row, counted on beside a
             cache: several texts packed into a row, or prompts of unequal length, which are
@@ -192,28 +206,43 @@ class MultiHeadAttention(Module):
         Returns
         -------
         (B, T, D) tensor
+            A query that may attend to nothing, and padding, gets the bias of ``out_proj``: its
+            heads are zero.
 
         Raises
         ------
         TypeError
-            If the mask is not boolean.
+            If a mask is not boolean.
         ValueError
-            If shapes do not fit, or the cache is full or belongs to another batch.
+            If shapes do not fit, the cache is full or belongs to another batch or to other keys,
+            or a cache is used where gradients are recorded.
         """
+        of_itself = key is None
         key = query if key is None else key
         value = key if value is None else value
         self._check(query, key, value)
-        of_itself = key is query
         self._check_rotary(query, of_itself, positions)
+        source = (key.data, value.data)
         earlier = cache.length if cache is not None and of_itself else 0
-        if mask is not None:
-            require_bool(mask, "mask")
-            B, T, _ = query.shape
-            mask = self._four_axes(mask, B, T, key.shape[1] + earlier)
-            if cache is None or of_itself or not cache.length:
-                query, key, value = _hide_padding(query, key, value, mask[..., earlier:])
+        (B, T, _), S = query.shape, key.shape[1] + earlier
+        check_key_mask(key_mask, (B, S))
+        mask = check_pattern(mask, B, self.num_heads, T, S)
+        rule = Rule(key_mask, mask, causal, None, self.window, self.slopes, self.cap)
+
+        real: Mask | None = None
+        if of_itself:
+            held = None if cache is None else cache.length
+            real = real_positions((B, T), key_mask, mask, causal, self.window, held)
+            same = value is query
+            query = key = hide(query, real)
+            value = query if same else hide(value, real)
+        else:
+            query, key, value = self._hide(query, key, value, rule, cache)
+
         if cache is not None and cache.length and not of_itself:
             q = self._split(query, slice(0, self.d_model), self.num_heads)[0]
+            _refuse_gradients(q)
+            cache.check_source(source, key_mask)
             k, v = map(Tensor.wrap, cache.view())
         else:
             q, k, v = self._project(query, key, value)
@@ -221,22 +250,47 @@ class MultiHeadAttention(Module):
                 at = np.arange(earlier, earlier + q.shape[2]) if positions is None else positions
                 q, k = self.rotary(q, at), self.rotary(k, at)
             if cache is not None:
+                _refuse_gradients(q, k, v)
                 k, v = map(Tensor.wrap, cache.append(k.data, v.data))
-        rule = Rule(mask, causal, None, self.window, self.slopes, self.cap)
+                if not of_itself:
+                    cache.source = source
         if self.num_kv_heads < self.num_heads:
             q, k, v = self._group(q), self._group(k), self._group(v)
             rule = self._group_rule(rule)
+        if cache is not None and mask is not None:
+            q, k, v = hide_unreachable(q, k, v, rule)
 
         maps = active_maps()
         if maps is not None:
             p = weights(q.data, k.data, rule)
             p = p.reshape(-1, self.num_heads, *p.shape[-2:])
+            if real is not None:
+                p *= real[:, None, :, None]
             maps.record(self, "self" if of_itself else "cross", p)
 
         heads = attend(q, k, v, rule, self.dropout)
         if heads.ndim == 5:
             heads = heads.reshape(heads.shape[0], self.num_heads, *heads.shape[3:])
-        return self.out_proj(merge_heads(heads))  # type: ignore[no-any-return]
+        merged = hide(merge_heads(heads), real)  # padding does not attend, either
+        return self.out_proj(merged)  # type: ignore[no-any-return]
+
+    def _hide(
+        self, query: Tensor, key: Tensor, value: Tensor, rule: Rule, cache: KVCache | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """In cross-attention: zeros in place of queries that see nothing and keys nobody sees."""
+        T, S, masks = query.shape[1], key.shape[1], rule.masks(4)
+        if rule.reaches_everything(masks, T, S):
+            return query, key, value
+        attends, seen = reach(masks, T, S, rule.causal, rule.window)  # (B, H, T), (B, H, S)
+        if masks:
+            attends, seen = attends.any(axis=1), seen.any(axis=1)
+        query, real = hide(query, attends), seen
+        if cache is not None:
+            if cache.length:
+                return query, key, value  # projected before
+            real = rule.key_mask  # a later query may see more
+        hidden_key = hide(key, real)
+        return query, hidden_key, hidden_key if value is key else hide(value, real)
 
     def _project(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries (B, H, T, K), keys and values (B, num_kv_heads, S, K)."""
@@ -308,34 +362,10 @@ class MultiHeadAttention(Module):
                 f"positions: expected shape (T={T},) or (B={B}, T), got {positions.shape}"
             )
 
-    def _four_axes(self, mask: Mask, B: int, T: int, S: int) -> Mask:
-        """A mask as (B or 1, H or 1, T or 1, S)."""
-        if mask.ndim == 2:
-            four = mask[:, None, None, :]
-        elif mask.ndim == 3:
-            four = mask[:, None, :, :]
-        else:
-            four = mask
-        full = (B, self.num_heads, T, S)
-        # A padding mask must name each row: (S, S) for (B, S) would go unnoticed.
-        fits = four.ndim == 4 and all(n in (1, m) for n, m in zip(four.shape, full, strict=True))
-        if not fits or four.shape[3] != S or (mask.ndim == 2 and len(mask) != B):
-            raise ValueError(
-                f"expected a mask of shape (B={B}, S={S}), (B, T={T}, S) or "
-                f"(B, H={self.num_heads}, T, S), got {mask.shape}"
-            )
-        return four
 
-
-def _hide_padding(
-    query: Tensor, key: Tensor, value: Tensor, mask: Mask
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Zeros in place of keys that nobody may attend to, so that NaN there reaches no weight."""
-    if query is not key and mask.shape[2] > 1:  # queries that may attend to nothing
-        query = F.mask_rows(query, np.broadcast_to(np.any(mask, axis=(1, 3)), query.shape[:2]))
-    real = np.broadcast_to(np.any(mask, axis=(1, 2)), key.shape[:2])
-    if real.all():
-        return query, key, value
-    clean_key = F.mask_rows(key, real)
-    clean_value = clean_key if value is key else F.mask_rows(value, real)
-    return clean_key if query is key else query, clean_key, clean_value
+def _refuse_gradients(*tensors: Tensor) -> None:
+    if any(x.requires_grad for x in tensors):
+        raise ValueError(
+            "cache: keys and values in a cache have no gradients, so that a model trained with one "
+            "would learn wrongly; call it within no_grad(), or leave the cache out"
+        )

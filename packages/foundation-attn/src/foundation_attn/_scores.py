@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from foundation_nn import Array
 from numpy.typing import NDArray
 
-from foundation_attn._masks import Mask, band
 from foundation_attn._parts import Part
+from foundation_attn.masks import Block, Mask, band, part_of
 
 
 @dataclass(frozen=True)
 class Rule:
     """Who may attend to whom, and how products become scores: see :func:`attention`."""
 
+    key_mask: Mask | None = None
     mask: Mask | None = None
     causal: bool = False
     scale: float | None = None
@@ -32,26 +32,19 @@ class Rule:
         if self.cap is not None and not self.cap > 0:
             raise ValueError(f"cap: expected a positive number, got {self.cap}")
 
+    def masks(self, ndim: int) -> list[Mask]:
+        """The masks there are, each with ``ndim`` axes, those of the scores (..., T, S)."""
+        found = [] if self.mask is None else [self.mask]
+        if self.key_mask is not None:  # (B, S), or (S,) for scores without a batch
+            *batch, S = self.key_mask.shape
+            others = (1,) * (ndim - 1 - len(batch))
+            found.append(self.key_mask.reshape(*batch, *others, S))
+        return found
 
-class Block(NamedTuple):
-    """A block of query rows, and the keys that at least one of them may see."""
-
-    rows: slice
-    keys: slice
-
-
-def blocks(T: int, S: int, rule: Rule, step: int) -> Iterator[Block]:
-    """Blocks of ``step`` rows; queries are the last T of S positions."""
-    for start in range(0, max(T, 1), step):
-        stop = min(start + step, T)
-        first, last = start + S - T, stop + S - T  # positions of the rows
-        low, high = 0, S
-        if rule.causal:
-            high = min(S, max(0, last))
-        if rule.window is not None:
-            low = min(high, max(0, first - rule.window + 1))
-            high = max(low, min(high, last + rule.window - 1))
-        yield Block(slice(start, stop), slice(low, high))
+    def reaches_everything(self, masks: list[Mask], T: int, S: int) -> bool:
+        """Whether each query sees some key, and some query each key, without looking at pairs."""
+        by_distance = self.causal or self.window is not None
+        return not masks and (T == S or not by_distance)  # at least the one at its own place
 
 
 class Scores:
@@ -67,9 +60,10 @@ class Scores:
         self.q, self.k, self.rule = q[part], k, rule
         self.offset = k.shape[-2] - q.shape[-2]
         lead = q.shape[:-2]
-        self.allowed = self.slopes = None
-        if rule.mask is not None:
-            self.allowed = np.broadcast_to(rule.mask, (*lead, *rule.mask.shape[-2:]))[part]
+        self.masks = [
+            np.broadcast_to(mask, (*lead, *mask.shape[-2:]))[part] for mask in rule.masks(q.ndim)
+        ]
+        self.slopes = None
         if rule.slopes is not None:
             slopes = np.asarray(rule.slopes, q.dtype)
             self.slopes = np.broadcast_to(slopes, lead)[part][..., None, None]
@@ -89,10 +83,11 @@ class Scores:
             at = self._positions(rows)
             distance = np.abs(at[:, None] - np.arange(keys.start, keys.stop)).astype(dtype)
             s -= self.slopes * distance
-        if self.allowed is not None:
-            # A mask for all rows alike has one row.
-            some = rows if self.allowed.shape[-2] > 1 else slice(None)
-            s += _minus_infinity(self.allowed[..., some, keys], dtype)
+        if self.masks:
+            allowed = part_of(self.masks[0], rows, keys)
+            for mask in self.masks[1:]:
+                allowed = allowed & part_of(mask, rows, keys)
+            s += _minus_infinity(allowed, dtype)
         if self.rule.causal or self.rule.window is not None:
             self._cut(s, block)
         return slope

@@ -9,7 +9,7 @@ from foundation_nn import Linear, Module, Tensor, init
 
 from foundation_attn._basic import dot_score, score_attention
 from foundation_attn._capture import active_maps
-from foundation_attn._masks import Mask
+from foundation_attn.masks import Mask, check_mask, hide, real_positions
 
 
 class SelfAttention(Module):
@@ -41,28 +41,44 @@ class SelfAttention(Module):
         self.key = Linear(d_model, d_model, bias=False, rng=rng)
         self.value = Linear(d_model, d_model, bias=False, rng=rng)
 
-    def forward(self, x: Tensor, mask: Mask | None = None, causal: bool = False) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        key_mask: Mask | None = None,
+        mask: Mask | None = None,
+        causal: bool = False,
+    ) -> Tensor:
         """Attend.
 
         Parameters
         ----------
         x : (B, T, D) tensor
-        mask : bool array, optional
-            Broadcasts to (B, T, T); a padding mask (B, T) is written ``mask[:, None]``.
+        key_mask : (B, T) bool array, optional
+            Padding: True where a position is real. What stands elsewhere may be NaN.
+        mask : (B, T, T) bool array, optional
+            A pattern: True where a position may attend to another; axes of length 1 broadcast.
         causal : bool
             No position sees a later one.
 
         Returns
         -------
         (B, T, D) tensor
+            Zeros at padding, and where a position may attend to nothing.
         """
         if x.ndim != 3 or x.shape[-1] != self.d_model:
             raise ValueError(f"expected x of shape (B, T, D={self.d_model}), got {x.shape}")
-        if causal:
-            before = np.tri(x.shape[1], dtype=bool)
-            mask = before if mask is None else mask & before
+        B, T, _ = x.shape
+        check_mask(mask, (B, T, T), "mask")
+        real = real_positions(x.shape[:2], key_mask, mask, causal)
+        x = hide(x, real)
+        allowed = np.tri(T, dtype=bool)[None] if causal else np.ones((1, T, T), bool)
+        if mask is not None:
+            allowed = allowed & mask
+        if real is not None:
+            allowed = allowed & real[:, None, :] & real[:, :, None]
         q, k, v = self.query(x), self.key(x), self.value(x)
-        context, weights = score_attention(dot_score, q * (1 / math.sqrt(self.d_model)), k, v, mask)
+        q = q * (1 / math.sqrt(self.d_model))
+        context, weights = score_attention(dot_score, q, k, v, mask=allowed)
         maps = active_maps()
         if maps is not None:
             maps.record(self, "self", weights.data[:, None])

@@ -12,7 +12,7 @@ from foundation_seq import GRU, LSTM, Ids, beam_search, generate
 from numpy.typing import NDArray
 
 from foundation_attn._decoder import AttentionDecoder, DecoderState
-from foundation_attn._masks import Mask, require_bool
+from foundation_attn.masks import Mask, check_key_mask
 
 ENCODERS = {"lstm": LSTM, "gru": GRU}
 
@@ -185,9 +185,7 @@ class AttentionWriter:
 
 
 def _lengths(mask: Mask, shape: tuple[int, ...]) -> NDArray[np.integer[Any]]:
-    require_bool(mask, "source_mask")
-    if mask.shape != shape:
-        raise ValueError(f"expected source_mask of shape {shape}, got {mask.shape}")
+    check_key_mask(mask, shape, "source_mask")
     lengths: NDArray[np.integer[Any]] = mask.sum(axis=1)
     if (mask != (np.arange(shape[1]) < lengths[:, None])).any():
         raise ValueError("source_mask: expected True for the beginning of each row, padding after")

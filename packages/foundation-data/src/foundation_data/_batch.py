@@ -34,7 +34,7 @@ class Example(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """B pairs, padded to the longest of them. In every mask True means "real" or "may attend".
+    """B pairs, padded to the longest of them. In both masks True means "is real".
 
     Attributes
     ----------
@@ -46,8 +46,8 @@ class Batch:
         ``bos``, target tokens, padding.
     target_out : (B, T) int64
         Target tokens, ``eos``, padding.
-    target_mask : (B, T, T) bool
-        Row t may attend to s when s <= t and s is real.
+    target_mask : (B, T) bool
+        Which target positions are real. A decoder is causal by itself; `target_pattern` shows both.
     num_tokens : int
         Real tokens in `target_out`: what a loss averages over.
 
@@ -77,13 +77,13 @@ class Batch:
         shapes = {
             "source_mask": (size, self.source.shape[1]),
             "target_out": (size, length),
-            "target_mask": (size, length, length),
+            "target_mask": (size, length),
         }
         for name, shape in shapes.items():
             array = getattr(self, name)
             if name.endswith("mask") and array.dtype != np.bool_:
                 raise TypeError(
-                    f"Batch: expected {name} of bool (True: may attend), got {array.dtype}; "
+                    f"Batch: expected {name} of bool (True: is real), got {array.dtype}; "
                     "write it as a comparison, such as ids != pad_id"
                 )
             if array.shape != shape:
@@ -92,6 +92,17 @@ class Batch:
     def __len__(self) -> int:
         """Return B."""
         return len(self.source)
+
+    @property
+    def target_pattern(self) -> BoolArray:
+        """Which target position may attend to which, (B, T, T) bool: the real ones up to itself.
+
+        For looking at: a decoder makes this of `target_mask` by itself. Padding neither attends nor
+        is attended to.
+        """
+        real = self.target_mask
+        causal = causal_mask(real.shape[1])
+        return real[:, None, :] & real[:, :, None] & causal
 
     @property
     def padding(self) -> float:
@@ -116,14 +127,12 @@ def build_batch(
     source_lengths, target_lengths : (B,) int64
         The real lengths.
     """
-    width = target_in.shape[1]
-    real = padding_mask(target_lengths, width)  # (B, T)
     return Batch(
         source=source,
         source_mask=padding_mask(source_lengths, source.shape[1]),
         target_in=target_in,
         target_out=target_out,
-        target_mask=real[:, None, :] & causal_mask(width)[None],  # (B, T, T)
+        target_mask=padding_mask(target_lengths, target_in.shape[1]),
         num_tokens=int(target_lengths.sum()),
     )
 
@@ -166,10 +175,13 @@ def collate(examples: Sequence[Example], pad_id: int = 0) -> Batch:
     >>> batch.source
     array([[5, 2, 0],
            [5, 6, 2]])
-    >>> batch.target_mask[1].astype(int)
+    >>> batch.target_mask.astype(int)
+    array([[1, 1, 1],
+           [1, 1, 0]])
+    >>> batch.target_pattern[1].astype(int)  # as the decoder makes it
     array([[1, 0, 0],
            [1, 1, 0],
-           [1, 1, 0]])
+           [0, 0, 0]])
     >>> batch.num_tokens
     5
     """

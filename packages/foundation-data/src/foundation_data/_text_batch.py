@@ -38,14 +38,20 @@ class TextBatch:
         return len(self.ids)
 
     @property
-    def mask(self) -> BoolArray:
-        """Which positions each may attend to: the earlier ones of its own document, (B, T, T) bool.
+    def key_mask(self) -> BoolArray:
+        """Which positions are real, (B, T) bool."""
+        return self.segments > 0
 
-        Worked out anew each time. Where each row is one text, a model that looks to the left alone
+    @property
+    def mask(self) -> BoolArray:
+        """The pattern, (B, T, T) bool: each attends to itself and what is before it in its document.
+
+        Worked out anew each time. Padding neither attends nor is attended to, so that the pattern
+        alone tells what is real. Where each row is one text, a model that looks to the left alone
         needs no mask: what is padding comes after all that is real.
         """
         mask: BoolArray = self.segments[:, :, None] == self.segments[:, None, :]  # (B, T, T)
-        mask &= (self.segments > 0)[:, None, :]
+        mask &= self.key_mask[:, None, :]
         mask &= causal_mask(self.ids.shape[1])
         return mask
 

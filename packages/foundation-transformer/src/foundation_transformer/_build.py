@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 import numpy as np
+from foundation_attn.masks import Mask
 from foundation_nn import Module
 from numpy.typing import NDArray
 
-from foundation_transformer._layers import Mask, real_positions
 from foundation_transformer._positions import LearnedPositions, SinusoidalPositions
 from foundation_transformer._relative import ALiBi, Rotary
 from foundation_transformer.config import TransformerConfig
@@ -45,7 +45,14 @@ def layer_options(c: TransformerConfig, rng: np.random.Generator) -> dict[str, A
     return options
 
 
-def real_ids(ids: Ids, mask: Mask | None) -> Ids:
+def real_ids(ids: Ids, real: Mask | None) -> Ids:
     """Zeros in place of padding: whatever stands there, gradients are summed in one order."""
-    real = real_positions(mask, np.shape(ids))
     return ids if real is None else np.where(real, ids, 0)
+
+
+def require_ids(ids: Ids) -> None:
+    """Refuse ids that are not (B, T)."""
+    if np.ndim(ids) != 2:
+        raise ValueError(
+            f"expected ids of shape (B, T), got {np.shape(ids)}; write ids[None] for one row"
+        )

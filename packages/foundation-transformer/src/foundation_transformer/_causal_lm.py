@@ -8,12 +8,18 @@ from typing import Any, Self
 
 import numpy as np
 from foundation_attn import KVCache
+from foundation_attn.masks import Mask, real_positions
 from foundation_nn import Embedding, Linear, Module, Tensor, init, no_grad
 from foundation_nn import functional as F
 from numpy.typing import NDArray
 
-from foundation_transformer._build import Ids, absolute_positions, layer_options, real_ids
-from foundation_transformer._layers import Mask
+from foundation_transformer._build import (
+    Ids,
+    absolute_positions,
+    layer_options,
+    real_ids,
+    require_ids,
+)
 from foundation_transformer._positions import Positions, require_room
 from foundation_transformer._ragged import align_right, columns, rotary_positions
 from foundation_transformer._stacks import TransformerEncoder
@@ -107,16 +113,23 @@ class CausalLM(Module):
         init_normal(self, rng, residual_layers=c.num_layers)
 
     def forward(
-        self, ids: Ids, mask: Mask | None = None, positions: Positions | None = None
+        self,
+        ids: Ids,
+        key_mask: Mask | None = None,
+        mask: Mask | None = None,
+        positions: Positions | None = None,
     ) -> Tensor:
         """Logits for the token after each.
 
         Parameters
         ----------
         ids : (B, T) integer array
-        mask : (B, T) or (B, T, T) bool array, optional
-            Which tokens are real, or which may attend to which; always beside causality. Padding
-            after the real tokens needs no mask: nobody looks at it.
+        key_mask : (B, T) bool array, optional
+            Padding: True where a token is real. Padding after the real tokens needs no mask:
+            nobody looks at it.
+        mask : (B, T, T) or (B, H, T, T) bool array, optional
+            A pattern beside causality: True where a token may attend to another, such as within
+            its own text where a row holds several.
         positions : (T,) or (B, T) integer array, optional
             From 0 on by default. For rows that hold several texts.
 
@@ -131,25 +144,25 @@ class CausalLM(Module):
             no text is.
         """
         at = 0 if positions is None else positions
-        return self.output(self._hidden(ids, mask, at))  # type: ignore[no-any-return]
+        return self.output(self._hidden(ids, key_mask, mask, at))  # type: ignore[no-any-return]
 
     def _hidden(
         self,
         ids: Ids,
+        key_mask: Mask | None = None,
         mask: Mask | None = None,
         at: int | Positions = 0,
         caches: list[KVCache] | None = None,
     ) -> Tensor:
-        if np.ndim(ids) != 2:
-            raise ValueError(
-                f"expected ids of shape (B, T), got {np.shape(ids)}; write ids[None] for one row"
-            )
-        x = self.embedding(real_ids(ids, mask))
+        require_ids(ids)
+        earlier = None if caches is None else caches[0].length
+        real = real_positions(np.shape(ids), key_mask, mask, causal=True, earlier=earlier)
+        x = self.embedding(real_ids(ids, real))
         if self.positions is not None:
             x = self.positions(x, at)
         x = F.dropout(x, self.config.dropout)
         turned = rotary_positions(self.config.positions, at)
-        return self.stack(x, mask, True, caches, turned)  # type: ignore[no-any-return]
+        return self.stack(x, key_mask, mask, True, caches, turned)  # type: ignore[no-any-return]
 
     def start(self, prompt: Ids, lengths: Ids, capacity: int) -> tuple[NDArray[Any], TextState]:
         """Read prompts; see :class:`foundation_seq.StepwiseModel`.
@@ -178,9 +191,9 @@ class CausalLM(Module):
     def extend(self, state: TextState, ids: Ids) -> NDArray[Any]:
         """Append ids (B, T) to the rows of a state; the logits (B, V) after them."""
         start = state.caches[0].length
-        mask, at = columns(state.padding, start, start + ids.shape[1])
+        real, at = columns(state.padding, start, start + ids.shape[1])
         with no_grad():
-            h = self._hidden(ids, mask, at, state.caches)
+            h = self._hidden(ids, real, None, at, state.caches)
             return self.output(h[:, -1]).data  # type: ignore[no-any-return]
 
     def to_dict(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 from foundation_attn import KVCache, MultiHeadAttention
+from foundation_attn.masks import Mask, hide, real_positions
 from foundation_nn import LayerNorm, Module, RMSNorm, Tensor, init
 from foundation_nn import functional as F
 from numpy.typing import NDArray
@@ -23,8 +24,6 @@ from numpy.typing import NDArray
 from foundation_transformer._feed_forward import FeedForward, feed_forward
 from foundation_transformer._positions import Positions
 from foundation_transformer._relative import Rotary
-
-Mask = NDArray[np.bool_]
 
 
 def make_norm(d_model: int, norm: str, eps: float, bias: bool) -> LayerNorm | RMSNorm:
@@ -93,7 +92,7 @@ class TransformerEncoderLayer(_Layer):
     """Self-attention, then a feed-forward network, each in a residual branch.
 
     State dicts of ``torch.nn.TransformerEncoderLayer`` load as they are. Differences: batch first
-    always; one boolean mask in which True means "may attend".
+    always; masks are boolean, and True means "is real" or "may attend".
 
     Parameters
     ----------
@@ -119,6 +118,7 @@ class TransformerEncoderLayer(_Layer):
     def forward(
         self,
         x: Tensor,
+        key_mask: Mask | None = None,
         mask: Mask | None = None,
         causal: bool = False,
         cache: KVCache | None = None,
@@ -129,10 +129,12 @@ class TransformerEncoderLayer(_Layer):
         Parameters
         ----------
         x : (B, T, D) tensor
-        mask : bool array, optional
-            (B, T) says which positions are real, (B, T, T) which may attend to which; beside a
-            cache, (B, S) or (B, T, S) of all positions so far. A position that nobody may attend
-            to, itself included, is padding and may hold anything.
+        key_mask : (B, T) bool array, optional
+            Padding: True where a position is real. Padding may hold anything. Beside a cache,
+            (B, S), of all positions so far.
+        mask : (B, T, T) or (B, H, T, T) bool array, optional
+            A pattern: True where a position may attend to another; axes of length 1 broadcast.
+            What neither attends nor is attended to is padding, too. Beside a cache, (B, T, S).
         causal : bool
             No position attends to a later one: a layer of a decoder-only model.
         cache : KVCache, optional
@@ -144,11 +146,13 @@ class TransformerEncoderLayer(_Layer):
         -------
         (B, T, D) tensor
         """
-        x = hide_padding(x, mask)
+        x = hide_padding(x, key_mask, mask, causal, cache)
         x = self._residual(
             x,
             self.norm1,
-            lambda h: self.self_attn(h, mask=mask, causal=causal, cache=cache, positions=positions),
+            lambda h: self.self_attn(
+                h, key_mask=key_mask, mask=mask, causal=causal, cache=cache, positions=positions
+            ),
         )
         return self._residual(x, self.norm2, self._feed_forward)
 
@@ -175,8 +179,9 @@ class TransformerDecoderLayer(_Layer):
         self,
         x: Tensor,
         memory: Tensor,
+        key_mask: Mask | None = None,
+        memory_key_mask: Mask | None = None,
         mask: Mask | None = None,
-        memory_mask: Mask | None = None,
         cache: DecoderCache | None = None,
         positions: Positions | None = None,
     ) -> Tensor:
@@ -187,10 +192,12 @@ class TransformerDecoderLayer(_Layer):
         x : (B, T, D) tensor
         memory : (B, S, D) tensor
             The encoder's output.
-        mask : bool array, optional
-            (B, T) or (B, T, T), beside causality; with a cache, of all positions so far.
-        memory_mask : bool array, optional
-            (B, S) or (B, T, S).
+        key_mask : (B, T) bool array, optional
+            Padding: True where a position is real; with a cache, for all positions so far.
+        memory_key_mask : (B, S) bool array, optional
+            Padding of the memory.
+        mask : (B, T, T) or (B, H, T, T) bool array, optional
+            A pattern beside causality; with a cache, (B, T, positions so far).
         cache : DecoderCache, optional
             ``x`` holds the new positions only; under ``no_grad``.
         positions : (T,) or (B, T) integer array, optional
@@ -201,34 +208,30 @@ class TransformerDecoderLayer(_Layer):
         (B, T, D) tensor
         """
         target_cache, memory_cache = (None, None) if cache is None else cache
-        x = hide_padding(x, mask)  # attention does the same for the memory
+        x = hide_padding(x, key_mask, mask, True, target_cache)  # attention hides the memory's
         x = self._residual(
             x,
             self.norm1,
             lambda h: self.self_attn(
-                h, mask=mask, causal=True, cache=target_cache, positions=positions
+                h,
+                key_mask=key_mask,
+                mask=mask,
+                causal=True,
+                cache=target_cache,
+                positions=positions,
             ),
         )
         x = self._residual(
             x,
             self.norm2,
-            lambda h: self.multihead_attn(h, memory, mask=memory_mask, cache=memory_cache),
+            lambda h: self.multihead_attn(h, memory, key_mask=memory_key_mask, cache=memory_cache),
         )
         return self._residual(x, self.norm3, self._feed_forward)
 
 
-def hide_padding(x: Tensor, mask: Mask | None) -> Tensor:
-    """Zeros in the positions that nobody may attend to; what was there, even NaN, is gone."""
-    real = real_positions(mask, x.shape[:2])
-    return x if real is None else F.mask_rows(x, real)
-
-
-def real_positions(mask: Mask | None, shape: tuple[int, ...]) -> Mask | None:
-    """Which (B, T) positions somebody may attend to; None if the mask does not tell.
-
-    A mask with something wrong does not tell, either: attention will say what it is.
-    """
-    if mask is None or getattr(mask, "dtype", None) != np.bool_ or mask.ndim not in (2, 3):
-        return None
-    real = mask if mask.ndim == 2 else np.asarray(np.any(mask, axis=1))
-    return real if real.shape == shape else None
+def hide_padding(
+    x: Tensor, key_mask: Mask | None, mask: Mask | None, causal: bool, cache: KVCache | None
+) -> Tensor:
+    """Zeros in place of padding; what was there, even NaN, is gone."""
+    earlier = None if cache is None else cache.length
+    return hide(x, real_positions(x.shape[:2], key_mask, mask, causal, earlier=earlier))

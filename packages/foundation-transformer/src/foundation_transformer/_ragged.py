@@ -7,9 +7,9 @@ row are those of the columns. What is left to tell are absolute positions, and t
 from __future__ import annotations
 
 import numpy as np
+from foundation_attn.masks import Mask
 
 from foundation_transformer._build import Ids
-from foundation_transformer._layers import Mask
 from foundation_transformer._positions import Positions
 
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from foundation_attn import KVCache
+from foundation_attn.masks import Mask
 from foundation_nn import Module, Tensor, init
 
 from foundation_transformer._layers import (
     DecoderCache,
-    Mask,
     TransformerDecoderLayer,
     TransformerEncoderLayer,
     make_norm,
@@ -68,6 +68,7 @@ class TransformerEncoder(_Stack):
     def forward(
         self,
         x: Tensor,
+        key_mask: Mask | None = None,
         mask: Mask | None = None,
         causal: bool = False,
         caches: Sequence[KVCache] | None = None,
@@ -75,7 +76,8 @@ class TransformerEncoder(_Stack):
     ) -> Tensor:
         """(B, T, D) to (B, T, D); see :class:`TransformerEncoderLayer`."""
         for i, layer in enumerate(self.layers):
-            x = layer(x, mask, causal, None if caches is None else caches[i], positions)
+            cache = None if caches is None else caches[i]
+            x = layer(x, key_mask, mask, causal, cache, positions)
         return x if self.norm is None else self.norm(x)
 
     def new_caches(self) -> list[KVCache]:
@@ -96,15 +98,16 @@ class TransformerDecoder(_Stack):
         self,
         x: Tensor,
         memory: Tensor,
+        key_mask: Mask | None = None,
+        memory_key_mask: Mask | None = None,
         mask: Mask | None = None,
-        memory_mask: Mask | None = None,
         caches: Sequence[DecoderCache] | None = None,
         positions: Positions | None = None,
     ) -> Tensor:
         """(B, T, D) and memory (B, S, D) to (B, T, D); see :class:`TransformerDecoderLayer`."""
         for i, layer in enumerate(self.layers):
             cache = None if caches is None else caches[i]
-            x = layer(x, memory, mask, memory_mask, cache, positions)
+            x = layer(x, memory, key_mask, memory_key_mask, mask, cache, positions)
         return x if self.norm is None else self.norm(x)
 
     def new_caches(self, memory_len: int) -> list[DecoderCache]:

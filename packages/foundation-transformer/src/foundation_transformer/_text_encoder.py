@@ -6,12 +6,19 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
+from foundation_attn.masks import Mask, check_key_mask, real_positions
 from foundation_nn import Embedding, Linear, Module, Tensor, init
 from foundation_nn import functional as F
 
-from foundation_transformer._build import Ids, absolute_positions, layer_options, real_ids
+from foundation_transformer._build import (
+    Ids,
+    absolute_positions,
+    layer_options,
+    real_ids,
+    require_ids,
+)
 from foundation_transformer._causal_lm import init_normal
-from foundation_transformer._layers import Mask, make_norm, real_positions
+from foundation_transformer._layers import make_norm
 from foundation_transformer._stacks import TransformerEncoder
 from foundation_transformer.config import TransformerConfig
 
@@ -79,14 +86,22 @@ class TextEncoder(Module):
         self.pooler = Linear(c.d_model, c.d_model, c.bias, rng=rng) if c.pooler else None
         init_normal(self, rng)
 
-    def forward(self, ids: Ids, mask: Mask | None = None, token_types: Ids | None = None) -> Tensor:
+    def forward(
+        self,
+        ids: Ids,
+        key_mask: Mask | None = None,
+        mask: Mask | None = None,
+        token_types: Ids | None = None,
+    ) -> Tensor:
         """A vector for each token.
 
         Parameters
         ----------
         ids : (B, T) integer array
-        mask : (B, T) or (B, T, T) bool array, optional
-            Which tokens are real, or which may attend to which.
+        key_mask : (B, T) bool array, optional
+            Padding: True where a token is real.
+        mask : (B, T, T) or (B, H, T, T) bool array, optional
+            A pattern: True where a token may attend to another.
         token_types : (B, T) integer array, optional
             All 0 by default.
 
@@ -101,11 +116,9 @@ class TextEncoder(Module):
         ValueError
             If shapes do not fit, or token types are given that the model does not tell apart.
         """
-        if np.ndim(ids) != 2:
-            raise ValueError(
-                f"expected ids of shape (B, T), got {np.shape(ids)}; write ids[None] for one row"
-            )
-        x = self.embedding(real_ids(ids, mask))
+        require_ids(ids)
+        real = real_positions(np.shape(ids), key_mask, mask)
+        x = self.embedding(real_ids(ids, real))
         if self.positions is not None:
             x = self.positions(x)
         if self.token_types is not None:
@@ -114,12 +127,13 @@ class TextEncoder(Module):
                 raise ValueError(
                     f"expected token_types of the shape of ids, {np.shape(ids)}, got {types.shape}"
                 )
-            x = x + self.token_types(real_ids(types, mask))
+            x = x + self.token_types(real_ids(types, real))
         elif token_types is not None:
             raise ValueError("token_types: this model has none (num_token_types=0); leave them out")
         if self.embedding_norm is not None:
             x = self.embedding_norm(x)
-        return self.stack(F.dropout(x, self.config.dropout), mask)  # type: ignore[no-any-return]
+        x = F.dropout(x, self.config.dropout)
+        return self.stack(x, key_mask, mask)  # type: ignore[no-any-return]
 
     def pool(self, hidden: Tensor) -> Tensor:
         """tanh(W h₀ + b) of the first token, (B, T, D) to (B, D): BERT's vector of a text.
@@ -143,7 +157,7 @@ class TextEncoder(Module):
         return cls(TransformerConfig.from_dict(config))
 
 
-def mean_pool(hidden: Tensor, mask: Mask | None = None) -> Tensor:
+def mean_pool(hidden: Tensor, key_mask: Mask | None = None) -> Tensor:
     """The mean of the vectors of real tokens, scaled to length one, (B, T, D) to (B, D) [1]_.
 
     So the product of two texts' vectors is the cosine of their angle.
@@ -151,11 +165,13 @@ def mean_pool(hidden: Tensor, mask: Mask | None = None) -> Tensor:
     Parameters
     ----------
     hidden : (B, T, D) tensor
-    mask : (B, T) bool array, optional
-        Which tokens are real; padding may hold anything.
+    key_mask : (B, T) bool array, optional
+        True where a token is real; padding may hold anything.
 
     Raises
     ------
+    TypeError
+        If the mask is not boolean.
     ValueError
         If the mask does not fit, or a row has no real token.
 
@@ -164,17 +180,12 @@ def mean_pool(hidden: Tensor, mask: Mask | None = None) -> Tensor:
     .. [1] N. Reimers and I. Gurevych, "Sentence-BERT: Sentence Embeddings using Siamese
        BERT-Networks", EMNLP 2019, arXiv:1908.10084.
     """
-    if mask is None:
+    if key_mask is None:
         total = hidden.sum(axis=1)
     else:
-        real = real_positions(mask, hidden.shape[:2])
-        if real is None or mask.ndim != 2:
-            raise ValueError(
-                f"mean_pool: expected a boolean mask of shape {hidden.shape[:2]}, "
-                f"got {np.shape(mask)}"
-            )
-        if not real.any(axis=1).all():
-            raise ValueError(f"mean_pool: row {real.any(axis=1).argmin()} has no real token")
-        total = F.mask_rows(hidden, real).sum(axis=1)
+        check_key_mask(key_mask, hidden.shape[:2], "mean_pool: key_mask")
+        if not key_mask.any(axis=1).all():
+            raise ValueError(f"mean_pool: row {key_mask.any(axis=1).argmin()} has no real token")
+        total = F.mask_rows(hidden, key_mask).sum(axis=1)
     # The mean and the sum point the same way.
     return total * (total * total).sum(axis=1, keepdims=True) ** -0.5

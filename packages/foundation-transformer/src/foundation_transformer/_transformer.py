@@ -7,11 +7,17 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
+from foundation_attn.masks import Mask, check_key_mask
 from foundation_nn import Embedding, Linear, Module, Tensor, init
 from foundation_nn import functional as F
 
-from foundation_transformer._build import Ids, absolute_positions, layer_options, real_ids
-from foundation_transformer._layers import Mask
+from foundation_transformer._build import (
+    Ids,
+    absolute_positions,
+    layer_options,
+    real_ids,
+    require_ids,
+)
 from foundation_transformer._positions import Positions
 from foundation_transformer._stacks import TransformerDecoder, TransformerEncoder
 from foundation_transformer.config import TransformerConfig
@@ -85,9 +91,9 @@ class Transformer(Module):
         target : (B, T) integer array
             Begins with ``bos_id``.
         source_mask : (B, S) bool array, optional
-            True for real tokens.
-        target_mask : (B, T) or (B, T, T) bool array, optional
-            Which target tokens are real, or which may attend to which; always beside causality.
+            Padding: True where a source token is real.
+        target_mask : (B, T) bool array, optional
+            Padding: True where a target token is real. The decoder is causal by itself.
 
         Returns
         -------
@@ -98,6 +104,8 @@ class Transformer(Module):
 
     def encode(self, source: Ids, source_mask: Mask | None = None) -> Tensor:
         """The memory (B, S, D) of source ids (B, S)."""
+        require_ids(source)
+        check_key_mask(source_mask, np.shape(source), "source_mask")
         x = self.embed(self.source_embedding, real_ids(source, source_mask))
         return self.encoder(x, source_mask)  # type: ignore[no-any-return]
 
@@ -109,6 +117,8 @@ class Transformer(Module):
         source_mask: Mask | None = None,
     ) -> Tensor:
         """Logits (B, T, V) for target ids (B, T), given the memory."""
+        require_ids(target)
+        check_key_mask(target_mask, np.shape(target), "target_mask")
         x = self.embed(self.target_embedding, real_ids(target, target_mask))
         return self.output(  # type: ignore[no-any-return]
             self.decoder(x, memory, target_mask, source_mask)
@@ -119,8 +129,6 @@ class Transformer(Module):
 
         ``at`` is the position of the first token, or of each, (T,) or (B, T).
         """
-        if np.ndim(ids) != 2:
-            raise ValueError(f"expected ids of shape (B, T), got {np.shape(ids)}")
         x = table(ids) * math.sqrt(self.config.d_model)
         if self.positions is not None:
             x = self.positions(x, at)

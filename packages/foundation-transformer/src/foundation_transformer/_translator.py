@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from foundation_attn.masks import Mask
 from foundation_nn import Tensor, no_grad
 from numpy.typing import NDArray
 
 from foundation_transformer._build import Ids
-from foundation_transformer._layers import DecoderCache, Mask
+from foundation_transformer._layers import DecoderCache
 from foundation_transformer._ragged import align_right, columns, rotary_positions
 from foundation_transformer._transformer import Transformer
 
@@ -28,14 +29,15 @@ class TranslationState:
     sources : (B,) integer array
         Which source each row translates.
     memory : (B, S, D) array
-    memory_mask : (B, S) bool array or None
+    source_mask : (B, S) bool array or None
+        Padding: True where the memory is real.
     """
 
     caches: list[DecoderCache]
     padding: Ids
     sources: Ids
     memory: NDArray[Any]
-    memory_mask: Mask | None
+    source_mask: Mask | None
 
 
 class Translator:
@@ -81,7 +83,7 @@ class Translator:
 
     def select(self, state: TranslationState, rows: Ids) -> TranslationState:
         """The state in which row i is the former row ``rows[i]``; the former state is used up."""
-        sources, memory, mask = state.sources[rows], state.memory, state.memory_mask
+        sources, memory, mask = state.sources[rows], state.memory, state.source_mask
         for cache in state.caches:
             cache.target.reorder(rows)
         # Beams that change places within a source leave what belongs to the source as it is.
@@ -96,14 +98,14 @@ class Translator:
         """Logits (B, V) after new target ids (B, T)."""
         model = self.model
         start = state.caches[0].target.length
-        mask, at = columns(state.padding, start, start + ids.shape[1])
+        real, at = columns(state.padding, start, start + ids.shape[1])
         with no_grad():
             h = model.decoder(
                 model.embed(model.target_embedding, ids, at),
                 Tensor.wrap(state.memory),
-                mask,
-                state.memory_mask,
-                state.caches,
-                rotary_positions(model.config.positions, at),
+                real,
+                state.source_mask,
+                caches=state.caches,
+                positions=rotary_positions(model.config.positions, at),
             )
             return model.output(h[:, -1]).data  # type: ignore[no-any-return]

@@ -98,7 +98,7 @@ def draw(
     told = words[1](packed.ids[0])
     maps = [
         MaskMap(across, source, target, "target looks at source: not at padding"),
-        MaskMap(batch.target_mask[0], target, target, "target looks at itself: not ahead"),
+        MaskMap(batch.target_pattern[0], target, target, "target looks at itself: not ahead"),
         MaskMap(packed.mask[0], told, told, "packed documents: each on its own"),
     ]
     plot_masks(maps, out / "masks.png", "Who may look at whom")

@@ -65,7 +65,9 @@ def score_language_model(
         for batch in batches:
             real = np.ones(batch.ids.shape, bool) if batch.segments is None else batch.segments > 0
             targets = batch.targets[real]  # (N,)
-            logits = model(batch.ids, *texts_apart(batch)).data[real].astype(np.float64)  # (N, V)
+            mask, positions = texts_apart(batch)
+            logits = model(batch.ids, mask=mask, positions=positions).data
+            logits = logits[real].astype(np.float64)  # (N, V)
             logits -= logits.max(axis=1, keepdims=True)
             expected = logits[np.arange(len(targets)), targets]
             nats += float((np.log(np.exp(logits).sum(axis=1)) - expected).sum())

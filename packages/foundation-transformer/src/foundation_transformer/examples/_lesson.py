@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from foundation_attn.masks import Mask
 from foundation_nn import padding_mask
 
 from foundation_transformer._build import Ids
-from foundation_transformer._layers import Mask
 
 #: The ids with a meaning of their own; words begin after them.
 PAD, BOS, EOS, FIRST = 0, 1, 2, 3

@@ -47,12 +47,13 @@ def language_model_loss(model: CausalLM, batch: TextBatch) -> tuple[Tensor, int]
     if batch.segments is None:
         return F.cross_entropy(model(batch.ids), targets), batch.num_tokens
     targets = np.where(batch.segments > 0, targets, -1)
-    logits = model(batch.ids, *texts_apart(batch))
+    mask, positions = texts_apart(batch)
+    logits = model(batch.ids, mask=mask, positions=positions)
     return F.cross_entropy(logits, targets, ignore_index=-1), batch.num_tokens
 
 
 def texts_apart(batch: TextBatch) -> tuple[NDArray[np.bool_] | None, Ids | None]:
-    """Mask and positions, where a row holds several texts; padding at its end needs neither."""
+    """Pattern and positions, where a row holds several texts; padding at its end needs neither."""
     if batch.segments is None or batch.segments.max(initial=0) <= 1:
         return None, None
     packed: PackedBatch = batch  # type: ignore[assignment]

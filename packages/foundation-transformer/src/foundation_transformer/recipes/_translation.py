@@ -13,12 +13,14 @@ from foundation_nn.training import Callback, Trainer
 from numpy.typing import NDArray
 
 from foundation_transformer._build import Ids
-from foundation_transformer._layers import real_positions
 from foundation_transformer._transformer import Transformer
 
 
 class TranslationBatch(Protocol):
-    """What a batch of sentence pairs must hold; ``foundation_data.Batch`` does."""
+    """What a batch of sentence pairs must hold; ``foundation_data.Batch`` does.
+
+    Both masks, (B, S) and (B, T), say which tokens are real.
+    """
 
     @property
     def source(self) -> Ids: ...
@@ -48,8 +50,7 @@ def translation_loss(
 
     def loss(model: Transformer, batch: TranslationBatch) -> tuple[Tensor, int]:
         logits = model(batch.source, batch.target_in, batch.source_mask, batch.target_mask)
-        real = real_positions(batch.target_mask, batch.target_out.shape)
-        targets = batch.target_out if real is None else np.where(real, batch.target_out, -1)
+        targets = np.where(batch.target_mask, batch.target_out, -1)
         value = F.cross_entropy(logits, targets, ignore_index=-1, label_smoothing=label_smoothing)
         return value, batch.num_tokens
 

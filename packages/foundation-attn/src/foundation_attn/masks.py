@@ -1,0 +1,262 @@
+"""Masks: boolean arrays in which True means "is real" or "may attend".
+
+Two meanings have two names, because an array of shape (5, 5) could be either:
+
+    key_mask  (B, S)                        padding: which keys are real
+    mask      (B, T, S) or (B, H, T, S)     a pattern: which query may attend to which key
+
+Both may be given. A pattern has one axis for each axis of the scores; axes of length 1 broadcast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from foundation_nn import Tensor
+from foundation_nn import functional as F
+from numpy.typing import NDArray
+
+Mask: TypeAlias = NDArray[np.bool_]
+
+#: Rows of a pattern that are looked at together; see :func:`reach`.
+_ROWS = 128
+
+
+# --- what is accepted
+
+
+def require_bool(mask: Any, name: str, meaning: str = "may attend") -> None:
+    """Refuse a mask that is not a boolean array, and say how to make it one."""
+    dtype = getattr(mask, "dtype", None)
+    if dtype != np.bool_:
+        given = type(mask).__name__ if dtype is None else f"dtype {dtype}"
+        raise TypeError(
+            f"{name}: expected a boolean mask in which True means '{meaning}', got {given}; "
+            "write ids != pad_id, or mask == 1 for ones and zeros"
+        )
+
+
+def check_key_mask(key_mask: Mask | None, shape: tuple[int, ...], name: str = "key_mask") -> None:
+    """Refuse a ``key_mask`` that is not a boolean array of this shape, (B, S)."""
+    if key_mask is None:
+        return
+    require_bool(key_mask, name, "is real")
+    if key_mask.shape != shape:
+        is_pattern = name == "key_mask" and key_mask.ndim > 2
+        remedy = "; a pattern, who may attend to whom, is passed as mask=" if is_pattern else ""
+        raise ValueError(
+            f"{name}: expected shape {shape}, which positions are real, got {key_mask.shape}"
+            f"{remedy}"
+        )
+
+
+def check_pattern(mask: Mask | None, B: int, H: int | None, T: int, S: int) -> Mask | None:
+    """A pattern with four axes, (B, H, T, S), each of which may be of length 1.
+
+    Parameters
+    ----------
+    mask : (B, T, S) or (B, H, T, S) bool array, or None
+    B, T, S : int
+        Batch, queries and keys.
+    H : int or None
+        Heads; None: as many as the mask says.
+
+    Raises
+    ------
+    TypeError
+        If the mask is not boolean.
+    ValueError
+        If it has another shape. One of two axes is refused whatever its shape is: it could be
+        padding or a pattern.
+    """
+    if mask is None:
+        return None
+    require_bool(mask, "mask")
+    four = mask[:, None] if mask.ndim == 3 else mask
+    if four.ndim == 4:
+        heads = four.shape[1] if H is None else H
+        if _broadcasts(four.shape, (B, heads, T, S)):
+            return four
+    heads_name = "H" if H is None else f"H={H}"
+    raise ValueError(
+        f"mask: expected a pattern of shape (B={B}, T={T}, S={S}) or (B, {heads_name}, T, S), in "
+        f"which axes of length 1 broadcast, got {mask.shape}{_two_remedies(mask)}"
+    )
+
+
+def check_mask(mask: Mask | None, scores: tuple[int, ...], name: str) -> Mask | None:
+    """A pattern for scores of this shape, (..., T, S), with an axis for each of theirs."""
+    if mask is None:
+        return None
+    require_bool(mask, name)
+    if mask.ndim != len(scores) or not _broadcasts(mask.shape, scores):
+        raise ValueError(
+            f"{name}: expected a mask of shape {scores}, in which axes of length 1 broadcast, "
+            f"got {mask.shape}{_two_remedies(mask)}"
+        )
+    return mask
+
+
+def _broadcasts(shape: tuple[int, ...], full: tuple[int, ...]) -> bool:
+    return all(n in (1, whole) for n, whole in zip(shape, full, strict=True))
+
+
+def _two_remedies(mask: Mask) -> str:
+    if mask.ndim != 2:
+        return ""
+    return (
+        "; two axes could mean two things: pass padding (B, S) as key_mask=, and a pattern (T, S) "
+        "for the whole batch as mask=mask[None]"
+    )
+
+
+# --- who may attend to whom
+
+
+class Block(NamedTuple):
+    """A block of query rows, and the keys that at least one of them may see."""
+
+    rows: slice
+    keys: slice
+
+
+def blocks(T: int, S: int, causal: bool, window: int | None, step: int) -> Iterator[Block]:
+    """Blocks of ``step`` query rows; the queries are the last T of S positions."""
+    for start in range(0, max(T, 1), step):
+        stop = min(start + step, T)
+        first, last = start + S - T, stop + S - T  # positions of the rows
+        low, high = 0, S
+        if causal:
+            high = min(S, max(0, last))
+        if window is not None:
+            low = min(high, max(0, first - window + 1))
+            high = max(low, min(high, last + window - 1))
+        yield Block(slice(start, stop), slice(low, high))
+
+
+def band(
+    queries: NDArray[np.integer[Any]],
+    keys: NDArray[np.integer[Any]],
+    causal: bool,
+    window: int | None,
+) -> Mask:
+    """Which of the positions ``queries`` may attend to which of ``keys``, by their distance."""
+    behind = queries[:, None] - keys  # how far the key lies behind the query
+    allowed: Mask = behind >= 0 if causal else np.ones(behind.shape, bool)
+    if window is not None:
+        allowed &= behind < window
+        if not causal:
+            allowed &= behind > -window
+    return allowed
+
+
+def reach(
+    masks: Sequence[Mask], T: int, S: int, causal: bool = False, window: int | None = None
+) -> tuple[Mask, Mask]:
+    """Which queries may attend to some key (..., T), and which keys some query may see (..., S).
+
+    A pair is allowed if every one of ``masks`` (..., T, S), causality and the window allow it; axes
+    of length 1 broadcast. The pairs are looked at in blocks of rows: there may be very many.
+    """
+    lead = np.broadcast_shapes(*[mask.shape[:-2] for mask in masks])
+    attends = np.zeros((*lead, T), bool)
+    seen = np.zeros((*lead, S), bool)
+    # Where all rows are alike one row tells for all of them.
+    alike = not causal and window is None and all(mask.shape[-2] == 1 for mask in masks)
+    for rows, keys in blocks(T, S, causal, window, max(T, 1) if alike else _ROWS):
+        if alike:
+            allowed = np.ones((1, S), bool)
+        else:
+            positions = np.arange(rows.start + S - T, rows.stop + S - T)
+            allowed = band(positions, np.arange(keys.start, keys.stop), causal, window)
+        for mask in masks:
+            allowed = allowed & part_of(mask, rows, keys)
+        attends[..., rows] = allowed.any(axis=-1)
+        if T:
+            seen[..., keys] |= allowed.any(axis=-2)
+    return attends, seen
+
+
+def part_of(mask: Mask, rows: slice, keys: slice) -> Mask:
+    """These rows and keys of a mask whose axes may be of length 1."""
+    rows = rows if mask.shape[-2] > 1 else slice(None)
+    keys = keys if mask.shape[-1] > 1 else slice(None)
+    return mask[..., rows, keys]
+
+
+# --- what is hidden
+
+
+def real_positions(
+    shape: tuple[int, ...],
+    key_mask: Mask | None = None,
+    mask: Mask | None = None,
+    causal: bool = False,
+    window: int | None = None,
+    earlier: int | None = None,
+) -> Mask | None:
+    """Which positions of self-attention are real, (B, T); None if all of them are.
+
+    The others are padding: ``key_mask`` says so, or they neither attend to a real position nor
+    does one attend to them. A position that only looks, or is only looked at, is real.
+
+    Parameters
+    ----------
+    shape : (B, T)
+        Of the positions in question.
+    key_mask : (B, S) bool array, optional
+    mask : (B, T, S) or (B, H, T, S) bool array, optional
+    causal : bool
+    window : int, optional
+        As for :func:`foundation_attn.attention`.
+    earlier : int, optional
+        The number of positions in a cache, S - T. Beside a cache ``key_mask`` alone tells: whom
+        nobody has looked at until now, somebody may look at later.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a mask is not boolean or of another shape.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> strictly = np.tri(3, k=-1, dtype=bool)[None]  # nobody looks at the last one, but it looks
+    >>> real_positions((1, 3), mask=strictly) is None
+    True
+    >>> apart = np.array([[[1, 1, 0], [1, 1, 0], [0, 0, 0]]], bool)
+    >>> real_positions((1, 3), mask=apart)
+    array([[ True,  True, False]])
+    """
+    B, T = shape
+    S = T + (earlier or 0)
+    check_key_mask(key_mask, (B, S))
+    pattern = check_pattern(mask, B, None, T, S)
+    real: Mask | None = None if key_mask is None else key_mask[:, S - T :]
+    if pattern is not None and earlier is None:
+        some_head = pattern.any(axis=1)  # (B, T, S)
+        itself = np.diagonal(np.broadcast_to(some_head, (B, T, T)), axis1=1, axis2=2)
+        # Mostly each real position attends to itself, and nothing is left to find out.
+        if not (itself if real is None else itself | ~real).all():
+            masks = [some_head] if real is None else [some_head, real[:, None], real[:, :, None]]
+            attends, seen = reach(masks, T, S, causal, window)
+            real = np.broadcast_to(attends | seen, (B, T))
+    return None if real is None or real.all() else real
+
+
+def hide(x: Tensor, real: Mask | None) -> Tensor:
+    """``x`` (B, T, D) with zeros where ``real`` (B, T) is False; None: nothing is hidden."""
+    return x if real is None else F.mask_rows(x, np.broadcast_to(real, x.shape[:-1]))
+
+
+def hide_unseen(x: Tensor, seen: Mask) -> Tensor:
+    """``x`` (..., S, K) with zeros in the rows that are not ``seen`` (..., S): 0 · NaN is NaN."""
+    if seen.all():
+        return x
+    # Heads that share a key see it if one of them does: reduce to the axes of x.
+    seen = np.any(seen, axis=tuple(range(seen.ndim - x.ndim + 1)))
+    shared = zip(range(-seen.ndim, 0), x.shape[x.ndim - 1 - seen.ndim : -1], strict=True)
+    seen = np.any(seen, axis=tuple(axis for axis, n in shared if n == 1), keepdims=True)
+    return F.mask_rows(x, np.broadcast_to(seen, x.shape[:-1]))
