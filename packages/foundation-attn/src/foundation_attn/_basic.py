@@ -9,7 +9,6 @@ Three ways to score, as they were proposed; the rest is the same for all of them
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -17,7 +16,7 @@ import numpy as np
 from foundation_nn import Array, Result, Tensor, operation
 from foundation_nn import functional as F
 
-from foundation_attn.masks import Mask, check_key_mask, check_mask, hide, reach
+from foundation_attn.masks import Mask, allowed_by, check_key_mask, check_mask, hide, reach
 
 #: From queries (B, T, ...) and keys (B, S, ...) to scores (B, T, S).
 Score: TypeAlias = Callable[[Tensor, Tensor], Tensor]
@@ -175,15 +174,13 @@ def score_attention(
         raise ValueError(f"expected a value for each key, got shapes {key.shape} and {value.shape}")
     B, T, S = query.shape[0], query.shape[1], key.shape[1]
     check_key_mask(key_mask, (B, S))
-    masks = [] if mask is None else [check_mask(mask, (B, T, S), "score_attention")]
-    if key_mask is not None:
-        masks.append(key_mask[:, None])  # (B, 1, S)
-    allowed = None
+    pattern = check_mask(mask, (B, T, S), "score_attention")
+    padding = None if key_mask is None else key_mask[:, None]  # (B, 1, S)
+    masks = [m for m in (pattern, padding) if m is not None]
     if masks:
         attends, seen = reach(masks, T, S)
         query, key, value = hide(query, attends), hide(key, seen), hide(value, seen)
-        allowed = functools.reduce(np.logical_and, masks)
-    weights = masked_softmax(score(query, key), allowed)
+    weights = masked_softmax(score(query, key), allowed_by(masks))
     return weights @ value, weights
 
 

@@ -283,12 +283,12 @@ class MultiHeadAttention(Module):
             return query, key, value
         attends, seen = reach(masks, T, S, rule.causal, rule.window)  # (B, H, T), (B, H, S)
         if masks:
-            attends, seen = attends.any(axis=1), seen.any(axis=1)
-        query, real = hide(query, attends), seen
-        if cache is not None:
-            if cache.length:
-                return query, key, value  # projected before
-            real = rule.key_mask  # a later query may see more
+            attends = np.asarray(attends.any(axis=1))
+            seen = np.asarray(seen.any(axis=1))
+        query = hide(query, attends)
+        if cache is not None and cache.length:
+            return query, key, value  # projected before
+        real = seen if cache is None else rule.key_mask  # a later query may see more
         hidden_key = hide(key, real)
         return query, hidden_key, hidden_key if value is key else hide(value, real)
 

@@ -11,7 +11,7 @@ from foundation_nn import Array
 from numpy.typing import NDArray
 
 from foundation_attn._parts import Part
-from foundation_attn.masks import Block, Mask, band, part_of
+from foundation_attn.masks import Block, Mask, allowed_by, band, part_of
 
 
 @dataclass(frozen=True)
@@ -83,10 +83,8 @@ class Scores:
             at = self._positions(rows)
             distance = np.abs(at[:, None] - np.arange(keys.start, keys.stop)).astype(dtype)
             s -= self.slopes * distance
-        if self.masks:
-            allowed = part_of(self.masks[0], rows, keys)
-            for mask in self.masks[1:]:
-                allowed = allowed & part_of(mask, rows, keys)
+        allowed = allowed_by([part_of(mask, rows, keys) for mask in self.masks])
+        if allowed is not None:
             s += _minus_infinity(allowed, dtype)
         if self.rule.causal or self.rule.window is not None:
             self._cut(s, block)

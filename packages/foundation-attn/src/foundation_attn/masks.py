@@ -10,6 +10,7 @@ Both may be given. A pattern has one axis for each axis of the scores; axes of l
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -179,6 +180,11 @@ def reach(
     return attends, seen
 
 
+def allowed_by(masks: Sequence[Mask]) -> Mask | None:
+    """What every one of the masks allows; None if there is none."""
+    return functools.reduce(lambda a, b: a & b, masks) if masks else None
+
+
 def part_of(mask: Mask, rows: slice, keys: slice) -> Mask:
     """These rows and keys of a mask whose axes may be of length 1."""
     rows = rows if mask.shape[-2] > 1 else slice(None)
@@ -236,7 +242,7 @@ def real_positions(
     pattern = check_pattern(mask, B, None, T, S)
     real: Mask | None = None if key_mask is None else key_mask[:, S - T :]
     if pattern is not None and earlier is None:
-        some_head = pattern.any(axis=1)  # (B, T, S)
+        some_head: Mask = np.asarray(pattern.any(axis=1))  # (B, T, S)
         itself = np.diagonal(np.broadcast_to(some_head, (B, T, T)), axis1=1, axis2=2)
         # Mostly each real position attends to itself, and nothing is left to find out.
         if not (itself if real is None else itself | ~real).all():

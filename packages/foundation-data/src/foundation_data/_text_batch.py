@@ -44,7 +44,7 @@ class TextBatch:
 
     @property
     def mask(self) -> BoolArray:
-        """The pattern, (B, T, T) bool: each attends to itself and what is before it in its document.
+        """Who may attend to whom, (B, T, T) bool: to the earlier ones of its document, and itself.
 
         Worked out anew each time. Padding neither attends nor is attended to, so that the pattern
         alone tells what is real. Where each row is one text, a model that looks to the left alone
