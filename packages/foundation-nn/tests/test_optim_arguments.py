@@ -195,10 +195,10 @@ def test_an_optimiser_of_ones_own_is_a_formula_for_a_block(rng):
         def __init__(self, model_or_params, lr, weight_decay=0.0):
             super().__init__(model_or_params, lr, weight_decay, state=("velocity",))
 
-        def update_block(self, w, g, decay, velocity):
+        def update_block(self, w, g, lr, decay, velocity):
             velocity *= 0.5
             velocity += g + decay * w
-            w -= self.lr * velocity
+            w -= lr * velocity
 
     ours, theirs = (MLP([3, 700, 501], rng=np.random.default_rng(0)) for _ in range(2))
     own = Momentum(ours, lr=0.1, weight_decay=0.2)

@@ -166,6 +166,51 @@ def test_a_second_interrupt_ends_at_once():
     assert signal.getsignal(signal.SIGINT) is handler
 
 
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_every_polite_signal_lets_the_step_finish(name):
+    if not hasattr(signal, name):
+        pytest.skip(f"there is no {name} here")
+    number = getattr(signal, name)
+
+    class Raising(Callback):
+        def on_step(self, trainer, step):
+            if step.step == 2:
+                signal.raise_signal(number)
+
+    handler = signal.getsignal(number)
+    trainer = make_trainer(callbacks=[Raising()])
+    trainer.fit([ROW], max_steps=9)
+    assert (trainer.stopped_by, trainer.steps) == ("interrupt", 2)
+    assert signal.getsignal(number) is handler
+
+
+def test_a_signal_that_is_ignored_stays_so():
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+
+        class Raising(Callback):
+            def on_step(self, trainer, step):
+                signal.raise_signal(signal.SIGTERM)
+
+        trainer = make_trainer(callbacks=[Raising()])
+        trainer.fit([ROW], max_steps=3)
+        assert (trainer.stopped_by, trainer.steps) == ("steps", 3)
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_an_interrupt_outranks_what_a_callback_asks_for():
+    class Asking(Callback):
+        def on_settled(self, trainer):
+            if trainer.steps == 2:
+                trainer.stop("good enough")
+
+    trainer = make_trainer(callbacks=[Interrupting(at=2), Asking()])
+    trainer.fit([ROW], max_steps=9)
+    assert (trainer.stopped_by, trainer.steps) == ("interrupt", 2)
+
+
 @pytest.mark.parametrize("when", ["while a batch is drawn", "between epochs"])
 def test_an_interrupt_loses_no_batch(when):
     drawn = []

@@ -233,7 +233,7 @@ def run_in_two(tmp_path, change=lambda trainer: None, limits=None, batches=ROWS)
                 trainer.resume(tmp_path / "saved")
             elif parts == 2:
                 trainer.callbacks.append(Interrupting())
-            trainer.fit(batches, validation=ROWS[:1], **limits)
+            trainer.fit(batches() if callable(batches) else batches, validation=ROWS[:1], **limits)
             if parts == 2 and not part:
                 assert (trainer.stopped_by, trainer.steps) == ("interrupt", 3)
                 trainer.save(tmp_path / "saved")
@@ -246,6 +246,42 @@ def run_in_two(tmp_path, change=lambda trainer: None, limits=None, batches=ROWS)
 def test_batches_without_a_state_are_passed_over(tmp_path):
     trainer = run_in_two(tmp_path)
     assert trainer.steps == 12
+
+
+class Placed:
+    """Batches that know how many were taken, as a loader does."""
+
+    def __init__(self):
+        self.taken = 0
+
+    def __iter__(self):
+        for row in ROWS[self.taken :]:
+            self.taken += 1
+            yield row
+        self.taken = 0
+
+    def state_dict(self):
+        return {"taken": self.taken}
+
+    def load_state_dict(self, state):
+        self.taken = state["taken"]
+
+
+def test_batches_with_a_state_go_on_by_themselves(tmp_path):
+    run_in_two(tmp_path, batches=Placed)
+
+
+def test_batches_of_another_kind_than_the_saved_run_had_are_refused(tmp_path):
+    for batches, others, message in (
+        (ROWS, Placed(), "had batches without a state_dict, these are with one"),
+        (Placed(), ROWS, "had batches with a state_dict, these are without one"),
+    ):
+        trainer = make()
+        trainer.fit(batches, max_steps=2)
+        again = make()
+        again.resume(trainer.save(tmp_path / "saved"))
+        with pytest.raises(ValueError, match=f"fit: the saved run {message}"):
+            again.fit(others, max_steps=4)
 
 
 @pytest.mark.parametrize("limits", [{"max_steps": 7}, {"max_epochs": 3, "evaluate_every": 3}])

@@ -227,6 +227,16 @@ class Plateau:
             return math.isfinite(metric)
         return metric < self.best - self.threshold * abs(self.best)
 
+    def state_dict(self) -> dict[str, Any]:
+        """The memory, without the settings."""
+        return {"best": self.best, "waited": self.waited, "reductions": self.reductions}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The opposite of :meth:`state_dict`."""
+        self.best = state["best"]
+        self.waited = state["waited"]
+        self.reductions = state["reductions"]
+
     def to_dict(self) -> dict[str, Any]:
         """Settings and memory, as JSON can hold them."""
         return dict(vars(self))
@@ -236,8 +246,7 @@ class Plateau:
         """The schedule that ``to_dict`` described."""
         memory = ("best", "waited", "reductions")
         schedule = cls(**{name: value for name, value in state.items() if name not in memory})
-        for name in memory:
-            setattr(schedule, name, state[name])
+        schedule.load_state_dict(state)
         return schedule
 
 

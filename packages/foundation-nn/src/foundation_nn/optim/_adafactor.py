@@ -71,67 +71,53 @@ class Adafactor(Optimizer):
         )
         self.d = number(name, "d", d, at_least=1)
 
-        data = self.buffer.data
-        self._matrices = [p.shape for p in self.buffer.parameters if p.ndim >= 2]
-        self._row_shapes = [shape[:-1] for shape in self._matrices]
-        self._column_shapes = [shape[:-2] + shape[-1:] for shape in self._matrices]
+        placed = list(zip(self.buffer.parameters, self.buffer.slices, strict=True))
+        self._matrices = [(p.shape, part) for p, part in placed if p.ndim >= 2 and p.size]
+        self._vectors = [part for p, part in placed if p.ndim < 2 and p.size]
+        self._row_shapes = [shape[:-1] for shape, _ in self._matrices]
+        self._column_shapes = [shape[:-2] + shape[-1:] for shape, _ in self._matrices]
+        dtype = self.buffer.data.dtype
         self.state = {
-            "rows": np.zeros(sum(map(math.prod, self._row_shapes)), data.dtype),
-            "columns": np.zeros(sum(map(math.prod, self._column_shapes)), data.dtype),
-            "v": np.zeros_like(data[self.end_of_matrices :]),
+            "rows": np.zeros(sum(map(math.prod, self._row_shapes)), dtype),
+            "columns": np.zeros(sum(map(math.prod, self._column_shapes)), dtype),
+            "v": np.zeros_like(self.buffer.data[self.end_of_matrices :]),
         }
 
     def update_all(self, grad: NDArray[Any]) -> None:
-        rows = _views(self.state["rows"], self._row_shapes)
-        columns = _views(self.state["columns"], self._column_shapes)
-        matrices = len(self._matrices)
-        for i, (p, part) in enumerate(zip(self.buffer.parameters, self.buffer.slices, strict=True)):
-            if not p.size:
-                continue
-            w, g = self.buffer.data[part], grad[part]
-            if i < matrices:
-                w, g = w.reshape(p.shape), g.reshape(p.shape)
-                v = self._of_matrix(g, rows[i], columns[i])
-                w, g = (array.reshape(-1, p.shape[-1]) for array in (w, g))
-                self._update_parameter(w, g, v, self.weight_decay)
-            else:
-                first = self.end_of_matrices
-                shifted = slice(part.start - first, part.stop - first)
-                v = self._of_vector(g, self.state["v"][shifted])
-                self._update_parameter(w, g, v, 0.0)
+        fresh = math.pow(self.steps, self.beta2_decay)  # ω
+        row_means = _views(self.state["rows"], self._row_shapes)
+        column_means = _views(self.state["columns"], self._column_shapes)
+        for i, (shape, part) in enumerate(self._matrices):
+            g = grad[part].reshape(shape)
+            _average_squares(g, row_means[i], column_means[i], fresh)
+            v = self._product_of_means(row_means[i], column_means[i])
+            rows = (-1, shape[-1])
+            w = self.buffer.data[part].reshape(rows)
+            self._update_parameter(w, g.reshape(rows), v, self.weight_decay)
+        for part in self._vectors:
+            first = self.end_of_matrices
+            squares = self.state["v"][part.start - first : part.stop - first]
+            g = grad[part]
+            _average_squares_of_vector(g, squares, fresh)
+            self._update_parameter(self.buffer.data[part], g, _copies_of(squares), 0.0)
 
-    @property
-    def _fresh(self) -> float:
-        """ω, how much of this step goes into the averages."""
-        return math.pow(self.steps, self.beta2_decay)
-
-    def _of_matrix(
-        self, g: NDArray[Any], row: NDArray[Any], column: NDArray[Any]
+    def _product_of_means(
+        self, row_mean: NDArray[Any], column_mean: NDArray[Any]
     ) -> Callable[[slice], NDArray[Any]]:
-        """Update the means, and return a function for blocks of rows of v."""
-        height, width = g.shape[-2:]
-        row += (np.einsum("...rc,...rc->...r", g, g) / width - row) * self._fresh
-        column += (np.einsum("...rc,...rc->...c", g, g) / height - column) * self._fresh
-        scaled = row / np.maximum(row.mean(-1, keepdims=True), self.eps[0])
-        flat, columns = scaled.reshape(-1, 1), column.reshape(-1, width)
+        """v = r cᵀ / mean(r) as a function that computes a block of its rows."""
+        mean = row_mean.mean(-1, keepdims=True)
+        row_factors = (row_mean / np.maximum(mean, self.eps[0])).reshape(-1, 1)
+        columns = column_mean.reshape(-1, column_mean.shape[-1])
+        height = row_mean.shape[-1]
 
         def v(rows: slice) -> NDArray[Any]:
-            # A parameter of more than two dimensions is a stack of matrices.
-            block: NDArray[Any] = columns[np.arange(rows.start, rows.stop) // height]
-            block *= flat[rows]
+            # A parameter of more than two dimensions is a stack of matrices, each of this height.
+            matrix = np.arange(rows.start, rows.stop) // height
+            block: NDArray[Any] = columns[matrix]
+            block *= row_factors[rows]
             return block
 
         return v
-
-    def _of_vector(self, g: NDArray[Any], v: NDArray[Any]) -> Callable[[slice], NDArray[Any]]:
-        def update(block: slice) -> None:
-            change = np.multiply(g[block], g[block])
-            change -= v[block]
-            change *= self._fresh
-            v[block] += change
-
-        over_rows(update, len(v), v.itemsize)
-        return lambda entries: np.copy(v[entries])
 
     def _update_parameter(
         self,
@@ -140,9 +126,12 @@ class Adafactor(Optimizer):
         v: Callable[[slice], NDArray[Any]],
         decay: float,
     ) -> None:
-        """Update the rows of w; v and with it u are computed twice, and never held as a whole."""
-        row_bytes = w[0].nbytes
-        rate = min(self.lr, self.steps**-0.5)
+        """Move w by -ρ max(ε₂, rms(w)) u / max(1, rms(u) / d), in blocks of rows.
+
+        v, and with it u, is computed twice, for rms(u) and for the update: neither is ever held as
+        a whole.
+        """
+        rate = min(self.lr, self.steps**-0.5)  # ρ
         rate *= max(self.eps[1], math.sqrt(np.vdot(w, w) / w.size))
         squares: list[float] = []
 
@@ -164,10 +153,37 @@ class Adafactor(Optimizer):
                 w[rows] *= 1 - self.lr * decay
             w[rows] -= u
 
+        row_bytes = w[0].nbytes
         over_rows(measure, len(w), row_bytes)
         # fsum: the same to the bit in whatever order the threads came.
-        rate /= max(1.0, math.sqrt(math.fsum(squares) / w.size) / self.d)
+        rms_of_direction = math.sqrt(math.fsum(squares) / w.size)
+        rate /= max(1.0, rms_of_direction / self.d)
         over_rows(update, len(w), row_bytes)
+
+
+def _average_squares(
+    g: NDArray[Any], row_mean: NDArray[Any], column_mean: NDArray[Any], fresh: float
+) -> None:
+    """r ← (1 - ω) r + ω mean(g², rows), and c likewise, for each matrix of a stack."""
+    height, width = g.shape[-2:]
+    row_mean += (np.einsum("...rc,...rc->...r", g, g) / width - row_mean) * fresh
+    column_mean += (np.einsum("...rc,...rc->...c", g, g) / height - column_mean) * fresh
+
+
+def _average_squares_of_vector(g: NDArray[Any], v: NDArray[Any], fresh: float) -> None:
+    """v ← (1 - ω) v + ω g²."""
+
+    def task(block: slice) -> None:
+        change = np.multiply(g[block], g[block])
+        change -= v[block]
+        change *= fresh
+        v[block] += change
+
+    over_rows(task, len(v), v.itemsize)
+
+
+def _copies_of(v: NDArray[Any]) -> Callable[[slice], NDArray[Any]]:
+    return lambda entries: np.copy(v[entries])
 
 
 def _views(array: NDArray[Any], shapes: list[tuple[int, ...]]) -> list[NDArray[Any]]:

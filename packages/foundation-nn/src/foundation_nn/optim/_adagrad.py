@@ -44,12 +44,12 @@ class Adagrad(Optimizer):
         super().__init__(model_or_params, lr, weight_decay, state=("squares",))
         self.eps = number(type(self).__name__, "eps", eps, more_than=0)
 
-    def update_block(self, w: Any, g: Any, decay: float, squares: Any) -> None:
+    def update_block(self, w: Any, g: Any, lr: float, decay: float, squares: Any) -> None:
         work = workspace(w)
         g = with_decay(w, g, decay)
         squares += np.multiply(g, g, out=work)
         np.sqrt(squares, out=work)
         work += self.eps
         np.divide(g, work, out=work)
-        work *= self.lr
+        work *= lr
         w -= work

@@ -39,6 +39,8 @@ class Optimizer:
     Attributes
     ----------
     buffer : ParameterBuffer
+    end_of_matrices : int
+        Where in the buffer the vectors begin.
     steps : int
         How many there were.
     state : dict of ndarray
@@ -60,9 +62,9 @@ class Optimizer:
     >>> class SignDescent(optim.Optimizer):
     ...     def __init__(self, model_or_params, lr, weight_decay=0.0):
     ...         super().__init__(model_or_params, lr, weight_decay, state=("average",))
-    ...     def update_block(self, w, g, decay, average):
+    ...     def update_block(self, w, g, lr, decay, average):
     ...         average += 0.5 * (g - average)
-    ...         w -= self.lr * (np.sign(average) + decay * w)
+    ...         w -= lr * (np.sign(average) + decay * w)
     >>> w = Parameter([[1.0, 2.0, 3.0]])
     >>> optimizer = SignDescent(w, lr=0.25)
     >>> (w * w).sum().backward()
@@ -83,6 +85,9 @@ class Optimizer:
         self.weight_decay = number(name, "weight_decay", weight_decay, at_least=0)
         parameters = sorted(parameters_of(name, model_or_params), key=lambda p: p.ndim < 2)
         self.buffer = ParameterBuffer(parameters)
+        pairs = zip(parameters, self.buffer.slices, strict=True)
+        vectors = [part.start for p, part in pairs if p.ndim < 2]
+        self.end_of_matrices = min(vectors, default=len(self.buffer.data))
         self.steps = 0
         self.state = {key: np.zeros_like(self.buffer.data) for key in state}
 
@@ -129,12 +134,13 @@ class Optimizer:
             (slice(decaying, None), 0.0),
         ):
             state = {name: array[part] for name, array in self.state.items()}
-            self.update_in_blocks(self.buffer.data[part], grad[part], decay, state)
+            self.update_in_blocks(self.buffer.data[part], grad[part], self.lr, decay, state)
 
     def update_in_blocks(
         self,
         w: NDArray[Any],
         g: NDArray[Any],
+        lr: float,
         decay: float,
         state: Mapping[str, NDArray[Any]],
     ) -> None:
@@ -142,12 +148,12 @@ class Optimizer:
 
         def task(block: slice) -> None:
             of_block = {name: array[block] for name, array in state.items()}
-            self.update_block(w[block], g[block], decay, **of_block)
+            self.update_block(w[block], g[block], lr, decay, **of_block)
 
         if len(w):
             over_rows(task, len(w), w.itemsize)
 
-    def update_block(self, w: Any, g: Any, decay: float, *_: Any, **state: Any) -> None:
+    def update_block(self, w: Any, g: Any, lr: float, decay: float, *_: Any, **state: Any) -> None:
         """Change some entries of the parameters and of the state, in place.
 
         It is called for one block of entries after the other, on several threads at once, so it
@@ -159,19 +165,14 @@ class Optimizer:
             Parameters, to be changed.
         g : (n,) ndarray
             Their gradients, which stay as they are.
+        lr : float
+            The learning rate.
         decay : float
             The weight decay of these entries; 0 for vectors.
         **state : (n,) ndarray
             The arrays that ``state`` named, to be changed.
         """
         raise NotImplementedError(f"{type(self).__name__} defines no update_block()")
-
-    @property
-    def end_of_matrices(self) -> int:
-        """Where the matrices end in the buffer, and the vectors begin."""
-        pairs = zip(self.buffer.parameters, self.buffer.slices, strict=True)
-        vectors = [part.start for p, part in pairs if p.ndim < 2]
-        return min(vectors, default=len(self.buffer.data))
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """Copies of the state arrays, the number of steps, and what they belong to."""

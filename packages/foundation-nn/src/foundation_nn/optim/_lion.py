@@ -44,12 +44,12 @@ class Lion(Optimizer):
         super().__init__(model_or_params, lr, weight_decay, state=("m",))
         self.betas = pair_of_betas(type(self).__name__, betas)
 
-    def update_block(self, w: Any, g: Any, decay: float, m: Any) -> None:
+    def update_block(self, w: Any, g: Any, lr: float, decay: float, m: Any) -> None:
         work = workspace(w)
         direction = workspace(w, slot=1)
         beta1, beta2 = self.betas
         if decay:
-            w *= 1 - self.lr * decay
+            w *= 1 - lr * decay
 
         np.copyto(direction, m)
         move_average(direction, g, beta1, work)
@@ -57,7 +57,7 @@ class Lion(Optimizer):
         np.abs(direction, out=work)
         np.maximum(work, np.finfo(w.dtype).tiny, out=work)
         direction /= work
-        direction *= self.lr
+        direction *= lr
         w -= direction
 
         move_average(m, g, beta2, work)

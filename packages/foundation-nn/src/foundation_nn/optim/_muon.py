@@ -13,9 +13,8 @@ from foundation_nn._arguments import number, whole_number
 from foundation_nn._module import Module
 from foundation_nn._parameter import Parameter
 from foundation_nn.modules import Embedding
-from foundation_nn.optim._adam import step_of_adamw
-from foundation_nn.optim._base import Optimizer
-from foundation_nn.optim._blocks import move_average, pair_of_betas
+from foundation_nn.optim._adam import AdamW
+from foundation_nn.optim._blocks import move_average
 from foundation_nn.optim._parameters import Parameters, parameters_of
 
 #: a, b, c of the polynomial in [1]_ of :class:`Muon`.
@@ -24,7 +23,7 @@ COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 SMALLEST_NORM = 1e-7
 
 
-class Muon(Optimizer):
+class Muon(AdamW):
     """Momentum, orthogonalised: every direction of a matrix moves by about the same amount [1]_.
 
     m ← μ m + (1 - μ) g,  u = (1 - μ) g + μ m (without ``nesterov``: u = m),
@@ -95,8 +94,6 @@ class Muon(Optimizer):
         self.nesterov = nesterov
         self.ns_steps = whole_number(name, "ns_steps", ns_steps, at_least=1)
         self.adamw_lr_ratio = number(name, "adamw_lr_ratio", adamw_lr_ratio, at_least=0)
-        self.betas = pair_of_betas(name, betas)
-        self.eps = number(name, "eps", eps, more_than=0)
 
         parameters = parameters_of(name, model_or_params)
         others = {id(p) for p in parameters_of(name, adamw)}
@@ -111,7 +108,7 @@ class Muon(Optimizer):
             return p.ndim != 2 or id(p) in others
 
         # Sorting keeps the order of equals: matrices, then what decays under AdamW, then vectors.
-        super().__init__(sorted(parameters, key=is_for_adamw), lr, weight_decay)
+        super().__init__(sorted(parameters, key=is_for_adamw), lr, betas, eps, weight_decay)
         pairs = list(zip(self.buffer.parameters, self.buffer.slices, strict=True))
         self._matrices = [(p.shape, part) for p, part in pairs if not is_for_adamw(p)]
         self._first_for_adamw = min(
@@ -125,7 +122,7 @@ class Muon(Optimizer):
         }
         largest = max((rows * columns for (rows, columns), _ in self._matrices), default=0)
         square = max((min(shape) ** 2 for shape, _ in self._matrices), default=0)
-        self._rooms = [
+        self._workspaces = [
             np.empty(size, self.buffer.data.dtype) for size in (largest, largest, square, square)
         ]
 
@@ -139,17 +136,14 @@ class Muon(Optimizer):
                 self._update_matrix(w, g, momentum, rate)
             else:  # the iteration squares the shorter side
                 self._update_matrix(w.T, g.T, momentum.T, rate)
-        first = self._first_for_adamw
+        first, vectors = self._first_for_adamw, self.end_of_matrices
+        lr = self.lr * self.adamw_lr_ratio
         for start, stop, decay in (
-            (first, max(first, self.end_of_matrices), self.weight_decay),
-            (max(first, self.end_of_matrices), len(grad), 0.0),
+            (first, vectors, self.weight_decay),
+            (vectors, len(grad), 0.0),
         ):
             state = {name: self.state[name][start - first : stop - first] for name in ("m", "v")}
-            self.update_in_blocks(self.buffer.data[start:stop], grad[start:stop], decay, state)
-
-    def update_block(self, w: Any, g: Any, decay: float, m: Any, v: Any) -> None:
-        lr = self.lr * self.adamw_lr_ratio
-        step_of_adamw(w, g, decay, m, v, lr, self.betas, self.eps, self.steps)
+            self.update_in_blocks(self.buffer.data[start:stop], grad[start:stop], lr, decay, state)
 
     def _scale_of(self, rows: int, columns: int) -> float:
         if self.scale == "original":
@@ -160,8 +154,8 @@ class Muon(Optimizer):
         self, w: NDArray[Any], g: NDArray[Any], momentum: NDArray[Any], rate: float
     ) -> None:
         n = len(w)
-        update, spare = (room[: w.size].reshape(w.shape) for room in self._rooms[:2])
-        gram, polynomial = (room[: n * n].reshape(n, n) for room in self._rooms[2:])
+        update, spare = (array[: w.size].reshape(w.shape) for array in self._workspaces[:2])
+        gram, polynomial = (array[: n * n].reshape(n, n) for array in self._workspaces[2:])
         move_average(momentum, g, self.momentum, spare)
         if self.nesterov:
             np.multiply(momentum, self.momentum, out=update)

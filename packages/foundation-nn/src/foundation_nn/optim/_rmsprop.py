@@ -48,7 +48,7 @@ class RMSprop(Optimizer):
         self.alpha = number(name, "alpha", alpha, at_least=0, less_than=1)
         self.eps = number(name, "eps", eps, more_than=0)
 
-    def update_block(self, w: Any, g: Any, decay: float, v: Any) -> None:
+    def update_block(self, w: Any, g: Any, lr: float, decay: float, v: Any) -> None:
         work = workspace(w)
         g = with_decay(w, g, decay)
         np.multiply(g, g, out=work)
@@ -56,5 +56,5 @@ class RMSprop(Optimizer):
         np.sqrt(v, out=work)
         work += self.eps
         np.divide(g, work, out=work)
-        work *= self.lr
+        work *= lr
         w -= work

@@ -40,10 +40,10 @@ class SGD(Optimizer):
         state = ("velocity",) if self.momentum else ()
         super().__init__(model_or_params, lr, weight_decay, state)
 
-    def update_block(self, w: Any, g: Any, decay: float, velocity: Any = None) -> None:
+    def update_block(self, w: Any, g: Any, lr: float, decay: float, velocity: Any = None) -> None:
         u = with_decay(w, g, decay)
         if velocity is not None:
             velocity *= self.momentum
             velocity += u
             u = velocity
-        w -= np.multiply(u, self.lr, out=workspace(w))
+        w -= np.multiply(u, lr, out=workspace(w))

@@ -1,6 +1,15 @@
 """Training loops, and what goes with them.
 
-Read ``Callback`` first, then ``Trainer``; the rest are callbacks, values and reports.
+Read in this order:
+
+* ``_callback``, what can be told of a run, and ``_trainer``, the loop: ``Trainer.fit``;
+* what the loop uses: ``_gradient`` (one step), ``_evaluate``, ``_limits`` (when it ends),
+  ``_followers`` (EMA and plateau), ``_signals``, ``_checks`` (what is refused);
+* how it is saved and goes on: ``_position`` and ``_resume``;
+* callbacks: ``_checkpoints``, ``_early_stopping`` (both by way of ``_best``), ``_logs``,
+  ``_progress``;
+* what is left of a run: ``_history``, ``_report`` with ``_chart``, and for steps that failed
+  ``_blame`` and ``_forensics``.
 """
 
 from foundation_nn.training._callback import Callback

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from foundation_nn._module import Module
-from foundation_nn.training._accumulate import Part, mean_loss
 from foundation_nn.training._evaluate import Loss
 from foundation_nn.training._forensics import FailedStep
+from foundation_nn.training._gradient import Part, mean_loss
 
 
 def blame(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from foundation_nn.training._history import Evaluation, Step
@@ -47,3 +48,29 @@ class Callback:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """The opposite of :meth:`state_dict`."""
+
+
+@contextmanager
+def told_of_the_run(callbacks: Sequence[Callback], trainer: Trainer) -> Iterator[None]:
+    """Tell every callback of the start and, whatever happens, of the end.
+
+    The first error is raised when all have been told; errors that follow it are noted on it.
+    """
+    failure: BaseException | None = None
+    try:
+        for callback in callbacks:
+            callback.on_start(trainer)
+        yield
+    except BaseException as error:  # noqa: BLE001  (raised below)
+        failure = error
+    for callback in callbacks:
+        try:
+            callback.on_end(trainer)
+        except BaseException as error:  # noqa: BLE001  (raised below)
+            if failure is None:
+                failure = error
+            else:
+                name = type(callback).__name__
+                failure.add_note(f"{name}.on_end failed, too: {error!r}")
+    if failure is not None:
+        raise failure

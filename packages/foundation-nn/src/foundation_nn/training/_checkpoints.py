@@ -69,9 +69,11 @@ class Checkpoints(Callback):
         self.keep = keep
         self.best = Best(metric, maximize)
         self.extras = extras
+        self._saved: Any = None  # the state of the newest of ``last``
+        self._evaluated = False  # since then
 
     def on_start(self, trainer: Trainer) -> None:  # noqa: ARG002
-        self._saved: Any = None
+        self._saved = None
         self._evaluated = False
         _clear(self.folder)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,25 +11,28 @@ import numpy as np
 
 @dataclass
 class Position:
-    """What a ``fit`` has done.
+    """What a trainer, and its present ``fit``, have done.
 
     Attributes
     ----------
     steps : int
         Updates so far, also those of earlier fits.
     first_step : int
-        The steps there were before it: limits count from there.
+        The steps there were before the present fit: its limits count from there.
     epochs : int
-        Complete ones.
+        Complete ones of the present fit.
     batches : int
-        Of the present epoch.
+        Drawn in the present epoch.
     seconds : float
+        Used by the present fit, if it has a limit in seconds.
     evaluate : bool
         An evaluation is due.
     evaluated : int
         The step of the last evaluation; -1 before the first.
     skipped : int
         Steps that were left out.
+    skipped_in_a_row : int
+        Since the last update.
     """
 
     steps: int
@@ -40,6 +43,13 @@ class Position:
     evaluate: bool = False
     evaluated: int = -1
     skipped: int = 0
+    skipped_in_a_row: int = 0
+
+    def at_a_new_fit(self) -> Position:
+        """The same place, from where the next fit counts."""
+        return replace(
+            self, first_step=self.steps, epochs=0, batches=0, seconds=0.0, evaluate=False
+        )
 
 
 def generator_state(rng: np.random.Generator) -> dict[str, Any]:

@@ -38,12 +38,17 @@ class Progress(Callback):
         self.every = every
         self._stream: TextIO | None = None
         self._bar: tqdm[Any] | None = None
+        self._started = 0.0
+        self._shown = 0.0
+        self._first_step = 0
+        self._loss: float | None = None
+        self._tokens = 0
 
     def on_start(self, trainer: Trainer) -> None:
         self._stream = sys.stderr if self.file is None else self.file
         self._started = self._shown = time.perf_counter()
-        self._first = trainer.steps
-        self._loss: float | None = None
+        self._first_step = trainer.steps
+        self._loss = None
         self._tokens = 0
         if self._stream.isatty():
             from tqdm import tqdm  # a quarter of the time of importing the whole package
@@ -59,7 +64,7 @@ class Progress(Callback):
         left = self._seconds_left(trainer, elapsed)
         text = f"loss {self._loss:.3f}, lr {step.lr:.1e}, {self._tokens / elapsed:,.0f} tokens/s"
         if self._bar is not None:
-            done = trainer.steps - self._first
+            done = trainer.steps - self._first_step
             self._bar.total = done if left is None else done * (elapsed + left) / elapsed
             self._bar.set_postfix_str(text, refresh=False)
             self._bar.update()
@@ -87,7 +92,7 @@ class Progress(Callback):
         """By whichever limit comes first, if the run has one that can be told."""
         left = []
         if trainer.planned_steps is not None:
-            done = trainer.steps - self._first
+            done = trainer.steps - self._first_step
             left.append((trainer.planned_steps - trainer.steps) * elapsed / done)
         if trainer.planned_seconds is not None:
             left.append(trainer.planned_seconds - elapsed)

@@ -24,8 +24,9 @@ def training_state(trainer: Trainer) -> dict[str, Any]:
         "position": dataclasses.asdict(trainer._position),
         "batches": batches.state_dict() if hasattr(batches, "state_dict") else None,
         "rng": generator_state(trainer.rng),
-        "schedule": trainer.schedule.to_dict() if isinstance(trainer.schedule, Plateau) else None,
-        "skipped_in_a_row": trainer._skipped_in_a_row,
+        "schedule": (
+            trainer.schedule.state_dict() if isinstance(trainer.schedule, Plateau) else None
+        ),
         "callbacks": {
             name: state
             for name, callback in _named(trainer.callbacks)
@@ -69,12 +70,32 @@ def _load(trainer: Trainer, state: dict[str, Any]) -> None:
         raise ValueError(f"resume: the saved run had the callback {missing[0]}; pass one like it")
     set_generator(trainer.rng, state["rng"])
     if isinstance(trainer.schedule, Plateau):
-        trainer.schedule = Plateau.from_dict(state["schedule"])
+        trainer.schedule.load_state_dict(state["schedule"])
     for name, memory in state["callbacks"].items():
         callbacks[name].load_state_dict(memory)
     trainer._position = Position(**state["position"])
-    trainer._skipped_in_a_row = state["skipped_in_a_row"]
     trainer._resumed = state
+
+
+def continue_batches(batches: Any, saved: Any) -> None:
+    """Bring the batches of a resumed run to where they were.
+
+    Those without a ``state_dict`` are passed over by the trainer, as many as had been used.
+
+    Raises
+    ------
+    ValueError
+        If the saved run had batches of the other kind, or the state is not theirs.
+    """
+    has_state = hasattr(batches, "state_dict")
+    if has_state != (saved is not None):
+        there, here = ("without", "with") if has_state else ("with", "without")
+        raise ValueError(
+            f"fit: the saved run had batches {there} a state_dict, these are {here} one; pass "
+            "batches of the same kind"
+        )
+    if has_state:
+        batches.load_state_dict(saved)
 
 
 def require_same_model(path: str | os.PathLike[str], model: Module, saved: Module) -> None:

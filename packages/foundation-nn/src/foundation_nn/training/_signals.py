@@ -4,29 +4,38 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+#: Ctrl-C, a polite kill, and a terminal that was closed, where there is such a thing.
+_SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
 
 
 @contextmanager
-def finish_on_signal() -> Iterator[list[int]]:
-    """Turn the first Ctrl-C or SIGTERM into an entry of the list; a second one ends at once."""
-    received: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield received  # only the main thread is told of signals
-        return
+def finish_on_signal(stop: Callable[[str], None]) -> Iterator[None]:
+    """Turn the first signal into ``stop("interrupt")``; a second one ends the process at once.
 
-    def handle(number: int, _: FrameType | None) -> None:
+    A signal that the process was started to ignore, as ``nohup`` does, stays ignored.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread is told of signals
+        return
+    received = False
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        nonlocal received
         if received:
             raise KeyboardInterrupt
-        received.append(number)
+        received = True
+        stop("interrupt")
 
-    previous = [signal.signal(number, handle) for number in _SIGNALS]
+    heard = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    previous = [signal.signal(number, handle) for number in heard]
     try:
-        yield received
+        yield
     finally:
-        for number, handler in zip(_SIGNALS, previous, strict=True):
+        for number, handler in zip(heard, previous, strict=True):
             signal.signal(number, handler)

@@ -6,8 +6,8 @@ import copy
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
@@ -18,16 +18,24 @@ from foundation_nn import checkpoint
 from foundation_nn._arguments import number, whole_number
 from foundation_nn._memory import keep_freed_memory
 from foundation_nn._module import Module
-from foundation_nn.optim import EMA, Optimizer, clip_grad_norm
-from foundation_nn.schedules import Plateau, Schedule
-from foundation_nn.training._accumulate import accumulate, groups, mean_loss
+from foundation_nn._parameter import Buffer
+from foundation_nn.optim import EMA, Optimizer
+from foundation_nn.schedules import Schedule
 from foundation_nn.training._blame import blame
-from foundation_nn.training._callback import Callback
+from foundation_nn.training._callback import Callback, told_of_the_run
 from foundation_nn.training._checks import as_list_of_callbacks, check_batches, check_trainer
 from foundation_nn.training._evaluate import Loss, evaluate
+from foundation_nn.training._followers import followers
+from foundation_nn.training._gradient import Part, compute_gradient, groups
 from foundation_nn.training._history import Evaluation, History, Step
+from foundation_nn.training._limits import Limits
 from foundation_nn.training._position import Position
-from foundation_nn.training._resume import load_training_state, require_same_model, training_state
+from foundation_nn.training._resume import (
+    continue_batches,
+    load_training_state,
+    require_same_model,
+    training_state,
+)
 from foundation_nn.training._signals import finish_on_signal
 
 #: So many steps in a row without a finite gradient end a run that skips them.
@@ -35,7 +43,7 @@ MAX_SKIPPED = 10
 
 
 class Trainer:
-    """Forward, backward, clip, step; until enough.
+    """Forward, backward, clip, step; until enough. :meth:`fit` is the loop.
 
     Parameters
     ----------
@@ -123,10 +131,13 @@ class Trainer:
         self.stopped_by = ""
         check_trainer(self)
         self._position = Position(optimizer.steps, optimizer.steps)
-        self._resumed: Mapping[str, Any] | None = None  # its batches are known to fit alone
+        self._resumed: Mapping[str, Any] | None = None  # the state that the next fit goes on from
         self._batches: Any = None
+        self._validation: Iterable[Any] | None = None
+        self._evaluate_every: int | None = None
+        self._limits = Limits(0, None, None)
+        self._statistics: list[Buffer] = []
         self._requested = ""
-        self._skipped_in_a_row = 0
 
     @property
     def steps(self) -> int:
@@ -149,8 +160,8 @@ class Trainer:
     ) -> History:
         """Train until the first of the limits is reached.
 
-        Ctrl-C and SIGTERM end the run after the current step, as a limit does; a second one at
-        once. From here on the process keeps freed memory, see
+        Ctrl-C, SIGTERM and a terminal that is closed end the run after the current step, as a
+        limit does; a second one at once. From here on the process keeps freed memory, see
         :func:`foundation_nn.keep_freed_memory`.
 
         After :meth:`resume` this goes on with the ``fit`` that was saved: call it with the same
@@ -179,72 +190,26 @@ class Trainer:
             If the loss or its gradient is not finite. Parameters and running statistics are those
             before the step; what it takes to run the step again is in ``folder``.
         """
-        if max_steps is None and max_epochs is None and max_seconds is None:
-            raise ValueError("fit: expected at least one of max_steps, max_epochs, max_seconds")
-        limits = {"max_steps": max_steps, "max_epochs": max_epochs, "max_seconds": max_seconds}
-        for name, limit in limits.items():
-            if limit is not None:
-                number("fit", name, limit, at_least=0, finite=False)
-        if evaluate_every is not None:
-            whole_number("fit", "evaluate_every", evaluate_every, at_least=1)
-        check_trainer(self)
-        check_batches(batches, validation, max_epochs)
-        keep_freed_memory()
-        skip = self._take_position(batches)
-        place = self._position
-        self.planned_steps = self._plan(batches, max_steps, max_epochs)
-        self.planned_seconds = max_seconds
-        started = time.perf_counter() - place.seconds
-
-        def reason_to_stop() -> str:
-            if max_seconds is not None:
-                place.seconds = time.perf_counter() - started
-            if interrupted:
-                return "interrupt"
-            if self._requested:
-                return self._requested
-            if max_steps is not None and self.steps - place.first_step >= max_steps:
-                return "steps"
-            if max_seconds is not None and place.seconds >= max_seconds:
-                return "seconds"
-            if max_epochs is not None and place.epochs >= max_epochs:
-                return "epochs"
-            return ""
-
-        with finish_on_signal() as interrupted, self._callbacks_told():
-            if place.evaluate and not interrupted:
-                self._evaluate(validation)
-            while not (reason := reason_to_stop()):
-                continued = place.batches > 0
-                for group in groups(islice(batches, skip, None), self.accumulate):
-                    # Batches that were drawn are used, whatever happened since.
-                    updated = self._step(group)
-                    place.batches += len(group)
-                    if updated and evaluate_every and self.steps % evaluate_every == 0:
-                        place.evaluate = True
-                    self._settle(validation, reason_to_stop())
-                    if reason_to_stop():
+        limits = Limits(max_steps, max_epochs, max_seconds)
+        self._begin(batches, validation, evaluate_every, limits)
+        with finish_on_signal(self.stop), told_of_the_run(self._listeners, self):
+            self._evaluate_if_due()  # what an interrupt had put off
+            while not (reason := self._reason_to_stop()):
+                for group in groups(self._rest_of_the_epoch(), self.accumulate):
+                    self._step(group)
+                    self._settle()
+                    if self._reason_to_stop():
                         break
                 else:
-                    if not place.batches and not continued:
-                        raise ValueError(
-                            "fit: an epoch without a single batch; is the data empty, or an "
-                            "iterator that is used up?"
-                        )
-                    place.epochs += 1
-                    place.batches = 0
-                    place.evaluate = place.evaluate or evaluate_every is None
-                    self._settle(validation, reason_to_stop())
-                skip = 0
-            if reason != "interrupt" and self.steps > place.first_step:
-                place.evaluate = True
-                self._settle(validation, reason)
-            self.stopped_by = reason
+                    self._count_epoch()
+                    self._settle()
+            self._finish(reason)
         return self.history
 
     def stop(self, reason: str) -> None:
         """End the running ``fit`` after the present step; ``stopped_by`` will be ``reason``."""
-        self._requested = reason
+        if self._requested != "interrupt":
+            self._requested = reason
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """A trainer of its own, with a model, an optimiser and an EMA that belong together."""
@@ -298,121 +263,151 @@ class Trainer:
         load_training_state(path, self, loaded)
         return loaded.extras
 
-    def _take_position(self, batches: Any) -> int:
-        """Begin, or go on; how many batches of the epoch are to be passed over."""
+    @property
+    def _listeners(self) -> list[Callback]:
+        """All that is told of the run: the average and the plateau, then the callbacks."""
+        return followers(self.ema, self.schedule) + self.callbacks
+
+    def _begin(
+        self,
+        batches: Any,
+        validation: Iterable[Any] | None,
+        evaluate_every: int | None,
+        limits: Limits,
+    ) -> None:
+        """Take note of what a fit is to do; begin anew, or where the resumed run was."""
+        check_trainer(self)
+        check_batches(batches, validation, limits.epochs)
+        if evaluate_every is not None:
+            evaluate_every = whole_number("fit", "evaluate_every", evaluate_every, at_least=1)
+        keep_freed_memory()
+        if self._resumed is None:
+            self._position = self._position.at_a_new_fit()
+        else:
+            continue_batches(batches, self._resumed["batches"])
+            self._resumed = None
         self._batches = batches
-        self._buffers = list(self.model.buffers())
+        self._validation = validation
+        self._evaluate_every = evaluate_every
+        self._limits = limits
+        self._statistics = list(self.model.buffers())
         self._requested = self.stopped_by = ""
-        resumed, self._resumed = self._resumed, None
-        if resumed is None:
-            evaluated, skipped = self._position.evaluated, self._position.skipped
-            steps = self.steps
-            self._position = Position(steps, steps, evaluated=evaluated, skipped=skipped)
-            return 0
-        if resumed["batches"] is None:
-            return self._position.batches
-        batches.load_state_dict(resumed["batches"])
-        return 0
+        self.planned_steps = limits.last_step(self._position, batches, self.accumulate)
+        self.planned_seconds = limits.seconds
+        limits.start(self._position)
 
-    def _plan(self, batches: Any, max_steps: int | None, max_epochs: int | None) -> int | None:
-        limits = [] if max_steps is None else [max_steps]
-        if max_epochs is not None and isinstance(batches, Sized):
-            limits.append(max_epochs * math.ceil(len(batches) / self.accumulate))
-        return self._position.first_step + min(limits) if limits else None
+    def _reason_to_stop(self) -> str:
+        """What ``stopped_by`` will be, or "" to go on."""
+        return self._requested or self._limits.reached(self._position)
 
-    @contextmanager
-    def _callbacks_told(self) -> Iterator[None]:
-        """Tell every callback of the start and, whatever happens, of the end."""
-        failure: BaseException | None = None
-        try:
-            for callback in self.callbacks:
-                callback.on_start(self)
-            yield
-        except BaseException as error:  # noqa: BLE001  (raised below)
-            failure = error
-        for callback in self.callbacks:
-            try:
-                callback.on_end(self)
-            except BaseException as error:  # noqa: BLE001  (raised below)
-                if failure is None:
-                    failure = error
-                else:
-                    name = type(callback).__name__
-                    failure.add_note(f"{name}.on_end failed, too: {error!r}")
-        if failure is not None:
-            raise failure
+    def _rest_of_the_epoch(self) -> Iterable[Any]:
+        """All of its batches, or what a resumed run had not used of them."""
+        if hasattr(self._batches, "state_dict"):  # such batches go on by themselves
+            return self._batches  # type: ignore[no-any-return]
+        return islice(self._batches, self._position.batches, None)
 
-    def _step(self, batches: Sequence[Any]) -> bool:
-        """Whether the parameters were updated."""
+    def _step(self, batches: Sequence[Any]) -> None:
+        """One update from all these batches: forward and backward, clip, step."""
         started = time.perf_counter()
-        step_number = self.steps + 1
-        if self.schedule is not None:
-            self._set_rate(self.schedule, step_number)
-        statistics = [(buffer, buffer.data) for buffer in self._buffers]
-        parts = accumulate(self.model, self.loss, self.optimizer, batches, self.rng)
-        value, norm = mean_loss(parts), math.nan
-        if math.isfinite(value):
-            norm = clip_grad_norm(self.optimizer, self.clip_norm)
-        lr = float(self.optimizer.lr)
-        if not math.isfinite(norm):
-            for buffer, before in statistics:
-                buffer.data = before
-            folder = None if self._position.skipped else self.folder
-            self._skip(blame(self.model, self.loss, parts, step_number, lr, folder))
-            return False
+        place = self._position
+        place.batches += len(batches)  # they are used up, whatever becomes of the step
+        self._set_rate(place.steps + 1)
+        gradient = compute_gradient(
+            self.model,
+            self.loss,
+            self.optimizer,
+            batches,
+            self.rng,
+            self.clip_norm,
+            self._statistics,
+        )
+        if not math.isfinite(gradient.norm):
+            self._skip(gradient.parts)
+            return
         self.optimizer.step()
-        self._position.steps += 1  # not the optimiser's: one with a step() of its own may not count
-        if self.ema is not None:
-            self.ema.update()
-        self._skipped_in_a_row = 0
-        tokens = sum(part.targets for part in parts)
-        seconds = time.perf_counter() - started
-        step = Step(step_number, value, lr, norm, tokens, seconds, norm > self.clip_norm)
+        place.steps += 1  # counted here: an optimiser with a step() of its own may not count
+        place.skipped_in_a_row = 0
+        if self._evaluate_every is not None and place.steps % self._evaluate_every == 0:
+            place.evaluate = True
+        step = Step(
+            step=place.steps,
+            loss=gradient.loss,
+            lr=self.optimizer.lr,
+            grad_norm=gradient.norm,
+            tokens=gradient.targets,
+            seconds=time.perf_counter() - started,
+            clipped=gradient.norm > self.clip_norm,
+        )
         self.history.steps.append(step)
-        for callback in self.callbacks:
+        for callback in self._listeners:
             callback.on_step(self, step)
-        return True
 
-    def _set_rate(self, schedule: Schedule, step: int) -> None:
+    def _set_rate(self, step: int) -> None:
+        if self.schedule is None:
+            return
         try:
-            self.optimizer.lr = schedule(step)
+            self.optimizer.lr = self.schedule(step)
         except (TypeError, ValueError) as error:
             error.add_note(f"the schedule was asked for the learning rate of step {step}")
             raise
 
-    def _skip(self, message: str) -> None:
-        """Go on without the step, if that is wanted and not hopeless."""
+    def _skip(self, parts: Sequence[Part]) -> None:
+        """Go on without the step, if that is wanted and not hopeless; the first one is kept."""
+        place = self._position
+        step = place.steps + 1
+        folder = None if place.skipped else self.folder
+        message = blame(self.model, self.loss, parts, step, self.optimizer.lr, folder)
         if not self.skip_failed:
             raise FloatingPointError(message)
-        self._skipped_in_a_row += 1
-        if self._skipped_in_a_row >= MAX_SKIPPED:
+        place.skipped += 1
+        place.skipped_in_a_row += 1
+        if place.skipped_in_a_row >= MAX_SKIPPED:
             raise FloatingPointError(f"{MAX_SKIPPED} steps in a row were skipped; {message}")
-        self._position.skipped += 1
-        for callback in self.callbacks:
+        for callback in self._listeners:
             callback.on_skip(self, message)
 
-    def _settle(self, validation: Iterable[Any] | None, reason: str) -> None:
-        """Evaluate if that is due and nobody waits for the end, and say that all is in order."""
-        if self._position.evaluate and reason != "interrupt":
-            self._evaluate(validation)
-        for callback in self.callbacks:
+    def _count_epoch(self) -> None:
+        place = self._position
+        if not place.batches:
+            raise ValueError(
+                "fit: an epoch without a single batch; is the data empty, or an iterator that is "
+                "used up?"
+            )
+        place.epochs += 1
+        place.batches = 0
+        if self._evaluate_every is None:
+            place.evaluate = True
+
+    def _settle(self) -> None:
+        """Evaluate if that is due, and say that all is in order: the time to save."""
+        self._evaluate_if_due()
+        for callback in self._listeners:
             callback.on_settled(self)
 
-    def _evaluate(self, validation: Iterable[Any] | None) -> None:
-        """Unless that was done after this very step."""
-        self._position.evaluate = False
-        if validation is None or self._position.evaluated == self.steps:
+    def _evaluate_if_due(self) -> None:
+        """Not twice after the same step, and not while somebody waits for the end of the run."""
+        place = self._position
+        if not place.evaluate or self._requested == "interrupt":
+            return
+        place.evaluate = False
+        if self._validation is None or place.evaluated == place.steps:
             return
         with nullcontext() if self.ema is None else self.ema.applied():
-            result = Evaluation(
-                self.steps,
-                evaluate(self.model, self.loss, validation),
-                {name: float(metric(self.model)) for name, metric in self.metrics.items()},
-                [] if self.samples is None else list(self.samples(self.model)),
+            evaluation = Evaluation(
+                step=place.steps,
+                loss=evaluate(self.model, self.loss, self._validation),
+                metrics={name: float(metric(self.model)) for name, metric in self.metrics.items()},
+                samples=[] if self.samples is None else list(self.samples(self.model)),
             )
-        self._position.evaluated = self.steps
-        self.history.evaluations.append(result)
-        if isinstance(self.schedule, Plateau):
-            self.schedule.observe(result.loss)
-        for callback in self.callbacks:
-            callback.on_evaluation(self, result)
+        place.evaluated = place.steps
+        self.history.evaluations.append(evaluation)
+        for callback in self._listeners:
+            callback.on_evaluation(self, evaluation)
+
+    def _finish(self, reason: str) -> None:
+        """The last evaluation, unless the run was interrupted or has done nothing."""
+        place = self._position
+        if reason != "interrupt" and place.steps > place.first_step:
+            place.evaluate = True
+            self._settle()
+        self.stopped_by = reason

@@ -11,7 +11,8 @@ import numpy as np
 
 from foundation_nn._modes import train_mode
 from foundation_nn._module import Module
-from foundation_nn.optim import Optimizer
+from foundation_nn._parameter import Buffer
+from foundation_nn.optim import Optimizer, clip_grad_norm
 from foundation_nn.training._evaluate import Loss, loss_and_count
 
 
@@ -33,6 +34,53 @@ class Part(NamedTuple):
     targets: int
 
 
+class Gradient(NamedTuple):
+    """What a step was computed from; the gradient itself lies in the parameters.
+
+    Attributes
+    ----------
+    parts : list of Part
+    loss : float
+        The mean over all targets.
+    norm : float
+        Of the gradient, before clipping; NaN if the loss is not finite.
+    """
+
+    parts: list[Part]
+    loss: float
+    norm: float
+
+    @property
+    def targets(self) -> int:
+        """Of all parts."""
+        return sum(part.targets for part in self.parts)
+
+
+def compute_gradient(
+    model: Module,
+    loss: Loss,
+    optimizer: Optimizer,
+    batches: Sequence[Any],
+    rng: np.random.Generator,
+    clip_norm: float,
+    statistics: Sequence[Buffer],
+) -> Gradient:
+    """Forward and backward for every batch, and clip.
+
+    Running statistics, such as those of batch normalisation, are put back where they were if the
+    loss or the gradient is not finite.
+    """
+    before = [(buffer, buffer.data) for buffer in statistics]
+    parts = accumulate(model, loss, optimizer, batches, rng)
+    value, norm = mean_loss(parts), math.nan
+    if math.isfinite(value):
+        norm = clip_grad_norm(optimizer, clip_norm)
+    if not math.isfinite(norm):
+        for buffer, kept in before:
+            buffer.data = kept
+    return Gradient(parts, value, norm)
+
+
 def accumulate(
     model: Module,
     loss: Loss,
@@ -48,10 +96,10 @@ def accumulate(
     optimizer.zero_grad()
     parts: list[Part] = []
     for batch in batches:
-        before = rng.bit_generator.state
+        state = rng.bit_generator.state
         with train_mode(rng):
             value, count = loss_and_count(loss, model, batch)
-        parts.append(Part(batch, before, value.item(), count))
+        parts.append(Part(batch, state, value.item(), count))
         if not math.isfinite(parts[-1].loss):
             return parts
         if len(batches) == 1:
