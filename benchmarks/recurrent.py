@@ -17,7 +17,7 @@ from typing import Any
 import foundation_nn as fn
 import numpy as np
 from foundation_seq import GRU, LSTM, RNN
-from foundation_seq._panels import multiply, panels
+from foundation_seq.recurrent._panels import multiply, panels
 
 sys.path.insert(0, str(Path(__file__).parent))
 from _compare import Step, in_turn, row, say_where, torch_or_none

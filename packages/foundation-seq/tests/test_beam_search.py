@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from foundation_seq import RecurrentLM, SamplingConfig, beam_search, generate, token_probabilities
-from foundation_seq._beam_search import _largest
+from foundation_seq.generation._beam_search import _largest
 from step_table import Memory, Table
 
 V = 4

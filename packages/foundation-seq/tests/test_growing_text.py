@@ -1,6 +1,6 @@
 """Text that grows token by token beside the whole text decoded anew."""
 
-from foundation_seq._growing_text import GrowingText, StopStrings
+from foundation_seq.generation._growing_text import GrowingText, StopStrings
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -10,7 +10,7 @@ from foundation_nn import functional as F
 from foundation_nn._watch import Watcher
 from foundation_seq import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from foundation_seq import functional as SF
-from foundation_seq._panels import multiply, panels
+from foundation_seq.recurrent._panels import multiply, panels
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -190,7 +190,7 @@ def two_threads():
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("ragged", [False, True])
 def test_threads_share_the_batch(kind, ragged, two_threads, monkeypatch):
-    monkeypatch.setattr("foundation_seq._recurrence.THREAD_WORK", 0)
+    monkeypatch.setattr("foundation_seq.recurrent._recurrence.THREAD_WORK", 0)
     arrays = operands(kind, batch=19, width=13, size=32)
     lengths = np.random.default_rng(1).integers(0, 14, 19) if ragged else None
     shared = run(kind, arrays, lengths=lengths)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from foundation_seq import SamplingConfig, token_probabilities
-from foundation_seq._sampling import draw
+from foundation_seq.generation._sampling import draw
 from hypothesis import given
 from hypothesis import strategies as st
 

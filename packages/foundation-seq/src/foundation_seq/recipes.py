@@ -12,11 +12,11 @@ from foundation_nn import functional as F
 from foundation_nn.training import Callback, Trainer
 from numpy.typing import ArrayLike
 
-from foundation_seq._classifier import SequenceClassifier
-from foundation_seq._layers import LSTMState
-from foundation_seq._recurrent_lm import RecurrentLM
-from foundation_seq._seq2seq import Seq2Seq
-from foundation_seq._stepwise import Ids
+from foundation_seq.generation._stepwise import Ids
+from foundation_seq.models._classifier import SequenceClassifier
+from foundation_seq.models._recurrent_lm import RecurrentLM
+from foundation_seq.models._seq2seq import Seq2Seq
+from foundation_seq.recurrent._layers import LSTMState
 
 __all__ = [
     "ConsecutiveWindows",

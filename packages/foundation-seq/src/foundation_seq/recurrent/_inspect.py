@@ -9,8 +9,8 @@ from foundation_nn import Tensor, no_grad
 from foundation_nn import functional as F
 from numpy.typing import NDArray
 
-from foundation_seq._layers import LSTM
-from foundation_seq._lstm import lstm as run
+from foundation_seq.recurrent._layers import LSTM
+from foundation_seq.recurrent._lstm import lstm as run
 
 #: The gates of an LSTM in the order of its weights.
 _GATES = ("input gate", "forget gate", "candidate", "output gate")

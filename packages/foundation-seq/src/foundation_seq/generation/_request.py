@@ -9,7 +9,7 @@ import numpy as np
 from foundation_nn import no_grad
 from numpy.typing import NDArray
 
-from foundation_seq._stepwise import Ids, Logits, StepwiseModel
+from foundation_seq.generation._stepwise import Ids, Logits, StepwiseModel
 
 
 class Request:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from foundation_seq._generate import NewToken
-from foundation_seq._growing_text import Decode, GrowingText, StopStrings
+from foundation_seq.generation._generate import NewToken
+from foundation_seq.generation._growing_text import Decode, GrowingText, StopStrings
 
 
 def stream_text(

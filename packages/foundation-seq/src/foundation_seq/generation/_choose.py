@@ -6,8 +6,13 @@ import numpy as np
 from foundation_nn import init, padding_mask
 from numpy.typing import NDArray
 
-from foundation_seq._sampling import SamplingConfig, draw, require_usable, token_probabilities
-from foundation_seq._stepwise import Ids, Logits
+from foundation_seq.generation._sampling import (
+    SamplingConfig,
+    draw,
+    require_usable,
+    token_probabilities,
+)
+from foundation_seq.generation._stepwise import Ids, Logits
 
 
 class TokenChooser:

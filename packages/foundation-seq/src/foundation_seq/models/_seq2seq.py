@@ -11,9 +11,9 @@ from foundation_nn import functional as F
 from numpy.typing import ArrayLike
 
 from foundation_seq._arguments import require_sizes
-from foundation_seq._layers import LSTM, LSTMState
-from foundation_seq._recurrent_lm import RecurrentLM
-from foundation_seq._stepwise import Ids, Logits
+from foundation_seq.generation._stepwise import Ids, Logits
+from foundation_seq.models._recurrent_lm import RecurrentLM
+from foundation_seq.recurrent._layers import LSTM, LSTMState
 
 
 class Seq2Seq(Module):

@@ -19,9 +19,9 @@ import numpy as np
 from foundation_nn import no_grad
 from numpy.typing import NDArray
 
-from foundation_seq._request import Request
-from foundation_seq._sampling import log_probabilities
-from foundation_seq._stepwise import Ids, Logits, StepwiseModel
+from foundation_seq.generation._request import Request
+from foundation_seq.generation._sampling import log_probabilities
+from foundation_seq.generation._stepwise import Ids, Logits, StepwiseModel
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from foundation_seq._stepwise import Ids, Logits
+from foundation_seq.generation._stepwise import Ids, Logits
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,11 +21,11 @@ import numpy as np
 from foundation_nn import no_grad
 from numpy.typing import NDArray
 
-from foundation_seq._choose import TokenChooser
-from foundation_seq._growing_text import Decode, GrowingText, StopStrings
-from foundation_seq._request import Request
-from foundation_seq._sampling import SamplingConfig, log_probabilities
-from foundation_seq._stepwise import Ids, Logits, StepwiseModel
+from foundation_seq.generation._choose import TokenChooser
+from foundation_seq.generation._growing_text import Decode, GrowingText, StopStrings
+from foundation_seq.generation._request import Request
+from foundation_seq.generation._sampling import SamplingConfig, log_probabilities
+from foundation_seq.generation._stepwise import Ids, Logits, StepwiseModel
 
 
 class NewToken(NamedTuple):

@@ -15,7 +15,7 @@ import numpy as np
 from foundation_nn import Array, Result, get_num_threads, over_parts
 from numpy.typing import NDArray
 
-from foundation_seq._steps import share_rows
+from foundation_seq.recurrent._steps import share_rows
 
 #: ``walk_back(dy, *dstates)`` takes the gradients of the outputs, (S, b, H), and of the last
 #: states, (b, H), which it turns into those of the first. It returns the gradients of the projected

@@ -9,8 +9,8 @@ from foundation_nn import Module, Parameter, Tensor, init
 from numpy.typing import NDArray
 
 from foundation_seq._arguments import require_sizes
-from foundation_seq._layers import GRU, LSTM, RNN
-from foundation_seq._stack import Recurrent, States
+from foundation_seq.recurrent._layers import GRU, LSTM, RNN
+from foundation_seq.recurrent._stack import Recurrent, States
 
 
 class _Cell(Module):

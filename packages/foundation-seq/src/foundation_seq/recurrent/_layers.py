@@ -8,10 +8,10 @@ import numpy as np
 from foundation_nn import Tensor
 from numpy.typing import NDArray
 
-from foundation_seq._gru import gru, gru_step
-from foundation_seq._lstm import lstm, lstm_step
-from foundation_seq._rnn import rnn, rnn_step
-from foundation_seq._stack import Recurrent
+from foundation_seq.recurrent._gru import gru, gru_step
+from foundation_seq.recurrent._lstm import lstm, lstm_step
+from foundation_seq.recurrent._rnn import rnn, rnn_step
+from foundation_seq.recurrent._stack import Recurrent
 
 #: Hidden and cell state of an LSTM, each (num_layers * directions, B, H).
 LSTMState: TypeAlias = tuple[Tensor | NDArray[Any], Tensor | NDArray[Any]]

@@ -11,8 +11,8 @@ from foundation_nn import functional as F
 from numpy.typing import ArrayLike, NDArray
 
 from foundation_seq._arguments import require_dropout, require_sizes
-from foundation_seq._layers import LSTM, LSTMState
-from foundation_seq._stepwise import Ids, Logits
+from foundation_seq.generation._stepwise import Ids, Logits
+from foundation_seq.recurrent._layers import LSTM, LSTMState
 
 
 class RecurrentLM(Module):

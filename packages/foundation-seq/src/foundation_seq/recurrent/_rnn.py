@@ -12,9 +12,9 @@ import numpy as np
 from foundation_nn import Array, Result, operation
 from numpy.typing import NDArray
 
-from foundation_seq._gates import product_into, tanh_slope
-from foundation_seq._panels import multiply, panels
-from foundation_seq._recurrence import WalkBack, check, recurrence
+from foundation_seq.recurrent._gates import product_into, tanh_slope
+from foundation_seq.recurrent._panels import multiply, panels
+from foundation_seq.recurrent._recurrence import WalkBack, check, recurrence
 
 
 @operation(outputs=2, selective=True)
