@@ -104,10 +104,13 @@ REFUSED = [
     (lambda: F.linear(MATRIX, ONES[5]), ValueError, r"linear: .* got \(2, 5\)"),
     (lambda: F.linear(Tensor(np.float64(1)), MATRIX), ValueError, r"linear: .* got \(\)"),
     (lambda: F.linear(MATRIX, MATRIX, ONES[5]), ValueError, r"bias of shape \(2,\), got \(5,\)"),
-    (lambda: F.layer_norm(MATRIX, ONES[3]), ValueError, r"layer_norm: .*weight .*\(5,\).*got \(3,"),
+    (
+        lambda: F.layer_norm(MATRIX, ONES[3]),
+        ValueError,
+        r"layer_norm: .*weight .*\(5,\).*got \(3,\)",
+    ),
     (lambda: F.layer_norm(MATRIX, bias=ONES[3]), ValueError, r"expected bias of shape \(5,\)"),
     (lambda: F.layer_norm(EMPTY), ValueError, "layer_norm: .*nothing to normalise"),
-    (lambda: F.layer_norm(Tensor(1.0)), ValueError, "layer_norm: .*nothing to normalise"),
     (lambda: F.rms_norm(MATRIX, ONES[7]), ValueError, r"rms_norm: expected weight of shape \(5,\)"),
     (lambda: F.rms_norm(EMPTY), ValueError, "rms_norm: .*nothing to normalise"),
     (lambda: F.softmax(EMPTY), ValueError, r"softmax: axis -1 of shape \(3, 0\)"),
@@ -169,3 +172,113 @@ REFUSED = [
 def test_what_does_not_fit_is_refused_with_names_and_shapes(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def gradient_of(function, values, dtype=np.float32):
+    x = Tensor(np.array(values, dtype), requires_grad=True)
+    y = function(x)
+    y.sum().backward()
+    return y.data, x.grad
+
+
+@pytest.mark.parametrize("c", [1e4, 3e7, 1e30, -1e4])
+def test_the_gradient_of_cross_entropy_is_right_for_large_logits(c):
+    _, dz = gradient_of(lambda z: F.cross_entropy(z, np.array([0])), [[c, c, c - abs(c)]])
+    np.testing.assert_allclose(dz, [[-0.5, 0.5, 0]], atol=1e-7)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("offset", [1e3, 1e5])
+def test_an_offset_common_to_all_logits_changes_nothing(rng, offset, smoothing):
+    logits = rng.integers(-9, 9, (5, 7)).astype(np.float64) / 2  # exact in float32 with the offset
+    targets = np.arange(5)
+    loss, dz = gradient_of(lambda z: F.cross_entropy(z, targets, None, smoothing), logits)
+    for dtype in (np.float32, np.float64):
+        moved, dmoved = gradient_of(
+            lambda z: F.cross_entropy(z, targets, None, smoothing), logits + offset, dtype
+        )
+        np.testing.assert_allclose(moved, loss, rtol=1e-6)
+        np.testing.assert_allclose(dmoved, dz, atol=1e-7)
+
+
+@pytest.mark.parametrize("value", [110, 0.1, 1.1e6, -3e30])
+@pytest.mark.parametrize("width", [3, 768, 1023])
+def test_a_constant_row_has_no_deviation(value, width):
+    y, dx = gradient_of(F.layer_norm, np.full((2, width), value))
+    np.testing.assert_array_equal(y, np.zeros((2, width)))
+    np.testing.assert_allclose(dx, np.zeros((2, width)), atol=1e-4)  # Σ dy is 0 but for rounding
+
+
+@pytest.mark.parametrize("mean", [0, 1, 1e3, -1e3])
+@pytest.mark.parametrize("width", [5, 64, 768])
+def test_layer_norm_of_rows_with_a_large_mean_keeps_its_digits(rng, mean, width):
+    x = (rng.standard_normal((7, width)) + mean).astype(np.float32)
+    g = rng.standard_normal((7, width)).astype(np.float32)
+    single, double = (Tensor(x.astype(d), requires_grad=True) for d in (np.float32, np.float64))
+    for leaf in (single, double):
+        y = F.layer_norm(leaf)
+        y.backward(g)
+        if leaf is single:
+            ours = y.data
+    np.testing.assert_allclose(ours, y.data, atol=1e-5)
+    np.testing.assert_allclose(single.grad, double.grad, atol=1e-5)
+
+
+INFINITE = np.float32([-np.inf, -1e38, -100, 0, 100, 1e38, np.inf])
+
+
+@pytest.mark.parametrize(
+    ("function", "slopes"),
+    [
+        (F.silu, [0, 0, 0, 0.5, 1, 1, 1]),
+        (F.gelu, [0, 0, 0, 0.5, 1, 1, 1]),
+        (lambda x: F.gelu(x, "tanh"), [0, 0, 0, 0.5, 1, 1, 1]),
+        (F.relu, [0, 0, 0, 0, 1, 1, 1]),
+    ],
+    ids=["silu", "gelu", "gelu tanh", "relu"],
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_activations_have_their_limits_at_infinity(function, slopes, dtype):
+    y, dx = gradient_of(function, INFINITE, dtype)
+    np.testing.assert_allclose(y, np.maximum(INFINITE, 0), atol=1e-38)
+    np.testing.assert_allclose(dx, slopes, rtol=1e-6, atol=1e-38)
+
+
+def test_sigmoid_at_infinity():
+    y, dx = gradient_of(F.sigmoid, INFINITE)
+    np.testing.assert_allclose(y, [0, 0, 0, 0.5, 1, 1, 1], atol=1e-38)
+    np.testing.assert_allclose(dx, [0, 0, 0, 0.25, 0, 0, 0], atol=1e-38)
+
+
+def test_relu_passes_the_gradient_where_its_input_is_nan():
+    y, dx = gradient_of(F.relu, [np.nan, -1.0, 2.0])
+    np.testing.assert_array_equal(y, [np.nan, 0, 2])
+    np.testing.assert_array_equal(dx, [1, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("logit", "target", "loss"),
+    [
+        (np.inf, 0.0, np.inf),
+        (np.inf, 1.0, 0.0),
+        (np.inf, 0.5, np.inf),
+        (-np.inf, 0.0, 0.0),
+        (-np.inf, 1.0, np.inf),
+        (1e38, 0.0, 1e38),
+        (0.0, 1.0, np.log(2)),
+    ],
+)
+def test_binary_cross_entropy_of_a_certain_answer(logit, target, loss):
+    x = Tensor([logit], requires_grad=True)
+    y = F.binary_cross_entropy_with_logits(x, Tensor([target]))
+    np.testing.assert_allclose(y.item(), loss, rtol=1e-6)
+    y.backward()
+    np.testing.assert_allclose(x.grad, 1 / (1 + np.exp(-np.float64([logit]))) - target)
+
+
+def test_targets_of_an_other_shape_are_refused_with_how_the_classes_must_lie():
+    logits = Tensor(np.zeros((2, 7, 3)))  # (B, V, T), as in PyTorch
+    message = r"targets of shape \(2, 7\) .*got \(2, 3\); the classes are the last axis.*swapaxes"
+    with pytest.raises(ValueError, match=message):
+        F.cross_entropy(logits, np.zeros((2, 3), int))
+    assert F.cross_entropy(logits.swapaxes(1, -1), np.zeros((2, 3), int)).item() > 0

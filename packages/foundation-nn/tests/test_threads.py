@@ -7,7 +7,19 @@ import threading
 
 import numpy as np
 import pytest
-from foundation_nn import Tensor, _threads, get_num_threads, over_parts, over_rows
+from foundation_nn import (
+    Array,
+    Result,
+    Tensor,
+    _threads,
+    by_rows,
+    get_num_threads,
+    is_recording,
+    no_grad,
+    operation,
+    over_parts,
+    over_rows,
+)
 from foundation_nn import functional as F
 from threadpoolctl import threadpool_info
 
@@ -94,7 +106,7 @@ def test_small_work_stays_on_the_calling_thread_large_work_does_not(threads):
 
         def task(block):
             # In large work, the first two tasks wait for each other.
-            if rows >= 128 and not both.broken and len(seen) < 2:
+            if rows >= 256 and not both.broken and len(seen) < 2:
                 seen.add(threading.get_ident())
                 both.wait(timeout=5)
             seen.add(threading.get_ident())
@@ -103,7 +115,7 @@ def test_small_work_stays_on_the_calling_thread_large_work_does_not(threads):
         return seen
 
     assert workers(127) == {threading.get_ident()}  # just below the limit
-    assert len(workers(128)) == 2
+    assert len(workers(256)) == 2
 
 
 @pytest.mark.parametrize("n", [1, 2])
@@ -159,6 +171,69 @@ def test_many_blocks_give_what_one_does(threads, name):
         np.testing.assert_allclose(dx[rows], dfew, rtol=1e-4, atol=1e-5)
 
 
+def test_a_context_holds_in_all_threads(threads):
+    threads(2)
+    seen, both = [], threading.Barrier(2)
+
+    def task(block):
+        both.wait(timeout=5)
+        seen.append((is_recording(), np.geterr()["over"]))
+
+    with no_grad(), np.errstate(over="raise"):
+        over_parts(task, 2)
+    assert seen == [(False, "raise")] * 2
+
+
+@pytest.mark.parametrize(
+    ("n", "k", "m"), [(521, 257, 131), (131, 257, 521), (523, 1031, 1), (1, 9, 7)]
+)
+def test_a_shared_product_is_the_product(threads, monkeypatch, n, k, m):
+    monkeypatch.setattr(_threads, "PRODUCT_WORK", 1 << 16)
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((n, k)), rng.standard_normal((m, k)).T
+    for number in (1, 2, 3):
+        threads(number)
+        np.testing.assert_allclose(_threads.product(a, b), a @ b, rtol=1e-12, atol=1e-12)
+        room = np.empty((n, m))
+        assert _threads.product(a, b, out=room) is room
+        np.testing.assert_allclose(room, a @ b, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ((5, 67, 31), (5, 31, 43)),
+        ((2, 3, 67, 31), (2, 3, 31, 43)),
+        ((5, 67, 31), (31, 43)),
+        ((31,), (31, 43)),
+    ],
+)
+def test_a_shared_product_of_stacks_is_the_product(threads, monkeypatch, left, right):
+    monkeypatch.setattr(_threads, "PRODUCT_WORK", 1 << 16)
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal(left), rng.standard_normal(right)
+    for number in (1, 2):
+        threads(number)
+        np.testing.assert_allclose(_threads.product(a, b), a @ b, rtol=1e-12, atol=1e-12)
+
+
+def test_within_operations_there_is_one_kind_of_thread(threads):
+    threads(2)
+    before, inside = blas_threads(), []
+
+    @operation
+    @by_rows
+    def spy(x: Array) -> Result:
+        inside.append(blas_threads())
+        return x, lambda g: g
+
+    spy(LARGE)
+    spy(LARGE[:30])
+    assert inside == [[1] * len(before)] * len(inside)
+    assert len(inside) > 2
+    assert blas_threads() == before
+
+
 def test_the_number_of_threads_is_at_least_one(threads):
     threads(3)
     assert get_num_threads() == 3
@@ -199,12 +274,12 @@ def test_two_who_ask_at_once_leave_it_as_it_was(threads):
     entered, leave = threading.Event(), threading.Event()
 
     def other():
-        with _threads._one_blas_thread():
+        with _threads.one_blas_thread():
             entered.set()
             leave.wait(10)
 
     thread = threading.Thread(target=other)
-    with _threads._one_blas_thread():
+    with _threads.one_blas_thread():
         thread.start()
         assert entered.wait(10)
     leave.set()

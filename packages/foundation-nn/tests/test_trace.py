@@ -119,7 +119,10 @@ def test_a_derivative_of_several_steps():
     assert (
         records[0].formula == "y = x̂ w + b with x̂ = (x - μ) r and r = 1 / √(σ² + ε), for each row"
     )
-    assert records[1].formula == "dx̂ = g w: dx = r (dx̂ - mean(dx̂) - x̂ mean(dx̂ x̂))"
+    assert (
+        records[1].formula
+        == "dx̂ = g w: dx = r (dx̂ - mean(dx̂) - x̂ mean(dx̂ x̂)), dw = Σ g x̂, db = Σ g"
+    )
 
 
 def test_what_ran_before_is_not_listed():

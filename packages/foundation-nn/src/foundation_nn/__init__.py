@@ -12,7 +12,7 @@ from foundation_nn._graph import draw_graph
 from foundation_nn._memory import keep_freed_memory
 from foundation_nn._modes import current_generator, skip_init, train_mode
 from foundation_nn._module import Module
-from foundation_nn._operation import Array, Operation, Result, operation
+from foundation_nn._operation import Array, Operation, Result, Vector, operation
 from foundation_nn._parameter import Buffer, Parameter, ParameterBuffer
 from foundation_nn._profile import Profile, profile
 from foundation_nn._summary import summary
@@ -22,10 +22,12 @@ from foundation_nn._threads import (
     get_num_threads,
     over_parts,
     over_rows,
+    product,
     scratch,
     set_num_threads,
 )
 from foundation_nn._trace import Trace, trace
+from foundation_nn.functional._rows import PerRow, by_rows, row_mean, row_sum
 from foundation_nn.masks import causal_mask, padding_mask
 from foundation_nn.modules import (
     GELU,
@@ -44,6 +46,12 @@ from foundation_nn.modules import (
 )
 
 __all__ = [
+    "product",
+    "row_sum",
+    "row_mean",
+    "by_rows",
+    "Vector",
+    "PerRow",
     "GELU",
     "MLP",
     "Array",

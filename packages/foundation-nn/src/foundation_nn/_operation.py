@@ -18,19 +18,23 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from time import perf_counter
-from typing import Annotated, Any, ParamSpec, Protocol, TypeAlias, TypeVar, cast, overload
+from typing import Annotated, Any, ParamSpec, Protocol, TypeAlias, TypeVar, cast, get_args, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foundation_nn._tape import Backward, Edge, Node, Part, recording
 from foundation_nn._tensor import Tensor, check_floating, result
+from foundation_nn._threads import SERIAL_SIZE, one_blas_thread
 from foundation_nn._watch import watching
 
 #: Marks the inputs of a kernel that carry gradients; every other parameter is an option.
 #: The kernel sees NumPy arrays, the caller of the operation may pass tensors: hence ``Any``.
 Array: TypeAlias = Annotated[Any, "carries a gradient"]
+#: The same for an input that all rows share, such as a bias; see ``functional._rows``.
+Vector: TypeAlias = Annotated[Any, "carries a gradient, the same for all rows"]
 #: What a kernel returns.
 Result: TypeAlias = tuple[Any, Backward]
 
@@ -103,7 +107,7 @@ def operation(
     if kernel is None:
         return functools.partial(operation, outputs=outputs, selective=selective, integers=integers)
     parameters = list(inspect.signature(kernel, eval_str=True).parameters.values())
-    arrays = [p for p in parameters if p.annotation is Array]
+    arrays = [p for p in parameters if is_annotated(p, Array, Vector)]
     if not arrays or arrays != parameters[: len(arrays)]:
         raise TypeError(f"{kernel.__name__}: the parameters annotated Array must come first")
     variadic = arrays[0].kind is inspect.Parameter.VAR_POSITIONAL
@@ -120,23 +124,28 @@ def operation(
         # One look at the inputs: which arrays, of which dtype, and whether to record.
         wanted = False
         alike = True
-        dtype: Any = None
+        large = False  # enough for BLAS to use several threads
+        dtype: np.dtype[Any] | None = None
         values: list[Any] = []
         for x in inputs:
             if isinstance(x, Tensor):
                 array = x._data
                 values.append(array)
                 wanted = wanted or x._leaf or x._node is not None
+                large = large or array.size >= SERIAL_SIZE
                 if array.dtype is not dtype:
-                    alike = alike and dtype is None
+                    if dtype is not None:
+                        alike = False
                     dtype = _common(name, dtype, array.dtype)
             else:
                 values.append(x)
-                alike = alike and x is None
+                if x is not None:
+                    alike = False
         recorded = wanted and recording.get()
         if not alike or dtype is None or (dtype.kind != "f" and not integers):
             dtype = _working_dtype(dtype, inputs, integers)
             values = [_in_dtype(value, dtype, recorded) for value in values]
+            large = large or any(np.size(value) >= SERIAL_SIZE for value in values)
         if options:
             options = tuple([_plain(option) for option in options])
         if kwargs:
@@ -144,7 +153,8 @@ def operation(
 
         watcher = watching.get()
         started = 0.0 if watcher is None else perf_counter()
-        returned = kernel(*values, *options, **kwargs)
+        with one_blas_thread() if large else nullcontext():
+            returned: Any = kernel(*values, *options, **kwargs)
         seconds = 0.0 if watcher is None else perf_counter() - started
         if type(returned) is not tuple or len(returned) != 2 or not callable(returned[1]):
             raise TypeError(
@@ -167,6 +177,12 @@ def operation(
 
     call.kernel = kernel  # type: ignore[attr-defined]
     return cast("Operation[P, Any]", call)
+
+
+def is_annotated(parameter: inspect.Parameter, *marks: Any) -> bool:
+    """Whether a parameter is annotated with one of the marks, or with ``mark | None``."""
+    annotation = parameter.annotation
+    return annotation in marks or any(mark in get_args(annotation) for mark in marks)
 
 
 def _edge(x: Any) -> Edge:

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from foundation_nn._memory import keep_freed_memory
+from foundation_nn._threads import one_blas_thread
 from foundation_nn._watch import Watcher, watching
 
 if TYPE_CHECKING:
@@ -113,13 +115,18 @@ Edge: TypeAlias = "Node | tuple[Tensor, int] | None"
 
 
 def walk(root: Node, seed: NDArray[Any]) -> None:
-    """Visit every node after all of its consumers: the order of creation, backwards."""
+    """Visit every node after all of its consumers: the order of creation, backwards.
+
+    Whoever walks once will walk again: the memory that this step frees is kept for the next one.
+    """
     root.grad = seed
     queue = [(-root.order, root)]
     watcher = watching.get()
+    keep_freed_memory()
     try:
-        while queue:
-            _visit(heappop(queue)[1], queue, watcher)
+        with one_blas_thread():
+            while queue:
+                _visit(heappop(queue)[1], queue, watcher)
     except BaseException:
         for _, waiting in queue:  # a later walk must not find half a gradient here
             waiting.grad = None

@@ -1,9 +1,13 @@
-"""How many threads to use, and the one loop over blocks of rows that uses them.
+"""How many threads to use, and the one place that uses them.
 
-NumPy's element-wise functions run on one core and, on arrays larger than the cache, at the speed
-of the memory. Kernels therefore hand their formula to :func:`over_rows`: it is applied to blocks
-that stay in the L2 cache while the formula's several passes run over them, and the blocks are
-shared between threads (NumPy releases the GIL).
+NumPy's element-wise functions run on one core; its matrix products run on all cores, on threads
+that belong to the BLAS library. These two do not go together: after each product an idle thread of
+BLAS keeps its core busy for a while, waiting for the next one, and whoever else wants that core
+waits, too. So there is one kind of thread. Within our operations BLAS computes on the calling
+thread alone (:func:`one_blas_thread`), and the work is shared between threads of this file: blocks
+of rows (:func:`over_rows`), independent parts (:func:`over_parts`), and the rows of large matrix
+products (:func:`product`). NumPy releases the interpreter lock during its loops, so Python's own
+threads are enough.
 """
 
 from __future__ import annotations
@@ -11,9 +15,9 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextvars import copy_context
 from functools import cache
 from typing import Any
 
@@ -21,11 +25,15 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from threadpoolctl import ThreadpoolController
 
-#: Bytes of one operand in a block. In smaller ones the threads would wait for each other: between
-#: two calls of NumPy each needs the interpreter to itself.
+#: Bytes of one operand in a block, which the passes of a kernel find in the cache. Smaller ones
+#: (256 kB) are slower by a tenth: each pass over each block is a call of NumPy.
 BLOCK_BYTES = 1 << 20
 #: Less than this is done before a second thread has woken up.
 THREAD_BYTES = 1 << 20
+#: BLAS uses one thread for arrays with fewer elements in any case, even for sums of their rows.
+SERIAL_SIZE = 9216
+#: A piece of a shared matrix product has at least so many multiplications, about 0.1 ms.
+PRODUCT_WORK = 1 << 23
 _SMALL = 1 << 12
 
 
@@ -56,7 +64,7 @@ def get_num_threads() -> int:
 
 
 def set_num_threads(n: int) -> None:
-    """Set the number of threads, for NumPy's BLAS and for the package's own loops.
+    """Set the number of threads of all operations, and of NumPy's own matrix products.
 
     Raises
     ------
@@ -69,19 +77,42 @@ def set_num_threads(n: int) -> None:
     _setting["threads"] = n
 
 
-def scratch(shape: tuple[int, ...], dtype: DTypeLike, slot: int = 0) -> NDArray[Any]:
-    """Room for intermediate results within a task of :func:`over_rows`.
+def over_parts(task: Callable[[int], None], count: int) -> None:
+    """Call ``task(i)`` for each i below ``count``, shared between threads.
 
-    The same memory at each request of this thread for this ``slot``: an array that a worker thread
-    allocates and frees is mapped anew each time, which takes longer than the arithmetic.
+    A thread that has finished takes the next part, so that one with a busy neighbour holds nobody
+    up. Tasks must write to disjoint places. While they run, BLAS itself uses one thread.
     """
-    size = math.prod(shape) * np.dtype(dtype).itemsize
-    if size < _SMALL:
-        return np.empty(shape, dtype)
-    held: dict[int, NDArray[np.uint8]] = _here.__dict__.setdefault("scratch", {})
-    if slot not in held or held[slot].size < size:
-        held[slot] = np.empty(size, np.uint8)
-    return held[slot][:size].view(dtype).reshape(shape)
+    threads = min(get_num_threads(), count)
+    with one_blas_thread():
+        if threads < 2 or getattr(_here, "is_worker", False):
+            for i in range(count):
+                task(i)
+            return
+        parts = iter(range(count))  # ``next`` is atomic: each part is taken once
+
+        def work() -> None:
+            for i in parts:
+                task(i)
+
+        def work_apart() -> None:
+            _here.is_worker = True
+            _inside.depth = 1  # the thread that shares the work out has seen to it
+            work()
+
+        # The context carries no_grad() and np.errstate(...) into the threads.
+        others = [
+            _pool(threads - 1).submit(copy_context().run, work_apart) for _ in range(1, threads)
+        ]
+        try:
+            work()
+        finally:
+            for _ in parts:  # after an error, what nobody has begun is left
+                pass
+            errors = [other.exception() for other in others if not other.cancel()]
+        for error in errors:
+            if error is not None:
+                raise error
 
 
 def over_rows(task: Callable[[slice], None], rows: int, row_bytes: int) -> None:
@@ -98,71 +129,97 @@ def over_rows(task: Callable[[slice], None], rows: int, row_bytes: int) -> None:
     row_bytes : int
         Size of one row of the largest operand.
     """
-    total = rows * row_bytes
-    if total < THREAD_BYTES or rows < 2:
-        task(slice(0, rows))
-        return
-    pairs = math.ceil(total / (2 * BLOCK_BYTES))  # an even number of blocks, of about one size
-    step = math.ceil(rows / (2 * pairs))
-    starts = range(0, rows, step)
-
-    def work(share: range) -> None:
-        for start in share:
-            task(slice(start, min(start + step, rows)))
-
-    def work_apart(share: range) -> None:
-        _here.is_worker = True
-        work(share)
-
-    threads = min(get_num_threads(), len(starts))
-    if threads == 1 or getattr(_here, "is_worker", False):
-        work(starts)
-        return
-    others = [_pool(threads - 1).submit(work_apart, starts[i::threads]) for i in range(1, threads)]
-    work(starts[::threads])
-    for other in others:
-        other.result()
-
-
-def over_parts(task: Callable[[int], None], count: int) -> None:
-    """Call ``task(n)`` for each n below ``count``, which are shared between threads.
-
-    For parts that are matrix products: while they run, BLAS itself uses one thread. Tasks must
-    write to disjoint places.
-    """
-
-    def several(share: slice) -> None:
-        for n in range(share.start, share.stop):
-            task(n)
-
-    if count < 2 or get_num_threads() == 1:
-        several(slice(0, count))
+    blocks = cut_rows(rows, row_bytes)
+    if rows * row_bytes < THREAD_BYTES:
+        with one_blas_thread():
+            for block in blocks:
+                task(block)
     else:
-        with _one_blas_thread():
-            over_rows(several, count, row_bytes=1 << 20)  # each is worth a thread
+        over_parts(lambda i: task(blocks[i]), len(blocks))
 
 
-_lock = threading.Lock()
-_asked: list[list[tuple[Any, int]]] = []  # what each who is inside found
+def cut_rows(rows: int, row_bytes: int) -> list[slice]:
+    """Consecutive blocks of rows, of about the same size, that stay in the cache; at least one."""
+    count = max(1, math.ceil(rows * row_bytes / BLOCK_BYTES))
+    step = max(1, math.ceil(rows / count))
+    return [slice(start, min(start + step, rows)) for start in range(0, max(rows, 1), step)]
 
 
-@contextmanager
-def _one_blas_thread() -> Iterator[None]:
-    """Matrix products on the calling thread alone: the threads are busy with parts.
+def product(a: NDArray[Any], b: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
+    """The matrix product ``a @ b`` for use in operations; a large one is shared between threads.
 
-    The number belongs to the whole process, and a thread cannot always raise what another has
-    lowered: each who leaves puts back what the first to ask had found. Those who are still inside
-    lose speed by that, nothing else.
+    Parameters
+    ----------
+    a : (..., n, k) ndarray
+    b : (..., k, m) ndarray
+        Matrices, or stacks of as many matrices.
+    out : (..., n, m) ndarray, optional
+        Where the result is put.
     """
-    with _lock:
-        _asked.append(_asked[0] if _asked else [(x, x.num_threads) for x in _blas()])
-        for library, _ in _asked[0]:
-            library.set_num_threads(1)
-    try:
-        yield
-    finally:
+    pieces = min(_work(a, b) // PRODUCT_WORK, 2 * get_num_threads())
+    if pieces < 2 or get_num_threads() == 1 or a.shape[:-2] != b.shape[:-2]:
+        return np.matmul(a, b, out=out)
+    c = np.empty((*a.shape[:-1], b.shape[-1]), np.result_type(a, b)) if out is None else out
+    n, m = c.shape[-2:]
+    long = len(a) if a.ndim > 2 else max(n, m)
+    # More pieces than threads, so that a thread with a busy neighbour does fewer of them.
+    step = math.ceil(long / pieces)
+
+    def piece(i: int) -> None:
+        part = slice(i * step, (i + 1) * step)
+        if a.ndim > 2:
+            np.matmul(a[part], b[part], out=c[part])
+        elif n >= m:
+            np.matmul(a[part], b, out=c[part])
+        else:
+            np.matmul(a, b[:, part], out=c[:, part])
+
+    over_parts(piece, math.ceil(long / step))
+    return c
+
+
+def _work(a: NDArray[Any], b: NDArray[Any]) -> int:
+    """The number of multiplications in a product."""
+    return a.size * b.shape[-1] if min(a.ndim, b.ndim) > 1 else 0
+
+
+class _Inside(threading.local):
+    """How many of the contexts below the calling thread is in."""
+
+    depth = 0
+
+
+_inside = _Inside()
+_lock = threading.Lock()
+_found: list[list[tuple[Any, int]]] = []  # for each thread that is inside: what the first one found
+
+
+class one_blas_thread:
+    """Within this context matrix products run on the calling thread alone.
+
+    The number of threads belongs to the whole process, and several threads may be in here at once:
+    each that leaves puts back what the first one found. Those that are still inside then lose
+    speed, nothing else. A context within another one costs nothing.
+    """
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        _inside.depth += 1
+        if _inside.depth > 1:
+            return
         with _lock:
-            for library, n in _asked.pop():
+            found = _found[0] if _found else [(x, x.num_threads) for x in _blas()]
+            _found.append(found)
+            for library, _ in found:
+                library.set_num_threads(1)
+
+    def __exit__(self, *_: object) -> None:
+        _inside.depth -= 1
+        if _inside.depth:
+            return
+        with _lock:
+            for library, n in _found.pop():
                 library.set_num_threads(n)
 
 
@@ -172,16 +229,16 @@ def _blas() -> list[Any]:
     return [x for x in ThreadpoolController().lib_controllers if x.user_api == "blas"]
 
 
-class BlockSums:
-    """A sum over all rows, gathered from the tasks of :func:`over_rows` in whatever order."""
+def scratch(shape: tuple[int, ...], dtype: DTypeLike, slot: int = 0) -> NDArray[Any]:
+    """Room for intermediate results within a task of :func:`over_rows`.
 
-    def __init__(self) -> None:
-        self._sums: dict[int, NDArray[Any]] = {}
-
-    def add(self, rows: slice, values: NDArray[Any]) -> None:
-        """Sum the rows of one block."""
-        self._sums[rows.start] = np.ones(len(values), values.dtype) @ values
-
-    def total(self, like: NDArray[Any]) -> NDArray[Any]:
-        """Of all blocks, always in the same order; zeros like ``like`` if there was none."""
-        return sum((self._sums[start] for start in sorted(self._sums)), np.zeros_like(like))
+    The same memory at each request of this thread for this ``slot``: an array that a worker thread
+    allocates and frees is mapped anew each time, which takes longer than the arithmetic.
+    """
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    if size < _SMALL:
+        return np.empty(shape, dtype)
+    held: dict[int, NDArray[np.uint8]] = _here.__dict__.setdefault("scratch", {})
+    if slot not in held or held[slot].size < size:
+        held[slot] = np.empty(size, np.uint8)
+    return held[slot][:size].view(dtype).reshape(shape)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from foundation_nn._operation import Array, Result, operation
+from foundation_nn._threads import product
 
 
 @operation(integers=True)
@@ -162,12 +163,12 @@ def matmul(x: Array, y: Array) -> Result:
             g = np.expand_dims(g, -1 if y.ndim == 1 else -2)
         if y.ndim == 1:
             g = np.expand_dims(g, -1)
-        dx = g @ y2.swapaxes(-1, -2) if needs[0] else None
-        dy = x2.swapaxes(-1, -2) @ g if needs[1] else None
+        dx = product(g, y2.swapaxes(-1, -2)) if needs[0] else None
+        dy = product(x2.swapaxes(-1, -2), g) if needs[1] else None
         if dx is not None and x.ndim == 1:
             dx = dx[..., 0, :]
         if dy is not None and y.ndim == 1:
             dy = dy[..., 0]
         return dx, dy
 
-    return x @ y, backward
+    return product(x, y), backward

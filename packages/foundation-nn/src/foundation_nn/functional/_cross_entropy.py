@@ -8,11 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foundation_nn._operation import Array, Result, operation
-from foundation_nn._threads import over_rows, scratch
-from foundation_nn.functional._rows import as_rows, filled
-
-#: Rows that do not count may hold anything: inf - inf there is nobody's concern.
-_ANYTHING: dict[str, Any] = {"invalid": "ignore", "over": "ignore"}
+from foundation_nn.functional._rows import PerRow, as_rows, by_rows, row_sum
+from foundation_nn.functional._softmax import row_max
 
 
 @operation
@@ -32,6 +29,9 @@ def cross_entropy(
     Parameters
     ----------
     logits : (..., V) tensor
+        The last axis holds the classes, whatever the others are. In PyTorch it is the second:
+        logits (B, V, T) from there are read as T classes if T happens to be V, so turn them
+        round with ``logits.swapaxes(1, -1)``.
     targets : (...) integer array
         One class per row of ``logits``.
     ignore_index : int, optional
@@ -60,15 +60,34 @@ def cross_entropy(
     ----------
     .. [1] C. Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", 2016,
        section 7.
+
+    Examples
+    --------
+    The formula in plain NumPy:
+
+    >>> import numpy as np
+    >>> from foundation_nn import functional as F
+    >>> logits = np.array([[2.0, 0.0, 1.0], [0.0, 3.0, 1.0]])
+    >>> targets = np.array([0, 2])
+    >>> p = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    >>> q = np.eye(3)[targets] * (1 - 0.1) + 0.1 / 3
+    >>> loss = -(q * np.log(p)).sum(axis=-1).mean()
+    >>> np.allclose(loss, F.cross_entropy(logits, targets, label_smoothing=0.1).data)
+    True
     """
     targets = np.asarray(targets)
     classes = logits.shape[-1] if logits.ndim else 0
     if targets.dtype.kind not in "iu":
         raise TypeError(f"cross_entropy: expected integer targets, got {targets.dtype}")
     if targets.shape != logits.shape[:-1]:
+        like_torch = logits.ndim > 2 and targets.shape == logits.shape[:1] + logits.shape[2:]
+        fix = (
+            "; the classes are the last axis here, not the second as in PyTorch: write "
+            "logits.swapaxes(1, -1)"
+        )
         raise ValueError(
             f"cross_entropy: expected targets of shape {logits.shape[:-1]} for logits of shape "
-            f"{logits.shape}, got {targets.shape}"
+            f"{logits.shape}, got {targets.shape}{fix if like_torch else ''}"
         )
     if not classes:
         raise ValueError(f"cross_entropy: expected at least one class, got shape {logits.shape}")
@@ -76,68 +95,74 @@ def cross_entropy(
         raise ValueError(f"cross_entropy: expected 0 <= label_smoothing < 1, got {label_smoothing}")
     z = as_rows(logits)  # (N, V)
     t = targets.flatten()  # (N,), a copy: the backward needs it as it is now
-    ignored = None if ignore_index is None else t == ignore_index
-    if ignored is not None:
-        t = np.where(ignored, 0, t)
+    counts = None
+    if ignore_index is not None:
+        counts = t != ignore_index
+        t = np.where(counts, t, 0)
     outside = (t < 0) | (t >= classes)
     if np.count_nonzero(outside):
         raise ValueError(
             f"cross_entropy: target {t[outside][0]} lies outside the {classes} classes "
             f"0..{classes - 1}; pass ignore_index= for targets that shall not count"
         )
-    # q of a row: `hard` at its target, and `soft` on all classes; `mass` is their sum.
     w = None if weight is None else _class_weights(weight, classes, z.dtype)
-    importance = filled(len(z), 1, z.dtype) if w is None else w[t]  # (N,)
-    if ignored is not None:
-        importance = np.where(ignored, 0, importance)
-    count = float(importance.sum()) or 1.0
-    hard = mass = importance  # (N,)
+    importance = np.ones(len(z), z.dtype) if w is None else w[t]  # (N,)
+    if counts is not None:
+        importance = np.where(counts, importance, z.dtype.type(0))
+    total = float(importance.sum()) or 1.0
+
+    # q of a row: `hard` at its target, and `soft` on all classes, the target included.
+    hard = importance * z.dtype.type(1 - label_smoothing)  # (N,)
+    soft = None
     if label_smoothing:
         soft = np.full(classes, label_smoothing / classes, z.dtype)  # (V,)
         if w is not None:
             soft *= w
-        hard = (1 - label_smoothing) * importance
-        mass = hard + soft.sum()
-    log_sum = np.empty_like(importance)
-    loss = np.empty_like(importance)
-
-    def forward(rows: slice) -> None:
-        zr, target = z[rows], (np.arange(rows.stop - rows.start), t[rows])
-        top = zr.max(axis=-1)
-        with np.errstate(**_ANYTHING):
-            e = np.subtract(zr, top[:, None], out=scratch(zr.shape, zr.dtype))
-            below = hard[rows] * e[target]
-            if label_smoothing:
-                below += e @ soft
-            np.exp(e, out=e)
-            log = np.log(e @ filled(classes, 1, z.dtype))
-            loss[rows] = mass[rows] * log - below
-            log_sum[rows] = log + top
-
-    if len(z):
-        over_rows(forward, len(z), classes * z.itemsize)
-    if ignored is not None:
-        loss[ignored] = 0
+    losses, backward_of_rows = _losses(z, t, hard, counts, soft)
 
     def backward(g: Array) -> Array:
-        dz = np.empty_like(z)
-        scale = importance.dtype.type(g / count)
+        return backward_of_rows(np.full_like(losses, g / total)).reshape(logits.shape)
 
-        def rows_of_dz(rows: slice) -> None:
-            with np.errstate(**_ANYTHING):
-                d = np.subtract(z[rows], log_sum[rows, None], out=dz[rows])
-                np.exp(d, out=d)
-                d *= (mass[rows] * scale)[:, None]
-            if label_smoothing:
-                d -= soft * scale
-            d[np.arange(len(d)), t[rows]] -= hard[rows] * scale
-            if ignored is not None:
-                d[ignored[rows]] = 0  # also where such a row holds NaN
+    return losses.sum() / total, backward
 
-        over_rows(rows_of_dz, len(z), classes * z.itemsize)
-        return dz.reshape(logits.shape)
 
-    return loss.sum() / count, backward
+@by_rows
+def _losses(
+    z: Array, target: PerRow, hard: PerRow, counts: PerRow | None, soft: NDArray[Any] | None
+) -> Result:
+    """-Σ_v q_v log p_v of each row; q has ``hard`` at the target and ``soft`` on all classes.
+
+    With m = Σ_v q_v:  dz = m p - q. The exponentials are computed twice instead of being kept, as
+    they would be a second copy of the logits. Rows that do not count may hold anything, even NaN.
+    """
+    place = np.arange(len(z)), target
+    mass = hard if soft is None else hard + soft.sum()
+    # The maximum and the sum are kept apart: in float32, log Σ exp(z) of logits around 10⁴ as one
+    # rounded number would be wrong by 10⁻³.
+    top = row_max(z)
+    with np.errstate(invalid="ignore", over="ignore"):
+        shifted = z - top
+        loss = -hard * shifted[place]
+        if soft is not None:
+            loss -= shifted @ soft
+        total = row_sum(np.exp(shifted, out=shifted))
+        loss += mass * np.log(total[:, 0])
+    if counts is not None:
+        loss[~counts] = 0
+
+    def backward(g: Array) -> Array:
+        with np.errstate(invalid="ignore", over="ignore"):
+            dz = z - top
+            np.exp(dz, out=dz)
+            dz *= (mass * g)[:, None] / total
+        if soft is not None:
+            dz -= g[:, None] * soft
+        dz[place] -= hard * g
+        if counts is not None:
+            dz[~counts] = 0
+        return dz
+
+    return loss, backward
 
 
 def _class_weights(weight: Any, classes: int, dtype: Any) -> NDArray[Any]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from foundation_nn._modes import current_generator
 from foundation_nn._operation import Array, Result, operation
 from foundation_nn._tensor import Tensor
+from foundation_nn.functional._rows import PerRow, by_rows
 
 
 def random_keep(rng: np.random.Generator, shape: tuple[int, ...], p: float) -> NDArray[np.bool_]:
@@ -28,13 +29,14 @@ def keep_scale(p: float) -> float:
 
 
 @operation
-def _dropout(x: Array, keep: NDArray[np.bool_], p: float) -> Result:
-    scale = x.dtype.type(keep_scale(p))
+@by_rows
+def _dropout(x: Array, keep: PerRow, p: float) -> Result:
+    scale = np.multiply(keep, x.dtype.type(keep_scale(p)), dtype=x.dtype)
 
     def backward(g: Array) -> Array:
-        return g * np.multiply(keep, scale, dtype=g.dtype)
+        return g * np.multiply(keep, x.dtype.type(keep_scale(p)), dtype=x.dtype)
 
-    return x * np.multiply(keep, scale, dtype=x.dtype), backward
+    return x * scale, backward
 
 
 def dropout(x: Tensor | NDArray[Any], p: float, rng: np.random.Generator | None = None) -> Tensor:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from foundation_nn._operation import Array, Result, operation
-from foundation_nn.functional._rows import as_rows, filled
+from foundation_nn._threads import product
+from foundation_nn.functional._rows import as_rows, column_sum
 
 
 @operation(selective=True)
-def linear(x: Array, weight: Array, bias: Array = None) -> Result:
+def linear(x: Array, weight: Array, bias: Array | None = None) -> Result:
     """Y = X Wᵀ + b, for every row of ``x``.
 
     With N rows: dX = G W,  dW = Gᵀ X,  db = Σ_n G_n.
@@ -27,6 +28,18 @@ def linear(x: Array, weight: Array, bias: Array = None) -> Result:
     ------
     ValueError
         If the shapes do not fit.
+
+    Examples
+    --------
+    The formula in plain NumPy:
+
+    >>> import numpy as np
+    >>> from foundation_nn import functional as F
+    >>> x, weight, bias = np.array([[1.0, 2.0]]), np.array([[3.0, 4.0], [5.0, 6.0]]), np.ones(2)
+    >>> x @ weight.T + bias
+    array([[12., 18.]])
+    >>> F.linear(x, weight, bias).data
+    array([[12., 18.]])
     """
     if x.ndim == 0 or weight.ndim != 2 or x.shape[-1] != weight.shape[1]:
         raise ValueError(
@@ -36,7 +49,7 @@ def linear(x: Array, weight: Array, bias: Array = None) -> Result:
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"linear: expected bias of shape {weight.shape[:1]}, got {bias.shape}")
     x2 = as_rows(x)  # (N, in)
-    y = x2 @ weight.T  # (N, out)
+    y = product(x2, weight.T)  # (N, out)
     if bias is not None:
         y += bias
 
@@ -44,9 +57,9 @@ def linear(x: Array, weight: Array, bias: Array = None) -> Result:
         g: Array, needs: tuple[bool, bool, bool] = (True, True, True)
     ) -> tuple[Array, Array, Array]:
         g2 = as_rows(g)  # (N, out)
-        dx = (g2 @ weight).reshape(x.shape) if needs[0] else None
-        dw = g2.T @ x2 if needs[1] else None
-        db = filled(len(g2), 1, g2.dtype) @ g2 if needs[2] and bias is not None else None
+        dx = product(g2, weight).reshape(x.shape) if needs[0] else None
+        dw = product(g2.T, x2) if needs[1] else None
+        db = column_sum(g2) if needs[2] and bias is not None else None
         return dx, dw, db
 
     if x.ndim != 2:

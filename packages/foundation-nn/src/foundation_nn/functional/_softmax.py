@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from foundation_nn._operation import Array, Result, operation
-
-
-def _shifted(x: Array, axis: int, name: str) -> Array:
-    """x minus its maximum, so that the largest exponential is one."""
-    if not -x.ndim <= axis < x.ndim:
-        raise ValueError(f"{name}: axis {axis} does not exist in shape {x.shape}")
-    if x.shape[axis] == 0:
-        raise ValueError(f"{name}: axis {axis} of shape {x.shape} has nothing to normalise over")
-    return x - x.max(axis=axis, keepdims=True)
+from foundation_nn.functional._rows import by_rows, row_sum
 
 
 @operation
@@ -23,15 +17,31 @@ def softmax(x: Array, axis: int = -1) -> Result:
     Raises
     ------
     ValueError
-        If the axis has length zero.
+        If the axis does not exist or has length zero.
+
+    Examples
+    --------
+    The formula in plain NumPy:
+
+    >>> import numpy as np
+    >>> from foundation_nn import functional as F
+    >>> x = np.array([0.0, np.log(2), np.log(5)])
+    >>> np.exp(x) / np.exp(x).sum()
+    array([0.125, 0.25 , 0.625])
+    >>> F.softmax(x).data
+    array([0.125, 0.25 , 0.625])
     """
-    y = _shifted(x, axis, "softmax")
-    np.exp(y, out=y)
-    y /= y.sum(axis=axis, keepdims=True)
+    return _along(axis, "softmax", _softmax, x)
+
+
+@by_rows
+def _softmax(x: Array) -> Result:
+    y = np.exp(x - row_max(x))
+    y /= row_sum(y)
 
     def backward(g: Array) -> Array:
         dx = g * y
-        dx -= y * dx.sum(axis=axis, keepdims=True)
+        dx -= y * row_sum(dx)
         return dx
 
     return y, backward
@@ -44,12 +54,47 @@ def log_softmax(x: Array, axis: int = -1) -> Result:
     Raises
     ------
     ValueError
-        If the axis has length zero.
+        If the axis does not exist or has length zero.
+
+    Examples
+    --------
+    The formula in plain NumPy:
+
+    >>> import numpy as np
+    >>> from foundation_nn import functional as F
+    >>> x = np.array([0.0, 1.0, 2.0])
+    >>> np.allclose(x - np.log(np.exp(x).sum()), F.log_softmax(x).data)
+    True
     """
-    y = _shifted(x, axis, "log_softmax")
-    y -= np.log(np.exp(y).sum(axis=axis, keepdims=True))
+    return _along(axis, "log_softmax", _log_softmax, x)
+
+
+@by_rows
+def _log_softmax(x: Array) -> Result:
+    y = x - row_max(x)
+    y -= np.log(row_sum(np.exp(y)))
 
     def backward(g: Array) -> Array:
-        return g - np.exp(y) * g.sum(axis=axis, keepdims=True)
+        return g - np.exp(y) * row_sum(g)
 
     return y, backward
+
+
+def row_max(x: Array) -> Array:
+    """The greatest element of each row, (N, D) → (N, 1).
+
+    Subtracted from the row, it makes the largest exponential one: none overflows.
+    """
+    return x.max(axis=-1, keepdims=True)
+
+
+def _along(axis: int, name: str, of_rows: Callable[[Array], Result], x: Array) -> Result:
+    """Apply a kernel for rows along any axis."""
+    if not -x.ndim <= axis < x.ndim:
+        raise ValueError(f"{name}: axis {axis} does not exist in shape {x.shape}")
+    if x.shape[axis] == 0:
+        raise ValueError(f"{name}: axis {axis} of shape {x.shape} has nothing to normalise over")
+    if axis in (-1, x.ndim - 1):
+        return of_rows(x)
+    y, backward = of_rows(x.swapaxes(axis, -1))
+    return y.swapaxes(axis, -1), lambda g: backward(g.swapaxes(axis, -1)).swapaxes(axis, -1)
