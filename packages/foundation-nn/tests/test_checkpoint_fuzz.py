@@ -6,9 +6,9 @@ import resource
 
 import numpy as np
 import pytest
-from foundation_nn import MLP, _folder, checkpoint, optim
-from foundation_nn._folder import _digest
-from foundation_nn.checkpoint import CheckpointError
+from foundation_nn import MLP, checkpoint, optim
+from foundation_nn.checkpoint import CheckpointError, _folder
+from foundation_nn.checkpoint._folder import _digest
 
 ROUNDS = 10_000
 FILES = ("model.safetensors", "optimizer.safetensors", "checkpoint.json")

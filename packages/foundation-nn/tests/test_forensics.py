@@ -18,8 +18,8 @@ from foundation_nn import (
     optim,
 )
 from foundation_nn import functional as F
-from foundation_nn._folder import _digest
 from foundation_nn.checkpoint import CheckpointError
+from foundation_nn.checkpoint._folder import _digest
 from foundation_nn.training import FailedStep, Trainer
 
 ROWS = np.arange(10, dtype=np.float32).reshape(5, 2)

@@ -1,9 +1,4 @@
-"""Checkpoints: folders that load as what they were, or are refused.
-
-A checkpoint holds ``model.safetensors``, optionally ``optimizer.safetensors`` and the like, and
-``checkpoint.json`` with everything else: the class and configuration of the model, tokenizers,
-counters. How it is written, so that a crash leaves the one before it, stands in ``_folder``.
-"""
+"""Saving and loading: a model, what trains it, and what goes with it."""
 
 from __future__ import annotations
 
@@ -16,14 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foundation_nn._arguments import described
-from foundation_nn._average import mean_state
-from foundation_nn._describe import describe, rebuild
-from foundation_nn._folder import CheckpointError, folder_exists, read_folder, write_folder
 from foundation_nn._modes import skip_init
 from foundation_nn._module import Module
+from foundation_nn.checkpoint._average import mean_state
+from foundation_nn.checkpoint._describe import describe, rebuild
+from foundation_nn.checkpoint._folder import (
+    CheckpointError,
+    folder_exists,
+    read_folder,
+    write_folder,
+)
 from foundation_nn.optim import Optimizer
-
-__all__ = ["Checkpoint", "CheckpointError", "average", "exists", "load", "save"]
 
 #: What a class may say to a configuration that is none of its own.
 _MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from foundation_nn._folder import CheckpointError
+from foundation_nn.checkpoint._folder import CheckpointError
 
 
 def describe(name: str, value: Any) -> Any:

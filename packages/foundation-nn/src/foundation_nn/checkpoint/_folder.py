@@ -31,6 +31,8 @@ FORMAT = 1
 class CheckpointError(ValueError):
     """A checkpoint that cannot be used: the message names the file and what is wrong."""
 
+    __module__ = "foundation_nn.checkpoint"
+
 
 def write_folder(
     path: str | os.PathLike[str],

@@ -1,0 +1,14 @@
+"""Checkpoints: folders that load as what they were, or are refused.
+
+A checkpoint holds ``model.safetensors``, optionally ``optimizer.safetensors`` and the like, and
+``checkpoint.json`` with everything else: the class and configuration of the model, tokenizers,
+counters. There is no pickle anywhere, and a file does not choose what is imported.
+
+Read in this order: ``_checkpoint`` (``save`` and ``load``), ``_describe`` (objects as JSON and
+back), ``_folder`` (how files are written so that a crash leaves a whole checkpoint), ``_average``.
+"""
+
+from foundation_nn.checkpoint._checkpoint import Checkpoint, average, exists, load, save
+from foundation_nn.checkpoint._folder import CheckpointError
+
+__all__ = ["Checkpoint", "CheckpointError", "average", "exists", "load", "save"]
