@@ -41,7 +41,7 @@ doctest_default_flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 # inventories from the network.
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!foundation_).*"),
-    (r"py:class", r"foundation_\w+\._\w+\.(State|BatchT_co|P|Out)"),  # type variables
+    (r"py:class", r"foundation_[\w.]+\._\w+\.(State|BatchT_co|P|Out)"),  # type variables
 ]
 # `source` in prose may be an attribute of two classes: either link will do.
 suppress_warnings = ["ref.python"]

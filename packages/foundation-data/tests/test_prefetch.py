@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from foundation_data import Batch, BatchLoader, TranslationDataset
-from foundation_data._prefetch import map_ahead
+from foundation_data.batches._prefetch import map_ahead
 
 RNG = np.random.default_rng(5)
 DATASET = TranslationDataset.from_ids(

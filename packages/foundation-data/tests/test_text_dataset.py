@@ -12,7 +12,7 @@ from foundation_data import (
     TokenStream,
     WordTokenizer,
 )
-from foundation_data._packing import pack
+from foundation_data.batches._packing import pack
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -1,18 +1,33 @@
 """From raw text to padded, masked batches.
 
-Read in this order: text is normalised and cut into tokens, tokens get ids from a vocabulary, pairs
-are read, split and encoded, and a loader turns them into batches that any sequence model takes.
+The rooms, in reading order; each of them tells the order of its files:
+
+* ``tokenizers``: text is cut into tokens, and tokens get ids from a vocabulary.
+* ``reading``: files become pairs or texts, with a report of what was dropped, and are split.
+* ``corpora``: real data, from packages and files that people have.
+* ``batches``: pairs and texts are encoded, padded and masked, and loaded batch by batch.
+
+``tasks`` makes synthetic examples, ``plotting`` draws vocabularies, padding and masks. ``_text``
+says what counts as the same text, and ``_files`` writes JSON files that can be trusted.
 """
 
+from foundation_nn import publish
+
 from foundation_data import corpora, tasks
-from foundation_data._batch import Batch, Example, collate
-from foundation_data._dataset import TranslationDataset
-from foundation_data._loader import BatchLoader, BatchSource
-from foundation_data._shards import open_shards, write_shards
-from foundation_data._stream import TokenStream
 from foundation_data._text import normalize
-from foundation_data._text_batch import TextBatch
-from foundation_data._text_dataset import TextDataset
+from foundation_data.batches import (
+    Batch,
+    BatchLoader,
+    BatchSource,
+    Example,
+    TextBatch,
+    TextDataset,
+    TokenStream,
+    TranslationDataset,
+    collate,
+    open_shards,
+    write_shards,
+)
 from foundation_data.reading import (
     CorpusReport,
     Dropped,
@@ -70,3 +85,5 @@ __all__ = [
     "BatchSource",
     "BatchLoader",
 ]
+
+publish(__name__)

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from foundation_nn.plotting import COLORS, new_figure, save_figure
 
-from foundation_data._batch import Batch, BoolArray
-from foundation_data.tokenizers._vocabulary import Vocabulary
+from foundation_data._arrays import BoolArray
+from foundation_data.batches import Batch
+from foundation_data.tokenizers import Vocabulary
 
 __all__ = ["MaskMap", "plot_coverage", "plot_padding", "plot_masks"]
 

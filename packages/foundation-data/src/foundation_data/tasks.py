@@ -7,7 +7,7 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
-from foundation_data._batch import IntArray
+from foundation_data._arrays import IntArray
 
 __all__ = ["copy_task", "reverse_task", "sort_task", "adding_task", "date_task"]
 

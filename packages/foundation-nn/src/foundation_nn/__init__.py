@@ -15,6 +15,7 @@ from foundation_nn._module import Module
 from foundation_nn._operation import Array, Operation, Result, Vector, operation
 from foundation_nn._parameter import Buffer, Parameter, ParameterBuffer
 from foundation_nn._profile import Profile, profile
+from foundation_nn._publish import publish
 from foundation_nn._summary import summary
 from foundation_nn._tape import Backward, is_recording, no_grad
 from foundation_nn._tensor import Tensor
@@ -99,6 +100,7 @@ __all__ = [
     "over_rows",
     "padding_mask",
     "profile",
+    "publish",
     "schedules",
     "scratch",
     "set_num_threads",

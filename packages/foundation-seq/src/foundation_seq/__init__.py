@@ -7,6 +7,8 @@ Three rooms, in reading order, each of which tells the order of its files:
 * ``models``: a classifier, a language model and an encoder-decoder; ``recipes`` trains them.
 """
 
+from foundation_nn import publish
+
 from foundation_seq import functional, recipes
 from foundation_seq.generation import (
     Hypothesis,
@@ -61,3 +63,5 @@ __all__ = [
     "Hypothesis",
     "beam_search",
 ]
+
+publish(__name__)

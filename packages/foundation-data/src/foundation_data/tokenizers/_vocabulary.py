@@ -148,6 +148,20 @@ class Vocabulary:
             specials=specials,
         )
 
+    @classmethod
+    def without_counts(cls, tokens: Iterable[str], specials: SpecialTokens) -> Vocabulary:
+        """A vocabulary whose tokens were not found by counting them, such as parts of words.
+
+        Parameters
+        ----------
+        tokens : iterable of str
+            The token of each id, specials included.
+        specials : SpecialTokens
+            The reserved tokens.
+        """
+        tokens = tuple(tokens)
+        return cls(tokens, (0,) * len(tokens), 0, specials)
+
     def __len__(self) -> int:
         return len(self.tokens)
 

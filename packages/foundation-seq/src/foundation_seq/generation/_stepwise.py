@@ -41,6 +41,7 @@ class StepwiseModel(Protocol[State]):
     --------
     A model that always foretells the token one higher, and remembers the latest token of each row:
 
+    >>> import numpy as np
     >>> class Counting:
     ...     def start(self, prompt, lengths, capacity):
     ...         latest = prompt[np.arange(len(prompt)), lengths - 1]

@@ -34,6 +34,7 @@ class SequenceClassifier(Module):
 
     Examples
     --------
+    >>> import numpy as np
     >>> model = SequenceClassifier(11, 2, embedding_dim=3, hidden_size=5)
     >>> model(np.array([[1, 2, 3], [4, 5, 0]]), lengths=[3, 2]).shape
     (2, 2)

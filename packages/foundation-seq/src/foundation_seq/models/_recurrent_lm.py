@@ -40,6 +40,7 @@ class RecurrentLM(Module):
 
     Examples
     --------
+    >>> import numpy as np
     >>> model = RecurrentLM(vocab_size=11, embedding_dim=3, hidden_size=5)
     >>> model(np.array([[1, 2, 3, 4]])).shape
     (1, 4, 11)

@@ -44,6 +44,7 @@ class Seq2Seq(Module):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from foundation_seq import generate
     >>> model = Seq2Seq(11, 7, embedding_dim=3, hidden_size=5)
     >>> source, target = np.array([[1, 2, 3, 4]]), np.array([[1, 5]])

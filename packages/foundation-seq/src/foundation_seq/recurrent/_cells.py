@@ -101,6 +101,7 @@ class LSTMCell(_Cell):
 
     Examples
     --------
+    >>> import numpy as np
     >>> cell = LSTMCell(3, 5, rng=np.random.default_rng(0))
     >>> h, c = cell.step(np.zeros((2, 3)))
     >>> h, c = cell.step(np.ones((2, 3)), (h, c))

@@ -54,6 +54,7 @@ class RNN(Recurrent):
 
     Examples
     --------
+    >>> import numpy as np
     >>> rnn = RNN(3, 5, num_layers=2, rng=np.random.default_rng(0))
     >>> output, h = rnn(np.zeros((2, 7, 3)), lengths=[7, 4])
     >>> output.shape, h.shape
@@ -94,6 +95,7 @@ class GRU(Recurrent):
 
     Examples
     --------
+    >>> import numpy as np
     >>> gru = GRU(3, 5, bidirectional=True, rng=np.random.default_rng(0))
     >>> output, h = gru(np.zeros((2, 7, 3)), lengths=[7, 4])
     >>> output.shape, h.shape
@@ -124,6 +126,7 @@ class LSTM(Recurrent):
 
     Examples
     --------
+    >>> import numpy as np
     >>> lstm = LSTM(3, 5, num_layers=2, bidirectional=True, rng=np.random.default_rng(0))
     >>> output, (h, c) = lstm(np.zeros((2, 7, 3)), lengths=[7, 4])
     >>> output.shape, h.shape, c.shape

@@ -170,7 +170,7 @@ class BPETokenizer(SubwordTokenizer):
         num_specials = len(specials.tokens)
         merges = learn_merges(words, names, num_specials, max_size, min_freq, add)
         pairs = [(names[first], names[second]) for first, second in merges]
-        return BPETokenizer(Vocabulary(tuple(names), (0,) * len(names), 0, specials), pairs)
+        return BPETokenizer(Vocabulary.without_counts(names, specials), pairs)
 
     @staticmethod
     def _words_of_ids(names: Sequence[str], pieces: Mapping[str, int]) -> Counter[str]:

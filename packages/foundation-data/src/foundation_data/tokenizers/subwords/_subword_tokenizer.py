@@ -174,7 +174,7 @@ def vocabulary_of(
         specials = SpecialTokens(**roles)
     else:
         specials = guess_specials(ids, special, roles)
-    return Vocabulary(tuple(names), (0,) * len(names), 0, specials)
+    return Vocabulary.without_counts(names, specials)
 
 
 def _other(tokens: Sequence[str | None], index: Any) -> str:

@@ -145,7 +145,7 @@ class WordPieceTokenizer(SubwordTokenizer):
             if all(part in symbols for part in parts)
         }
         learn_merges(words, names, len(reserved), max_size, min_freq, _join)
-        vocabulary = Vocabulary(tuple(names), (0,) * len(names), 0, _SPECIALS)
+        vocabulary = Vocabulary.without_counts(names, _SPECIALS)
         return WordPieceTokenizer(vocabulary, pipeline)
 
     def _ids_of_piece(self, piece: str) -> Sequence[int]:

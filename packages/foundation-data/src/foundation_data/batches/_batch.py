@@ -10,8 +10,7 @@ import numpy as np
 from foundation_nn import causal_mask, padding_mask
 from numpy.typing import NDArray
 
-IntArray = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
+from foundation_data._arrays import BoolArray, IntArray
 
 
 class Example(NamedTuple):

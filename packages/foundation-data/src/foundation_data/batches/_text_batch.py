@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from foundation_nn import causal_mask
 
-from foundation_data._batch import BoolArray, IntArray
+from foundation_data._arrays import BoolArray, IntArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from foundation_data._batch import IntArray
+from foundation_data._arrays import IntArray
 
 
 class Rows:
@@ -52,17 +51,3 @@ class Rows:
         taken = self.flat.take(positions, mode="clip").astype(np.int64)
         taken[columns >= lengths[:, None]] = pad_id
         return taken, lengths
-
-
-def chosen_rows(indices: ArrayLike) -> NDArray[Any]:
-    """The indices of the rows of a batch as an array (B,).
-
-    Raises
-    ------
-    ValueError
-        If there is none, or they are not in one row.
-    """
-    chosen = np.asarray(indices)
-    if chosen.ndim != 1 or not len(chosen):
-        raise ValueError(f"batch: expected indices of shape (B,) with B >= 1, got {chosen.shape}")
-    return chosen

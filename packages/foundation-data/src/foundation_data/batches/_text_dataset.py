@@ -8,24 +8,23 @@ from typing import Self
 
 import numpy as np
 from foundation_nn import padding_mask
-from numpy.typing import ArrayLike
 
-from foundation_data._batch import IntArray
-from foundation_data._packing import pack
-from foundation_data._rows import chosen_rows
-from foundation_data._stream import TokenStream
-from foundation_data._text_batch import TextBatch
-from foundation_data.reading._report import CorpusReport, Dropped
-from foundation_data.tokenizers._tokenizer import Tokenizer
+from foundation_data._arrays import IntArray
+from foundation_data.batches._dataset import Dataset, require_tokenizer
+from foundation_data.batches._packing import pack
+from foundation_data.batches._stream import TokenStream
+from foundation_data.batches._text_batch import TextBatch
+from foundation_data.reading import CorpusReport, Dropped
+from foundation_data.tokenizers import Tokenizer
 
 
-class TextDataset:
+class TextDataset(Dataset[TextBatch]):
     """Text cut into rows of at most `length` tokens, of which any selection becomes a `TextBatch`.
 
     There are two layouts. As windows, all documents are one stream, cut every `length` tokens: a
     row may begin in the middle of a sentence and cross into another document. Packed, each row
-    holds whole documents that cannot see one another; only a document longer than a row is cut,
-    and what follows starts anew at position 0. Either way every token is the target of one
+    holds whole documents that cannot see one another. Only a document longer than a row is cut,
+    and what follows the cut begins at position 0 again. Either way every token is the target of one
     position, except the first of the stream or, packed, of each document.
 
     Parameters
@@ -69,18 +68,14 @@ class TextDataset:
            [0, 0, 0, 1, 1]])
     """
 
-    __slots__ = ("_bounds", "_fingerprint", "_pad_id", "_sizes", "_starts", "_stream", "report")
+    __slots__ = ("_pad_id", "_piece_sizes", "_piece_starts", "_row_bounds", "_stream")
 
     def __init__(
         self, texts: Iterable[str], tokenizer: Tokenizer, length: int, pack: bool = False
     ) -> None:
         if isinstance(texts, str):
             raise TypeError("TextDataset: expected a list of texts, got one str; wrap it: [text]")
-        if not isinstance(tokenizer, Tokenizer):
-            raise TypeError(
-                "TextDataset: expected tokenizer to be a trained tokenizer, "
-                f"got {type(tokenizer).__name__}"
-            )
+        require_tokenizer("TextDataset", "tokenizer", tokenizer)
         stream = TokenStream.from_ids(
             tokenizer.encode(text, add_bos=True, add_eos=True) for text in texts
         )
@@ -113,90 +108,85 @@ class TextDataset:
         return dataset
 
     def _lay_out(self, stream: TokenStream, length: int, packed: bool, pad_id: int) -> None:
+        """Decide which parts of the stream make each row.
+
+        Both layouts are one table: a piece is a part of the stream without a gap, and a row is a
+        run of pieces, one after the other.
+        """
         if length < 1:
             raise ValueError(f"TextDataset: expected length of at least 1, got {length}")
-        read, dropped = stream.num_documents, {}
-        # Both layouts are one table: a row is a run of pieces, and a piece is a run of the stream.
+        dropped: dict[str, Dropped] = {}
         if packed:
-            short = np.flatnonzero(stream.document_lengths < 2)
-            if len(short):
-                dropped["nothing to predict"] = Dropped(len(short), f"document {short[0]}")
+            too_short = np.flatnonzero(stream.document_lengths < 2)
+            if len(too_short):
+                example = f"document {too_short[0]}"
+                dropped["nothing to predict"] = Dropped(len(too_short), example)
             starts, sizes = _pieces(stream.document_lengths, length)
             rows = pack(sizes, length)
-            order = np.argsort(rows, kind="stable")
-            starts, sizes = starts[order], sizes[order]
-            bounds = np.searchsorted(rows[order], np.arange(rows.max(initial=-1) + 2))
+            by_row = np.argsort(rows, kind="stable")
+            starts = starts[by_row]
+            sizes = sizes[by_row]
+            num_rows = rows.max(initial=-1) + 1
+            row_bounds = np.searchsorted(rows[by_row], np.arange(num_rows + 1))
         else:
             starts, sizes = _pieces(np.array([len(stream)]), length)
-            bounds = np.arange(len(starts) + 1)
+            row_bounds = np.arange(len(starts) + 1)  # one piece in each row
         if not len(starts):
             raise ValueError(
                 "TextDataset: expected a document of at least two tokens, got none; "
                 "a language model predicts each token from the ones before it"
             )
+        num_documents = stream.num_documents
         num_dropped = sum(reason.count for reason in dropped.values())
-        self.report = CorpusReport("documents", read, read - num_dropped, dropped)
+        self.report = CorpusReport("documents", num_documents, num_documents - num_dropped, dropped)
         self._stream = stream
-        self._starts, self._sizes, self._bounds = starts, sizes, bounds
+        self._piece_starts = starts
+        self._piece_sizes = sizes
+        self._row_bounds = row_bounds
         self._pad_id = pad_id
         layout = f"{stream.fingerprint} {length} {packed} {pad_id}"
         self._fingerprint = hashlib.sha256(layout.encode("ascii")).hexdigest()
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        return len(self._bounds) - 1
+        return len(self._row_bounds) - 1
 
     @property
     def lengths(self) -> IntArray:
         """The real positions of each row, (len, 1) int64: what a loader makes its buckets by."""
-        return np.add.reduceat(self._sizes, self._bounds[:-1])[:, None]
+        return np.add.reduceat(self._piece_sizes, self._row_bounds[:-1])[:, None]
 
-    @property
-    def fingerprint(self) -> str:
-        """A checksum of the content and the layout: with equal fingerprints, batches are equal."""
-        return self._fingerprint
-
-    def batch(self, indices: ArrayLike) -> TextBatch:
-        """Return the chosen rows as a `TextBatch`.
-
-        Parameters
-        ----------
-        indices : (B,) int
-            Which rows, in which order; at least one.
-
-        Raises
-        ------
-        ValueError
-            If there is no index.
-        IndexError
-            If an index is out of range.
-        """
-        chosen = chosen_rows(indices)
-        firsts = self._bounds[:-1][chosen]
-        counts = self._bounds[1:][chosen] - firsts  # pieces in each row
-        pieces = np.repeat(firsts, counts) + _count_up(counts)
-        starts, sizes = self._starts[pieces], self._sizes[pieces]
-        lengths = np.add.reduceat(sizes, np.cumsum(counts) - counts)
-        # Pieces stand side by side from the left, so the real places, row by row, are the pieces
-        # end to end.
-        real = padding_mask(lengths)  # (B, T)
-        runs = [
+    def _batch(self, chosen: IntArray) -> TextBatch:
+        first_pieces = self._row_bounds[:-1][chosen]
+        num_pieces = self._row_bounds[1:][chosen] - first_pieces
+        pieces = np.repeat(first_pieces, num_pieces) + _count_up(num_pieces)
+        starts = self._piece_starts[pieces]
+        sizes = self._piece_sizes[pieces]
+        lengths = np.add.reduceat(sizes, np.cumsum(num_pieces) - num_pieces)
+        # A piece of n predictions has n + 1 tokens: the ids are all but the last, the targets all
+        # but the first.
+        tokens = [
             self._stream.read(start, start + size + 1)
             for start, size in zip(starts.tolist(), sizes.tolist(), strict=True)
         ]
+        # Pieces stand side by side from the left, so the real places, row by row, are the pieces
+        # end to end.
+        real = padding_mask(lengths)  # (B, T)
         ids = np.full(real.shape, self._pad_id, dtype=np.int64)
-        targets = ids.copy()
-        segments, positions = np.zeros_like(ids), np.zeros_like(ids)
-        ids[real] = np.concatenate([run[:-1] for run in runs])
-        targets[real] = np.concatenate([run[1:] for run in runs])
-        segments[real] = np.repeat(_count_up(counts) + 1, sizes)
+        ids[real] = np.concatenate([piece[:-1] for piece in tokens])
+        targets = np.full(real.shape, self._pad_id, dtype=np.int64)
+        targets[real] = np.concatenate([piece[1:] for piece in tokens])
+        segments = np.zeros(real.shape, dtype=np.int64)
+        segments[real] = np.repeat(_count_up(num_pieces) + 1, sizes)
+        positions = np.zeros(real.shape, dtype=np.int64)
         positions[real] = _count_up(sizes)
         return TextBatch(ids, targets, segments, positions, int(sizes.sum()))
 
 
 def _count_up(sizes: IntArray) -> IntArray:
     """Return 0, 1, ... for each size, end to end: ``[2, 3]`` gives ``[0, 1, 0, 1, 2]``."""
-    count: IntArray = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    starts = np.cumsum(sizes) - sizes
+    count: IntArray = np.arange(sizes.sum()) - np.repeat(starts, sizes)
     return count
 
 
@@ -204,10 +194,12 @@ def _pieces(lengths: IntArray, capacity: int) -> tuple[IntArray, IntArray]:
     """Cut documents, end to end, into pieces of at most `capacity` predictions.
 
     Returns the start of each in the stream and its size, (pieces,) int64 both. A document of n
-    tokens has n - 1 predictions: nothing tells its first one.
+    tokens has n - 1 predictions, because nothing comes before its first token.
     """
     predictions = np.maximum(lengths - 1, 0)
-    counts = -(-predictions // capacity)  # pieces of each document
-    offsets = _count_up(counts) * capacity  # of each piece in its document
-    starts = np.repeat(np.cumsum(lengths) - lengths, counts) + offsets
-    return starts, np.minimum(np.repeat(predictions, counts) - offsets, capacity)
+    num_pieces = -(-predictions // capacity)  # of each document, rounded up
+    offsets = _count_up(num_pieces) * capacity  # of each piece in its document
+    document_starts = np.cumsum(lengths) - lengths
+    starts = np.repeat(document_starts, num_pieces) + offsets
+    sizes = np.minimum(np.repeat(predictions, num_pieces) - offsets, capacity)
+    return starts, sizes

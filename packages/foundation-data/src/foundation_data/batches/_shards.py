@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from foundation_data._files import read_json, write_json
-from foundation_data._stream import TokenStream
+from foundation_data.batches._stream import TokenStream
 
 _KIND = "token shards"
 _MANIFEST = "manifest.json"

@@ -4,32 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic
 
 import numpy as np
 
-from foundation_data._batch import IntArray
-from foundation_data._prefetch import map_ahead
-
-BatchT_co = TypeVar("BatchT_co", covariant=True)
-
-
-class BatchSource(Protocol[BatchT_co]):
-    """What a dataset must offer to be loaded in batches."""
-
-    def __len__(self) -> int:
-        """Return the number of examples."""
-
-    @property
-    def lengths(self) -> IntArray:
-        """(len, k) int64: the lengths of each example in the k arrays that a batch pads."""
-
-    @property
-    def fingerprint(self) -> str:
-        """A checksum of the content."""
-
-    def batch(self, indices: IntArray) -> BatchT_co:
-        """Return the examples at `indices` (B,) as one batch."""
+from foundation_data._arrays import IntArray
+from foundation_data.batches._dataset import BatchSource, BatchT_co
+from foundation_data.batches._prefetch import map_ahead
 
 
 class BatchLoader(Generic[BatchT_co]):

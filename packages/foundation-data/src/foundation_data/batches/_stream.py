@@ -10,8 +10,8 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
-from foundation_data._batch import IntArray
-from foundation_data._rows import Rows
+from foundation_data._arrays import IntArray
+from foundation_data.batches._rows import Rows
 
 Ids = NDArray[np.integer]
 

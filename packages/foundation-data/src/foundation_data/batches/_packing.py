@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from foundation_data._batch import IntArray
+from foundation_data._arrays import IntArray
 
 
 def pack(sizes: IntArray, capacity: int) -> IntArray:
