@@ -292,6 +292,14 @@ def bench(session: nox.Session) -> None:
         session.run("python", str(script))
 
 
+@nox.session(requires=["wheels"], reuse_venv=True)
+def peers(session: nox.Session) -> None:
+    """PyTorch's own samples through PyTorch and through us: `-- [ROW ...]`."""
+    install_wheels(session, *PACKAGES, "expecttest")  # what PyTorch's samples import besides
+    install_torch(session)
+    session.run("python", str(ROOT / "integration_tests/peers"), *session.posargs)
+
+
 def fetch_models(session: nox.Session) -> Path:
     """The folder of published models, pinned by their digests; fetched at the first call."""
     session.install("pip")

@@ -1,0 +1,142 @@
+"""``torch.nn.functional``, written with :mod:`foundation_nn.functional`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from closeness import NotOurs
+from foundation_attn import attention
+from foundation_nn import Tensor
+from foundation_nn import functional as F
+from samples import Adapter
+
+
+def of_last_axis(name: str, x: Any, shape: Any) -> None:
+    if tuple(shape) != x.shape[-1:]:
+        raise NotOurs(f"{name}: over more than the last axis")
+
+
+def only_mean(name: str, reduction: str) -> None:
+    if reduction != "mean":
+        raise NotOurs(f"{name}: a reduction other than the mean")
+
+
+def layer_norm(
+    x: Tensor, shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5
+) -> Tensor:
+    of_last_axis("layer_norm", x, shape)
+    return F.layer_norm(x, weight, bias, eps)
+
+
+def rms_norm(x: Tensor, shape: Any, weight: Any = None, eps: float | None = None) -> Tensor:
+    of_last_axis("rms_norm", x, shape)
+    return F.rms_norm(x, weight, float(np.finfo(x.dtype).eps) if eps is None else eps)
+
+
+def mse_loss(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    only_mean("mse_loss", reduction)
+    return F.mse_loss(x, target)
+
+
+def binary_cross_entropy(
+    x: Tensor, target: Tensor, weight: Any = None, reduction: str = "mean", pos_weight: Any = None
+) -> Tensor:
+    only_mean("binary_cross_entropy_with_logits", reduction)
+    if weight is not None or pos_weight is not None:
+        raise NotOurs("binary_cross_entropy_with_logits: weights")
+    return F.binary_cross_entropy_with_logits(x, target)
+
+
+def cross_entropy(
+    logits: Tensor,
+    target: Any,
+    weight: Any = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """PyTorch has the classes on the second axis, we on the last."""
+    only_mean("cross_entropy", reduction)
+    if isinstance(target, Tensor):
+        raise NotOurs("cross_entropy: probabilities as targets")
+    if logits.ndim > 2:
+        logits = logits.transpose(0, *range(2, logits.ndim), 1)
+    weight = weight.data if isinstance(weight, Tensor) else weight
+    return F.cross_entropy(logits, target, ignore_index, label_smoothing, weight)
+
+
+def linear_cross_entropy(
+    x: Tensor,
+    matrix: Tensor,
+    target: Any,
+    *,
+    linear_bias: Any = None,
+    options: Any = None,
+    **more: Any,
+) -> Tensor:
+    """Linear, then cross-entropy; ``options`` say how PyTorch cuts it, which changes no number."""
+    if matrix.ndim != 2:
+        raise NotOurs("linear_cross_entropy: classes on several axes")
+    del options
+    return cross_entropy(F.linear(x, matrix, linear_bias), target, **more)
+
+
+def embedding(weight: Tensor, ids: Any, **more: Any) -> Tensor:
+    if more:
+        raise NotOurs("embedding: padding_idx, max_norm, scale_grad_by_freq, sparse")
+    return F.embedding(ids, weight)
+
+
+def dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
+    if training and 0 < p < 1:
+        raise NotOurs("dropout: what is dropped is random")
+    return F.dropout(x, p, np.random.default_rng(0) if training else None)
+
+
+def scaled_dot_product_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    attn_mask: Any = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+) -> Tensor:
+    if dropout_p:
+        raise NotOurs("attention: what is dropped is random")
+    if is_causal and q.shape[-2] != k.shape[-2]:
+        # In PyTorch query t sees the keys 0..t; ours takes the queries for the last positions.
+        pattern = np.tri(q.shape[-2], k.shape[-2], dtype=bool)
+        return attention(q, k, v, pattern[(None,) * (k.ndim - 2)])
+    return attention(q, k, v, attn_mask, is_causal)
+
+
+def glu(x: Tensor, dim: int = -1) -> Tensor:
+    half = x.shape[dim] // 2
+    front = (slice(None),) * (dim % x.ndim)
+    return x[(*front, slice(None, half))] * F.sigmoid(x[(*front, slice(half, None))])
+
+
+FUNCTIONS: dict[str, Adapter] = {
+    "nn_functional_relu": F.relu,
+    "nn_functional_gelu": lambda x, approximate="none": F.gelu(x, approximate),
+    "nn_functional_silu": F.silu,
+    "nn_functional_glu": glu,
+    "sigmoid": F.sigmoid,
+    "tanh": F.tanh,
+    "softmax": F.softmax,
+    "log_softmax": F.log_softmax,
+    "nn_functional_softmin": lambda x, dim: F.softmax(-x, dim),
+    "nn_functional_linear": lambda x, weight, bias=None: F.linear(x, weight, bias),
+    "nn_functional_layer_norm": layer_norm,
+    "native_layer_norm": layer_norm,
+    "nn_functional_rms_norm": rms_norm,
+    "nn_functional_mse_loss": mse_loss,
+    "nn_functional_binary_cross_entropy_with_logits": binary_cross_entropy,
+    "nn_functional_cross_entropy": cross_entropy,
+    "nn_functional_linear_cross_entropy": linear_cross_entropy,
+    "nn_functional_linear_cross_entropy_chunked": linear_cross_entropy,
+    "nn_functional_embedding": embedding,
+    "nn_functional_dropout": dropout,
+    "nn_functional_scaled_dot_product_attention": scaled_dot_product_attention,
+}

@@ -1,0 +1,140 @@
+"""PyTorch's arithmetic, products and reductions, written with our operators and methods."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from closeness import NotOurs
+from foundation_nn import Tensor
+from foundation_nn import functional as F
+from samples import Adapter
+
+
+def times(factor: Any, y: Any) -> Any:
+    """``factor * y``; one changes nothing, and zero leaves y out, be it NaN."""
+    if factor is True or factor == 1:
+        return y
+    return 0.0 if factor == 0 else factor * y
+
+
+def added_product(
+    c: Tensor, a: Tensor, b: Tensor, beta: Any = 1, alpha: Any = 1, *, sum_batch: bool = False
+) -> Tensor:
+    product = (a @ b).sum(0) if sum_batch else a @ b
+    if beta == 0:
+        return alpha * product + np.zeros(c.shape, c.dtype)
+    return times(beta, c) + times(alpha, product)
+
+
+def multi_dot(matrices: list[Tensor]) -> Tensor:
+    product, *others = matrices
+    for matrix in others:
+        product = product @ matrix
+    return product
+
+
+def inner(x: Any, y: Any) -> Any:
+    if x.ndim == 0 or y.ndim == 0:
+        return x * y
+    return x @ (y if y.ndim == 1 else y.swapaxes(-1, -2))
+
+
+def axes(dim: Any) -> Any:
+    """Our axes for PyTorch's, where an empty list means all of them."""
+    if np.ndim(dim) == 0:
+        return dim
+    return tuple(dim) or None
+
+
+def variance(x: Tensor, dim: Any = None, correction: Any = 1, keepdim: bool = False) -> Tensor:
+    axis = axes(dim)
+    centred = x - x.mean(axis, keepdims=True)
+    squares = (centred * centred).sum(axis, keepdims=keepdim)
+    freedom = x.size // squares.size - (1 if correction is None else correction)
+    if freedom <= 0:
+        raise NotOurs("var: of fewer values than degrees of freedom")
+    return squares / freedom
+
+
+def deviation(x: Tensor, dim: Any = None, correction: Any = 1, keepdim: bool = False) -> Tensor:
+    return variance(x, dim, correction, keepdim).sqrt()
+
+
+def euclidean_norm(x: Tensor, ord: Any = 2, dim: Any = None, keepdim: bool = False) -> Tensor:
+    if ord != 2:
+        raise NotOurs("norm: other than the Euclidean one")
+    return (x * x).sum(axes(dim), keepdims=keepdim).sqrt()
+
+
+def normalize(x: Tensor, p: Any = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
+    norm = euclidean_norm(x, p, dim, keepdim=True)
+    return x / F.where(norm > eps, norm, eps)
+
+
+ARITHMETIC: dict[str, Adapter] = {
+    "add": lambda x, y, alpha=1: x + times(alpha, y),
+    "sub": lambda x, y, alpha=1: x - times(alpha, y),
+    "rsub": lambda x, y, alpha=1: y - times(alpha, x),
+    "mul": lambda x, y: x * y,
+    "div_no_rounding_mode": lambda x, y: x / y,
+    "true_divide": lambda x, y: x / y,
+    "__radd__": lambda x, y: y + x,
+    "__rsub__": lambda x, y: y - x,
+    "__rmul__": lambda x, y: y * x,
+    "__rdiv__": lambda x, y: y / x,
+    "neg": lambda x: -x,
+    "pow": lambda x, exponent: x**exponent,
+    "square": lambda x: x**2,
+    "reciprocal": lambda x: x**-1,
+    "rsqrt": lambda x: 1 / x.sqrt(),
+    "exp": lambda x: x.exp(),
+    "log": lambda x: x.log(),
+    "sqrt": lambda x: x.sqrt(),
+    "addcmul": lambda x, y, z, value=1: x + times(value, y * z),
+    "addcdiv": lambda x, y, z, value=1: x + times(value, y / z),
+    "lerp": lambda x, y, weight: x + weight * (y - x),
+    "lt": lambda x, y: x < y,
+    "le": lambda x, y: x <= y,
+    "gt": lambda x, y: x > y,
+    "ge": lambda x, y: x >= y,
+    "eq": lambda x, y: x == y,
+    "ne": lambda x, y: x != y,
+}
+
+PRODUCTS: dict[str, Adapter] = {
+    "matmul": lambda x, y: x @ y,
+    "__rmatmul__": lambda x, y: y @ x,
+    "mm": lambda x, y: x @ y,
+    "bmm": lambda x, y: x @ y,
+    "mv": lambda x, y: x @ y,
+    "dot": lambda x, y: x @ y,
+    "vdot": lambda x, y: x @ y,
+    "inner": inner,
+    "outer": lambda x, y: x[:, None] * y,
+    "addmm": added_product,
+    "addmm_decomposed": added_product,
+    "addmv": added_product,
+    "baddbmm": added_product,
+    "addbmm": lambda c, a, b, beta=1, alpha=1: added_product(c, a, b, beta, alpha, sum_batch=True),
+    "addr": lambda c, a, b, beta=1, alpha=1: added_product(c, a[:, None], b[None], beta, alpha),
+    "linalg_multi_dot": multi_dot,
+    "linalg_vecdot": lambda x, y, dim=-1: (x * y).sum(dim),
+}
+
+REDUCTIONS: dict[str, Adapter] = {
+    "sum": lambda x, dim=None, keepdim=False: x.sum(axes(dim), keepdim),
+    "mean": lambda x, dim=None, keepdim=False: x.mean(axes(dim), keepdim),
+    "amax": lambda x, dim=None, keepdim=False: x.max(axes(dim), keepdim),
+    "amin": lambda x, dim=None, keepdim=False: x.min(axes(dim), keepdim),
+    "max_reduction_with_dim": lambda x, dim, keepdim=False: x.max(dim, keepdim),
+    "min_reduction_with_dim": lambda x, dim, keepdim=False: x.min(dim, keepdim),
+    "max_reduction_no_dim": lambda x: x.max(),
+    "min_reduction_no_dim": lambda x: x.min(),
+    "var": variance,
+    "std": deviation,
+    "linalg_vector_norm": euclidean_norm,
+    "nn_functional_normalize": normalize,
+}
+
+OPERATIONS = ARITHMETIC | PRODUCTS | REDUCTIONS
