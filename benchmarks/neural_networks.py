@@ -16,7 +16,7 @@ import foundation_nn as fn
 import numpy as np
 from foundation_nn import Array, Result
 from foundation_nn import functional as F
-from foundation_nn._watch import Watcher
+from foundation_nn.engine._watch import Watcher
 from foundation_transformer import TransformerEncoder
 
 sys.path.insert(0, str(Path(__file__).parent))

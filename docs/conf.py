@@ -76,7 +76,8 @@ write_api()
 
 
 def resolve(app: Any, env: Any, node: Any, contnode: Any) -> Any:
-    """Find names where they are public: foundation_nn._tensor.Tensor is foundation_nn.Tensor."""
+    """Find names where they are public: ``foundation_nn.engine._tensor.Tensor`` is imported as
+    ``foundation_nn.Tensor``."""
     if node.get("refdomain") != "py":
         return None
     parts = node["reftarget"].split(".")

@@ -15,7 +15,7 @@ from foundation_nn import (
     optim,
 )
 from foundation_nn import functional as F
-from foundation_nn._watch import Watcher
+from foundation_nn.engine._watch import Watcher
 
 
 @operation

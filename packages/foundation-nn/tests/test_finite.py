@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from foundation_nn import Linear, Module, Sequential, Tanh, Tensor, optim
 from foundation_nn import functional as F
-from foundation_nn._finite import first_non_finite
+from foundation_nn.inspection._finite import first_non_finite
 
 
 class Log(Module):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from foundation_nn import MLP, Array, Result, Tanh, Tensor, operation
 from foundation_nn import functional as F
-from foundation_nn._graph import draw_graph
+from foundation_nn.inspection._graph import draw_graph
 
 
 def loss(model):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from foundation_nn import MLP, Tanh, Tensor
 from foundation_nn import functional as F
-from foundation_nn._flops import count_flops
-from foundation_nn._profile import OperationTime, Profile, profile
+from foundation_nn.inspection._flops import count_flops
+from foundation_nn.inspection._profile import OperationTime, Profile, profile
 
 X = np.ones((5, 2), np.float32)
 

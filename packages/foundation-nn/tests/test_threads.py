@@ -11,7 +11,6 @@ from foundation_nn import (
     Array,
     Result,
     Tensor,
-    _threads,
     by_rows,
     get_num_threads,
     is_recording,
@@ -21,6 +20,7 @@ from foundation_nn import (
     over_rows,
 )
 from foundation_nn import functional as F
+from foundation_nn.engine import _threads
 from threadpoolctl import threadpool_info
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from foundation_nn import MLP, Array, Parameter, Result, Tanh, Tensor, no_grad, operation, optim
 from foundation_nn import functional as F
-from foundation_nn._trace import trace
+from foundation_nn.inspection._trace import trace
 
 X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float64)
 TARGET = np.array([[0], [1], [1], [0]], np.float64)

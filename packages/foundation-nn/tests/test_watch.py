@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from foundation_nn import MLP, Array, Linear, Module, Result, Tanh, Tensor, no_grad, operation
 from foundation_nn import functional as F
-from foundation_nn._watch import Watcher, watching
+from foundation_nn.engine._watch import Watcher, watching
 
 
 class Diary(Watcher):

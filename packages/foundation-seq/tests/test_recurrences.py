@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from foundation_nn import Tensor, gradcheck
 from foundation_nn import functional as F
-from foundation_nn._watch import Watcher
+from foundation_nn.engine._watch import Watcher
 from foundation_seq import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from foundation_seq import functional as SF
 from foundation_seq.recurrent._panels import multiply, panels

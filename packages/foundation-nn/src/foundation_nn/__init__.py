@@ -1,25 +1,20 @@
 """Neural networks and backpropagation on NumPy: the ground floor of Foundation.
 
-Read in this order: ``_tape``, ``_tensor``, ``_operation``, ``functional``, ``_module`` and
-``modules`` (what owns parameters), ``optim``, ``schedules``, ``training``, ``checkpoint``.
+Read in this order: ``engine`` (tape, tensor, and the decorator that makes a NumPy kernel
+differentiable), ``functional`` (the operations), ``modules`` (layers, which own parameters),
+``optim`` and ``schedules``, ``training``, ``checkpoint``. ``inspection`` looks inside, ``plotting``
+draws, ``distributed`` trains in several processes.
 """
 
 from foundation_nn import checkpoint, distributed, functional, init, optim, schedules, training
-from foundation_nn._finite import NonFinite, first_non_finite
-from foundation_nn._flops import Flops, counts_flops
-from foundation_nn._gradcheck import GradientError, gradcheck
-from foundation_nn._graph import draw_graph
-from foundation_nn._memory import keep_freed_memory
-from foundation_nn._modes import current_generator, skip_init, train_mode
-from foundation_nn._module import Module
-from foundation_nn._operation import Array, Operation, Result, Vector, operation
-from foundation_nn._parameter import Buffer, Parameter, ParameterBuffer
-from foundation_nn._profile import Profile, profile
 from foundation_nn._publish import publish
-from foundation_nn._summary import summary
-from foundation_nn._tape import Backward, is_recording, no_grad
-from foundation_nn._tensor import Tensor
-from foundation_nn._threads import (
+from foundation_nn.engine._memory import keep_freed_memory
+from foundation_nn.engine._modes import current_generator, skip_init, train_mode
+from foundation_nn.engine._operation import Array, Operation, Result, Vector, operation
+from foundation_nn.engine._parameter import Buffer, Parameter, ParameterBuffer
+from foundation_nn.engine._tape import Backward, is_recording, no_grad
+from foundation_nn.engine._tensor import Tensor
+from foundation_nn.engine._threads import (
     get_num_threads,
     over_parts,
     over_rows,
@@ -27,8 +22,14 @@ from foundation_nn._threads import (
     scratch,
     set_num_threads,
 )
-from foundation_nn._trace import Trace, trace
 from foundation_nn.functional._rows import PerRow, by_rows, row_mean, row_sum
+from foundation_nn.inspection._finite import NonFinite, first_non_finite
+from foundation_nn.inspection._flops import Flops, counts_flops
+from foundation_nn.inspection._gradcheck import GradientError, gradcheck
+from foundation_nn.inspection._graph import draw_graph
+from foundation_nn.inspection._profile import Profile, profile
+from foundation_nn.inspection._summary import summary
+from foundation_nn.inspection._trace import Trace, trace
 from foundation_nn.masks import causal_mask, padding_mask
 from foundation_nn.modules import (
     GELU,
@@ -45,6 +46,7 @@ from foundation_nn.modules import (
     SiLU,
     Tanh,
 )
+from foundation_nn.modules._module import Module
 
 __all__ = [
     "product",

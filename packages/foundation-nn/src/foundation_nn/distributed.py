@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from foundation_nn._module import Module
+from foundation_nn.modules._module import Module
 from foundation_nn.optim import Optimizer
 from foundation_nn.optim._buffer import buffer_of
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from foundation_nn._modes import skipping_init
+from foundation_nn.engine._modes import skipping_init
 
 Weights = NDArray[np.float32]
 

@@ -11,8 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foundation_nn._arguments import described
-from foundation_nn._modes import skip_init
-from foundation_nn._module import Module
 from foundation_nn.checkpoint._average import mean_state
 from foundation_nn.checkpoint._describe import describe, rebuild
 from foundation_nn.checkpoint._folder import (
@@ -21,6 +19,8 @@ from foundation_nn.checkpoint._folder import (
     read_folder,
     write_folder,
 )
+from foundation_nn.engine._modes import skip_init
+from foundation_nn.modules._module import Module
 from foundation_nn.optim import Optimizer
 
 #: What a class may say to a configuration that is none of its own.

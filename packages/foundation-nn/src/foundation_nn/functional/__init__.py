@@ -1,5 +1,11 @@
-"""The operations: each a NumPy kernel with its backward beneath it."""
+"""The operations: each a NumPy kernel with its backward beneath it.
 
+Read in this order: ``_basic`` (arithmetic), ``_reductions``, ``_shaping``, ``_linear``, ``_rows``
+(how kernels of rows are cut into blocks), ``_normalization``, ``_activations``, ``_softmax``,
+``_cross_entropy``, ``_losses``, ``_embedding``, ``_dropout``, ``_padding``.
+"""
+
+from foundation_nn.engine._operators import operators
 from foundation_nn.functional._activations import gelu, relu, sigmoid, silu, tanh
 from foundation_nn.functional._basic import (
     add,
@@ -73,3 +79,6 @@ __all__ = [
     "transpose",
     "where",
 ]
+
+for _name in __all__:
+    setattr(operators, _name, globals()[_name])

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from foundation_nn._operation import Array, Result, operation
-from foundation_nn._tape import recording
+from foundation_nn.engine._operation import Array, Result, operation
+from foundation_nn.engine._tape import recording
 from foundation_nn.functional._normal import upper_tail
 from foundation_nn.functional._rows import by_rows
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from foundation_nn._operation import Array, Result, operation
-from foundation_nn._threads import product
+from foundation_nn.engine._operation import Array, Result, operation
+from foundation_nn.engine._threads import product
 
 
 @operation(integers=True)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foundation_nn._operation import Array, Result, operation
+from foundation_nn.engine._operation import Array, Result, operation
 from foundation_nn.functional._rows import PerRow, as_rows, by_rows, row_sum
 from foundation_nn.functional._softmax import row_max
 

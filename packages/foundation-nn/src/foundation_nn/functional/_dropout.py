@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foundation_nn._modes import current_generator
-from foundation_nn._operation import Array, Result, operation
-from foundation_nn._tensor import Tensor
+from foundation_nn.engine._modes import current_generator
+from foundation_nn.engine._operation import Array, Result, operation
+from foundation_nn.engine._tensor import Tensor
 from foundation_nn.functional._rows import PerRow, by_rows
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foundation_nn._operation import Array, Result, operation
-from foundation_nn._tensor import Tensor
+from foundation_nn.engine._operation import Array, Result, operation
+from foundation_nn.engine._tensor import Tensor
 
 
 @operation

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from foundation_nn._operation import Array, Result, operation
-from foundation_nn._threads import product
+from foundation_nn.engine._operation import Array, Result, operation
+from foundation_nn.engine._threads import product
 from foundation_nn.functional._rows import as_rows, column_sum
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from foundation_nn._operation import Array, Result, operation
+from foundation_nn.engine._operation import Array, Result, operation
 from foundation_nn.functional._activations import logistic
 
 

@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 
-from foundation_nn._operation import Array
+from foundation_nn.engine._operation import Array
 
 _SLOWNESS = 0.25
 _LARGEST = 14.0  # Q(14) = 8e-45

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from foundation_nn._operation import Array, Result, Vector, operation
+from foundation_nn.engine._operation import Array, Result, Vector, operation
 from foundation_nn.functional._rows import by_rows, centred, row_dot, row_mean
 
 

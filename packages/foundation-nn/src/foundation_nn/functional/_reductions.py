@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from foundation_nn._operation import Array, Result, operation
-from foundation_nn._tensor import Axis
+from foundation_nn.engine._operation import Array, Result, operation
+from foundation_nn.engine._tensor import Axis
 
 
 def _restore(g: Array, ndim: int, axis: Axis, keepdims: bool) -> Array:

@@ -19,8 +19,8 @@ from typing import Annotated, Any, ParamSpec, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from foundation_nn._operation import Array, Result, Vector, is_annotated
-from foundation_nn._threads import SERIAL_SIZE, THREAD_BYTES, cut_rows, over_parts
+from foundation_nn.engine._operation import Array, Result, Vector, is_annotated
+from foundation_nn.engine._threads import SERIAL_SIZE, THREAD_BYTES, cut_rows, over_parts
 
 #: Marks what a kernel of rows is given for each row, but has no gradient: (N,), or like the rows.
 PerRow: TypeAlias = Annotated[Any, "one for each row, without gradient"]

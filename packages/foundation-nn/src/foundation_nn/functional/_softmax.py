@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from foundation_nn._operation import Array, Result, operation
+from foundation_nn.engine._operation import Array, Result, operation
 from foundation_nn.functional._rows import by_rows, row_sum
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from foundation_nn import functional as F
-from foundation_nn._module import Module
-from foundation_nn._tensor import Tensor
+from foundation_nn.engine._tensor import Tensor
+from foundation_nn.modules._module import Module
 
 
 class ReLU(Module):

@@ -10,10 +10,10 @@ import numpy as np
 
 from foundation_nn import init
 from foundation_nn._arguments import described
-from foundation_nn._module import Module
-from foundation_nn._tensor import Tensor
+from foundation_nn.engine._tensor import Tensor
 from foundation_nn.modules._activations import GELU, ReLU, Sigmoid, SiLU, Tanh
 from foundation_nn.modules._linear import Linear
+from foundation_nn.modules._module import Module
 
 
 class Sequential(Module):

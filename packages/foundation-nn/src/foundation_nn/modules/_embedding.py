@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from foundation_nn import functional as F
 from foundation_nn import init
-from foundation_nn._module import Module
-from foundation_nn._parameter import Parameter
-from foundation_nn._tensor import Tensor
+from foundation_nn.engine._parameter import Parameter
+from foundation_nn.engine._tensor import Tensor
+from foundation_nn.modules._module import Module
 
 
 class Embedding(Module):

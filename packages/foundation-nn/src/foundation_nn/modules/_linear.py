@@ -6,9 +6,9 @@ import numpy as np
 
 from foundation_nn import functional as F
 from foundation_nn import init
-from foundation_nn._module import Module
-from foundation_nn._parameter import Parameter
-from foundation_nn._tensor import Tensor
+from foundation_nn.engine._parameter import Parameter
+from foundation_nn.engine._tensor import Tensor
+from foundation_nn.modules._module import Module
 
 
 class Linear(Module):

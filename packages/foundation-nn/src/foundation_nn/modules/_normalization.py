@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foundation_nn import functional as F
-from foundation_nn._modes import current_generator
-from foundation_nn._module import Module
-from foundation_nn._parameter import Buffer, Parameter
-from foundation_nn._tensor import Tensor
+from foundation_nn.engine._modes import current_generator
+from foundation_nn.engine._parameter import Buffer, Parameter
+from foundation_nn.engine._tensor import Tensor
+from foundation_nn.modules._module import Module
 
 
 class LayerNorm(Module):

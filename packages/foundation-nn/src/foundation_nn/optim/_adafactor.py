@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foundation_nn._arguments import number
-from foundation_nn._threads import over_rows
+from foundation_nn.engine._threads import over_rows
 from foundation_nn.optim._base import Optimizer
 from foundation_nn.optim._blocks import a_pair
 from foundation_nn.optim._parameters import Parameters

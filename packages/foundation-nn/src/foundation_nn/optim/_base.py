@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foundation_nn._arguments import described, number
-from foundation_nn._parameter import ParameterBuffer
-from foundation_nn._threads import over_rows
+from foundation_nn.engine._parameter import ParameterBuffer
+from foundation_nn.engine._threads import over_rows
 from foundation_nn.optim._parameters import Parameters, parameters_of
 
 

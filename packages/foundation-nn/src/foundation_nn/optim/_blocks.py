@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from foundation_nn._arguments import described, number
-from foundation_nn._threads import scratch
+from foundation_nn.engine._threads import scratch
 
 
 def workspace(like: Any, slot: int = 0) -> Any:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from foundation_nn._arguments import described
-from foundation_nn._module import Module
-from foundation_nn._parameter import ParameterBuffer
+from foundation_nn.engine._parameter import ParameterBuffer
+from foundation_nn.modules._module import Module
 from foundation_nn.optim._base import Optimizer
 
 

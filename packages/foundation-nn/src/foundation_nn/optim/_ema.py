@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foundation_nn._arguments import number
-from foundation_nn._module import Module
-from foundation_nn._threads import over_rows
+from foundation_nn.engine._threads import over_rows
+from foundation_nn.modules._module import Module
 from foundation_nn.optim._base import Optimizer
 from foundation_nn.optim._buffer import buffer_of
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foundation_nn._arguments import number, whole_number
-from foundation_nn._module import Module
-from foundation_nn._parameter import Parameter
+from foundation_nn.engine._parameter import Parameter
 from foundation_nn.modules import Embedding
+from foundation_nn.modules._module import Module
 from foundation_nn.optim._adam import AdamW
 from foundation_nn.optim._blocks import move_average
 from foundation_nn.optim._parameters import Parameters, parameters_of

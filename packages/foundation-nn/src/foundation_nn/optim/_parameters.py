@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 from foundation_nn._arguments import described
-from foundation_nn._module import Module
-from foundation_nn._parameter import Parameter
+from foundation_nn.engine._parameter import Parameter
+from foundation_nn.modules._module import Module
 
 #: What optimisers take.
 Parameters: TypeAlias = Module | Parameter | Iterable[Parameter]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from foundation_nn._tape import no_grad
+from foundation_nn.engine._tape import no_grad
 from foundation_nn.plotting._figure import COLORS, MARKERS, new_figure, save_figure
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foundation_nn._module import Module
-from foundation_nn._operation import Array, Result, operation
-from foundation_nn._tensor import Tensor
+from foundation_nn.engine._operation import Array, Result, operation
+from foundation_nn.engine._tensor import Tensor
+from foundation_nn.modules._module import Module
 from foundation_nn.plotting._figure import COLORS, new_figure, save_figure
 
 if TYPE_CHECKING:

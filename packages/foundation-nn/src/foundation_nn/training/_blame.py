@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from foundation_nn._module import Module
+from foundation_nn.modules._module import Module
 from foundation_nn.training._evaluate import Loss
 from foundation_nn.training._forensics import FailedStep
 from foundation_nn.training._gradient import Part, mean_loss

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from foundation_nn._arguments import described
-from foundation_nn._module import Module
+from foundation_nn.modules._module import Module
 from foundation_nn.optim import EMA, Optimizer
 from foundation_nn.training._callback import Callback
 

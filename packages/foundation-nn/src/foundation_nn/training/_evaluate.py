@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 from foundation_nn._arguments import described, whole_number
-from foundation_nn._modes import train_mode
-from foundation_nn._module import Module
-from foundation_nn._tape import no_grad
-from foundation_nn._tensor import Tensor
+from foundation_nn.engine._modes import train_mode
+from foundation_nn.engine._tape import no_grad
+from foundation_nn.engine._tensor import Tensor
+from foundation_nn.modules._module import Module
 
 #: ``loss(model, batch)``: the mean loss and the number of targets it is the mean of.
 Loss: TypeAlias = Callable[[Any, Any], tuple[Tensor, int]]

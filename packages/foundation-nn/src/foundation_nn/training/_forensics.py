@@ -12,12 +12,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from foundation_nn._finite import NonFinite, first_non_finite
-from foundation_nn._modes import train_mode
-from foundation_nn._module import Module
-from foundation_nn._tensor import Tensor
 from foundation_nn.checkpoint._describe import describe, find_class, public_name, rebuild
 from foundation_nn.checkpoint._folder import CheckpointError, read_folder, write_folder
+from foundation_nn.engine._modes import train_mode
+from foundation_nn.engine._tensor import Tensor
+from foundation_nn.inspection._finite import NonFinite, first_non_finite
+from foundation_nn.modules._module import Module
 
 _KIND = "failed_step"
 _GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")

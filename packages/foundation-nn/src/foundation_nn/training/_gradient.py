@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from foundation_nn._modes import train_mode
-from foundation_nn._module import Module
-from foundation_nn._parameter import Buffer
+from foundation_nn.engine._modes import train_mode
+from foundation_nn.engine._parameter import Buffer
+from foundation_nn.modules._module import Module
 from foundation_nn.optim import Optimizer, clip_grad_norm
 from foundation_nn.training._evaluate import Loss, loss_and_count
 

@@ -7,8 +7,8 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from foundation_nn._module import Module
 from foundation_nn.checkpoint import Checkpoint, CheckpointError
+from foundation_nn.modules._module import Module
 from foundation_nn.schedules import Plateau
 from foundation_nn.training._callback import Callback
 from foundation_nn.training._position import Position, generator_state, set_generator

@@ -16,9 +16,9 @@ import numpy as np
 
 from foundation_nn import checkpoint
 from foundation_nn._arguments import number, whole_number
-from foundation_nn._memory import keep_freed_memory
-from foundation_nn._module import Module
-from foundation_nn._parameter import Buffer
+from foundation_nn.engine._memory import keep_freed_memory
+from foundation_nn.engine._parameter import Buffer
+from foundation_nn.modules._module import Module
 from foundation_nn.optim import EMA, Optimizer
 from foundation_nn.schedules import Schedule
 from foundation_nn.training._blame import blame

@@ -9,10 +9,10 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from foundation_nn._record import Record, Recorder, Shapes, name_modules
-from foundation_nn._record import backward as walk_back
-from foundation_nn._record import forward as call
-from foundation_nn._table import engineering, table
+from foundation_nn.inspection._record import Record, Recorder, Shapes, name_modules
+from foundation_nn.inspection._record import backward as walk_back
+from foundation_nn.inspection._record import forward as call
+from foundation_nn.inspection._table import engineering, table
 
 
 @dataclass(frozen=True)

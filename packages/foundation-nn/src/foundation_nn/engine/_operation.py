@@ -25,10 +25,10 @@ from typing import Annotated, Any, ParamSpec, Protocol, TypeAlias, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from foundation_nn._tape import Backward, Edge, Node, Part, recording
-from foundation_nn._tensor import Tensor, check_floating, result
-from foundation_nn._threads import SERIAL_SIZE, one_blas_thread
-from foundation_nn._watch import watching
+from foundation_nn.engine._tape import Backward, Edge, Node, Part, recording
+from foundation_nn.engine._tensor import Tensor, check_floating, result
+from foundation_nn.engine._threads import SERIAL_SIZE, one_blas_thread
+from foundation_nn.engine._watch import watching
 
 #: Marks the inputs of a kernel that carry gradients; every other parameter is an option.
 #: The kernel sees NumPy arrays, the caller of the operation may pass tensors: hence ``Any``.

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from foundation_nn._record import Record, Recorder, name_modules
-from foundation_nn._record import backward as walk_back
-from foundation_nn._record import forward as call
+from foundation_nn.inspection._record import Record, Recorder, name_modules
+from foundation_nn.inspection._record import backward as walk_back
+from foundation_nn.inspection._record import forward as call
 
 
 @dataclass(frozen=True)

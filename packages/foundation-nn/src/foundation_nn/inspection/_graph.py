@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from foundation_nn._module import Module
-from foundation_nn._tape import Node, Part
-from foundation_nn._tensor import Tensor
+from foundation_nn.engine._tape import Node, Part
+from foundation_nn.engine._tensor import Tensor
+from foundation_nn.modules._module import Module
 
 FORMATS = (".svg", ".png", ".pdf")
 

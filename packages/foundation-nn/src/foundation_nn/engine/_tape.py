@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from foundation_nn._memory import keep_freed_memory
-from foundation_nn._threads import one_blas_thread
-from foundation_nn._watch import Watcher, watching
+from foundation_nn.engine._memory import keep_freed_memory
+from foundation_nn.engine._threads import one_blas_thread
+from foundation_nn.engine._watch import Watcher, watching
 
 if TYPE_CHECKING:
-    from foundation_nn._tensor import Tensor
+    from foundation_nn.engine._tensor import Tensor
 
 #: ``backward(g)``: from the gradient of the value to one gradient (or None) per ``Array`` input.
 Backward: TypeAlias = Callable[..., Any]

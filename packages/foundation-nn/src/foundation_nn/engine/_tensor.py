@@ -7,8 +7,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from foundation_nn._numpy_calls import call_numpy, call_ufunc
-from foundation_nn._tape import Node, recording, walk
+from foundation_nn.engine._numpy_calls import call_numpy, call_ufunc
+from foundation_nn.engine._operators import operators
+from foundation_nn.engine._tape import Node, recording, walk
 
 Axis: TypeAlias = "int | tuple[int, ...] | None"
 
@@ -199,7 +200,7 @@ class Tensor:
         return np.array(self.data, dtype=dtype, copy=copy)  # a parameter's is read-only
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        """What ``np.concatenate([x, y])`` does: see :mod:`foundation_nn._numpy_calls`."""
+        """What ``np.concatenate([x, y])`` does: see :mod:`foundation_nn.engine._numpy_calls`."""
         return call_numpy(function, args, kwargs)
 
     def __array_ufunc__(self, function: Any, method: str, *args: Any, **kwargs: Any) -> Any:
@@ -243,46 +244,46 @@ class Tensor:
         return np.asarray(np.greater_equal(self._data, _value(other)))
 
     def __add__(self, other: Any) -> Tensor:
-        return _basic.add(self, other)
+        return operators.add(self, other)
 
     def __radd__(self, other: Any) -> Tensor:
-        return _basic.add(other, self)
+        return operators.add(other, self)
 
     def __sub__(self, other: Any) -> Tensor:
-        return _basic.subtract(self, other)
+        return operators.subtract(self, other)
 
     def __rsub__(self, other: Any) -> Tensor:
-        return _basic.subtract(other, self)
+        return operators.subtract(other, self)
 
     def __mul__(self, other: Any) -> Tensor:
-        return _basic.multiply(self, other)
+        return operators.multiply(self, other)
 
     def __rmul__(self, other: Any) -> Tensor:
-        return _basic.multiply(other, self)
+        return operators.multiply(other, self)
 
     def __truediv__(self, other: Any) -> Tensor:
-        return _basic.divide(self, other)
+        return operators.divide(self, other)
 
     def __rtruediv__(self, other: Any) -> Tensor:
-        return _basic.divide(other, self)
+        return operators.divide(other, self)
 
     def __pow__(self, exponent: float) -> Tensor:
-        return _basic.power(self, exponent)
+        return operators.power(self, exponent)
 
     def __neg__(self) -> Tensor:
-        return _basic.negative(self)
+        return operators.negative(self)
 
     def __matmul__(self, other: Any) -> Tensor:
-        return _basic.matmul(self, other)
+        return operators.matmul(self, other)
 
     def __rmatmul__(self, other: Any) -> Tensor:
-        return _basic.matmul(other, self)
+        return operators.matmul(other, self)
 
     def __getitem__(self, index: Any) -> Tensor:
-        return _shaping.getitem(self, index)
+        return operators.getitem(self, index)
 
     def reshape(self, *shape: Any) -> Tensor:
-        return _shaping.reshape(self, shape[0] if len(shape) == 1 else shape)
+        return operators.reshape(self, shape[0] if len(shape) == 1 else shape)
 
     def transpose(self, *axes: Any) -> Tensor:
         """Permute the axes as NumPy does: all of them, in their new order; reversed by default.
@@ -295,51 +296,51 @@ class Tensor:
             itself in NumPy.
         """
         if not axes:
-            return _shaping.transpose(self, None)
+            return operators.transpose(self, None)
         if len(axes) == 1 and np.ndim(axes[0]):
-            return _shaping.transpose(self, axes[0])
+            return operators.transpose(self, axes[0])
         if len(axes) == self.ndim > 1 and all(a % self.ndim == i for i, a in enumerate(axes)):
             raise ValueError(
                 f"transpose{axes}: this is the order that the axes of shape {self.shape} have; "
                 "to exchange two axes write x.swapaxes(i, j), or x.mT for the last two"
             )
-        return _shaping.transpose(self, axes)
+        return operators.transpose(self, axes)
 
     def swapaxes(self, axis1: int, axis2: int) -> Tensor:
-        return _shaping.swapaxes(self, axis1, axis2)
+        return operators.swapaxes(self, axis1, axis2)
 
     @property
     def T(self) -> Tensor:
         """The tensor with its axes in reverse order: of a matrix, the transpose."""
-        return _shaping.transpose(self, None)
+        return operators.transpose(self, None)
 
     @property
     def mT(self) -> Tensor:
         """The last two axes exchanged: the transpose of every matrix in a stack."""
         if self.ndim < 2:
             raise ValueError(f"mT: expected at least two axes, got shape {self.shape}")
-        return _shaping.swapaxes(self, -1, -2)
+        return operators.swapaxes(self, -1, -2)
 
     def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return _reductions.sum(self, axis, keepdims)
+        return operators.sum(self, axis, keepdims)
 
     def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return _reductions.mean(self, axis, keepdims)
+        return operators.mean(self, axis, keepdims)
 
     def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return _reductions.max(self, axis, keepdims)
+        return operators.max(self, axis, keepdims)
 
     def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return _reductions.min(self, axis, keepdims)
+        return operators.min(self, axis, keepdims)
 
     def exp(self) -> Tensor:
-        return _basic.exp(self)
+        return operators.exp(self)
 
     def log(self) -> Tensor:
-        return _basic.log(self)
+        return operators.log(self)
 
     def sqrt(self) -> Tensor:
-        return _basic.sqrt(self)
+        return operators.sqrt(self)
 
 
 def result(y: Any, node: Node | None) -> Tensor:
@@ -358,7 +359,3 @@ def result(y: Any, node: Node | None) -> Tensor:
 def _value(x: Any) -> Any:
     """What to compare with: comparing cuts no tape, it has no gradient."""
     return x._data if isinstance(x, Tensor) else x
-
-
-# Operations take and return tensors, so their modules can only be imported after the class.
-from foundation_nn.functional import _basic, _reductions, _shaping  # noqa: E402

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from foundation_nn._record import Record, Recorder
-from foundation_nn._record import backward as walk_back
-from foundation_nn._record import forward as call
-from foundation_nn._table import table
+from foundation_nn.inspection._record import Record, Recorder
+from foundation_nn.inspection._record import backward as walk_back
+from foundation_nn.inspection._record import forward as call
+from foundation_nn.inspection._table import table
 
 #: Width of the square product that stands for what the machine can do.
 PEAK_WIDTH = 768

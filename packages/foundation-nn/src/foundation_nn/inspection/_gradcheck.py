@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from foundation_nn._modes import current_generator, train_mode
-from foundation_nn._module import Module
-from foundation_nn._tensor import Tensor
+from foundation_nn.engine._modes import current_generator, train_mode
+from foundation_nn.engine._tensor import Tensor
+from foundation_nn.modules._module import Module
 
 
 class GradientError(AssertionError):

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
-from foundation_nn._module import Module
-from foundation_nn._record import Recorder, first_tensor
-from foundation_nn._table import engineering
-from foundation_nn._tape import no_grad
+from foundation_nn.engine._tape import no_grad
+from foundation_nn.inspection._record import Recorder, first_tensor
+from foundation_nn.inspection._table import engineering
+from foundation_nn.modules._module import Module
 
 
 class _Shapes(Recorder):

@@ -8,8 +8,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from foundation_nn._modes import skipping_init
-from foundation_nn._tensor import Tensor, check_floating
+from foundation_nn.engine._modes import skipping_init
+from foundation_nn.engine._tensor import Tensor, check_floating
 
 #: Bytes. No two parameters share a stretch of this length, a cache line.
 _ALIGNMENT = 64

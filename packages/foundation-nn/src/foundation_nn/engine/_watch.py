@@ -11,8 +11,8 @@ from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from foundation_nn._module import Module
-    from foundation_nn._tape import Node
+    from foundation_nn.engine._tape import Node
+    from foundation_nn.modules._module import Module
 
 watching: ContextVar[Watcher | None] = ContextVar("watching", default=None)
 

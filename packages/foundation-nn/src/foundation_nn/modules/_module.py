@@ -8,8 +8,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from foundation_nn._parameter import Buffer, Parameter
-from foundation_nn._watch import watching
+from foundation_nn.engine._parameter import Buffer, Parameter
+from foundation_nn.engine._watch import watching
 
 
 class Module:

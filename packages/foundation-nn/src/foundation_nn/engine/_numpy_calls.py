@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from foundation_nn._tape import recording
+from foundation_nn.engine._operators import operators
+from foundation_nn.engine._tape import recording
 
 #: Functions of NumPy, and the operation of the same meaning, called with the same arguments.
 _COUNTERPARTS: dict[Callable[..., Any], str] = {
@@ -96,9 +97,7 @@ def call_numpy(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     """
     counterpart = _COUNTERPARTS.get(function)
     if counterpart is not None:
-        from foundation_nn import functional  # it imports the tensor, which imports this file
-
-        return getattr(functional, counterpart)(*args, **kwargs)
+        return getattr(operators, counterpart)(*args, **kwargs)
     recorded = recording.get() and any(x.requires_grad for x in _tensors((args, kwargs)))
     if not recorded or function in _QUESTIONS:
         return function(*_as_arrays(args), **_as_arrays(kwargs))
