@@ -5,22 +5,23 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# Characters that leave no ink: zero-width space, word joiner, byte-order mark, soft hyphen. Two
+# Characters that nobody sees: zero-width space, word joiner, byte-order mark, soft hyphen. Two
 # sentences that differ only in these look the same to every reader, so they must be the same to a
-# model too. The zero-width joiner and non-joiner stay: Persian spelling and emoji sequences depend
+# model, too. The zero-width joiner and non-joiner stay: Persian spelling and emoji sequences depend
 # on them.
 _INVISIBLE = "\u200b\u2060\ufeff\u00ad"
 _CONTROLS = "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f"
 _SURROGATES = "\ud800-\udfff"
-_ODD = re.compile(f"[{_INVISIBLE}{_CONTROLS}{_SURROGATES}]")
+_NO_TEXT = re.compile(f"[{_INVISIBLE}{_CONTROLS}{_SURROGATES}]")
 
 
-def _replace_odd(match: re.Match[str]) -> str:
+def _replacement(match: re.Match[str]) -> str:
     character = match.group()
     if character in _INVISIBLE:
         return ""
-    # Half a surrogate pair cannot be written as UTF-8: it is what is left of a broken character.
-    return "\ufffd" if "\ud800" <= character <= "\udfff" else " "
+    # Half a surrogate pair is what is left of a broken character; UTF-8 cannot hold it.
+    is_surrogate = "\ud800" <= character <= "\udfff"
+    return "\ufffd" if is_surrogate else " "
 
 
 def normalize(text: str) -> str:
@@ -53,12 +54,12 @@ def normalize(text: str) -> str:
     """
     require_str("normalize", text)
     if not text.isascii() or not text.isprintable():
-        text = unicodedata.normalize("NFC", _ODD.sub(_replace_odd, text))
+        text = unicodedata.normalize("NFC", _NO_TEXT.sub(_replacement, text))
     return " ".join(text.split())
 
 
 def require_str(name: str, text: object) -> None:
-    """Refuse what is no string; `name` is who asks.
+    """Refuse what is no string; `name` is the function that was called.
 
     Raises
     ------

@@ -26,9 +26,9 @@ class MaskMap(NamedTuple):
     mask : (T, S) bool
         True where row t may attend to column s.
     keys : S strings
-        What is looked at: the columns.
+        The tokens of the columns, which are attended to.
     queries : T strings
-        What is looking: the rows.
+        The tokens of the rows, which attend to them.
     title : str
     """
 
@@ -77,7 +77,7 @@ def plot_coverage(
 def plot_padding(
     batches: Mapping[str, Sequence[Batch]], path: str | os.PathLike[str], title: str = "Padding"
 ) -> None:
-    """The sources of batches as they lie in memory: what is real, and what is padding.
+    """The sources of batches as they lie in memory, with real tokens and padding in two colours.
 
     Parameters
     ----------
@@ -95,11 +95,14 @@ def plot_padding(
     if not batches or not all(batches.values()):
         raise ValueError("plot_padding: expected at least one batch of each kind, got none")
     figure, axes = new_figure(9, 0.7 + 2.1 * len(batches), rows=len(batches))
-    height = max(len(batch) for kind in batches.values() for batch in kind)
-    width = max(sum(b.source.shape[1] for b in kind) + 2 * len(kind) for kind in batches.values())
-    for ax, (name, kind) in zip(axes[:, 0], batches.items(), strict=True):
+    gap = 2  # positions between two batches
+    height = 0
+    width = 0
+    for ax, name in zip(axes[:, 0], batches, strict=True):
         left = 0
-        for batch in kind:
+        num_real = 0
+        num_positions = 0
+        for batch in batches[name]:
             rows, columns = batch.source.shape
             ax.imshow(
                 np.where(batch.source_mask[..., None], _rgb(_REAL), _rgb(_PADDING)),
@@ -107,19 +110,24 @@ def plot_padding(
                 interpolation="nearest",
                 aspect="auto",
             )
-            left += columns + 2
-        real = sum(int(batch.source_mask.sum()) for batch in kind)
-        waste = 1 - real / sum(batch.source.size for batch in kind)
-        ax.set_title(f"{name}: {waste:.1%} of these is padding", loc="left", fontsize=10)
-        ax.set(xlim=(0, width), ylim=(height, 0), ylabel="sentences")
+            left += columns + gap
+            num_real += int(batch.source_mask.sum())
+            num_positions += batch.source.size
+            height = max(height, rows)
+        width = max(width, left)
+        padding = 1 - num_real / num_positions
+        ax.set_title(f"{name}: {padding:.1%} of these is padding", loc="left", fontsize=10)
+        ax.set_ylabel("sentences")
         ax.set_xticks([])
+    for ax in axes[:, 0]:
+        ax.set(xlim=(0, width), ylim=(height, 0))  # one scale for all rows
     axes[-1, 0].set_xlabel("positions, batch after batch")
     figure.suptitle(title)
     save_figure(figure, path)
 
 
 def plot_masks(maps: Sequence[MaskMap], path: str | os.PathLike[str], title: str = "Masks") -> None:
-    """Masks side by side: a row may look at the columns that are filled.
+    """Masks side by side: a row may attend to the columns that are filled.
 
     Parameters
     ----------
@@ -135,31 +143,32 @@ def plot_masks(maps: Sequence[MaskMap], path: str | os.PathLike[str], title: str
     """
     if not maps:
         raise ValueError("plot_masks: nothing to draw")
-    for m in maps:
-        if m.mask.shape != (len(m.queries), len(m.keys)):
+    for each in maps:
+        if each.mask.shape != (len(each.queries), len(each.keys)):
             raise ValueError(
-                f"plot_masks: expected a mask of shape ({len(m.queries)}, {len(m.keys)}) for as "
-                f"many queries and keys, got {m.mask.shape}"
+                f"plot_masks: expected a mask of shape ({len(each.queries)}, {len(each.keys)}) "
+                f"for as many queries and keys, got {each.mask.shape}"
             )
-    height, width = (max(m.mask.shape[axis] for m in maps) for axis in (0, 1))
+    height = max(len(each.queries) for each in maps)
+    width = max(len(each.keys) for each in maps)
     figure, axes = new_figure(
         (1.2 + 0.3 * width) * len(maps), 1.8 + 0.3 * height, columns=len(maps)
     )
-    for ax, m in zip(axes[0], maps, strict=True):
-        rows, columns = m.mask.shape
-        colors = np.where(m.mask[..., None], _rgb(_REAL), _rgb(_PADDING))
+    for ax, each in zip(axes[0], maps, strict=True):
+        rows, columns = each.mask.shape
+        colors = np.where(each.mask[..., None], _rgb(_REAL), _rgb(_PADDING))
         ax.imshow(colors, interpolation="nearest", extent=(0, columns, rows, 0))
         ax.hlines(range(rows + 1), 0, columns, color="white", linewidth=0.8)
         ax.vlines(range(columns + 1), 0, rows, color="white", linewidth=0.8)
         ax.xaxis.tick_top()
         slant = {"rotation": 60, "ha": "left", "rotation_mode": "anchor"}
-        ax.set_xticks(np.arange(columns) + 0.5, m.keys, fontsize=8, **slant)
-        ax.set_yticks(np.arange(rows) + 0.5, m.queries, fontsize=8)
+        ax.set_xticks(np.arange(columns) + 0.5, each.keys, fontsize=8, **slant)
+        ax.set_yticks(np.arange(rows) + 0.5, each.queries, fontsize=8)
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
-        # Cells of one size in all maps; a smaller one hangs from the upper left of its place.
+        # Cells have one size in all maps; a smaller map stands in the upper left of its place.
         ax.set(xlim=(0, width), ylim=(height, 0), anchor="NW")
-        ax.set_title(m.title, fontsize=10, loc="left")
+        ax.set_title(each.title, fontsize=10, loc="left")
     figure.suptitle(title)
     save_figure(figure, path)
 

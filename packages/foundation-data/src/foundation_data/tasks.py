@@ -1,4 +1,4 @@
-"""Synthetic tasks: endless examples whose right answer is known."""
+"""Synthetic tasks: as many examples as one wants, with answers that are known to be right."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def copy_task(
     min_len: int = 1,
     max_len: int = 10,
 ) -> list[tuple[IntArray, IntArray]]:
-    """Return pairs whose target repeats the source: the first thing any sequence model must learn.
+    """Return pairs whose target repeats the source, which every sequence model must learn.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def sort_task(
     min_len: int = 1,
     max_len: int = 10,
 ) -> list[tuple[IntArray, IntArray]]:
-    """Return pairs whose target is the source in rising order: content decides, not place.
+    """Return pairs whose target is the source in rising order: ids decide, not their places.
 
     Parameters, result and errors are those of `copy_task`.
 
@@ -138,7 +138,7 @@ def adding_task(
 
     The first mark lies in the first half and the second in the other, so that a recurrent network
     must remember a number over about half of the sequence. Always answering 1 has the mean squared
-    error 1/6: what a model must beat.
+    error 1/6, which a model must get below.
 
     Parameters
     ----------
@@ -179,17 +179,20 @@ def adding_task(
         raise ValueError(f"adding_task: expected length of at least 2, got {length}")
     inputs = np.zeros((count, length, 2), dtype=np.float32)
     inputs[..., 0] = rng.random((count, length), dtype=np.float32)
-    rows, half = np.arange(count), length // 2
-    first, second = rng.integers(0, half, count), rng.integers(half, length, count)
-    inputs[rows, first, 1] = inputs[rows, second, 1] = 1
+    rows = np.arange(count)
+    half = length // 2
+    first = rng.integers(0, half, count)
+    second = rng.integers(half, length, count)
+    inputs[rows, first, 1] = 1
+    inputs[rows, second, 1] = 1
     return inputs, inputs[rows, first, 0] + inputs[rows, second, 0]
 
 
 def date_task(rng: np.random.Generator, count: int) -> list[tuple[str, str]]:
-    """Return dates as people write them, and as ISO 8601 has them.
+    """Return dates as people write them, and as ISO 8601 writes them.
 
-    Reading them takes a bit of everything: copying the year, looking up the month, and putting the
-    parts in another order. From 1900 to 2099, in five ways of writing.
+    To translate one, a model must copy the year, look up the month, and put the parts into another
+    order. The dates lie between 1900 and 2099 and are written in five ways.
 
     Parameters
     ----------
@@ -219,7 +222,8 @@ def date_task(rng: np.random.Generator, count: int) -> list[tuple[str, str]]:
     21.11.1935 → 1935-11-21
     """
     _check("date_task", rng, count)
-    first, last = date(1900, 1, 1).toordinal(), date(2099, 12, 31).toordinal()
+    first = date(1900, 1, 1).toordinal()
+    last = date(2099, 12, 31).toordinal()
     pairs: list[tuple[str, str]] = []
     for ordinal in rng.integers(first, last, size=count, endpoint=True).tolist():
         day = date.fromordinal(ordinal)

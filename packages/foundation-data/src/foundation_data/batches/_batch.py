@@ -23,7 +23,7 @@ class Example(NamedTuple):
     target_in : (T,) int64
         What the decoder reads: ``bos`` and the target tokens.
     target_out : (T,) int64
-        What it must say: the target tokens and ``eos``.
+        What it must predict: the target tokens and ``eos``.
     """
 
     source: IntArray
@@ -140,8 +140,8 @@ def _pad(rows: Sequence[NDArray[np.integer]], pad_id: int) -> tuple[IntArray, In
     """Return the rows as (B, longest) int64 and their lengths (B,)."""
     lengths = np.array([len(row) for row in rows], dtype=np.int64)
     padded = np.full((len(rows), int(lengths.max())), pad_id, dtype=np.int64)
-    for line, row in zip(padded, rows, strict=True):
-        line[: len(row)] = row
+    for i, row in enumerate(rows):
+        padded[i, : len(row)] = row
     return padded, lengths
 
 
@@ -186,7 +186,8 @@ def collate(examples: Sequence[Example], pad_id: int = 0) -> Batch:
     """
     if not examples:
         raise ValueError("collate: expected at least one example, got none")
-    for index, (source, target_in, target_out) in enumerate(examples):
+    for index, example in enumerate(examples):
+        source, target_in, target_out = example
         if not len(source) or not len(target_in) or len(target_in) != len(target_out):
             raise ValueError(
                 f"collate: expected example {index} to have a source, and target_in and target_out "

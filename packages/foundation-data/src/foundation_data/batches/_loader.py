@@ -17,8 +17,8 @@ class BatchLoader(Generic[BatchT_co]):
     """Batches of a dataset, epoch after epoch; each ``for batch in loader`` is one epoch.
 
     Every example comes exactly once in an epoch. The order is a function of (seed, epoch) alone. To
-    pad little, examples are shuffled, sorted by length within large buckets, cut into batches, and
-    the batches are shuffled.
+    need little padding, examples are shuffled, sorted by length within large buckets and cut into
+    batches, and the batches are shuffled.
 
     A loop that is left early does not end its epoch: the next loop starts the same epoch again,
     unless `load_state_dict` says where to continue.
@@ -39,7 +39,7 @@ class BatchLoader(Generic[BatchT_co]):
         Whether to put similar lengths together; by default when shuffling, so that
         ``shuffle=False`` alone keeps the order of the dataset.
     bucket_size : int
-        How many examples are sorted together: more pads less and mixes less.
+        How many examples are sorted together. More of them need less padding, but mix less.
     prefetch : int
         How many batches a background thread prepares ahead; 0 for no thread. The batches and the
         state are the same: what was prepared but not given out does not count.
@@ -78,20 +78,13 @@ class BatchLoader(Generic[BatchT_co]):
                 "BatchLoader: expected either batch_size (sentences) or max_tokens (padded "
                 f"positions), got batch_size={batch_size} and max_tokens={max_tokens}"
             )
-        numbers: dict[str, tuple[object, int]] = {
-            "batch_size": (batch_size, 1),
-            "max_tokens": (max_tokens, 1),
-            "seed": (seed, 0),
-            "bucket_size": (bucket_size, 1),
-            "prefetch": (prefetch, 0),
-        }
-        for name, (value, least) in numbers.items():
-            if value is None:
-                continue
-            if isinstance(value, bool) or not isinstance(value, int | np.integer):
-                raise TypeError(f"BatchLoader: expected an integer as {name}, got {value!r}")
-            if value < least:
-                raise ValueError(f"BatchLoader: expected {name} of at least {least}, got {value}")
+        if batch_size is not None:
+            _require_integer("batch_size", batch_size, at_least=1)
+        if max_tokens is not None:
+            _require_integer("max_tokens", max_tokens, at_least=1)
+        _require_integer("seed", seed, at_least=0)
+        _require_integer("bucket_size", bucket_size, at_least=1)
+        _require_integer("prefetch", prefetch, at_least=0)
         if not len(dataset):
             raise ValueError("BatchLoader: expected a dataset with at least one example, got none")
 
@@ -139,21 +132,24 @@ class BatchLoader(Generic[BatchT_co]):
         return len(self._batches())
 
     def __iter__(self) -> Iterator[BatchT_co]:
-        self._position, self._continue_at = self._continue_at, 0
-        epoch, start = self._epoch, self._position
+        start = self._continue_at
+        self._continue_at = 0
+        self._position = start
+        epoch = self._epoch
         batches = map_ahead(self._dataset.batch, self._batches()[start:], self._prefetch)
         with closing(batches):
             for position, batch in enumerate(batches, start + 1):
-                # Counted before it is handed out: a state taken in the loop's body continues after
-                # this batch.
+                # Counted before it is handed out, so that a state taken in the body of the loop
+                # continues after this batch.
                 self._position = position
                 yield batch
-        self._epoch, self._position = epoch + 1, 0
+        self._epoch = epoch + 1
+        self._position = 0
 
     def _batches(self) -> list[IntArray]:
         """Return the indices (B,) of each batch of the current epoch."""
         if self._plan is None or self._plan[0] != self._epoch:
-            self._plan = self._epoch, self._plan_epoch(self._epoch)
+            self._plan = (self._epoch, self._plan_epoch(self._epoch))
         return self._plan[1]
 
     def _plan_epoch(self, epoch: int) -> list[IntArray]:
@@ -174,29 +170,34 @@ class BatchLoader(Generic[BatchT_co]):
         for start in range(0, len(order), self._options["bucket_size"]):
             bucket = order[start : start + self._options["bucket_size"]]
             lengths = self._lengths[bucket]
-            # The longest side decides how many examples fit, so it comes first; among equals,
-            # examples that lean to one side stand together. Equal ones keep their shuffled order.
-            # The lean rises and falls in turn, and so do the buckets: a batch across a boundary is
-            # of one shape too.
+            # The longer side decides how many examples fit into a batch, so they are sorted by it
+            # first, and then by how much longer the source is. The second order turns round from
+            # one width to the next: where a batch holds two widths, their shapes are alike, too.
+            # Equal ones keep their shuffled order.
             width = lengths.max(axis=1)
-            lean = lengths[:, 0] - lengths[:, -1]
-            bucket = bucket[np.lexsort((np.where(width % 2, lean, -lean), width))]
+            difference = lengths[:, 0] - lengths[:, -1]
+            difference = np.where(width % 2, difference, -difference)
+            bucket = bucket[np.lexsort((difference, width))]
+            # Every second bucket is reversed, so that a batch across a boundary has one width.
             buckets.append(bucket[::-1] if len(buckets) % 2 else bucket)
         return np.concatenate(buckets)
 
     def _cuts(self, order: IntArray) -> list[int]:
         """Return where to cut `order` into batches."""
-        batch_size, budget = self._options["batch_size"], self._options["max_tokens"]
+        batch_size = self._options["batch_size"]
+        max_tokens = self._options["max_tokens"]
         if batch_size is not None:
             return list(range(batch_size, len(order), batch_size))
         cuts: list[int] = []
-        start = widest = 0
+        start = 0  # of the batch that is being filled
+        widest = 0
         widths: list[int] = self._lengths.max(axis=1)[order].tolist()
         for position, width in enumerate(widths):
             widest = max(widest, width)
-            if widest * (position - start + 1) > budget:
+            if widest * (position - start + 1) > max_tokens:
                 cuts.append(position)
-                start, widest = position, width
+                start = position
+                widest = width
         return cuts
 
     def state_dict(self) -> dict[str, Any]:
@@ -243,6 +244,14 @@ class BatchLoader(Generic[BatchT_co]):
                 f"BatchLoader: malformed state: expected a position from 0 to {len(batches)}, "
                 f"got {position}"
             )
-        self._plan = epoch, batches
+        self._plan = (epoch, batches)
         self._epoch = epoch
-        self._position = self._continue_at = position
+        self._position = position
+        self._continue_at = position
+
+
+def _require_integer(name: str, value: object, at_least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"BatchLoader: expected an integer as {name}, got {value!r}")
+    if value < at_least:
+        raise ValueError(f"BatchLoader: expected {name} of at least {at_least}, got {value}")

@@ -24,24 +24,28 @@ def pack(sizes: IntArray, capacity: int) -> IntArray:
     >>> pack(np.array([3, 6, 5, 2, 4]), capacity=10)
     array([1, 0, 1, 1, 0])
     """
-    rows = np.empty(len(sizes), dtype=np.int64)
-    with_room: list[list[int]] = [[] for _ in range(capacity + 1)]
-    nonempty = 0  # bit r: there is a row with room r
-    count = 0
+    row_of_piece = np.empty(len(sizes), dtype=np.int64)
+    rows_with_room: list[list[int]] = [[] for _ in range(capacity + 1)]
+    # An integer as a set of numbers: bit r is set if there is a row with room for r. Its lowest bit
+    # from `size` on is found without looking at each room.
+    rooms = 0
+    num_rows = 0
     for piece in np.argsort(-sizes, kind="stable").tolist():
         size = int(sizes[piece])
-        fitting = nonempty >> size
+        fitting = rooms >> size
         if fitting:
-            room = size + (fitting & -fitting).bit_length() - 1  # the lowest bit that is set
-            row = with_room[room].pop()
-            if not with_room[room]:
-                nonempty ^= 1 << room
+            lowest_bit = fitting & -fitting
+            room = size + lowest_bit.bit_length() - 1
+            row = rows_with_room[room].pop()
+            if not rows_with_room[room]:
+                rooms ^= 1 << room
         else:
-            room, row = capacity, count
-            count += 1
-        rows[piece] = row
-        left = room - size
-        if left:
-            with_room[left].append(row)
-            nonempty |= 1 << left
-    return rows
+            room = capacity
+            row = num_rows
+            num_rows += 1
+        row_of_piece[piece] = row
+        room_left = room - size
+        if room_left:
+            rows_with_room[room_left].append(row)
+            rooms |= 1 << room_left
+    return row_of_piece

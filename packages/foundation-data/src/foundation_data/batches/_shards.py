@@ -27,7 +27,7 @@ def write_shards(
     *,
     shard_tokens: int = 1 << 24,
 ) -> TokenStream:
-    """Write documents of ids into files, holding no more than one file's worth in memory.
+    """Write documents of ids into files, with no more than one file's ids in memory at a time.
 
     The folder has ``.npy`` files of ids (two bytes each for up to 65,536 different ids, else four),
     beside each the lengths of its documents, and a manifest with the sha256 of all of them. It
@@ -39,11 +39,11 @@ def write_shards(
         Such as ``(tokenizer.encode(text, add_eos=True) for text in stream_texts(path))``; read
         once, one at a time.
     folder : path
-        Where to; must not exist.
+        Where to write them; it must not exist.
     vocab_size : int
         V: every id is below it.
     shard_tokens : int
-        A file ends with the document that brings it to this many ids.
+        A file ends after the document with which it reaches this many ids.
 
     Returns
     -------
@@ -80,9 +80,10 @@ def write_shards(
 def _write(
     documents: Iterable[Sequence[int]], folder: Path, vocab_size: int, shard_tokens: int
 ) -> list[dict[str, Any]]:
-    code = "H" if vocab_size <= 1 << 16 else "I"
+    type_code = "H" if vocab_size <= 1 << 16 else "I"  # unsigned, two or four bytes
     shards: list[dict[str, Any]] = []
-    ids, lengths = array(code), array("q")
+    ids = array(type_code)
+    lengths = array("q")
 
     def flush() -> None:
         entry: dict[str, Any] = {}
@@ -105,7 +106,8 @@ def _write(
         lengths.append(len(document))
         if len(ids) >= shard_tokens:
             flush()
-            ids, lengths = array(code), array("q")
+            ids = array(type_code)
+            lengths = array("q")
     if lengths:
         flush()
     if not any(shard["ids"]["count"] for shard in shards):

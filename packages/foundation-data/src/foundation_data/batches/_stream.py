@@ -17,7 +17,9 @@ Ids = NDArray[np.integer]
 
 
 class TokenStream:
-    """The ids of many documents, one after the other; no document is cut between two arrays.
+    """The ids of many documents, one after the other, in one or several arrays.
+
+    A document always lies in one array.
 
     Made by `write_shards`, `open_shards` and `TokenStream.from_ids`.
 
@@ -39,14 +41,14 @@ class TokenStream:
     array([2, 1, 6])
     """
 
-    __slots__ = ("_bounds", "_lengths", "_parts", "fingerprint")
+    __slots__ = ("_lengths", "_part_starts", "_parts", "fingerprint")
 
     def __init__(
         self, parts: Sequence[Ids], lengths: Sequence[NDArray[np.int64]], fingerprint: str
     ) -> None:
         self._parts = parts
         self._lengths = lengths
-        self._bounds = list(accumulate(map(len, parts), initial=0))
+        self._part_starts = list(accumulate(map(len, parts), initial=0))  # and where the last ends
         self.fingerprint = fingerprint
 
     @classmethod
@@ -59,7 +61,7 @@ class TokenStream:
 
     def __len__(self) -> int:
         """Return the number of ids."""
-        return self._bounds[-1]
+        return self._part_starts[-1]
 
     @property
     def num_documents(self) -> int:
@@ -73,10 +75,11 @@ class TokenStream:
 
     def read(self, start: int, stop: int) -> IntArray:
         """Return a copy of the ids from `start` to `stop`, (stop - start,) int64."""
-        part = bisect_right(self._bounds, start, hi=len(self._parts)) - 1
-        pieces = [self._parts[part][start - self._bounds[part] : stop - self._bounds[part]]]
-        while stop > self._bounds[part + 1]:
+        part = bisect_right(self._part_starts, start, hi=len(self._parts)) - 1
+        offset = self._part_starts[part]
+        pieces = [self._parts[part][start - offset : stop - offset]]
+        while stop > self._part_starts[part + 1]:
             part += 1
-            pieces.append(self._parts[part][: stop - self._bounds[part]])
+            pieces.append(self._parts[part][: stop - self._part_starts[part]])
         whole = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
         return whole.astype(np.int64)

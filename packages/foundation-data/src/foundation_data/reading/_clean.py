@@ -27,10 +27,10 @@ class PairFilters(TypedDict, total=False):
     max_ratio : float
         The most words one side may have for each word of the other; no limit by default.
     drop_copies : bool
-        Whether to drop a pair whose two sides are equal, mostly a line nobody translated; True by
-        default.
+        Whether to drop a pair whose two sides are equal, which is mostly a line that nobody has
+        translated. True by default.
     drop_duplicates : bool
-        Whether to drop a pair that came before; another translation of the same source stays.
+        Whether to drop a pair that came before. Another translation of the same source stays.
         True by default.
     """
 
@@ -48,7 +48,7 @@ def clean_pairs(
     counter: DropCounter | None = None,
     **filters: Unpack[PairFilters],
 ) -> Pairs:
-    """Normalise pairs and drop the ones that cannot teach a translation, counting each reason.
+    """Normalise pairs and drop those from which no translation can be learnt, with the reasons.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def clean_pairs(
     name : str
         What the report calls the corpus.
     counter : DropCounter, optional
-        The counter of a reader that drops items itself, so that one report tells of all.
+        The counter of a reader that drops items itself, so that one report covers both.
     **filters
         See `PairFilters`.
 
@@ -79,7 +79,8 @@ def clean_pairs(
             f"{name}: no option {unknown[0]!r}; the filters are "
             f"{', '.join(PairFilters.__annotations__)}"
         )
-    min_words, max_words = filters.get("min_words", 1), filters.get("max_words")
+    min_words = filters.get("min_words", 1)
+    max_words = filters.get("max_words")
     max_ratio = filters.get("max_ratio")
     drop_copies = filters.get("drop_copies", True)
     drop_duplicates = filters.get("drop_duplicates", True)
@@ -89,17 +90,19 @@ def clean_pairs(
 
     counter = DropCounter() if counter is None else counter
     seen: set[tuple[str, str]] = set()
-    kept: list[tuple[str, str]] = []
+    usable: list[tuple[str, str]] = []
     for place, raw_source, raw_target in raw:
-        pair = source, target = normalize(raw_source), normalize(raw_target)
-        few, many = sorted((_words(source), _words(target)))
+        source = normalize(raw_source)
+        target = normalize(raw_target)
+        pair = (source, target)
+        shorter, longer = sorted((_num_words(source), _num_words(target)))
         if not source or not target:
             reason = "empty"
-        elif few < min_words:
+        elif shorter < min_words:
             reason = "too short"
-        elif max_words is not None and many > max_words:
+        elif max_words is not None and longer > max_words:
             reason = "too long"
-        elif max_ratio is not None and many > max_ratio * few:
+        elif max_ratio is not None and longer > max_ratio * shorter:
             reason = "length ratio"
         elif drop_copies and source == target:
             reason = "copy"
@@ -107,13 +110,13 @@ def clean_pairs(
             reason = "duplicate"
         else:
             seen.add(pair)
-            kept.append(pair)
+            usable.append(pair)
             continue
         counter.drop(reason, f"{place}: {source!r} → {target!r}")
-    report = counter.report(name, len(kept))
-    if not kept:
+    report = counter.report(name, len(usable))
+    if not usable:
         raise ValueError(f"{name}: expected at least one usable pair: {report.summary}")
-    return Pairs(kept, report)
+    return Pairs(usable, report)
 
 
 def clean_texts(
@@ -124,33 +127,33 @@ def clean_texts(
     max_words: int | None = None,
     drop_duplicates: bool = True,
 ) -> Texts:
-    """Normalise (place, text) and drop what cannot teach a language; see `clean_pairs`."""
+    """Normalise texts, given as (place, text), and drop useless ones; see `clean_pairs`."""
     _check_words(name, min_words, max_words)
     counter = DropCounter()
     seen: set[str] = set()
-    kept: list[str] = []
+    usable: list[str] = []
     for place, raw_text in raw:
         text = normalize(raw_text)
         if not text:
             reason = "empty"
-        elif _words(text) < min_words:
+        elif _num_words(text) < min_words:
             reason = "too short"
-        elif max_words is not None and _words(text) > max_words:
+        elif max_words is not None and _num_words(text) > max_words:
             reason = "too long"
         elif drop_duplicates and text in seen:
             reason = "duplicate"
         else:
             seen.add(text)
-            kept.append(text)
+            usable.append(text)
             continue
         counter.drop(reason, f"{place}: {text!r}")
-    report = counter.report(name, len(kept))
-    if not kept:
+    report = counter.report(name, len(usable))
+    if not usable:
         raise ValueError(f"{name}: expected at least one usable text: {report.summary}")
-    return Texts(kept, report)
+    return Texts(usable, report)
 
 
-def _words(text: str) -> int:
+def _num_words(text: str) -> int:
     return text.count(" ") + 1  # normalised text has single spaces
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import IO
 
-# zipfile says RuntimeError when a password is wanted.
+# zipfile raises a RuntimeError when an archive needs a password.
 _DAMAGED = (EOFError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, RuntimeError)
 
 

@@ -74,9 +74,11 @@ def read_pairs(
 
     def raw_pairs() -> Iterator[RawPair]:
         number = 0
-        for number, (source, target) in records:
-            if not (header and number == 1):
-                yield RawPair(f"line {number}", source, target)
+        for number, cells in records:
+            if header and number == 1:
+                continue
+            source, target = cells
+            yield RawPair(f"line {number}", source, target)
         if number <= int(header):
             raise ValueError(f"{path}: the file is empty; expected lines of source and target")
 
@@ -147,8 +149,10 @@ def _delimiter_of(path: Path, delimiter: str | None) -> str:
 
 
 def _numbers(columns: Sequence[int] | Sequence[str] | None) -> list[int]:
-    numbers = [0, 1] if columns is None else [c for c in columns if type(c) is int and c >= 0]
-    if columns is not None and (len(numbers) != 2 or len(columns) != 2):
+    if columns is None:
+        return [0, 1]
+    numbers = [column for column in columns if type(column) is int and column >= 0]
+    if len(numbers) != 2 or len(columns) != 2:
         raise ValueError(
             f"read_pairs: expected two numbers of columns, from 0, as columns, got {columns!r}"
         )
@@ -156,7 +160,9 @@ def _numbers(columns: Sequence[int] | Sequence[str] | None) -> list[int]:
 
 
 def _names(columns: Sequence[int] | Sequence[str] | None) -> list[str]:
-    names = ["source", "target"] if columns is None else [c for c in columns if type(c) is str]
-    if columns is not None and (len(names) != 2 or len(columns) != 2):
+    if columns is None:
+        return ["source", "target"]
+    names = [column for column in columns if type(column) is str]
+    if len(names) != 2 or len(columns) != 2:
         raise ValueError(f"read_pairs: expected two names of fields as columns, got {columns!r}")
     return names

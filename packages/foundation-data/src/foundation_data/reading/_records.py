@@ -26,19 +26,21 @@ def table_cells(
     ValueError
         If a line has too few columns, or CSV is malformed; names the line.
     """
-    rows = _quoted_rows(path, delimiter) if content_suffix(path) == ".csv" else None
-    if rows is None:
+    if content_suffix(path) == ".csv":
+        rows = _quoted_rows(path, delimiter)
+    else:
         rows = ((number, line.split(delimiter)) for number, line in read_lines(path))
     width = max(columns) + 1
     for number, row in rows:
-        if len(row) == 1 and not row[0].strip():
+        is_empty_line = len(row) == 1 and not row[0].strip()
+        if is_empty_line:
             row = [""] * width
         if len(row) < width:
             name = _NAMES.get(delimiter, repr(delimiter))
-            wanted = "two columns (source, target)" if width == 2 else f"{width} columns"
-            got = f"one: {row[0]!r:.60}" if len(row) == 1 else f"{len(row)}"
+            expected = "two columns (source, target)" if width == 2 else f"{width} columns"
+            found = f"one: {row[0]!r:.60}" if len(row) == 1 else f"{len(row)}"
             raise ValueError(
-                f"{path}, line {number}: expected {wanted} separated by {name}, got {got}"
+                f"{path}, line {number}: expected {expected} separated by {name}, got {found}"
             )
         yield number, [row[column] for column in columns]
 

@@ -25,7 +25,9 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class CorpusReport:
-    """What was read and kept, and why the rest was not; ``str(report)`` is for the screen.
+    """What was read, what was kept, and why the rest was dropped.
+
+    ``str(report)`` is a text of several lines for the screen.
 
     Attributes
     ----------

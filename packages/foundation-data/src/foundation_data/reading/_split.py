@@ -53,8 +53,15 @@ def split_pairs(
             "split_pairs: expected shares of at least 0 that leave something for training, "
             f"got validation={validation} and test={test}"
         )
-    parts: tuple[list[tuple[str, str]], ...] = ([], [], [])
+    training_pairs: list[tuple[str, str]] = []
+    validation_pairs: list[tuple[str, str]] = []
+    test_pairs: list[tuple[str, str]] = []
     for pair in pairs:
         position = _position(pair[0])
-        parts[2 if position < test else 1 if position < test + validation else 0].append(pair)
-    return parts[0], parts[1], parts[2]
+        if position < test:
+            test_pairs.append(pair)
+        elif position < test + validation:
+            validation_pairs.append(pair)
+        else:
+            training_pairs.append(pair)
+    return training_pairs, validation_pairs, test_pairs

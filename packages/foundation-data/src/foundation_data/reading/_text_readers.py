@@ -16,7 +16,7 @@ from foundation_data.reading._report import Texts
 def stream_texts(path: str | os.PathLike[str], *, field: str = "text") -> Iterator[str]:
     """Yield the texts of a file one by one, however large it is.
 
-    Nothing is dropped, and nothing but the Unicode form (NFC) changed: indentation and double
+    No text is dropped, and nothing but the Unicode form (NFC) is changed: indentation and double
     spaces stay.
 
     Parameters
@@ -91,4 +91,4 @@ def read_texts(
 def _numbered(path: Path, field: str) -> Iterator[tuple[int, str]]:
     if content_suffix(path) not in JSON_LINES:
         return read_lines(path)
-    return ((number, text) for number, (text,) in json_fields(path, [field]))
+    return ((number, values[0]) for number, values in json_fields(path, [field]))

@@ -19,12 +19,12 @@ class AddedToken:
     content : str
         The token.
     special : bool
-        Whether it steers the model rather than being text: then text may only hold it where the
-        caller allows that, and `decode` leaves it out.
+        Whether it steers the model instead of being text. Such a token is found in a text only
+        where the caller allows it, and `decode` leaves it out.
     lstrip, rstrip : bool
-        Whether it swallows the white space on its left or right.
+        Whether the white space on its left or right belongs to it.
     normalized : bool
-        Whether it gives way to those that are not, where two begin together.
+        Where two tokens begin at the same place, those that are not `normalized` come first.
     """
 
     content: str
@@ -54,7 +54,7 @@ class AddedToken:
 
 
 class TokenFinder:
-    """Splits text at the tokens that it knows, the longest first where several begin.
+    """Splits text at the tokens that it knows; where several begin, at the longest.
 
     Examples
     --------
@@ -65,16 +65,19 @@ class TokenFinder:
     __slots__ = ("_pattern",)
 
     def __init__(self, tokens: Iterable[AddedToken]) -> None:
-        in_turn = sorted(tokens, key=lambda token: (token.normalized, -len(token.content)))
-        patterns = [token.pattern for token in in_turn]
+        by_precedence = sorted(tokens, key=lambda token: (token.normalized, -len(token.content)))
+        patterns = [token.pattern for token in by_precedence]
         self._pattern = re.compile("|".join(patterns)) if patterns else None
 
     def split(self, text: str) -> list[tuple[str, str | None]]:
         """Return each stretch of ordinary text with the token that follows it."""
+        if self._pattern is None:
+            return [(text, None)]
         parts: list[tuple[str, str | None]] = []
         end = 0
-        for match in self._pattern.finditer(text) if self._pattern else ():
-            parts.append((text[end : match.start()], match[match.lastindex or 0]))
+        for match in self._pattern.finditer(text):
+            token = match[match.lastindex or 0]  # the one group that has matched
+            parts.append((text[end : match.start()], token))
             end = match.end()
         parts.append((text[end:], None))
         return parts

@@ -61,12 +61,10 @@ class CountedTokenizer(Tokenizer):
             If there is no token in `texts`, or an option is out of range.
         """
         cls._check_texts(texts, "train")
-        # Cutting needs no vocabulary, so a tokenizer with an empty one does it: rules live in one
-        # place.
-        cutter = cls(Vocabulary.build([]), lowercase=lowercase)
-        vocabulary = Vocabulary.build(
-            (cutter.tokenize(text) for text in texts), min_freq=min_freq, max_size=max_size
-        )
+        # Cutting a text needs no vocabulary, so a tokenizer with an empty one can do it.
+        untrained = cls(Vocabulary.build([]), lowercase=lowercase)
+        token_lists = (untrained.tokenize(text) for text in texts)
+        vocabulary = Vocabulary.build(token_lists, min_freq=min_freq, max_size=max_size)
         if vocabulary.total == 0:
             raise ValueError(
                 f"{cls.__name__}.train: expected at least one text with a token in it, got none"

@@ -61,15 +61,16 @@ def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
 
 
 def _roles(folder: Path) -> dict[str, str]:
-    """Read the tokens of the roles that the files in the folder name."""
+    """Read which tokens have which role, as far as files in the folder tell."""
     roles: dict[str, str] = {}
     for name in ("special_tokens_map.json", "tokenizer_config.json"):
-        if (folder / name).is_file():
-            content = parse_json(folder / name, "table of special tokens")
-            for role in _ROLES:
-                token = _token(content, role) or _token(content, _SYNONYMS.get(role, role))
-                if token:
-                    roles.setdefault(role, token)
+        if not (folder / name).is_file():
+            continue
+        content = parse_json(folder / name, "table of special tokens")
+        for role in _ROLES:
+            token = _token(content, role) or _token(content, _SYNONYMS.get(role, role))
+            if token:
+                roles.setdefault(role, token)  # the first file counts
     return roles
 
 

@@ -1,4 +1,4 @@
-"""The four roles of tokens that are no words: padding, beginning, end and unknown."""
+"""The four roles that special tokens have: padding, beginning, end and unknown."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class SpecialTokens:
     Attributes
     ----------
     pad, bos, eos, unk : str
-        Padding, beginning of sequence, end of sequence, unknown token.
+        Padding, beginning of sequence, end of sequence, and what stands for an unknown token.
     pad_id, bos_id, eos_id, unk_id : int
-        Their ids. One token may have several roles, as in GPT-2, whose only special token ends a
-        text, begins one and pads.
+        Their ids. One token may have several roles: in GPT-2 the only special token ends a text,
+        begins one and pads.
 
     Raises
     ------
@@ -75,7 +75,8 @@ class SpecialTokens:
         return {field.name: getattr(self, field.name) for field in fields_of(self)}
 
 
-# How well-known tokenizers name the tokens of each role.
+# How well-known tokenizers name the tokens of each role. The end of a text comes first, because its
+# token serves where another role has none.
 _USUAL_NAMES = {
     "eos": ("<eos>", "</s>", "[SEP]", "[EOS]", "<|end_of_text|>", "<|endoftext|>", "<|im_end|>"),
     "bos": ("<bos>", "<s>", "[CLS]", "[BOS]", "<|begin_of_text|>", "<|startoftext|>"),
@@ -87,10 +88,10 @@ _USUAL_NAMES = {
 def guess_specials(
     ids: Mapping[str, int], special: Collection[str], known: Mapping[str, str]
 ) -> SpecialTokens:
-    """Give the special tokens of a foreign tokenizer their roles.
+    """Give the special tokens of another program's tokenizer their roles.
 
-    What is `known` counts first, then the usual names; the token that ends a text serves where a
-    role has none of its own.
+    A role is filled by the token that is `known` to have it, or else by a special token with one of
+    the usual names, or else by the token that ends a text.
 
     Parameters
     ----------
@@ -112,10 +113,15 @@ def guess_specials(
     (1, 1, 1, 1)
     """
     fields: dict[str, Any] = {}
-    for role, names in _USUAL_NAMES.items():  # eos comes first
-        usual = (name for name in names if name in special)
-        token = known.get(role) or next(usual, fields.get("eos") or next(iter(special)))
+    last_resort = next(iter(special))
+    for role, usual_names in _USUAL_NAMES.items():
+        present = [name for name in usual_names if name in special]
+        candidates = [known.get(role), *present, last_resort]
+        token = next(name for name in candidates if name)
         if token not in ids:
             raise ValueError(f"the {role} token {token!r} is not in the vocabulary")
-        fields[role], fields[f"{role}_id"] = token, ids[token]
+        fields[role] = token
+        fields[f"{role}_id"] = ids[token]
+        if role == "eos":
+            last_resort = token
     return SpecialTokens(**fields)

@@ -17,8 +17,8 @@ from foundation_data.tokenizers._vocabulary import Vocabulary
 class Tokenizer(ABC):
     """A frozen, trained translator between text and ids.
 
-    A subclass says how text is cut (`tokenize`) and put together again (`detokenize`); the
-    vocabulary and everything around it is the same for all. There is no untrained tokenizer:
+    A subclass says how text is cut into tokens (`tokenize`) and put together again (`detokenize`).
+    The vocabulary and everything around it is the same for all. There is no untrained tokenizer:
     `train` and `load` return one that is ready, and nothing changes it afterwards.
 
     Parameters
@@ -30,7 +30,7 @@ class Tokenizer(ABC):
     kind: ClassVar[str]
     _kinds: ClassVar[dict[str, type[Tokenizer]]] = {}
 
-    __slots__ = ("_everywhere", "_silent", "_vocabulary", "_where_allowed")
+    __slots__ = ("_left_out", "_text_tokens", "_text_tokens_and_specials", "_vocabulary")
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -47,11 +47,15 @@ class Tokenizer(ABC):
         specials = vocabulary.specials
         tokens = {token: AddedToken(token) for token in specials.tokens}
         tokens.update((token.content, token) for token in added)
-        self._where_allowed = TokenFinder(tokens.values())
-        self._everywhere = TokenFinder(token for token in tokens.values() if not token.special)
-        silent = {vocabulary.token_to_id(name) for name, token in tokens.items() if token.special}
-        silent.discard(specials.unk_id)
-        self._silent = silent | {specials.pad_id, specials.bos_id, specials.eos_id}
+        # Some added tokens are text, the others steer the model: see `allow_special` of `encode`.
+        self._text_tokens = TokenFinder(token for token in tokens.values() if not token.special)
+        self._text_tokens_and_specials = TokenFinder(tokens.values())
+        # The ids that `decode` leaves out.
+        self._left_out = {specials.pad_id, specials.bos_id, specials.eos_id}
+        for name, token in tokens.items():
+            index = vocabulary.token_to_id(name)
+            if token.special and index != specials.unk_id:
+                self._left_out.add(index)
 
     @classmethod
     @abstractmethod
@@ -143,8 +147,8 @@ class Tokenizer(ABC):
             Whether to put ``bos_id`` before and ``eos_id`` after the ids.
         allow_special : bool
             Whether a special token written in `text` means that token. By default it is ordinary
-            text, so that nobody steers a model by what they type; allow it in templates of yours,
-            and encode what goes between them on its own.
+            text, so that nobody steers a model by what they type. Allow it in templates of your
+            own, and encode what users type separately.
 
         Returns
         -------
@@ -158,17 +162,20 @@ class Tokenizer(ABC):
         """
         require_str(f"{type(self).__name__}.encode", text)
         specials = self._vocabulary.specials
-        ids = [specials.bos_id] if add_bos else []
-        finder = self._where_allowed if allow_special else self._everywhere
-        for ordinary, token in finder.split(text):
-            ids += self._encode_ordinary(ordinary)
-            if token is not None:
-                ids.append(self._vocabulary.token_to_id(token))
+        finder = self._text_tokens_and_specials if allow_special else self._text_tokens
+        ids: list[int] = []
+        if add_bos:
+            ids.append(specials.bos_id)
+        for ordinary_text, added_token in finder.split(text):
+            ids += self._encode_ordinary(ordinary_text)
+            if added_token is not None:
+                ids.append(self._vocabulary.token_to_id(added_token))
         if add_eos:
             ids.append(specials.eos_id)
         return ids
 
     def _encode_ordinary(self, text: str) -> list[int]:
+        """The ids of a text in which no added token is to be found any more."""
         return self._vocabulary.to_ids(self.tokenize(text))
 
     def decode(self, ids: Iterable[int], skip_unknown: bool = False) -> str:
@@ -182,18 +189,20 @@ class Tokenizer(ABC):
         ValueError
             If an id is not in the vocabulary.
         """
-        return self.detokenize(self._vocabulary.to_tokens(self._audible(ids, skip_unknown)))
+        return self.detokenize(self._visible_tokens(ids, skip_unknown))
 
-    def _audible(self, ids: Iterable[int], skip_unknown: bool = False) -> list[int]:
-        silent = self._silent
+    def _visible_tokens(self, ids: Iterable[int], skip_unknown: bool = False) -> list[str]:
+        """The tokens of those ids that stand for text."""
+        left_out = self._left_out
         if skip_unknown:
-            silent = silent | {self._vocabulary.specials.unk_id}
-        return [index for index in map(int, ids) if index not in silent]
+            left_out = left_out | {self._vocabulary.specials.unk_id}
+        return self._vocabulary.to_tokens(i for i in map(int, ids) if i not in left_out)
 
     def unknown_rate(self, texts: Iterable[str]) -> float:
         """Return the share of the tokens of `texts` that are unknown: 0 to 1, and 0 for none."""
         self._check_texts(texts, "unknown_rate")
-        unknown = total = 0
+        unknown = 0
+        total = 0
         for text in texts:
             ids = self.encode(text)
             total += len(ids)

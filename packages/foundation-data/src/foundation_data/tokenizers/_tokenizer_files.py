@@ -1,9 +1,9 @@
 """Tokenizer files: our own for words and characters, and `tokenizer.json` for subwords.
 
 `tokenizer.json` is the format of the ``tokenizers`` library. Subword tokenizers are saved in it,
-so that other programs can read them. It has no place for a checksum or the roles of special tokens
-but ignores what it does not know inside ``model``: those stand there under `OURS`, and a file
-without them is taken as it is.
+so that other programs can read them. The format has no place for a checksum or for the roles of
+special tokens. But the library ignores what it does not know inside ``model``, so they stand there,
+under the name `OURS`. A file without them comes from another program and is taken as it is.
 """
 
 from __future__ import annotations
@@ -55,17 +55,14 @@ def read_tokenizer(path: str | os.PathLike[str]) -> dict[str, Any]:
             f"{model.get('type')!r}, which is not supported"
         )
     ours = model.pop(OURS, None)
-    content = {"kind": kind, "specials": None, "tokenizer": document}
-    if ours is not None:
-        found, expected = None, digest("tokenizer", document)
-        if isinstance(ours, dict):
-            content["specials"] = ours.get("specials")
-            found = ours.get("sha256")
-            expected = digest("tokenizer", {**document, "specials": content["specials"]})
-        if found != expected:
-            raise ValueError(
-                f"{Path(path)}: the content does not match its checksum, so it was altered after "
-                "it was saved; restore the file, or save it again (a change that is meant needs "
-                f"model[{OURS!r}] removed)"
-            )
-    return content
+    if ours is None:
+        return {"kind": kind, "specials": None, "tokenizer": document}
+    specials = ours.get("specials") if isinstance(ours, dict) else None
+    found = ours.get("sha256") if isinstance(ours, dict) else None
+    if found != digest("tokenizer", {**document, "specials": specials}):
+        raise ValueError(
+            f"{Path(path)}: the content does not match its checksum, so it was altered after it "
+            "was saved; restore the file, or save it again (if the change is meant, remove "
+            f"model[{OURS!r}])"
+        )
+    return {"kind": kind, "specials": specials, "tokenizer": document}

@@ -63,19 +63,21 @@ class Vocabulary:
                 f"got {len(self.counts)}"
             )
         if len(ids) != len(self.tokens):
-            twice = next(t for i, t in enumerate(self.tokens) if ids[t] != i)
-            raise ValueError(f"Vocabulary: the token {twice!r} appears twice")
+            # `ids` holds the last place of each token.
+            repeated = next(token for i, token in enumerate(self.tokens) if ids[token] != i)
+            raise ValueError(f"Vocabulary: the token {repeated!r} appears twice")
         for token, index in zip(self.specials.tokens, self.specials.ids, strict=True):
             if ids.get(token) != index:
                 raise ValueError(
                     f"Vocabulary: expected the special token {token!r} at id {index}, "
                     f"found it at {ids.get(token)}"
                 )
-        least, counted = min(self.counts), sum(self.counts)
-        if least < 0 or counted > self.total:
+        smallest = min(self.counts)
+        counted = sum(self.counts)
+        if smallest < 0 or counted > self.total:
             raise ValueError(
                 "Vocabulary: expected counts of at least 0 that add up to at most "
-                f"total={self.total}, got the sum {counted} and the least {least}"
+                f"total={self.total}, got the sum {counted} and the smallest count {smallest}"
             )
 
     @classmethod
@@ -135,15 +137,14 @@ class Vocabulary:
                     f"Vocabulary.build: {token!r} appears among the tokens but is reserved; "
                     "choose other SpecialTokens"
                 )
-        kept = sorted(
-            (item for item in counter.items() if item[1] >= min_freq),
-            key=lambda item: (-item[1], item[0]),
-        )
-        kept = kept[: None if max_size is None else max_size - 4]
-        reserved = dict(zip(specials.ids, specials.tokens, strict=True))
+        frequent = [token for token, count in counter.items() if count >= min_freq]
+        frequent.sort(key=lambda token: (-counter[token], token))
+        if max_size is not None:
+            frequent = frequent[: max_size - 4]
+        special_of = dict(zip(specials.ids, specials.tokens, strict=True))
         return cls(
-            tokens=(*(reserved[index] for index in range(4)), *(token for token, _ in kept)),
-            counts=(0, 0, 0, 0, *(count for _, count in kept)),
+            tokens=(*(special_of[index] for index in range(4)), *frequent),
+            counts=(0, 0, 0, 0, *(counter[token] for token in frequent)),
             total=counter.total(),
             specials=specials,
         )
@@ -195,8 +196,9 @@ class Vocabulary:
 
     def to_ids(self, tokens: Iterable[str]) -> list[int]:
         """Return the id of each token, `specials.unk_id` for the unknown ones."""
-        get, unknown = self._ids.get, self.specials.unk_id
-        return [get(token, unknown) for token in tokens]
+        ids = self._ids
+        unknown = self.specials.unk_id
+        return [ids.get(token, unknown) for token in tokens]
 
     def to_tokens(self, ids: Iterable[int]) -> list[str]:
         """Return the token of each id; `ValueError` for an id that does not exist."""
@@ -213,8 +215,8 @@ class Vocabulary:
         Returns
         -------
         float
-            From 0 to 1, and 1 when nothing was counted. ``1 - coverage()`` is the unknown rate of
-            the text that the vocabulary was built from.
+            From 0 to 1, and 1 when nothing was counted. ``1 - coverage()`` is the share of unknown
+            tokens in the text that the vocabulary was built from.
 
         Examples
         --------

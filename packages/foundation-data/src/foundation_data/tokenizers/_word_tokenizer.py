@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from foundation_data.tokenizers._counted_tokenizer import CountedTokenizer
 from foundation_data.tokenizers._words import GLUE, SPACE, join_tokens, split_text
 
-# A text cannot be allowed to hold the signs that tokens use; both are rare enough to be replaced.
+# The signs that tokens use must not stand in a text. Both are rare enough to be replaced.
 _REPLACED = str.maketrans({GLUE: "_", SPACE: " "})
 
 

@@ -34,13 +34,13 @@ def _character_class(ranges: Iterable[tuple[int, int]]) -> str:
 def _mark_ranges() -> list[tuple[int, int]]:
     """Combining marks and the two joiners: they continue a word, though `\\w` excludes them."""
     ranges: list[tuple[int, int]] = [(0x200C, 0x200D)]
-    for start, stop in ((0x0300, 0x1F000), (0xE0100, 0xE01F0)):
-        for code in range(start, stop):
-            if unicodedata.category(chr(code))[0] == "M":
-                if ranges[-1][1] == code - 1:
-                    ranges[-1] = (ranges[-1][0], code)
-                else:
-                    ranges.append((code, code))
+    for code in (*range(0x0300, 0x1F000), *range(0xE0100, 0xE01F0)):
+        if unicodedata.category(chr(code)).startswith("M"):
+            start, end = ranges[-1]
+            if end == code - 1:
+                ranges[-1] = (start, code)
+            else:
+                ranges.append((code, code))
     return ranges
 
 
@@ -63,9 +63,9 @@ _UNSPACED = _character_class(
 _MARKS = _character_class(_mark_ranges())
 _LETTER = rf"[^\W_{_UNSPACED}]"
 _SUFFIX = rf"(?i:s|t|re|ve|ll|d|m)(?!{_LETTER}|[{_MARKS}])"
-# English puts the apostrophe at the head of what follows (don't, she'll), most others at the tail
-# of what comes before (l'homme, dell'arte): the short English endings are a closed list, all else
-# is an elision.
+# In English the apostrophe belongs to what follows (don't, she'll), in most other languages to what
+# comes before (l'homme, dell'arte). The short English endings are a closed list, so everything else
+# is taken for such an elision.
 _PIECE = re.compile(
     rf"(?P<unspaced>(?=[^\W_])[{_UNSPACED}][{_MARKS}]*)"
     rf"|(?P<suffix>(?<=[^\W_])['’]{_SUFFIX})"
@@ -80,22 +80,28 @@ _UNSPACED_TOKEN = re.compile(rf"(?=[^\W_])[{_UNSPACED}]")
 def _cut(chunk: str) -> tuple[str, ...]:
     """Cut a run of text without spaces into tokens, with the signs that glue them together."""
     tokens: list[str] = []
-    before, elided = "", False
+    kind_before = ""
+    elided_before = False
     for match in _PIECE.finditer(chunk):
-        piece, kind = match.group(), match.lastgroup or ""
-        if tokens and not before == kind == "unspaced":
-            if kind in ("word", "unspaced") and (before == "other" or elided):
+        piece = match.group()
+        kind = match.lastgroup or ""
+        both_unspaced = kind == kind_before == "unspaced"  # these need no sign
+        if tokens and not both_unspaced:
+            # The sign goes to the punctuation, so that a word is the same token everywhere.
+            is_word = kind in ("word", "unspaced")
+            if is_word and (kind_before == "other" or elided_before):
                 tokens[-1] += GLUE
             else:
                 piece = GLUE + piece
         tokens.append(piece)
-        before, elided = kind, match["elided"] is not None
+        kind_before = kind
+        elided_before = match["elided"] is not None
     return tuple(tokens)
 
 
 # Words repeat (the few thousand most frequent ones make up most of any text), so cutting each of
-# them once makes tokenising several times faster. The function is pure: the cache holds no one's
-# state.
+# them once makes tokenising several times faster. The result depends on the word alone, so sharing
+# the cache between tokenizers changes nothing.
 _cut_cached = lru_cache(maxsize=1 << 16)(_cut)
 _LONGEST_CACHED = 64
 
@@ -144,19 +150,20 @@ def join_tokens(tokens: Iterable[str]) -> str:
     "femme en vtt : l'ami."
     """
     parts: list[str] = []
-    glued = True
+    glued_before = True  # whether the token before forbids a space after it
     unspaced_before = False
     for token in tokens:
         if token == SPACE:
             parts.append(" ")
-            glued, unspaced_before = True, False
+            glued_before = True
+            unspaced_before = False
             continue
-        glued = glued or token.startswith(GLUE)
         piece = token.removeprefix(GLUE)
+        glued = glued_before or token.startswith(GLUE)
         unspaced = _UNSPACED_TOKEN.match(piece) is not None
         if not (glued or (unspaced and unspaced_before)):
             parts.append(" ")
-        glued = piece.endswith(GLUE)
-        parts.append(piece[:-1] if glued else piece)
+        parts.append(piece.removesuffix(GLUE))
+        glued_before = piece.endswith(GLUE)
         unspaced_before = unspaced
     return " ".join("".join(parts).split())

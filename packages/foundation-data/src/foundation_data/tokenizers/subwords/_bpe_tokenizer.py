@@ -32,7 +32,7 @@ from foundation_data.tokenizers.subwords._pre_tokenizer import ByteLevel
 from foundation_data.tokenizers.subwords._subword_tokenizer import SubwordTokenizer, count_pieces
 
 _DECODER = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
-_GPT2 = Pipeline(steps=(ByteLevel(),), kept={"decoder": _DECODER})
+_GPT2 = Pipeline(steps=(ByteLevel(),), unused={"decoder": _DECODER})
 # Training takes longer pieces in parts: nothing that repeats is as long, and a page without a space
 # must not become one word that every merge searches anew.
 _LONGEST_TRAINED = 1024
@@ -225,7 +225,7 @@ class BPETokenizer(SubwordTokenizer):
         ValueError
             If an id is not in the vocabulary.
         """
-        return b"".join(map(self._to_bytes, self._vocabulary.to_tokens(self._audible(ids))))
+        return b"".join(map(self._to_bytes, self._visible_tokens(ids)))
 
     def _model_to_json(self) -> dict[str, Any]:
         return {

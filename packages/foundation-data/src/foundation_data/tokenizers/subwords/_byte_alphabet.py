@@ -1,8 +1,8 @@
 """The 256 bytes as 256 printable characters, so that any bytes can be written as a token.
 
-Bytes that print keep their character of Latin-1; the others (controls, the space, U+00AD) take the
-characters from U+0100 on, in order. The space is thus ``Ġ``. This is the alphabet of GPT-2's
-files, and every byte-level tokenizer since has used it.
+A byte whose Latin-1 character can be printed is written as that character. The others (controls,
+the space, U+00AD) are written as the characters from U+0100 on, in order; the space is ``Ġ``. This
+is the alphabet of GPT-2's files, and every byte-level tokenizer since has used it.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ BYTE_TO_CHARACTER: dict[int, str] = {
 }
 CHARACTER_TO_BYTE = {character: byte for byte, character in BYTE_TO_CHARACTER.items()}
 
-# In the order of the characters: so GPT-2 numbers them, and so does every trainer since.
+# In the order of the characters: GPT-2 numbers them like this, and so does every trainer since.
 ALPHABET: tuple[str, ...] = tuple(sorted(CHARACTER_TO_BYTE))
 
 
 def text_to_bytes(text: str) -> bytes:
     """Return `text` in UTF-8; half a surrogate pair as the three bytes it would have.
 
-    Strict UTF-8 cannot hold one, yet Python strings can, so refusing them would make a tokenizer
-    fail on some inputs, and replacing them would lose some.
+    Strict UTF-8 cannot hold half a surrogate pair, but a Python string can. If it were refused, a
+    tokenizer would fail on some strings; if it were replaced, some strings would not come back.
     """
     return text.encode("utf-8", "surrogatepass")
 

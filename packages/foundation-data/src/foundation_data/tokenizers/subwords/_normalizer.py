@@ -1,6 +1,7 @@
 """What a subword tokenizer does to text before cutting it: the ``normalizer`` of `tokenizer.json`.
 
-Most byte-level tokenizers do nothing; BERT's cleans, lower-cases and takes accents off.
+Most byte-level tokenizers do nothing. BERT's removes control characters and accents, and makes all
+letters small.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from typing import Any, Protocol
 
 from foundation_data.tokenizers._unicode_regex import WHITESPACE, character_class, ranges_of
@@ -138,7 +140,8 @@ def normalizers_from_json(content: Any) -> tuple[Normalizer, ...]:
     try:
         kind = content["type"]
         if kind == "Sequence":
-            return tuple(n for part in content["normalizers"] for n in normalizers_from_json(part))
+            parts = map(normalizers_from_json, content["normalizers"])
+            return tuple(chain.from_iterable(parts))
         if kind == "BertNormalizer":
             options = {name: value for name, value in content.items() if name != "type"}
             return (BertNormalizer(**options),)

@@ -1,4 +1,8 @@
-"""What surrounds the model of a `tokenizer.json`: everything but the tokens and their rule."""
+"""The way of a text to its pieces, as a `tokenizer.json` describes it.
+
+That is everything in such a file but its ``model``, which holds the tokens and says how a piece
+becomes tokens.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +18,9 @@ from foundation_data.tokenizers.subwords._normalizer import (
 )
 from foundation_data.tokenizers.subwords._pre_tokenizer import Step, steps_from_json
 
-# Parts that say how a program presents ids (templates, padding, truncation): kept as they are for
-# the file that is written again, and not acted upon.
-_KEPT = ("truncation", "padding", "post_processor", "decoder")
+# Parts that say how a program presents ids (templates, padding, truncation). They are not acted
+# upon, but written as they were when the tokenizer is saved again.
+_UNUSED = ("truncation", "padding", "post_processor", "decoder")
 _TOKEN_FIELDS = ("content", "special", "lstrip", "rstrip", "normalized")
 
 
@@ -27,19 +31,19 @@ class Pipeline:
     Attributes
     ----------
     added : tuple of AddedToken
-        What is found in the text as it is, first of all.
+        Tokens that are found in the text before anything else happens to it.
     normalizers : tuple of Normalizer
         What changes the text between them.
     steps : tuple of Step
-        How it is cut into pieces.
-    kept : mapping
-        The parts of a file that do not concern us.
+        How the changed text is cut into pieces.
+    unused : mapping
+        Parts of a file that are only saved again.
     """
 
     added: tuple[AddedToken, ...] = ()
     normalizers: tuple[Normalizer, ...] = ()
     steps: tuple[Step, ...] = ()
-    kept: Mapping[str, Any] = field(default_factory=dict)
+    unused: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Pipeline:
@@ -51,11 +55,12 @@ class Pipeline:
             If a part is malformed or not supported.
         """
         normalizers = normalizers_from_json(document.get("normalizer"))
+        added = document.get("added_tokens", ())
         return cls(
-            tuple(_read_added(token, normalizers) for token in document.get("added_tokens", ())),
-            normalizers,
-            steps_from_json(document.get("pre_tokenizer")),
-            {name: document.get(name) for name in _KEPT},
+            added=tuple(_read_added(token, normalizers) for token in added),
+            normalizers=normalizers,
+            steps=steps_from_json(document.get("pre_tokenizer")),
+            unused={name: document.get(name) for name in _UNUSED},
         )
 
     def to_json(self, ids: Mapping[str, int], model: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,21 +70,22 @@ class Pipeline:
         by_id = sorted(self.added, key=lambda token: ids[token.content])
         return {
             "version": "1.0",
-            "truncation": self.kept.get("truncation"),
-            "padding": self.kept.get("padding"),
+            "truncation": self.unused.get("truncation"),
+            "padding": self.unused.get("padding"),
             "added_tokens": [token.to_json(ids[token.content]) for token in by_id],
-            "normalizer": _one(normalizers, "normalizers"),
-            "pre_tokenizer": _one(steps, "pretokenizers"),
-            "post_processor": self.kept.get("post_processor"),
-            "decoder": self.kept.get("decoder"),
+            "normalizer": _as_one(normalizers, "normalizers"),
+            "pre_tokenizer": _as_one(steps, "pretokenizers"),
+            "post_processor": self.unused.get("post_processor"),
+            "decoder": self.unused.get("decoder"),
             "model": dict(model),
         }
 
 
-def _one(parts: list[dict[str, Any]], plural: str) -> dict[str, Any] | None:
-    if len(parts) <= 1:
-        return parts[0] if parts else None
-    return {"type": "Sequence", plural: parts}
+def _as_one(parts: list[dict[str, Any]], plural: str) -> dict[str, Any] | None:
+    """No part, the only part, or a sequence of them under its plural name."""
+    if not parts:
+        return None
+    return parts[0] if len(parts) == 1 else {"type": "Sequence", plural: parts}
 
 
 def _read_added(content: Any, normalizers: tuple[Normalizer, ...]) -> AddedToken:
@@ -94,9 +100,9 @@ def _read_added(content: Any, normalizers: tuple[Normalizer, ...]) -> AddedToken
         raise ValueError(
             f"added_tokens: {token.content!r} asks for single_word, which is not supported"
         )
-    # Unicode forms leave ASCII alone, so there searching before or after them is the same.
-    harmless = all(isinstance(step, UnicodeForm) for step in normalizers)
-    if token.normalized and normalizers and not (harmless and token.content.isascii()):
+    # Unicode forms do not change ASCII, so an ASCII token is found before them as well as after.
+    only_forms = all(isinstance(step, UnicodeForm) for step in normalizers)
+    if token.normalized and normalizers and not (only_forms and token.content.isascii()):
         raise ValueError(
             f"added_tokens: {token.content!r} is to be found in normalized text, which is not "
             "supported"

@@ -1,8 +1,7 @@
 """Cutting text into pieces before a subword tokenizer sees it, in the steps of `tokenizer.json`.
 
 No token ever crosses a cut, so the steps decide what a token can be: whether it may hold a space,
-a digit run, a letter beside a comma. Each step takes one piece and returns its parts in order;
-steps follow one another.
+several digits, or a letter beside a comma. Each step cuts the pieces that the one before has left.
 """
 
 from __future__ import annotations
@@ -15,9 +14,11 @@ from typing import Any, Protocol
 
 from foundation_data.tokenizers._unicode_regex import compile_pattern
 
-Part = tuple[str, bool]  # a stretch of text, and whether the pattern matched it
+#: A part of a text, and whether the pattern has matched it.
+Part = tuple[str, bool]
 
-# GPT-2's: English clitics, words with the space before them, numbers, other signs, white space.
+# GPT-2's pattern: English clitics, words with the space before them, numbers, other signs, white
+# space.
 WORDS_WITH_SPACE = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 
 
@@ -117,7 +118,9 @@ class Split:
         if self.behavior == "Isolated":
             return _isolate(self.pattern, text)
         parts = _parts(compile_pattern(self.pattern, text.isascii()), text)
-        return _BEHAVIORS[self.behavior]([(part, hit != self.invert) for part, hit in parts])
+        if self.invert:
+            parts = [(part, not matched) for part, matched in parts]
+        return _BEHAVIORS[self.behavior](parts)
 
     def to_json(self) -> dict[str, Any]:
         """Return the step as it stands in `tokenizer.json`."""
@@ -194,7 +197,7 @@ def steps_from_json(content: Any) -> tuple[Step, ...]:
 def _read_steps(content: dict[str, Any]) -> tuple[Step, ...]:
     kind = content["type"]
     if kind == "Sequence":
-        return tuple(step for part in content["pretokenizers"] for step in _read_steps(part))
+        return tuple(chain.from_iterable(map(_read_steps, content["pretokenizers"])))
     if kind == "Split":
         pattern = content["pattern"]
         regex = pattern["Regex"] if "Regex" in pattern else re.escape(pattern["String"])

@@ -24,9 +24,9 @@ _END_OF_TEXT = "<|endoftext|>"
 
 
 class _PieceCache(dict[str, Sequence[int]]):
-    """The ids of pieces met before: words repeat, so most of a text is looked up.
+    """The ids of pieces that came before: words repeat, so most of a text is looked up.
 
-    Bounded, and blind to long pieces, which do not repeat.
+    It holds a bounded number of pieces, and no long ones, because those do not repeat.
     """
 
     SIZE = 1 << 16
@@ -61,8 +61,8 @@ class SubwordTokenizer(Tokenizer):
             if token.content not in vocabulary:
                 raise ValueError(f"added_tokens: {token.content!r} is not in the vocabulary")
         known = {token.content for token in pipeline.added}
-        roles = dict.fromkeys(name for name in vocabulary.specials.tokens if name not in known)
-        added = (*pipeline.added, *map(AddedToken, roles))
+        specials = dict.fromkeys(vocabulary.specials.tokens)  # each once: roles may share a token
+        added = (*pipeline.added, *(AddedToken(name) for name in specials if name not in known))
         super().__init__(vocabulary, added)
         self._pipeline = replace(pipeline, added=added)
         self._cache = _PieceCache(self._ids_of_piece)
@@ -77,7 +77,8 @@ class SubwordTokenizer(Tokenizer):
 
     def _encode_ordinary(self, text: str) -> list[int]:
         pieces = cut_text(self._pipeline.steps, self._normalized(text))
-        return list(chain.from_iterable(map(self._cache.__getitem__, pieces)))
+        ids_of_pieces = map(self._cache.__getitem__, pieces)
+        return list(chain.from_iterable(ids_of_pieces))
 
     def _normalized(self, text: str) -> str:
         return normalize_with(self._pipeline.normalizers, text)
@@ -139,7 +140,7 @@ class SubwordTokenizer(Tokenizer):
 def vocabulary_of(
     ids: Mapping[str, Any], special: Sequence[str], roles: Mapping[str, Any]
 ) -> Vocabulary:
-    """Return the vocabulary of a table from tokens to ids that another program wrote.
+    """Return the vocabulary for a table from tokens to ids that another program has written.
 
     Parameters
     ----------

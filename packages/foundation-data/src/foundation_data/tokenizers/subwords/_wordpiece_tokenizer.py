@@ -21,8 +21,8 @@ _SPECIALS = SpecialTokens(
 _PREFIX = "##"
 _LONGEST_WORD = 100
 
-# English spacing, mended token by token after joining.
-_CLEANED = (
+# What `detokenize` replaces in each token, so that the spacing is that of English.
+_SPACING = (
     *((" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"), (" n't", "n't")),
     *((" 'm", "'m"), (" do not", " don't"), (" 's", "'s"), (" 've", "'ve"), (" 're", "'re")),
 )
@@ -127,35 +127,39 @@ class WordPieceTokenizer(SubwordTokenizer):
             added=tuple(map(AddedToken, reserved)),
             normalizers=(BertNormalizer(lowercase=lowercase),),
             steps=(BertWords(),),
-            kept={"decoder": {"type": "WordPiece", "prefix": _PREFIX, "cleanup": True}},
+            unused={"decoder": {"type": "WordPiece", "prefix": _PREFIX, "cleanup": True}},
         )
         pieces = count_pieces(pipeline, texts, "WordPieceTokenizer.train")
-        letters: Counter[str] = Counter()
-        split = {piece: _letters(piece) for piece in pieces if len(piece) <= _LONGEST_WORD}
-        for piece, parts in split.items():
-            for part in parts:
-                letters[part] += pieces[piece]
-        frequent = sorted(letters, key=lambda letter: (-letters[letter], letter))
-        room = None if max_size is None else max_size - len(reserved)
-        names = [*reserved, *sorted(frequent[:room])]
+        letters_of = {piece: _letters(piece) for piece in pieces if len(piece) <= _LONGEST_WORD}
+        counts: Counter[str] = Counter()
+        for piece, letters in letters_of.items():
+            for letter in letters:
+                counts[letter] += pieces[piece]
+        commonest = sorted(counts, key=lambda letter: (-counts[letter], letter))
+        if max_size is not None:
+            commonest = commonest[: max_size - len(reserved)]
+        names = [*reserved, *sorted(commonest)]
+        # Words as strings of characters chr(id), as `learn_merges` takes them. What holds a letter
+        # for which there was no room is left out.
         symbols = {name: chr(index) for index, name in enumerate(names)}
         words = {
-            "".join(symbols[part] for part in parts): pieces[piece]
-            for piece, parts in split.items()
-            if all(part in symbols for part in parts)
+            "".join(symbols[letter] for letter in letters): pieces[piece]
+            for piece, letters in letters_of.items()
+            if all(letter in symbols for letter in letters)
         }
         learn_merges(words, names, len(reserved), max_size, min_freq, _join)
         vocabulary = Vocabulary.without_counts(names, _SPECIALS)
         return WordPieceTokenizer(vocabulary, pipeline)
 
     def _ids_of_piece(self, piece: str) -> Sequence[int]:
-        """Take the longest known beginning, again and again."""
+        """Take the longest known beginning of what is left, again and again."""
         unknown = [self._vocabulary.specials.unk_id]
         if len(piece) > self._longest_word:
             return unknown
         ids: list[int] = []
-        start, prefix = 0, ""
+        start = 0
         while start < len(piece):
+            prefix = self._prefix if start else ""
             for stop in range(len(piece), start, -1):
                 index = self._lookup.get(prefix + piece[start:stop])
                 if index is not None:
@@ -163,12 +167,12 @@ class WordPieceTokenizer(SubwordTokenizer):
             else:
                 return unknown
             ids.append(index)
-            start, prefix = stop, self._prefix
+            start = stop
         return ids
 
     def detokenize(self, tokens: Iterable[str]) -> str:
         """Put tokens together again, with the spaces that English has."""
-        decoder = self.pipeline.kept.get("decoder") or {}
+        decoder = self.pipeline.unused.get("decoder") or {}
         parts: list[str] = []
         for token in tokens:
             if not parts:
@@ -177,8 +181,9 @@ class WordPieceTokenizer(SubwordTokenizer):
                 part = token.removeprefix(self._prefix)
             else:
                 part = f" {token}"
-            for spaced, closed in _CLEANED if decoder.get("cleanup", True) else ():
-                part = part.replace(spaced, closed)
+            if decoder.get("cleanup", True):
+                for spaced, closed in _SPACING:
+                    part = part.replace(spaced, closed)
             parts.append(part)
         return "".join(parts)
 
@@ -204,8 +209,10 @@ class WordPieceTokenizer(SubwordTokenizer):
 
 
 def _letters(word: str) -> list[str]:
+    """The smallest pieces of a word: "low" gives "l", "##o", "##w"."""
     return [word[0], *(_PREFIX + letter for letter in word[1:])]
 
 
 def _join(first: str, second: str) -> str:
+    """The piece that two neighbours make: "lo" and "##w" give "low"."""
     return first + second.removeprefix(_PREFIX)
