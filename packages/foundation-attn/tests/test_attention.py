@@ -7,9 +7,8 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from foundation_attn import _attention as module
-from foundation_attn import attention, attention_weights
-from foundation_attn._scores import Rule
+from foundation_attn import _attention, _blocks, attention, attention_weights
+from foundation_attn._rule import Rule
 from foundation_nn import Tensor, causal_mask, gradcheck, no_grad, train_mode
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +17,7 @@ from hypothesis import strategies as st
 def block_rows(rows):
     """Blocks of so many rows, and none of their weights kept; None: all in one."""
     small = {"BLOCK_ROWS": rows, "BLOCK_BYTES": 1, "KEPT_BYTES": 0}
-    return mock.patch.multiple(module, **small) if rows else contextlib.nullcontext()
+    return mock.patch.multiple(_blocks, **small) if rows else contextlib.nullcontext()
 
 
 def plain(q, k, v, mask=None, causal=False, scale=None):
@@ -230,7 +229,7 @@ def test_a_query_that_may_attend_to_nothing(rng, block, causal):
 def test_a_causal_block_stops_at_its_diagonal():
     # What lies right of it is not masked but never computed.
     def blocks(T, S, causal):
-        found = module.blocks(T, S, causal, None, 16)
+        found = _blocks.row_blocks(T, S, causal, None, 16)
         return [(rows.stop, keys.stop) for rows, keys in found if keys.start == 0]
 
     assert blocks(37, 37, causal=True) == [(16, 16), (32, 32), (37, 37)]
@@ -386,27 +385,41 @@ def test_inputs_are_left_as_they_are(rng):
     g = rng.standard_normal((2, 3, 19, 5))
     before = [a.copy() for a in (*arrays, mask, g)]
     with block_rows(16):
-        _, backward = module._attention.kernel(*arrays, Rule(mask=mask, causal=True), None, 0.0)
+        _, backward = _attention._attention.kernel(
+            *arrays, Rule((mask[None, None],), causal=True), None
+        )
         backward(g)
     for a, b in zip((*arrays, mask, g), before, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-def test_a_long_sequence_never_holds_the_matrix_of_scores(rng):
-    T, K = 1536, 8
-    q, k, v = (Tensor(rng.standard_normal((T, K)).astype(np.float32), True) for _ in range(3))
-    matrix = T * T * 4
-    with block_rows(32):
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"causal": True},
+        {"dropout": 0.2, "causal": True},
+        {"key_mask": np.arange(1800) < 1700},
+        {"window": 100},
+    ],
+    ids=lambda options: "+".join(options) or "plain",
+)
+@pytest.mark.parametrize("T", [1800, 1500])
+def test_a_long_sequence_never_holds_a_matrix_of_all_pairs(rng, options, T):
+    S, K = 1800, 8
+    q, k, v = (Tensor(rng.standard_normal((n, K)).astype(np.float32), True) for n in (T, S, S))
+    matrix = T * S  # bytes, one for each pair: not even a mask
+    with block_rows(32), train_mode(rng):
         tracemalloc.start()
         try:
-            y = attention(q, k, v)
+            y = attention(q, k, v, **options)
             held, _ = tracemalloc.get_traced_memory()
             y.backward(np.ones(y.shape))
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-    assert held < matrix / 20
-    assert peak < matrix / 4
+    assert held < matrix / 8
+    assert peak < matrix / 2
 
 
 def test_batched_equals_one_by_one(rng):

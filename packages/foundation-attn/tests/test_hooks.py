@@ -9,12 +9,12 @@ import pytest
 from foundation_attn import (
     KVCache,
     MultiHeadAttention,
+    _blocks,
     attention,
     attention_weights,
     capture_attention,
 )
-from foundation_attn import _attention as module
-from foundation_attn.masks import blocks
+from foundation_attn.masks import row_blocks
 from foundation_nn import Module, Tensor, gradcheck, no_grad
 from foundation_nn import functional as F
 from hypothesis import given
@@ -27,7 +27,7 @@ both_causal = pytest.mark.parametrize("causal", [False, True], ids=["full", "cau
 def block_rows(rows):
     """Blocks of so many rows, and none of their weights kept; None: all in one."""
     small = {"BLOCK_ROWS": rows, "BLOCK_BYTES": 1, "KEPT_BYTES": 0}
-    return mock.patch.multiple(module, **small) if rows else contextlib.nullcontext()
+    return mock.patch.multiple(_blocks, **small) if rows else contextlib.nullcontext()
 
 
 def turn(x, positions):
@@ -147,7 +147,7 @@ def test_a_cap_by_hand():
 
 def test_what_lies_outside_the_window_is_never_computed():
     def keys(T, S, causal=False, window=None):
-        return [(b.keys.start, b.keys.stop) for b in blocks(T, S, causal, window, 16)]
+        return [(k.start, k.stop) for _, k in row_blocks(T, S, causal, window, 16)]
 
     assert keys(48, 48, causal=True, window=5) == [(0, 16), (12, 32), (28, 48)]
     assert keys(48, 48, window=5) == [(0, 20), (12, 36), (28, 48)]

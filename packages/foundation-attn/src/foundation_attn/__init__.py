@@ -1,7 +1,7 @@
 """Attention, from one query to many heads, on NumPy.
 
-Read in this order: ``_basic`` (scores, softmax, context), ``_self_attention`` (one head),
-``_attention`` (the fused operation; ``_scores`` and ``_parts`` beneath it), ``_multi_head``,
+Read in this order: ``masks``, ``_basic`` (scores, softmax, context), ``_self_attention`` (one
+head), ``_attention`` (the fused operation; ``_rule`` and ``_blocks`` beneath it), ``_multi_head``,
 ``_cache``, ``_decoder`` and ``_seq2seq`` (a recurrent translator), ``_capture`` and ``plotting``.
 """
 
@@ -16,8 +16,9 @@ from foundation_attn._basic import (
 from foundation_attn._cache import KVCache
 from foundation_attn._capture import AttentionMap, AttentionMaps, capture_attention
 from foundation_attn._decoder import AttentionDecoder, DecoderState
+from foundation_attn._heads import merge_heads, split_heads
 from foundation_attn._measures import HeadScores, hard_alignment, head_scores
-from foundation_attn._multi_head import MultiHeadAttention, merge_heads, split_heads
+from foundation_attn._multi_head import MultiHeadAttention
 from foundation_attn._self_attention import SelfAttention
 from foundation_attn._seq2seq import AttentionSeq2Seq, AttentionWriter
 

@@ -1,11 +1,17 @@
 """Scaled dot-product attention, with its backward.
 
-Shapes: ``B`` batch, ``H`` heads, ``T`` queries, ``S`` keys, ``K`` head width.
+    scores  = scale · Q Kᵀ           (T, S)   how well each key answers each query
+    weights = softmax(scores)        (T, S)   over the keys that the query may attend to
+    output  = weights · V            (T, K)   for each query, a mean of the values
 
-The scores are computed for a block of query rows against the keys these rows may see; what lies
-above the diagonal, under ``causal``, or outside the ``window`` is never touched. Few weights are
-kept for the backward. Of many, only the greatest score and the sum of each row are, and they are
-computed again, so that no (T, S) matrix is held for a long sequence. Threads share the heads.
+``T`` are queries, ``S`` keys, ``K`` is the width of a head; ``...`` are any axes before them,
+mostly ``B`` (batch) and ``H`` (heads).
+
+Two things are done for speed and memory, and change no result. The scores are computed for a block
+of query rows at a time, against the keys that these rows may see: what lies above the diagonal,
+under ``causal``, or outside the ``window`` is never touched. And of many weights only the greatest
+score and the sum of each row are kept for the backward, which computes the weights again, so that
+no (T, S) matrix is held for a long sequence. ``_blocks`` decides how the work is cut.
 """
 
 from __future__ import annotations
@@ -14,32 +20,14 @@ import math
 from typing import Any
 
 import numpy as np
-from foundation_nn import Array, Result, Tensor, current_generator, operation, over_parts, scratch
-from foundation_nn import functional as F
-from foundation_nn.functional import random_keep
+from foundation_nn import Array, Result, Tensor, current_generator, operation
+from foundation_nn.functional import keep_scale
 from numpy.typing import NDArray
 
-from foundation_attn._parts import Part, parts
-from foundation_attn._scores import Rule, Scores, softmax
-from foundation_attn.masks import (
-    Block,
-    Mask,
-    blocks,
-    check_key_mask,
-    check_mask,
-    hide_unseen,
-    reach,
-)
-
-#: Query rows of a block: with fewer, products are slower; with more, more of a causal block is
-#: computed in vain.
-BLOCK_ROWS = 128
-#: Heads are taken together until their blocks of scores are about this large.
-BLOCK_BYTES = 1 << 20
-#: The weights of a head that are no larger than this are kept for the backward.
-KEPT_BYTES = 1 << 19
-#: Less than this, such as the one query of a cached step, is done before a thread has woken up.
-THREAD_BYTES = 1 << 18
+from foundation_attn._blocks import Block, Cut, Dropout
+from foundation_attn._heads import heads_last, with_equal_lead
+from foundation_attn._rule import Rule, check_masks, check_shapes
+from foundation_attn.masks import Mask, allowed_by, band, hide_unseen, reach
 
 
 def attention(
@@ -57,9 +45,6 @@ def attention(
     cap: float | None = None,
 ) -> Tensor:
     """softmax(scale · Q Kᵀ) V, over the keys that each query may attend to [1]_, [2]_.
-
-    With P the weights and D = Σ_k G ∘ Y (one number per query):
-    dV = Pᵀ G,  dS = P ∘ (G Vᵀ - D),  dQ = scale · dS K,  dK = scale · dSᵀ Q.
 
     Parameters
     ----------
@@ -114,54 +99,26 @@ def attention(
 
     Examples
     --------
-    >>> from foundation_nn import Tensor
-    >>> q, k = Tensor([[0.0]]), Tensor([[0.0], [0.0]])  # equal scores: the mean of the values
-    >>> attention(q, k, Tensor([[1.0], [3.0]])).data
-    array([[2.]], dtype=float32)
+    The same in plain NumPy, with the whole (T, S) matrices:
+
+    >>> import numpy as np
+    >>> def plain_attention(q, k, v, allowed):
+    ...     scores = q @ k.swapaxes(-1, -2) / np.sqrt(q.shape[-1])
+    ...     scores = np.where(allowed, scores, -np.inf)
+    ...     weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    ...     weights /= weights.sum(axis=-1, keepdims=True)
+    ...     return weights @ v
+    >>> q, k, v = np.random.default_rng(0).standard_normal((3, 2, 4, 5, 8))  # (B, H, T, K) each
+    >>> y = attention(Tensor(q), Tensor(k), Tensor(v), causal=True)
+    >>> bool(np.allclose(y.data, plain_attention(q, k, v, allowed=np.tri(5, dtype=bool))))
+    True
     """
-    check_shapes(q.shape, k.shape, v.shape)
+    scores = check_shapes(q.shape, k.shape, v.shape)
     check_dropout("attention", dropout)
-    rule = _checked_rule(q.shape, k.shape, key_mask, mask, causal, scale, window, slopes, cap)
-    return attend(*hide_unreachable(q, k, v, rule), rule, dropout)
-
-
-def _checked_rule(
-    q: tuple[int, ...],
-    k: tuple[int, ...],
-    key_mask: Mask | None,
-    mask: Mask | None,
-    *options: Any,
-) -> Rule:
-    """The rule for queries and keys of these shapes; refuses masks that do not fit them."""
-    lead = np.broadcast_shapes(q[:-2], k[:-2])
-    check_key_mask(key_mask, (*lead[:1], k[-2]))
-    return Rule(key_mask, check_mask(mask, (*lead, q[-2], k[-2]), "attention"), *options)
-
-
-def hide_unreachable(q: Tensor, k: Tensor, v: Tensor, rule: Rule) -> tuple[Tensor, Tensor, Tensor]:
-    """Zeros in place of queries that may attend to nothing, and of keys that no query may see."""
-    T, S = q.shape[-2], k.shape[-2]
-    masks = rule.masks(max(q.ndim, k.ndim))
-    if rule.reaches_everything(masks, T, S):
-        return q, k, v
-    attends, seen = reach(masks, T, S, rule.causal, rule.window)
-    return hide_unseen(q, attends), hide_unseen(k, seen), hide_unseen(v, seen)
-
-
-def check_dropout(name: str, p: float) -> None:
-    """Refuse what :func:`foundation_nn.functional.dropout` would."""
-    if not p >= 0 or round(p * 65536) >= 65536:
-        raise ValueError(f"{name}: expected 0 <= dropout < 1 (by more than 1/131072), got {p}")
-
-
-def attend(q: Tensor, k: Tensor, v: Tensor, rule: Rule, dropout: float = 0.0) -> Tensor:
-    """:func:`attention` of arguments that are known to fit, with finite numbers everywhere."""
-    rng = current_generator() if dropout else None
-    keep = None
-    if rng is not None:
-        lead = np.broadcast_shapes(q.shape[:-2], k.shape[:-2])
-        keep = random_keep(rng, (*lead, q.shape[-2], k.shape[-2]), dropout)
-    return _attention(q, k, v, rule, keep, dropout)
+    masks = check_masks(key_mask, mask, scores)
+    rule = Rule(masks, causal, scale, window, slopes, cap)
+    q, k, v = hide_unreachable(q, k, v, rule)
+    return attend(q, k, v, rule, dropout)
 
 
 def attention_weights(
@@ -176,145 +133,209 @@ def attention_weights(
     slopes: NDArray[Any] | None = None,
     cap: float | None = None,
 ) -> NDArray[Any]:
-    """The weights P = softmax(scale · Q Kᵀ) themselves, shape (..., T, S): the plain formula.
+    """The weights softmax(scale · Q Kᵀ) themselves, shape (..., T, S).
 
     For looking at; :func:`attention` does not hold them for long sequences. Parameters as there.
     """
-    check_shapes(q.shape, k.shape, k.shape)
-    rule = _checked_rule(q.shape, k.shape, key_mask, mask, causal, scale, window, slopes, cap)
-    queries, keys, _ = hide_unreachable(Tensor.wrap(q), Tensor.wrap(k), Tensor.wrap(k), rule)
+    masks = check_masks(key_mask, mask, check_shapes(q.shape, k.shape, k.shape))
+    rule = Rule(masks, causal, scale, window, slopes, cap)
+    keys = Tensor.wrap(k)
+    queries, keys, _ = hide_unreachable(Tensor.wrap(q), keys, keys, rule)
     return weights(queries.data, keys.data, rule)
 
 
-def weights(q: NDArray[Any], k: NDArray[Any], rule: Rule) -> NDArray[Any]:
-    """:func:`attention_weights` of arguments that are known to fit."""
-    (q, k), lead = _with_lead(q, k)
-    p: NDArray[Any] = np.empty((*lead, q.shape[-2], k.shape[-2]), q.dtype)
-    everything = Block(slice(0, q.shape[-2]), slice(0, k.shape[-2]))
-    Scores(q, k, rule, (slice(None),) * len(lead))(everything, p)
-    total, _ = softmax(p)
-    p /= total
-    return p
+# --- the operation
 
 
 @operation
-def _attention(
-    q: Array, k: Array, v: Array, rule: Rule, keep: Mask | None, dropout: float
-) -> Result:
-    (q, k, v), lead = _with_lead(q, k, v)
-    (T, S), dtype = (q.shape[-2], k.shape[-2]), q.dtype
-    todo = list(blocks(T, S, rule.causal, rule.window, BLOCK_ROWS))
-    head, heads = T * S * dtype.itemsize, math.prod(lead)
-    most = heads if heads * head < THREAD_BYTES else -(-heads // 2)
-    shared = parts(lead, min(BLOCK_BYTES // max(1, head // len(todo)), most))
-    small = head <= KEPT_BYTES
-    kept: dict[tuple[int, int], tuple[Array, Array | None]] = {}
-    y = _heads_last((*lead, T, v.shape[-1]), dtype)
-    # The weights are exp(score - top) / total. The two numbers are kept apart: as one, top +
-    # log(total), they would lose the digits by which great scores differ.
-    tops, totals = (None if small else np.empty((*lead, T, 1), dtype) for _ in range(2))
+def _attention(q: Array, k: Array, v: Array, rule: Rule, dropout: Dropout | None) -> Result:
+    """The weights are E / total with E = exp(scores - top), where top is the greatest score of a
+    row and total the sum of its exponentials.
 
-    def mine(x: Array, part: Part) -> Array:
-        """A part of ``x``; side by side in memory, where several blocks read it."""
-        return np.ascontiguousarray(x[part]) if len(todo) > 1 else x[part]
+    With G' = G / total, and D the sum of G' ∘ Y over each row:
 
-    def dropped(p: Array, part: Part, block: Block) -> Array:
-        if keep is None:
-            return p
-        inverse = dtype.type(F.keep_scale(dropout))
-        return p * np.multiply(keep[(*part, *block)], inverse, dtype=dtype)
+        dV = Eᵀ G',   dS = E ∘ (G' Vᵀ - D),   dQ = scale · dS K,   dK = scale · dSᵀ Q
 
-    def forward(n: int) -> None:
-        part = shared[n]
-        scores, v_part = Scores(q, mine(k, part), rule, part), mine(v, part)
-        for block in todo:
-            rows, keys = block
-            shape = (*v_part.shape[:-2], rows.stop - rows.start, keys.stop - keys.start)
-            p = np.empty(shape, dtype) if small else scratch(shape, dtype)
-            slope = scores(block, p)
-            total, top = softmax(p)
-            if small:
-                p /= total
-                kept[n, rows.start] = p, slope
-            y_rows = y[(*part, rows)]
-            np.matmul(dropped(p, part, block), v_part[..., keys, :], out=y_rows)
-            if tops is not None and totals is not None:
-                y_rows /= total
-                tops[(*part, rows)] = top
-                totals[(*part, rows)] = total
+    Dropout multiplies E where it meets V, and so G' Vᵀ, by zeros and 1 / (1 - p).
+    """
+    (q, k, v), lead = with_equal_lead(q, k, v)
+    T, S, dtype = q.shape[-2], k.shape[-2], q.dtype
+    scale = dtype.type(scale_of(q, rule))
+    cut = Cut(lead, T, S, dtype, rule.causal, rule.window)
+    y = heads_last((*lead, T, v.shape[-1]), dtype)
+    # As one number, top + log(total), they would lose the digits by which great scores differ.
+    top = np.empty((*lead, T, 1), dtype)
+    total = np.empty((*lead, T, 1), dtype)
+    kept: dict[int, tuple[Array, Array | None, Mask | None]] = {}
 
-    over_parts(forward, len(shared))
+    def dropped(x: Array, keep: Mask | None) -> Array:
+        """``x`` without the weights that are dropped, the others made up for them."""
+        if dropout is None or keep is None:
+            return x
+        return x * np.multiply(keep, dtype.type(keep_scale(dropout.p)), dtype=dtype)
+
+    # In both functions q, k, v and the others are the views that belong to one block.
+    def forward(block: Block, queries: list[Array], keys: list[Array], _: list[Array]) -> None:
+        q, y, top, total = queries
+        k, v = keys
+        exps = cut.room_to_keep(block, q) if cut.keeps_weights else cut.room(block, q)
+        cap_slope = scores_into(exps, q, k, scale, rule, block)
+        top[...], total[...] = exp_in_place(exps)
+        keep = None if dropout is None else dropout.keep(block)
+        np.matmul(dropped(exps, keep), v, out=y)
+        y /= total
+        if cut.keeps_weights:
+            kept[block.number] = exps, cap_slope, keep
+
+    cut.each(forward, [q, y, top, total], [k, v])
 
     def backward(g: Array) -> tuple[Array, Array, Array]:
-        dq, dk, dv = (_heads_last(x.shape, dtype) for x in (q, k, v))
+        dq, dk, dv = (heads_last(x.shape, dtype) for x in (q, k, v))
 
-        def backward_part(n: int) -> None:
-            part = shared[n]
-            scores, v_part = Scores(q, mine(k, part), rule, part), mine(v, part)
-            dk_part, dv_part = dk[part], dv[part]
-            dk_part[...] = dv_part[...] = 0
-            for block in todo:
-                rows, keys = block
-                shape = (*v_part.shape[:-2], rows.stop - rows.start, keys.stop - keys.start)
-                g_rows = g[(*part, rows)]
-                if tops is None or totals is None:
-                    p, slope = kept[n, rows.start]
-                else:
-                    p = scratch(shape, dtype)
-                    slope = scores(block, p)
-                    p -= tops[(*part, rows)]
-                    np.exp(p, out=p)
-                    # Every product below has one of P and G: dividing the narrower is cheaper.
-                    g_rows = g_rows / totals[(*part, rows)]
-                dv_part[..., keys, :] += dropped(p, part, block).swapaxes(-1, -2) @ g_rows
-                ds = scratch(shape, dtype, slot=1)
-                np.matmul(g_rows, v_part[..., keys, :].swapaxes(-1, -2), out=ds)
-                ds = dropped(ds, part, block)
-                ds -= np.vecdot(g_rows, y[(*part, rows)])[..., None]
-                ds *= p
-                if slope is not None:
-                    ds *= slope
-                np.multiply(ds @ scores.k[..., keys, :], scores.scale, out=dq[(*part, rows)])
-                dk_part[..., keys, :] += ds.swapaxes(-1, -2) @ scores.q[..., rows, :]
-            dk_part *= scores.scale
+        def backward_block(
+            block: Block, queries: list[Array], keys: list[Array], sums: list[Array]
+        ) -> None:
+            q, y, top, total, g, dq = queries
+            k, v = keys
+            dk, dv = sums
+            if cut.keeps_weights:
+                exps, cap_slope, keep = kept[block.number]
+            else:
+                exps = cut.room(block, q)
+                cap_slope = scores_into(exps, q, k, scale, rule, block)
+                exps -= top
+                np.exp(exps, out=exps)
+                keep = None if dropout is None else dropout.keep(block)
+            g = g / total
+            dv += dropped(exps, keep).swapaxes(-1, -2) @ g
+            ds = np.matmul(g, v.swapaxes(-1, -2), out=cut.room(block, q, slot=1))
+            ds = dropped(ds, keep)
+            ds -= np.vecdot(g, y)[..., None]
+            ds *= exps
+            if cap_slope is not None:
+                ds *= cap_slope
+            np.matmul(ds, k, out=dq)
+            dq *= scale
+            dk += ds.swapaxes(-1, -2) @ (q * scale)
 
-        over_parts(backward_part, len(shared))
+        cut.each(backward_block, [q, y, top, total, g, dq], [k, v], sums=[dk, dv])
         return dq, dk, dv
 
     return y, backward
 
 
-def _with_lead(*arrays: Array) -> tuple[list[Array], tuple[int, ...]]:
-    """Views of the arrays with the same leading axes, and these."""
-    leads = {x.shape[:-2] for x in arrays}
-    if len(leads) == 1:
-        return list(arrays), leads.pop()
-    lead = np.broadcast_shapes(*leads)
-    return [np.broadcast_to(x, (*lead, *x.shape[-2:])) for x in arrays], lead
+def scale_of(q: Array, rule: Rule) -> float:
+    """The factor of the products Q Kᵀ: 1/√K unless the rule says otherwise."""
+    return 1 / math.sqrt(q.shape[-1]) if rule.scale is None else rule.scale
 
 
-def _heads_last(shape: tuple[int, ...], dtype: Any) -> Array:
-    """An empty (..., H, T, K) array laid out as (..., T, H, K), so that merging heads is free."""
-    if len(shape) < 3:
-        return np.empty(shape, dtype)
-    *lead, H, T, K = shape
-    return np.empty((*lead, T, H, K), dtype).swapaxes(-2, -3)
+def scores_into(
+    out: Array, q: Array, k: Array, scale: Any, rule: Rule, block: Block
+) -> Array | None:
+    """The scores of a block of query rows, with -inf where a query may not attend.
+
+    z = scale · Q Kᵀ becomes z - slope · distance, or cap · tanh(z / cap) - slope · distance.
+
+    Parameters
+    ----------
+    out : (..., rows, keys) array
+        Where the scores are written.
+    q, k : (..., rows, K) and (..., keys, K) arrays
+        Of the block.
+    scale : scalar of their dtype
+    rule : Rule
+        For all heads, rows and keys.
+    block : Block
+
+    Returns
+    -------
+    array or None
+        With a cap, the derivative of the scores by z; otherwise it is one.
+    """
+    dtype = out.dtype
+    np.matmul(q, k.swapaxes(-1, -2), out=out)
+    out *= scale  # in the cache, and contiguous, which queries in heads are not
+    cap_slope = None
+    if rule.cap is not None:
+        out *= dtype.type(1 / rule.cap)
+        np.tanh(out, out=out)
+        cap_slope = 1 - out * out
+        out *= dtype.type(rule.cap)
+
+    queries, first_key, end = block.query_positions(), block.keys.start, block.keys.stop
+    if rule.slopes is not None:
+        distance = np.abs(queries[:, None] - np.arange(first_key, end)).astype(dtype)
+        slopes = block.of_heads(np.asarray(rule.slopes, dtype))
+        out -= slopes[..., None, None] * distance
+
+    allowed = allowed_by([block.of_mask(mask) for mask in rule.masks])
+    if allowed is not None:
+        out += minus_infinity(allowed, dtype)
+    if rule.causal or rule.window is not None:
+        start = first_key
+        if rule.window is None:  # what the first row may see, all others may see, too
+            start = min(max(start, block.rows.start + block.first + 1), end)
+        if start < end:
+            near = band(queries, np.arange(start, end), rule.causal, rule.window)
+            out[..., start - first_key :] += minus_infinity(near, dtype)
+    return cap_slope
 
 
-def check_shapes(q: tuple[int, ...], k: tuple[int, ...], v: tuple[int, ...]) -> None:
-    """Refuse queries, keys and values that do not belong together."""
-    if len(q) < 2 or len(k) < 2 or q[-1] != k[-1] or q[-1] == 0:
-        raise ValueError(
-            f"attention: expected q of shape (..., T, K) and k of shape (..., S, K), got {q} "
-            f"and {k}"
-        )
-    try:
-        np.broadcast_shapes(q[:-2], k[:-2])
-    except ValueError:
-        raise ValueError(
-            f"attention: expected q and k with the same batch and heads, got {q} and {k}"
-        ) from None
-    if v[:-1] != k[:-1]:
-        raise ValueError(
-            f"attention: expected v of shape {(*k[:-1], 'K')}, one value for each key, got {v}"
-        )
+def minus_infinity(allowed: Mask, dtype: Any) -> Array:
+    """0 where a pair is allowed and -inf elsewhere: adding is faster than a conditional copy."""
+    return np.where(allowed, dtype.type(0), dtype.type(-np.inf))
+
+
+def exp_in_place(scores: Array) -> tuple[Array, Array]:
+    """exp(score - top) in place of the scores; also top, the greatest of each row, and the sum.
+
+    Divided by the sum they are the softmax. In a row of nothing but -inf all are zero.
+    """
+    # Of -inf, the lowest finite number can be subtracted.
+    top = scores.max(axis=-1, keepdims=True, initial=np.finfo(scores.dtype).min)
+    scores -= top
+    np.exp(scores, out=scores)
+    total = (scores @ np.ones(scores.shape[-1], scores.dtype))[..., None]  # faster than .sum(-1)
+    # Where there is a greatest number, its exponential is 1.
+    return top, np.maximum(total, 1, out=total)
+
+
+def weights(q: NDArray[Any], k: NDArray[Any], rule: Rule) -> NDArray[Any]:
+    """:func:`attention_weights` of arguments that are known to fit."""
+    (q, k), lead = with_equal_lead(q, k)
+    T, S = q.shape[-2], k.shape[-2]
+    scale = q.dtype.type(scale_of(q, rule))
+    everything = Block(0, (slice(None),) * len(lead), slice(0, T), slice(0, S), lead, S - T)
+    p: NDArray[Any] = np.empty((*lead, T, S), q.dtype)
+    scores_into(p, q, k, scale, rule, everything)
+    _, total = exp_in_place(p)
+    p /= total
+    return p
+
+
+# --- before the operation
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, rule: Rule, dropout: float = 0.0) -> Tensor:
+    """:func:`attention` of arguments that are known to fit, with finite numbers everywhere."""
+    rng = current_generator() if dropout else None
+    drawn = None
+    if rng is not None:
+        lead = np.broadcast_shapes(q.shape[:-2], k.shape[:-2])
+        drawn = Dropout(rng, dropout, (*lead, q.shape[-2], k.shape[-2]))
+    return _attention(q, k, v, rule, drawn)
+
+
+def hide_unreachable(q: Tensor, k: Tensor, v: Tensor, rule: Rule) -> tuple[Tensor, Tensor, Tensor]:
+    """Zeros in place of queries that may attend to nothing, and of keys that no query may see."""
+    T, S = q.shape[-2], k.shape[-2]
+    if rule.reaches_everything(T, S):
+        return q, k, v
+    attends, seen = reach(rule.masks, T, S, rule.causal, rule.window)
+    return hide_unseen(q, attends), hide_unseen(k, seen), hide_unseen(v, seen)
+
+
+def check_dropout(name: str, p: float) -> None:
+    """Refuse what :func:`foundation_nn.functional.dropout` would."""
+    if not p >= 0 or round(p * 65536) >= 65536:
+        raise ValueError(f"{name}: expected 0 <= dropout < 1 (by more than 1/131072), got {p}")

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
-from foundation_nn import Array, Linear, Module, Parameter, Result, Tensor, init, operation
+from foundation_nn import Linear, Module, Parameter, Tensor, init
 from foundation_nn import functional as F
 from numpy.typing import NDArray
 
 from foundation_attn._attention import attend, check_dropout, hide_unreachable, weights
 from foundation_attn._cache import KVCache
 from foundation_attn._capture import active_maps
-from foundation_attn._scores import Rule
+from foundation_attn._heads import merge_heads, split_heads
+from foundation_attn._rule import Rule, padding_pattern
 from foundation_attn.masks import (
     Mask,
     check_key_mask,
@@ -28,36 +28,6 @@ from foundation_attn.masks import (
 Positions: TypeAlias = NDArray[np.integer[Any]]
 #: Turns (B, h, T, K) queries or keys by their positions, (T,) or (B, T).
 Rotary: TypeAlias = Callable[[Tensor, Positions], Tensor]
-
-
-@operation(outputs=3)
-def split_heads(x: Array, heads: tuple[int, ...]) -> Result:
-    """Part the last axis of (B, T, Σh · K) into one (B, h, T, K) view for each h in ``heads``."""
-    B, T, width = x.shape
-    K = width // sum(heads)
-    in_heads = x.reshape(B, T, width // K, K).swapaxes(1, 2)  # (B, Σh, T, K)
-    ends = list(itertools.accumulate(heads))
-
-    def backward(grads: list[Array]) -> Array:
-        dx = np.empty((B, T, width // K, K), grads[0].dtype)
-        start = 0
-        for g in grads:
-            dx[:, :, start : start + g.shape[1]] = g.swapaxes(1, 2)
-            start += g.shape[1]
-        return dx.reshape(B, T, width)
-
-    return tuple([in_heads[:, end - h : end] for h, end in zip(heads, ends, strict=True)]), backward
-
-
-@operation
-def merge_heads(x: Array) -> Result:
-    """(B, H, T, K) to (B, T, H · K): the heads side by side again."""
-    B, H, T, K = x.shape
-
-    def backward(g: Array) -> Array:
-        return g.reshape(B, T, H, K).swapaxes(1, 2)
-
-    return x.swapaxes(1, 2).reshape(B, T, H * K), backward
 
 
 class MultiHeadAttention(Module):
@@ -217,143 +187,201 @@ class MultiHeadAttention(Module):
             If shapes do not fit, the cache is full or belongs to another batch or to other keys,
             or a cache is used where gradients are recorded.
         """
-        of_itself = key is None
-        key = query if key is None else key
-        value = key if value is None else value
         self._check(query, key, value)
-        self._check_rotary(query, of_itself, positions)
-        source = (key.data, value.data)
-        earlier = cache.length if cache is not None and of_itself else 0
-        (B, T, _), S = query.shape, key.shape[1] + earlier
-        check_key_mask(key_mask, (B, S))
-        mask = check_pattern(mask, B, self.num_heads, T, S)
-        rule = Rule(key_mask, mask, causal, None, self.window, self.slopes, self.cap)
-
-        real: Mask | None = None
-        if of_itself:
-            held = None if cache is None else cache.length
-            real = real_positions((B, T), key_mask, mask, causal, self.window, held)
-            same = value is query
-            query = key = hide(query, real)
-            value = query if same else hide(value, real)
+        if key is None:
+            self._check_positions(query, positions)
+            y = self._self_attention(query, value, key_mask, mask, causal, cache, positions)
         else:
-            query, key, value = self._hide(query, key, value, rule, cache)
+            self._check_no_rotary(positions)
+            y = self._cross_attention(query, key, value, key_mask, mask, causal, cache)
+        return self.out_proj(y)  # type: ignore[no-any-return]
 
-        if cache is not None and cache.length and not of_itself:
-            q = self._split(query, slice(0, self.d_model), self.num_heads)[0]
+    # --- the two kinds of attention, each from (B, T, D) to the heads side by side, (B, T, D)
+
+    def _self_attention(
+        self,
+        x: Tensor,
+        value: Tensor | None,
+        key_mask: Mask | None,
+        mask: Mask | None,
+        causal: bool,
+        cache: KVCache | None,
+        positions: Positions | None,
+    ) -> Tensor:
+        B, T, _ = x.shape
+        earlier = 0 if cache is None else cache.length
+        rule = self._rule(key_mask, mask, causal, B, T, earlier + T)
+        real = real_positions(
+            (B, T), key_mask, mask, causal, self.window, None if cache is None else earlier
+        )
+        x = hide(x, real)
+        if value is None:
+            q, k, v = self._project(x, "qkv")
+        else:
+            q, k = self._project(x, "qk")
+            (v,) = self._project(hide(value, real), "v")
+        if self.rotary is not None:
+            places = np.arange(earlier, earlier + T) if positions is None else positions
+            q, k = self.rotary(q, places), self.rotary(k, places)
+        if cache is not None:
+            _refuse_gradients(q, k, v)
+            k, v = map(Tensor.wrap, cache.append(k.data, v.data))
+        unclean = cache is not None and mask is not None
+        return self._attend("self", q, k, v, rule, real, unclean)
+
+    def _cross_attention(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor | None,
+        key_mask: Mask | None,
+        mask: Mask | None,
+        causal: bool,
+        cache: KVCache | None,
+    ) -> Tensor:
+        B, T, _ = query.shape
+        S = key.shape[1]
+        source = (key.data, key.data if value is None else value.data)
+        rule = self._rule(key_mask, mask, causal, B, T, S)
+        attends: Mask | None
+        if cache is None:
+            attends, seen = self._reach(rule, T, S)
+        else:
+            # A later query may see more than these do: key_mask alone tells what is padding.
+            attends = None if key_mask is None else np.any(key_mask, axis=1, keepdims=True)
+            seen = key_mask
+        (q,) = self._project(hide(query, attends), "q")
+        if cache is not None and cache.length:
             _refuse_gradients(q)
             cache.check_source(source, key_mask)
             k, v = map(Tensor.wrap, cache.view())
         else:
-            q, k, v = self._project(query, key, value)
-            if self.rotary is not None:
-                at = np.arange(earlier, earlier + q.shape[2]) if positions is None else positions
-                q, k = self.rotary(q, at), self.rotary(k, at)
+            if value is None:
+                k, v = self._project(hide(key, seen), "kv")
+            else:
+                (k,) = self._project(hide(key, seen), "k")
+                (v,) = self._project(hide(value, seen), "v")
             if cache is not None:
                 _refuse_gradients(q, k, v)
                 k, v = map(Tensor.wrap, cache.append(k.data, v.data))
-                if not of_itself:
-                    cache.source = source
-        if self.num_kv_heads < self.num_heads:
-            q, k, v = self._group(q), self._group(k), self._group(v)
-            rule = self._group_rule(rule)
-        if cache is not None and mask is not None:
-            q, k, v = hide_unreachable(q, k, v, rule)
+                cache.source = source
+        unclean = cache is not None and mask is not None
+        return self._attend("cross", q, k, v, rule, unclean=unclean)
 
+    def _attend(
+        self,
+        kind: str,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        rule: Rule,
+        real: Mask | None = None,
+        unclean: bool = False,
+    ) -> Tensor:
+        """The heads of queries (B, H, T, K), keys and values (B, num_kv_heads, S, K), merged.
+
+        ``real`` (B, T) says which queries are no padding; the others get zeros. ``unclean`` says
+        that keys may be NaN where the pattern hides them: in a cache they are as they came.
+        """
+        grouped = self.num_kv_heads < self.num_heads
+        if grouped:
+            q, k, v = self._in_groups(q), self._in_groups(k), self._in_groups(v)
+            rule = self._rule_of_groups(rule)
+        if unclean:
+            q, k, v = hide_unreachable(q, k, v, rule)
         maps = active_maps()
         if maps is not None:
             p = weights(q.data, k.data, rule)
             p = p.reshape(-1, self.num_heads, *p.shape[-2:])
-            if real is not None:
-                p *= real[:, None, :, None]
-            maps.record(self, "self" if of_itself else "cross", p)
-
+            maps.record(self, kind, p if real is None else p * real[:, None, :, None])
         heads = attend(q, k, v, rule, self.dropout)
-        if heads.ndim == 5:
-            heads = heads.reshape(heads.shape[0], self.num_heads, *heads.shape[3:])
-        merged = hide(merge_heads(heads), real)  # padding does not attend, either
-        return self.out_proj(merged)  # type: ignore[no-any-return]
+        if grouped:
+            B, _, _, T, K = heads.shape
+            heads = heads.reshape(B, self.num_heads, T, K)
+        return hide(merge_heads(heads), real)  # padding does not attend, either
 
-    def _hide(
-        self, query: Tensor, key: Tensor, value: Tensor, rule: Rule, cache: KVCache | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """In cross-attention: zeros in place of queries that see nothing and keys nobody sees."""
-        T, S, masks = query.shape[1], key.shape[1], rule.masks(4)
-        if rule.reaches_everything(masks, T, S):
-            return query, key, value
-        attends, seen = reach(masks, T, S, rule.causal, rule.window)  # (B, H, T), (B, H, S)
-        if masks:
-            attends = np.asarray(attends.any(axis=1))
-            seen = np.asarray(seen.any(axis=1))
-        query = hide(query, attends)
-        if cache is not None and cache.length:
-            return query, key, value  # projected before
-        real = seen if cache is None else rule.key_mask  # a later query may see more
-        hidden_key = hide(key, real)
-        return query, hidden_key, hidden_key if value is key else hide(value, real)
+    # --- what they are made of
 
-    def _project(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries (B, H, T, K), keys and values (B, num_kv_heads, S, K)."""
-        H, G, D, width = self.num_heads, self.num_kv_heads, self.d_model, len(self.in_proj_weight)
-        if query is key is value:  # one product for all three
-            q, k, v = self._split(query, slice(0, width), H, G, G)
-        elif key is value:
-            (q,) = self._split(query, slice(0, D), H)
-            k, v = self._split(key, slice(D, width), G, G)
-        else:
-            middle = (D + width) // 2
-            (q,) = self._split(query, slice(0, D), H)
-            (k,) = self._split(key, slice(D, middle), G)
-            (v,) = self._split(value, slice(middle, width), G)
-        return q, k, v
+    def _project(self, x: Tensor, letters: str) -> tuple[Tensor, ...]:
+        """``x`` (B, T, D) as queries, keys and values in heads, (B, h, T, K) each.
 
-    def _split(self, x: Tensor, rows: slice, *heads: int) -> tuple[Tensor, ...]:
-        """``x`` projected by these rows of the weight, in heads."""
+        ``letters`` names them, such as "q" or "kv": neighbours, so that one product makes all.
+        """
+        D, H, G = self.d_model, self.num_heads, self.num_kv_heads
+        shared = G * (D // H)
+        first_row = {"q": 0, "k": D, "v": D + shared}[letters[0]]
+        rows = sum(D if letter == "q" else shared for letter in letters)
+        heads = tuple([H if letter == "q" else G for letter in letters])
         W: Tensor = self.in_proj_weight
         b: Tensor | None = self.in_proj_bias
-        if rows != slice(0, len(W)):
-            W, b = W[rows], None if b is None else b[rows]
+        if rows < len(W):
+            chosen = slice(first_row, first_row + rows)
+            W, b = W[chosen], None if b is None else b[chosen]
         return split_heads(F.linear(x, W, b), heads)
 
-    def _group(self, x: Tensor) -> Tensor:
+    def _rule(
+        self, key_mask: Mask | None, mask: Mask | None, causal: bool, B: int, T: int, S: int
+    ) -> Rule:
+        """Masks of four axes, (B, H, T, S) or of length 1, and the options of the layer."""
+        check_key_mask(key_mask, (B, S))
+        pattern = check_pattern(mask, B, self.num_heads, T, S)
+        padding = None if key_mask is None else padding_pattern(key_mask, 4)
+        masks = tuple(m for m in (pattern, padding) if m is not None)
+        return Rule(masks, causal, None, self.window, self.slopes, self.cap)
+
+    def _reach(self, rule: Rule, T: int, S: int) -> tuple[Mask | None, Mask | None]:
+        """Which queries see a key (B, T), which keys are seen (B, S), in any head; None: all."""
+        if rule.reaches_everything(T, S):
+            return None, None
+        attends, seen = reach(rule.masks, T, S, rule.causal, rule.window)
+        if rule.masks:  # (B, H, T) and (B, H, S)
+            return np.asarray(attends.any(axis=1)), np.asarray(seen.any(axis=1))
+        return attends, seen
+
+    def _in_groups(self, x: Tensor) -> Tensor:
         """(B, heads, T, K) to (B, num_kv_heads, heads per group, T, K)."""
         B, heads, T, K = x.shape
         return x.reshape(B, self.num_kv_heads, heads // self.num_kv_heads, T, K)
 
-    def _group_rule(self, rule: Rule) -> Rule:
+    def _rule_of_groups(self, rule: Rule) -> Rule:
         """The rule for heads in groups: H becomes (num_kv_heads, heads per group)."""
-        G, mask, slopes = self.num_kv_heads, rule.mask, rule.slopes
-        if mask is not None:
+        G = self.num_kv_heads
+        masks = []
+        for mask in rule.masks:
             B, heads, T, S = mask.shape
-            mask = mask[:, :, None] if heads == 1 else mask.reshape(B, G, -1, T, S)
-        if slopes is not None:
-            slopes = slopes.reshape(G, -1)
-        return replace(rule, mask=mask, slopes=slopes)
+            masks.append(mask[:, :, None] if heads == 1 else mask.reshape(B, G, -1, T, S))
+        slopes = None if rule.slopes is None else rule.slopes.reshape(G, -1)
+        return replace(rule, masks=tuple(masks), slopes=slopes)
 
-    def _check(self, query: Tensor, key: Tensor, value: Tensor) -> None:
-        D, inputs = self.d_model, (("query", query, "T"), ("key", key, "S"), ("value", value, "S"))
-        for name, x, letter in inputs[:1] if query is key is value else inputs:
-            if x.ndim != 3 or x.shape[-1] != D or x.shape[0] != query.shape[0]:
+    # --- refusals
+
+    def _check(self, query: Tensor, key: Tensor | None, value: Tensor | None) -> None:
+        B, D = query.shape[0] if query.ndim else 0, self.d_model
+        for name, x, letter in (("query", query, "T"), ("key", key, "S"), ("value", value, "S")):
+            if x is not None and (x.ndim != 3 or x.shape[0] != B or x.shape[-1] != D):
                 raise ValueError(
-                    f"expected {name} of shape (B={query.shape[0]}, {letter}, D={D}), got {x.shape}"
+                    f"expected {name} of shape (B={B}, {letter}, D={D}), got {x.shape}"
                 )
-        if key.shape != value.shape:
+        keys = query if key is None else key
+        if value is not None and value.shape != keys.shape:
             raise ValueError(
-                f"expected a value for each key, got shapes {key.shape} and {value.shape}"
+                f"expected a value for each key, got shapes {keys.shape} and {value.shape}"
             )
 
-    def _check_rotary(self, query: Tensor, of_itself: bool, positions: Positions | None) -> None:
-        if self.rotary is None:
-            if positions is not None:
-                raise ValueError("positions: this layer was made without rotary, which needs them")
-            return
-        if not of_itself:
+    def _check_no_rotary(self, positions: Positions | None) -> None:
+        if self.rotary is not None:
             raise ValueError(
-                "rotary: expected self-attention, got a key of its own; positions in two texts "
-                "cannot be compared"
+                "rotary: expected self-attention, for which key is left out; positions in two "
+                "texts cannot be compared"
             )
+        if positions is not None:
+            raise ValueError("positions: in cross-attention nothing needs them; leave them out")
+
+    def _check_positions(self, query: Tensor, positions: Positions | None) -> None:
         if positions is None:
             return
+        if self.rotary is None:
+            raise ValueError("positions: this layer was made without rotary, which needs them")
         B, T, _ = query.shape
         if positions.dtype.kind not in "iu":
             raise TypeError(f"positions: expected integers, got {positions.dtype}")

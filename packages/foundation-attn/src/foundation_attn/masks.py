@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from foundation_nn import Tensor
@@ -116,15 +116,13 @@ def _two_remedies(mask: Mask) -> str:
 # --- who may attend to whom
 
 
-class Block(NamedTuple):
-    """A block of query rows, and the keys that at least one of them may see."""
+def row_blocks(
+    T: int, S: int, causal: bool, window: int | None, step: int
+) -> Iterator[tuple[slice, slice]]:
+    """Blocks of ``step`` query rows, each with the keys that at least one of them may see.
 
-    rows: slice
-    keys: slice
-
-
-def blocks(T: int, S: int, causal: bool, window: int | None, step: int) -> Iterator[Block]:
-    """Blocks of ``step`` query rows; the queries are the last T of S positions."""
+    The queries are the last T of S positions.
+    """
     for start in range(0, max(T, 1), step):
         stop = min(start + step, T)
         first, last = start + S - T, stop + S - T  # positions of the rows
@@ -134,7 +132,7 @@ def blocks(T: int, S: int, causal: bool, window: int | None, step: int) -> Itera
         if window is not None:
             low = min(high, max(0, first - window + 1))
             high = max(low, min(high, last + window - 1))
-        yield Block(slice(start, stop), slice(low, high))
+        yield slice(start, stop), slice(low, high)
 
 
 def band(
@@ -144,12 +142,12 @@ def band(
     window: int | None,
 ) -> Mask:
     """Which of the positions ``queries`` may attend to which of ``keys``, by their distance."""
-    behind = queries[:, None] - keys  # how far the key lies behind the query
-    allowed: Mask = behind >= 0 if causal else np.ones(behind.shape, bool)
+    t = queries[:, None]
+    allowed: Mask = keys <= t if causal else np.ones((len(queries), len(keys)), bool)
     if window is not None:
-        allowed &= behind < window
+        allowed &= keys > t - window
         if not causal:
-            allowed &= behind > -window
+            allowed &= keys < t + window
     return allowed
 
 
@@ -166,7 +164,7 @@ def reach(
     seen = np.zeros((*lead, S), bool)
     # Where all rows are alike one row tells for all of them.
     alike = not causal and window is None and all(mask.shape[-2] == 1 for mask in masks)
-    for rows, keys in blocks(T, S, causal, window, max(T, 1) if alike else _ROWS):
+    for rows, keys in row_blocks(T, S, causal, window, max(T, 1) if alike else _ROWS):
         if alike:
             allowed = np.ones((1, S), bool)
         else:

@@ -1,0 +1,212 @@
+"""How the work of attention is cut: how many heads and query rows are taken at a time.
+
+Batches and heads are independent, so that threads can share them. A part of the heads is worked
+through in blocks of query rows, so that the scores of a block stay in the cache.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from foundation_nn import Array, over_parts, scratch
+from foundation_nn.functional import random_keep
+from numpy.typing import NDArray
+
+from foundation_attn.masks import Mask, part_of, row_blocks
+
+#: Some of the heads: one slice for each of the leading axes, mostly the batch and the heads.
+Part: TypeAlias = tuple[slice, ...]
+
+#: Query rows of a block: with fewer, products are slower; with more, more of a causal block is
+#: computed in vain.
+BLOCK_ROWS = 128
+#: Heads are taken together until their blocks of scores are about this large.
+BLOCK_BYTES = 1 << 20
+#: The weights of a head that are no larger than this are kept for the backward.
+KEPT_BYTES = 1 << 19
+#: Less than this, such as the one query of a cached step, is done before a thread has woken up.
+THREAD_BYTES = 1 << 18
+
+
+class Block(NamedTuple):
+    """Some query rows of some heads, and the keys that at least one of these rows may see.
+
+    Attributes
+    ----------
+    number : int
+        Each block of a call has another one.
+    part : tuple of slices
+        Which heads.
+    rows, keys : slice
+    lead : tuple of int
+        The shape of all heads.
+    first : int
+        The position of query 0 among the keys: the queries are the last ones.
+    """
+
+    number: int
+    part: Part
+    rows: slice
+    keys: slice
+    lead: tuple[int, ...]
+    first: int
+
+    def query_positions(self) -> NDArray[np.intp]:
+        """Where the queries of the block stand among all keys."""
+        return np.arange(self.rows.start + self.first, self.rows.stop + self.first)
+
+    def of_heads(self, x: NDArray[Any]) -> NDArray[Any]:
+        """The part of the block of an array that broadcasts to the shape of all heads."""
+        return np.broadcast_to(x, self.lead)[self.part]
+
+    def of_mask(self, mask: Mask) -> Mask:
+        """The block's part of a mask for all heads, rows and keys; axes may be of length 1."""
+        heads = np.broadcast_to(mask, (*self.lead, *mask.shape[-2:]))[self.part]
+        return part_of(heads, self.rows, self.keys)
+
+
+class Cut:
+    """How a call with scores of shape (*lead, T, S) is cut into blocks.
+
+    Parameters
+    ----------
+    lead : sequence of int
+    T, S : int
+    dtype : dtype
+        Of the scores.
+    causal : bool
+    window : int or None
+
+    Attributes
+    ----------
+    parts : list of tuples of slices
+        Heads that are taken together; threads share the parts.
+    rows_and_keys : list of pairs of slices
+        Query rows, and the keys that they may see, the same for all parts.
+    keeps_weights : bool
+        Whether the weights are few enough to be kept for the backward.
+    """
+
+    def __init__(
+        self, lead: Sequence[int], T: int, S: int, dtype: Any, causal: bool, window: int | None
+    ) -> None:
+        self.lead = tuple(lead)
+        self.first = S - T
+        self.dtype = np.dtype(dtype)
+        self.rows_and_keys = list(row_blocks(T, S, causal, window, BLOCK_ROWS))
+        heads = math.prod(lead)
+        head_bytes = T * S * self.dtype.itemsize
+        # Two parts at least, for two threads, unless one is done before a second has woken up.
+        together = heads if heads * head_bytes < THREAD_BYTES else -(-heads // 2)
+        block_bytes = max(1, head_bytes // len(self.rows_and_keys))
+        fitting = max(1, BLOCK_BYTES // block_bytes)
+        self.parts = parts_of(lead, min(together, fitting))
+        self.keeps_weights = head_bytes <= KEPT_BYTES
+
+    def each(
+        self,
+        task: Callable[[Block, list[Array], list[Array], list[Array]], None],
+        queries: Sequence[Array],
+        keys: Sequence[Array],
+        sums: Sequence[Array] = (),
+    ) -> None:
+        """Call ``task(block, queries, keys, sums)`` with the views that belong to each block.
+
+        Parameters
+        ----------
+        task : callable
+        queries : (..., T, n) arrays
+            To be read or written: each row belongs to one block.
+        keys : (..., S, n) arrays
+            To be read. Every block of a part does, so that they are laid side by side once.
+        sums : (..., S, n) arrays
+            To be added to; they start as zeros.
+        """
+
+        def work(n: int) -> None:
+            part = self.parts[n]
+            of_queries = [x[part] for x in queries]
+            of_keys = [x[part] for x in keys]
+            of_sums = [x[part] for x in sums]
+            if len(self.rows_and_keys) > 1:
+                of_keys = [np.ascontiguousarray(x) for x in of_keys]
+            for x in of_sums:
+                x[...] = 0
+            for i, (rows, columns) in enumerate(self.rows_and_keys):
+                number = n * len(self.rows_and_keys) + i
+                task(
+                    Block(number, part, rows, columns, self.lead, self.first),
+                    [x[..., rows, :] for x in of_queries],
+                    [x[..., columns, :] for x in of_keys],
+                    [x[..., columns, :] for x in of_sums],
+                )
+
+        over_parts(work, len(self.parts))
+
+    def room(self, block: Block, q: Array, slot: int = 0) -> Array:
+        """An array (..., rows, keys) for intermediate results, which the next block writes over."""
+        return scratch(self._shape(block, q), self.dtype, slot)
+
+    def room_to_keep(self, block: Block, q: Array) -> Array:
+        """An array (..., rows, keys) that is nobody else's."""
+        return np.empty(self._shape(block, q), self.dtype)
+
+    def _shape(self, block: Block, q: Array) -> tuple[int, ...]:
+        return (*q.shape[:-1], block.keys.stop - block.keys.start)
+
+
+def parts_of(lead: Sequence[int], size: int) -> list[Part]:
+    """The leading axes in parts of about ``size`` heads, the last axes whole where they can be."""
+    if 0 < math.prod(lead) <= size:
+        return [(slice(None),) * len(lead)]
+    cuts: list[list[slice]] = []
+    room = max(1, size)
+    for n in reversed(lead):
+        pieces = -(-n // room)
+        width = max(1, -(-n // max(1, pieces)))
+        cuts.append([slice(i, min(i + width, n)) for i in range(0, n, width)])
+        room = max(1, room // max(1, n))
+    return list(itertools.product(*reversed(cuts)))
+
+
+class Dropout:
+    """Which weights are dropped: drawn block by block, and the same each time it is asked.
+
+    The random numbers of a row are at a fixed place of one long sequence, to which the generator
+    can jump. So nothing is held, and nothing depends on how the work is cut.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Gives the seed of the sequence.
+    p : float
+        The probability of dropping a weight.
+    shape : (..., T, S)
+        Of all weights.
+    """
+
+    def __init__(self, rng: np.random.Generator, p: float, shape: tuple[int, ...]) -> None:
+        self.p = p
+        self._seed = int(rng.integers(2**63))
+        *self._lead, self._rows, self._keys = shape
+        self._words = -(-self._keys // 4)  # each holds the numbers of four weights
+
+    def keep(self, block: Block) -> NDArray[np.bool_]:
+        """False where a weight of the block is dropped, (..., rows, keys)."""
+        heads = np.arange(math.prod(self._lead)).reshape(self._lead)[block.part]
+        rows = block.rows.stop - block.rows.start
+        kept = np.empty((heads.size, rows, 4 * self._words), bool)
+        # All rows of neighbouring heads follow each other, and are drawn at once.
+        runs = [kept] if rows == self._rows else list(kept)
+        bits = np.random.PCG64(self._seed)
+        position = 0
+        for head, run in zip(heads.ravel().tolist(), runs, strict=False):
+            start = (head * self._rows + block.rows.start) * self._words
+            bits.advance(start - position)
+            run[...] = random_keep(np.random.Generator(bits), run.shape, self.p)
+            position = start + run.size // 4
+        return kept[..., block.keys].reshape(*heads.shape, rows, -1)
