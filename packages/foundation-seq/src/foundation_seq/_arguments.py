@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def require_sizes(owner: str, **sizes: int) -> None:
-    """Refuse a size of nothing.
+    """Refuse sizes below one; `owner` is the class that was called.
 
     Raises
     ------
@@ -16,7 +16,7 @@ def require_sizes(owner: str, **sizes: int) -> None:
 
 
 def require_dropout(owner: str, dropout: float) -> None:
-    """Refuse what is no probability, or drops everything.
+    """Refuse a dropout that is no probability, or is one and would drop everything.
 
     Raises
     ------

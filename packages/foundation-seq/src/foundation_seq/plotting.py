@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_gates", "plot_gradient_norms", "plot_series", "plot_states"]
 
-#: Characters that would not be seen as labels.
+#: How characters are written that nobody would see as labels.
 _VISIBLE = {"\n": "⏎", " ": "␣", "\t": "⇥"}
 
 
@@ -62,7 +62,7 @@ def plot_gates(
     path: str | os.PathLike[str],
     title: str = "Gates over the text",
 ) -> None:
-    """How far the gates are open, one heat map below the other.
+    """How far the gates are open, as heat maps one below the other.
 
     Parameters
     ----------
@@ -90,7 +90,8 @@ def plot_gates(
             )
     figure, axes = new_figure(max(6, 1.8 + 0.17 * len(text)), 0.8 + 1.7 * len(maps), len(maps))
     figure.suptitle(title)
-    for ax, (name, gate) in zip(axes[:, 0], maps.items(), strict=True):
+    for ax, name in zip(axes[:, 0], maps, strict=True):
+        gate = maps[name]
         image = ax.imshow(
             gate.T, cmap="Purples", vmin=0, vmax=1, aspect="auto", interpolation="nearest"
         )
@@ -105,7 +106,9 @@ def plot_gradient_norms(
     path: str | os.PathLike[str],
     title: str = "How far back the gradient reaches",
 ) -> None:
-    """‖∂L/∂h_t‖ over time, on a logarithmic axis: where it vanishes, nothing is learnt.
+    """‖∂L/∂h_t‖ over time, on a logarithmic axis.
+
+    Where it vanishes, the network cannot learn from what it read at that step.
 
     Parameters
     ----------
@@ -127,7 +130,8 @@ def plot_gradient_norms(
         raise ValueError(f"plot_gradient_norms: can draw up to {len(COLORS)} lines")
     figure, axes = new_figure(7.5, 4.2)
     ax = axes[0, 0]
-    for color, (name, line) in zip(COLORS, lines.items(), strict=False):
+    for color, name in zip(COLORS, lines, strict=False):
+        line = lines[name]
         positive = np.where(line > 0, line, np.nan)  # zero has no logarithm
         ax.plot(np.arange(1, len(line) + 1), positive, color=color, linewidth=1.8, label=name)
     ax.set_yscale("log")
@@ -163,8 +167,9 @@ def plot_series(
         raise ValueError(f"plot_series: expected 1 to {len(COLORS)} series, got {len(series)}")
     figure, axes = new_figure(8, 3.6)
     ax = axes[0, 0]
-    for i, (name, values) in enumerate(series.items()):
-        ax.plot(np.asarray(values), color=COLORS[i], linestyle="-" if i == 0 else "--", label=name)
+    for i, name in enumerate(series):
+        style = "-" if i == 0 else "--"
+        ax.plot(np.asarray(series[name]), color=COLORS[i], linestyle=style, label=name)
     ax.axvline(given - 0.5, color="0.5", linewidth=1)
     ax.set(title=title, xlabel="step t", ylabel="xₜ")
     ax.grid(alpha=0.25)

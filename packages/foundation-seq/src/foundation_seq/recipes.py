@@ -1,4 +1,4 @@
-"""Ways to train that work, in one call each: AdamW, a cosine schedule, clipped gradients."""
+"""Training in one call, with settings that work: AdamW, a cosine schedule, clipped gradients."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ __all__ = [
 
 #: ids (B, T), lengths (B,) and the class of each row.
 LabelledBatch: TypeAlias = tuple[Ids, Ids, Ids]
-#: source (B, S), its lengths (B,), target with ``bos_id`` before it and target with ``eos_id``
-#: behind it, both (B, T), -1 where the latter is padding.
+#: source (B, S), its lengths (B,), the target with ``bos_id`` before it, (B, T), and the target
+#: with ``eos_id`` behind it, (B, T), with -1 as its padding.
 PairBatch: TypeAlias = tuple[Ids, Ids, Ids, Ids]
 
 
 @dataclass
 class Memory:
-    """What the windows of one pass over a text hand on to each other."""
+    """The state of the network, which the windows of one pass over a text hand on."""
 
     state: LSTMState | None = None
 
@@ -55,13 +55,13 @@ class Window:
 class ConsecutiveWindows:
     """A text as B long rows, read side by side in windows: truncated backpropagation [1]_.
 
-    The state of the network is carried from window to window, so that it remembers more than the
-    gradient, which ends at the edge of its window, sees.
+    The state of the network is carried from window to window, but the gradient ends at the edge of
+    a window. So the network remembers further back than the gradient reaches.
 
     Parameters
     ----------
     ids : (N,) integer array
-        What is left over behind the B rows is left out.
+        What does not fill B rows of one length is left out.
     length : int
         T, how far the gradient reaches.
     batch_size : int

@@ -34,8 +34,10 @@ def make_batch(rng: np.random.Generator, batch: int, width: int) -> Batch:
     """Numbers in [0, 1) and marks, (B, T, 2), one mark in each half; and the sums (B, 1)."""
     values = rng.random((batch, width), np.float32)
     marks = np.zeros_like(values)
-    for low, high in ((0, width // 2), (width // 2, width)):
-        marks[np.arange(batch), rng.integers(low, high, batch)] = 1
+    rows = np.arange(batch)
+    half = width // 2
+    marks[rows, rng.integers(0, half, batch)] = 1
+    marks[rows, rng.integers(half, width, batch)] = 1
     return np.stack([values, marks], axis=2), (values * marks).sum(axis=1, keepdims=True)
 
 
@@ -62,7 +64,8 @@ class Endless:
     """New sequences forever."""
 
     def __init__(self, rng: np.random.Generator, width: int) -> None:
-        self.rng, self.width = rng, width
+        self.rng = rng
+        self.width = width
 
     def __iter__(self) -> Iterator[Batch]:
         while True:

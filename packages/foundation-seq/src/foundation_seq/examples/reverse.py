@@ -18,8 +18,11 @@ from numpy.typing import NDArray
 from foundation_seq import Seq2Seq, generate
 from foundation_seq.recipes import PairBatch, train_seq2seq
 
-DIGITS, MAX_LENGTH = 10, 10
-BOS, EOS = 10, 11
+DIGITS = 10
+MAX_LENGTH = 10
+# Ids of the target beyond those of the digits.
+BOS = 10
+EOS = 11
 B = 128
 STEPS = 3000
 
@@ -28,10 +31,10 @@ def make_batch(rng: np.random.Generator, batch: int = B) -> PairBatch:
     """Random digits, and the same backwards."""
     lengths = rng.integers(1, MAX_LENGTH, batch, endpoint=True)
     source = rng.integers(DIGITS, size=(batch, MAX_LENGTH))
-    at = np.arange(MAX_LENGTH + 1)
-    back = np.clip(lengths[:, None] - 1 - at, 0, None)
-    backwards = np.take_along_axis(source, back, axis=1)  # (B, T), real up to the length
-    target_out = np.where(at < lengths[:, None], backwards, -1)
+    places = np.arange(MAX_LENGTH + 1)
+    from_the_end = np.clip(lengths[:, None] - 1 - places, 0, None)
+    backwards = np.take_along_axis(source, from_the_end, axis=1)  # (B, T), real up to the length
+    target_out = np.where(places < lengths[:, None], backwards, -1)
     target_out[np.arange(batch), lengths] = EOS
     target_in = np.concatenate([np.full((batch, 1), BOS), backwards[:, :-1]], axis=1)
     return source, lengths, target_in, target_out
@@ -83,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prog="python -m foundation_seq.examples.reverse", description="Write digits backwards."
     )
     parser.add_argument("--steps", type=int, default=STEPS, help="updates (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of all chance (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="of the random numbers (default: 0)")
     parser.add_argument("--out", type=Path, default=Path("plots"), help="folder for pictures")
     options = parser.parse_args(arguments)
     if options.steps < 1:

@@ -23,7 +23,8 @@ from foundation_seq.plotting import plot_series
 
 B, T, H = 32, 100, 32
 STEPS = 600
-GIVEN, AHEAD = 60, 40  # steps that are shown, and steps that are asked for
+GIVEN = 60  # steps that the network is shown
+AHEAD = 40  # steps that it is asked for
 
 
 class Forecaster(Module):
@@ -51,7 +52,8 @@ class Forecaster(Module):
 
 def make_batch(rng: np.random.Generator, batch: int, width: int) -> NDArray[np.float32]:
     """Sines of all phases with periods from 15 to 25 steps: (B, T, 1)."""
-    period, phase = rng.uniform(15, 25, (batch, 1)), rng.uniform(0, 2 * np.pi, (batch, 1))
+    period = rng.uniform(15, 25, (batch, 1))
+    phase = rng.uniform(0, 2 * np.pi, (batch, 1))
     return np.sin(2 * np.pi * np.arange(width) / period + phase, dtype=np.float32)[..., None]
 
 

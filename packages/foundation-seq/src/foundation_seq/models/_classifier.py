@@ -70,7 +70,7 @@ class SequenceClassifier(Module):
         ----------
         ids : (B, T) integer array
         lengths : (B,) integers, optional
-            How much of each row is real. An empty row is judged by the bias alone.
+            How much of each row is real. Of an empty row the logits are the bias of the output.
 
         Raises
         ------
@@ -84,7 +84,8 @@ class SequenceClassifier(Module):
             )
         x = F.dropout(self.embedding(ids), self.dropout)
         _, (h, _) = self.lstm(x, lengths)
-        ends = F.concat([h[-k] for k in range(self.lstm.directions, 0, -1)], axis=-1)
+        last_layer = h[-self.lstm.directions :]  # (directions, B, H): where each of them ended
+        ends = F.concat([last_layer[k] for k in range(self.lstm.directions)], axis=-1)
         logits: Tensor = self.output(F.dropout(ends, self.dropout))
         return logits
 

@@ -73,7 +73,7 @@ class RecurrentLM(Module):
     def read(
         self, ids: Ids, lengths: ArrayLike | None = None, state: LSTMState | None = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """The same from a state on, and the state after it.
+        """Logits as in ``forward``, starting from a state; and the state after the last token.
 
         Parameters
         ----------

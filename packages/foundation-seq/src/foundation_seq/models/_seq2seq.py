@@ -19,8 +19,8 @@ from foundation_seq.recurrent._layers import LSTM, LSTMState
 class Seq2Seq(Module):
     """An LSTM reads the source; a language model, started from its state, writes the target [1]_.
 
-    All that the decoder knows of the source is the state in which the encoder ended: there is no
-    attention. In [1]_ the source is read backwards; here it is read as it is given.
+    All that the decoder knows about the source is the state in which the encoder has ended; there
+    is no attention. In [1]_ the source is read backwards; here it is read as it is given.
 
     Parameters
     ----------
@@ -84,8 +84,8 @@ class Seq2Seq(Module):
         ----------
         source : (B, S) integer array
         target : (B, T) integer array
-            What stands before each token that is to be predicted; begins with ``bos_id``. Padding
-            at its end needs no lengths: no logit before it depends on it.
+            Begins with ``bos_id``. Padding at its end needs no lengths, because no logit before it
+            depends on it.
         source_lengths : (B,) integers, optional
 
         Raises

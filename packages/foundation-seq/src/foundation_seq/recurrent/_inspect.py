@@ -10,7 +10,7 @@ from foundation_nn import functional as F
 from numpy.typing import NDArray
 
 from foundation_seq.recurrent._layers import LSTM
-from foundation_seq.recurrent._lstm import lstm as run
+from foundation_seq.recurrent._lstm import lstm as run_lstm
 
 #: The gates of an LSTM in the order of its weights.
 _GATES = ("input gate", "forget gate", "candidate", "output gate")
@@ -49,9 +49,9 @@ def lstm_gates(lstm: LSTM, x: Tensor | NDArray[Any]) -> dict[str, NDArray[Any]]:
     w_ih, w_hh, b_ih, b_hh = lstm.weights("l0")
     with no_grad():
         start = np.zeros((1, lstm.hidden_size), w_hh.dtype)
-        output, _, _ = run(x, start, start, w_ih, w_hh, b_ih, b_hh)
-        before = F.concat([Tensor(start), output[0, :-1]])  # (T, H)
-        z = F.linear(x[0], w_ih, b_ih) + F.linear(before, w_hh, b_hh)
+        output, _, _ = run_lstm(x, start, start, w_ih, w_hh, b_ih, b_hh)
+        h_before = F.concat([Tensor(start), output[0, :-1]])  # (T, H)
+        z = F.linear(x[0], w_ih, b_ih) + F.linear(h_before, w_hh, b_hh)
         parts = np.split(F.sigmoid(z).data, 4, axis=1)
     return {name: part for name, part in zip(_GATES, parts, strict=True) if name.endswith("gate")}
 
@@ -59,8 +59,8 @@ def lstm_gates(lstm: LSTM, x: Tensor | NDArray[Any]) -> dict[str, NDArray[Any]]:
 def state_gradients(layer: Any, x: NDArray[Any]) -> NDArray[Any]:
     """‖∂L/∂h_t‖ at each step, where L is the sum of the last output.
 
-    What the last output owes to the states before it. The layer's parameters and their gradients
-    are left as they are.
+    That is how much the last output depends on each state before it. The parameters of the layer
+    and their gradients are left as they are.
 
     Parameters
     ----------
@@ -71,8 +71,8 @@ def state_gradients(layer: Any, x: NDArray[Any]) -> NDArray[Any]:
     Returns
     -------
     (T,) array
-        The mean over the batch. Of an LSTM, what h_t does by way of all later cells and states,
-        with c_t held.
+        The mean over the batch. Of an LSTM, the gradient by way of all later cells and states, with
+        c_t held constant.
 
     Raises
     ------
@@ -88,18 +88,20 @@ def state_gradients(layer: Any, x: NDArray[Any]) -> NDArray[Any]:
     """
     if layer.num_layers > 1 or layer.bidirectional:
         raise ValueError("state_gradients: expected a single layer in one direction")
+    is_lstm = isinstance(layer, LSTM)
     shape = (1, len(x), layer.hidden_size)
-    nudges: list[Tensor] = []
+    zeros: list[Tensor] = []
     state: Any = None
     for t in range(x.shape[1]):
         _, state = layer(Tensor.wrap(x[:, t : t + 1]), state=state)
         # A zero that is added to h_t receives the whole gradient of h_t.
-        nudge = Tensor(np.zeros(shape, x.dtype), requires_grad=True)
-        nudges.append(nudge)
-        state = (state[0] + nudge, state[1]) if isinstance(layer, LSTM) else state + nudge
-    before = [None if p.grad is None else p.grad.copy() for p in layer.parameters()]
-    (state[0] if isinstance(layer, LSTM) else state).sum().backward()
-    for parameter, grad in zip(layer.parameters(), before, strict=True):
+        zero = Tensor(np.zeros(shape, x.dtype), requires_grad=True)
+        zeros.append(zero)
+        state = (state[0] + zero, state[1]) if is_lstm else state + zero
+    last_h = state[0] if is_lstm else state
+    grads_before = [None if p.grad is None else p.grad.copy() for p in layer.parameters()]
+    last_h.sum().backward()
+    for parameter, grad in zip(layer.parameters(), grads_before, strict=True):
         parameter.grad = grad
-    grads = np.stack([np.asarray(nudge.grad)[0] for nudge in nudges])  # (T, B, H)
+    grads = np.stack([np.asarray(zero.grad)[0] for zero in zeros])  # (T, B, H)
     return np.asarray(np.linalg.norm(grads, axis=-1).mean(axis=1))

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-#: Where our gates stand in a Keras kernel: LSTM i f c o is our i f g o, GRU z r h our r z n.
+#: Where our gates stand in a Keras kernel. Its LSTM has i f c o, which are our i f g o; its GRU has
+#: z r h, which are our z r n, and we write r z n.
 _ORDER = {"rnn": (0,), "lstm": (0, 1, 2, 3), "gru": (1, 0, 2)}
 
 
@@ -17,10 +18,10 @@ def from_keras(
 ) -> dict[str, NDArray[Any]]:
     """The part of a ``state_dict`` that stands for one Keras layer.
 
-    Keras multiplies from the right: its kernels are (I, G·H) and (H, G·H), ours their transposes.
-    It has one bias, ours has two (the second is zero here); only its GRU has both, as (2, 3H), if
-    ``reset_after=True``, the default. Without, it is another network, which is refused: its reset
-    gate acts before the product.
+    Keras multiplies from the right: its kernels are (I, G·H) and (H, G·H), and ours are their
+    transposes. Keras has one bias where we have two, so the second becomes zero. Its GRU has both,
+    as (2, 3H), if ``reset_after=True``, the default. With ``reset_after=False`` it is another
+    network, whose reset gate acts before the product; it is refused.
 
     Parameters
     ----------
@@ -50,7 +51,8 @@ def from_keras(
         )
     kernel, recurrent, bias = (np.asarray(w) for w in weights)
     order = _ORDER[kind]
-    size, width = recurrent.shape[0], len(order) * recurrent.shape[0]
+    size = recurrent.shape[0]
+    width = len(order) * size
     bias_shape = (2, width) if kind == "gru" else (width,)
     if kernel.shape[1:] != (width,) or recurrent.shape != (size, width) or bias.shape != bias_shape:
         raise ValueError(
@@ -60,10 +62,10 @@ def from_keras(
         )
     b_ih, b_hh = bias if kind == "gru" else (bias, np.zeros_like(bias))
 
-    def ours(w: NDArray[Any]) -> NDArray[Any]:
-        """Columns by gate become rows by gate."""
-        parts = np.split(w.T, len(order))
-        return np.concatenate([parts[k] for k in order])
+    def reordered(w: NDArray[Any]) -> NDArray[Any]:
+        """Keras's columns, gate by gate, as our rows, in our order of the gates."""
+        gates = np.split(w.T, len(order))
+        return np.concatenate([gates[k] for k in order])
 
     arrays = {"weight_ih": kernel, "weight_hh": recurrent, "bias_ih": b_ih, "bias_hh": b_hh}
-    return {f"{part}_{name}": ours(w) for part, w in arrays.items()}
+    return {f"{part}_{name}": reordered(w) for part, w in arrays.items()}

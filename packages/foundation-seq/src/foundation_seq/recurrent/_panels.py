@@ -1,4 +1,9 @@
-"""The product of a few rows with a square matrix, again and again: the heart of a recurrence."""
+"""The product of a few rows with the same matrix, once for each step of a recurrence.
+
+For few rows, BLAS takes longer to copy the matrix into an order of its own than to multiply. It
+does not copy small matrices. So the matrix is cut into panels of a few columns once, and each step
+multiplies with the panels.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-#: Up to this many multiplications, OpenBLAS reads the matrices where they lie (on processors with
-#: AVX-512); above, it copies both into an order of its own, which for few rows takes longer than
-#: the product.
+#: Up to this many multiplications OpenBLAS reads the matrices where they lie, without a copy (on
+#: processors with AVX-512).
 SMALL = 10**6
 
 
@@ -20,9 +24,10 @@ def panels(w: NDArray[Any], rows: int, uses: int) -> NDArray[Any]:
     ----------
     w : (K, N) array
     rows : int
-        Of the matrices that it will be multiplied with.
+        How many rows the matrices have that it will be multiplied with.
     uses : int
-        How often; for a few products the cut, a copy, is not worth it.
+        How many products there will be. To cut the matrix is to copy it, which is not worth it for
+        a few.
     """
     depth, width = w.shape
     if uses >= 8 and rows >= 4:
