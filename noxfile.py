@@ -282,11 +282,13 @@ def install_torch(session: nox.Session) -> None:
 
 @nox.session(requires=["wheels"], reuse_venv=True)
 def bench(session: nox.Session) -> None:
-    """The claims about speed: `-- [SCRIPT ...] [--torch]`, beside PyTorch when asked."""
+    """The claims about speed: `-- [SCRIPT ...] [--torch] [--others]`, beside whom one asks for."""
     install_wheels(session, *ALL_WITH_EXTRAS)
     if "--torch" in session.posargs:
         install_torch(session)
-    chosen = [name for name in session.posargs if name != "--torch"]
+    if "--others" in session.posargs:
+        session.install("autograd>=1.8", "mygrad>=2.3", "jax>=0.6")
+    chosen = [name for name in session.posargs if not name.startswith("--")]
     scripts = [Path("benchmarks", name).with_suffix(".py") for name in chosen]
     for script in scripts or sorted(Path("benchmarks").glob("[!_]*.py")):
         session.run("python", str(script))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import platform
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import foundation_nn as fn
 from threadpoolctl import threadpool_info
@@ -14,15 +16,24 @@ Step = Callable[[], object]
 
 
 def say_where() -> None:
-    """Which BLAS kernel and how many threads the numbers below were measured with."""
+    """The CPU, the BLAS kernel and the number of threads that the numbers below belong to."""
     kernels = {
         f"{info['internal_api']} {info.get('architecture', '')}".strip()
         for info in threadpool_info()
         if info["user_api"] == "blas"
     }
     setting = os.environ.get("OPENBLAS_CORETYPE", "unset")
+    print(f"CPU: {cpu_name()}, {os.cpu_count()} cores")
     print(f"BLAS: {', '.join(sorted(kernels))} (OPENBLAS_CORETYPE {setting})")
     print(f"{fn.get_num_threads()} threads, medians of rounds in turn\n")
+
+
+def cpu_name() -> str:
+    """What the CPU calls itself, as far as the operating system tells."""
+    told = Path("/proc/cpuinfo")
+    lines = told.read_text("utf-8").splitlines() if told.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def in_turn(
