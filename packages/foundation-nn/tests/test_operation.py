@@ -14,13 +14,13 @@ def sum_and_product(x: Array, y: Array) -> Result:
     return (x + y, x * y), backward
 
 
-@operation(outputs=2, selective=True)
+@operation(outputs=2)
 def halves(x: Array, y: Array, scale: float = 1.0) -> Result:
     n = len(x) // 2
 
-    def backward(grads, needs):
+    def backward(grads):
         both = np.concatenate(grads)
-        return scale * both * y if needs[0] else None, scale * both * x if needs[1] else None
+        return scale * both * y, lambda: scale * both * x
 
     z = scale * x * y
     return (z[:n], z[n:]), backward
@@ -61,21 +61,28 @@ def test_a_walk_may_start_at_one_of_several_outputs():
     assert (x.grad.item(), y.grad.item()) == (5, 2)
 
 
-def test_a_selective_backward_is_told_what_is_needed():
-    asked = []
+def test_a_gradient_given_as_a_function_is_computed_if_it_is_needed():
+    computed = []
 
-    @operation(selective=True)
+    @operation
     def spy(x: Array, y: Array, z: Array = None) -> Result:
-        def backward(g, needs):
-            asked.append(needs)
-            return g, g, g
+        def backward(g):
+            def gradient(name, factor):
+                computed.append(name)
+                return g * factor
+
+            return lambda: gradient("x", 2), lambda: gradient("y", 3), lambda: gradient("z", 5)
 
         return x + y, backward
 
     x, y = Tensor([1.0], requires_grad=True), Tensor([2.0])
     spy(x, y).backward()
+    assert computed == ["x"]
+    assert x.grad == [2]
+    computed.clear()
     spy(y, x * 1, x).backward()
-    assert asked == [(True, False, False), (False, True, True)]
+    assert sorted(computed) == ["y", "z"]
+    assert x.grad == [2 + 3 + 5]
 
 
 def test_arguments_go_where_their_names_say():

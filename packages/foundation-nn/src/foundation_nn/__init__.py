@@ -22,7 +22,13 @@ from foundation_nn.engine._threads import (
     scratch,
     set_num_threads,
 )
-from foundation_nn.functional._rows import PerRow, by_rows, row_mean, row_sum
+from foundation_nn.functional._rows import (
+    PerRow,
+    by_rows,
+    column_sum,
+    row_mean,
+    row_sum,
+)
 from foundation_nn.inspection._finite import NonFinite, first_non_finite
 from foundation_nn.inspection._flops import Flops, counts_flops
 from foundation_nn.inspection._gradcheck import GradientError, gradcheck
@@ -53,6 +59,7 @@ __all__ = [
     "row_sum",
     "row_mean",
     "by_rows",
+    "column_sum",
     "Vector",
     "PerRow",
     "GELU",

@@ -56,12 +56,10 @@ class Operation(Protocol[P, Out]):
 @overload
 def operation(kernel: Callable[P, Result], /) -> Operation[P, Tensor]: ...
 @overload
-def operation(
-    *, selective: bool = ..., integers: bool = ...
-) -> Callable[[Callable[P, Result]], Operation[P, Tensor]]: ...
+def operation(*, integers: bool = ...) -> Callable[[Callable[P, Result]], Operation[P, Tensor]]: ...
 @overload
 def operation(
-    *, outputs: int, selective: bool = ..., integers: bool = ...
+    *, outputs: int, integers: bool = ...
 ) -> Callable[[Callable[P, Result]], Operation[P, tuple[Tensor, ...]]]: ...
 
 
@@ -70,7 +68,6 @@ def operation(
     /,
     *,
     outputs: int = 1,
-    selective: bool = False,
     integers: bool = False,
 ) -> Any:
     """Turn a NumPy kernel into a differentiable function on tensors.
@@ -78,7 +75,9 @@ def operation(
     The kernel's leading parameters annotated ``Array`` are its differentiable inputs (``*xs:
     Array`` for any number of them), all others are options. It returns ``(y, backward)``;
     ``backward(g)`` gives one gradient, or None, per array input. ``backward`` never writes to
-    ``g`` and may return gradients of the broadcast shape.
+    ``g`` and may return gradients of the broadcast shape. A gradient that is expensive is returned
+    as a function without arguments that computes it: it is called only if somebody needs this
+    gradient, and for a weight perhaps in another thread, while the walk goes on.
 
     The dtype is the engine's business, not the kernel's. All inputs of a kernel have one floating
     dtype: that of the tensors among them. Constants beside them (numbers, lists, arrays) are
@@ -91,9 +90,6 @@ def operation(
         If more than one, the kernel returns ``(tuple of arrays, backward)``, the operation a
         tuple of tensors, and ``backward`` is given a list of gradients with zeros where an
         output was not used.
-    selective : bool
-        The kernel's backward takes a second argument, one bool per array input, and returns None
-        for gradients that are not needed. Worth it where a gradient is expensive.
     integers : bool
         The result for whole numbers is whole, as it is for a sum: where all inputs are integers,
         the kernel is given them as they are.
@@ -105,7 +101,7 @@ def operation(
         return ``(y, backward)``.
     """
     if kernel is None:
-        return functools.partial(operation, outputs=outputs, selective=selective, integers=integers)
+        return functools.partial(operation, outputs=outputs, integers=integers)
     parameters = list(inspect.signature(kernel, eval_str=True).parameters.values())
     arrays = [p for p in parameters if is_annotated(p, Array, Vector)]
     if not arrays or arrays != parameters[: len(arrays)]:
@@ -170,7 +166,7 @@ def operation(
             shape = y.shape if outputs == 1 else [part.shape for part in y]
             function = backward if outputs == 1 else _gather(backward, shape, dtype)
             edges = tuple([_edge(x) for x in inputs])
-            node = Node(name, function, edges, shape, dtype, selective)
+            node = Node(name, function, edges, shape, dtype)
         if watcher is not None:
             watcher.forward(kernel, values, y, backward, node, seconds)
         return result(y, node) if outputs == 1 else _several(name, y, node)
@@ -197,12 +193,12 @@ def _edge(x: Any) -> Edge:
 def _gather(backward: Backward, shapes: list[Any], dtype: Any) -> Backward:
     """The backward of several outputs, given zeros where an output was not used."""
 
-    def gather(grads: list[Any], *needs: Any) -> Any:
+    def gather(grads: list[Any]) -> Any:
         filled = [
             np.zeros(shape, dtype) if g is None else g
             for g, shape in zip(grads, shapes, strict=True)
         ]
-        return backward(filled, *needs)
+        return backward(filled)
 
     return gather
 
@@ -213,7 +209,7 @@ def _several(name: str, ys: Sequence[Any], node: Node | None) -> tuple[Tensor, .
         return tuple([result(y, None) for y in ys])
     return tuple(
         [
-            result(y, Node(name, functools.partial(Part, i), (node,), y.shape, y.dtype, False))
+            result(y, Node(name, functools.partial(Part, i), (node,), y.shape, y.dtype))
             for i, y in enumerate(ys)
         ]
     )

@@ -21,14 +21,16 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from foundation_nn.engine._aside import Aside
 from foundation_nn.engine._memory import keep_freed_memory
-from foundation_nn.engine._threads import one_blas_thread
+from foundation_nn.engine._threads import SERIAL_SIZE, one_blas_thread
 from foundation_nn.engine._watch import Watcher, watching
 
 if TYPE_CHECKING:
     from foundation_nn.engine._tensor import Tensor
 
-#: ``backward(g)``: from the gradient of the value to one gradient (or None) per ``Array`` input.
+#: ``backward(g)``: from the gradient of the value to one gradient per ``Array`` input. It may be
+#: None, or a function without arguments that computes it, which is called only if it is needed.
 Backward: TypeAlias = Callable[..., Any]
 
 recording: ContextVar[bool] = ContextVar("recording", default=True)
@@ -85,7 +87,6 @@ class Node:
         "name",
         "order",
         "owned",
-        "selective",
         "shape",
     )
 
@@ -96,14 +97,12 @@ class Node:
         edges: tuple[Edge, ...],
         shape: Any,
         dtype: np.dtype[Any],
-        selective: bool,
     ) -> None:
         self.name = name
         self.function: Backward | None = function
         self.edges = edges
         self.shape = shape
         self.dtype = dtype
-        self.selective = selective
         self.order = next(_creation_order)
         self.grad: Any = None
         self.owned = False
@@ -122,18 +121,23 @@ def walk(root: Node, seed: NDArray[Any]) -> None:
     root.grad = seed
     queue = [(-root.order, root)]
     watcher = watching.get()
+    aside = Aside()
     keep_freed_memory()
-    try:
-        with one_blas_thread():
+    with one_blas_thread():
+        try:
             while queue:
-                _visit(heappop(queue)[1], queue, watcher)
-    except BaseException:
-        for _, waiting in queue:  # a later walk must not find half a gradient here
-            waiting.grad = None
-        raise
+                _visit(heappop(queue)[1], queue, aside, watcher)
+        except BaseException:
+            for _, waiting in queue:  # a later walk must not find half a gradient here
+                waiting.grad = None
+            aside.give_up()
+            raise
+        aside.finish()
 
 
-def _visit(node: Node, queue: list[tuple[int, Node]], watcher: Watcher | None) -> None:
+def _visit(
+    node: Node, queue: list[tuple[int, Node]], aside: Aside, watcher: Watcher | None
+) -> None:
     """Call one backward and hand its gradients to the inputs."""
     function = node.function
     edges = node.edges
@@ -147,13 +151,13 @@ def _visit(node: Node, queue: list[tuple[int, Node]], watcher: Watcher | None) -
     node.function = None
     node.edges = ()
     started = 0.0 if watcher is None else perf_counter()
-    if node.selective:
-        grads = function(g, tuple([edge is not None for edge in edges]))
-    else:
-        grads = function(g)
+    grads = function(g)
     if len(edges) == 1 and not isinstance(grads, tuple):
         grads = (grads,)
-    if watcher is not None:
+    if watcher is not None:  # it wants to see all gradients now
+        grads = tuple(
+            [None if edge is None else computed(dx) for edge, dx in zip(edges, grads, strict=True)]
+        )
         watcher.backward(node, g, grads, perf_counter() - started)
     for edge, dx in zip(edges, grads, strict=True):
         if edge is None or dx is None:
@@ -161,7 +165,7 @@ def _visit(node: Node, queue: list[tuple[int, Node]], watcher: Watcher | None) -
         if type(edge) is Node:
             if edge.grad is None:
                 heappush(queue, (-edge.order, edge))
-            _add_to_node(edge, dx, node.name)
+            _add_to_node(edge, computed(dx), node.name)
         else:
             leaf, version = edge  # type: ignore[misc]
             if leaf._version != version:
@@ -170,7 +174,24 @@ def _visit(node: Node, queue: list[tuple[int, Node]], watcher: Watcher | None) -
                     "forward and the backward pass; call backward() before the optimiser's "
                     "step(), or run the forward pass again"
                 )
-            leaf._accumulate(unbroadcast(dx, leaf._data.shape, node.name))
+            _add_to_leaf(leaf, dx, node.name, aside)
+
+
+def computed(dx: Any) -> Any:
+    """A gradient that a backward may have given as a function that computes it."""
+    return dx() if callable(dx) else dx
+
+
+def _add_to_leaf(leaf: Tensor, dx: Any, name: str, aside: Aside) -> None:
+    """Add a gradient to a leaf; one that is still to be computed, while the walk goes on."""
+
+    def add() -> None:
+        leaf._accumulate(unbroadcast(computed(dx), leaf._data.shape, name))
+
+    if aside.waits_for(id(leaf)) or (callable(dx) and leaf.size >= SERIAL_SIZE):
+        aside.add(id(leaf), add)
+    else:
+        add()
 
 
 def _add_to_node(node: Node, dx: Any, name: str) -> None:

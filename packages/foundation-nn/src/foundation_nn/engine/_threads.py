@@ -16,10 +16,10 @@ import math
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import cache
-from typing import Any
+from queue import SimpleQueue
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -37,13 +37,53 @@ PRODUCT_WORK = 1 << 23
 _SMALL = 1 << 12
 
 
-# A worker that waited for workers might wait for itself: within one, loops are serial.
+# A helper that waited for helpers might wait for itself: within one, loops are serial.
 _here = threading.local()
 
 
+class Job(Protocol):
+    """Something that several threads can work on."""
+
+    def take_part(self) -> None:
+        """Called in each helping thread; returns when nothing is left to do."""
+
+
+class _Helpers:
+    """Threads that wait for jobs.
+
+    A ``ThreadPoolExecutor`` would do, too, but takes twice as long to get a thread going.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._jobs: SimpleQueue[Job] = SimpleQueue()
+        for _ in range(count):
+            threading.Thread(target=self._help, name="foundation", daemon=True).start()
+
+    def _help(self) -> None:
+        _here.is_helper = True
+        _inside.depth = 1  # the thread that has the job sees to it that BLAS uses one thread
+        while True:
+            self._jobs.get().take_part()
+
+    def call(self, job: Job, count: int) -> None:
+        """Let so many of the threads take part in a job; returns at once."""
+        for _ in range(count):
+            self._jobs.put(job)
+
+
 @cache
-def _pool(workers: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(workers, thread_name_prefix="foundation")
+def _all_helpers(count: int) -> _Helpers:
+    return _Helpers(count)
+
+
+def call_helpers(job: Job, count: int) -> None:
+    """Let so many helping threads take part in a job; returns at once."""
+    _all_helpers(get_num_threads() - 1).call(job, count)
+
+
+def is_helper() -> bool:
+    """Whether the calling thread is a helping one, in which loops are serial."""
+    return getattr(_here, "is_helper", False)
 
 
 def _available() -> int:
@@ -53,7 +93,7 @@ def _available() -> int:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not survive a fork
+    os.register_at_fork(after_in_child=_all_helpers.cache_clear)  # threads do not survive a fork
 
 _setting = {"threads": _available()}
 
@@ -83,36 +123,63 @@ def over_parts(task: Callable[[int], None], count: int) -> None:
     A thread that has finished takes the next part, so that one with a busy neighbour holds nobody
     up. Tasks must write to disjoint places. While they run, BLAS itself uses one thread.
     """
-    threads = min(get_num_threads(), count)
+    helpers = min(get_num_threads(), count) - 1
     with one_blas_thread():
-        if threads < 2 or getattr(_here, "is_worker", False):
+        if helpers < 1 or is_helper():
             for i in range(count):
                 task(i)
             return
-        parts = iter(range(count))  # ``next`` is atomic: each part is taken once
-
-        def work() -> None:
-            for i in parts:
-                task(i)
-
-        def work_apart() -> None:
-            _here.is_worker = True
-            _inside.depth = 1  # the thread that shares the work out has seen to it
-            work()
-
-        # The context carries no_grad() and np.errstate(...) into the threads.
-        others = [
-            _pool(threads - 1).submit(copy_context().run, work_apart) for _ in range(1, threads)
-        ]
+        parts = _Parts(task, count)
+        call_helpers(parts, helpers)
         try:
-            work()
+            parts.do()
         finally:
-            for _ in parts:  # after an error, what nobody has begun is left
-                pass
-            errors = [other.exception() for other in others if not other.cancel()]
+            parts.finish()
+
+
+class _Parts:
+    """The parts of :func:`over_parts`, which several threads take until none is left."""
+
+    def __init__(self, task: Callable[[int], None], count: int) -> None:
+        self._task = task
+        self._left = iter(range(count))  # ``next`` is atomic: each part is taken once
+        self._context = copy_context()  # carries no_grad() and np.errstate(...) into the threads
+        self._lock = threading.Lock()
+        self._open = True
+        self._helping = 0
+        self._done: SimpleQueue[BaseException | None] = SimpleQueue()
+
+    def do(self) -> None:
+        for part in self._left:
+            self._task(part)
+
+    def take_part(self) -> None:
+        with self._lock:
+            if not self._open:  # too late: all is done
+                return
+            self._helping += 1
+            context = self._context.copy()
+        self._done.put(error_of(lambda: context.run(self.do)))
+
+    def finish(self) -> None:
+        """Wait for those who help, and raise the first of their errors."""
+        with self._lock:
+            self._open = False
+        for _ in self._left:  # after an error of our own, nobody begins with another part
+            pass
+        errors = [self._done.get() for _ in range(self._helping)]
         for error in errors:
             if error is not None:
                 raise error
+
+
+def error_of(work: Callable[[], None]) -> BaseException | None:
+    """Do something, and return what it raised, for the thread that waits for it."""
+    try:
+        work()
+    except BaseException as error:  # noqa: BLE001, it is raised there
+        return error
+    return None
 
 
 def over_rows(task: Callable[[slice], None], rows: int, row_bytes: int) -> None:

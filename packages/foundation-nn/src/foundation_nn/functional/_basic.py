@@ -31,12 +31,12 @@ def subtract(x: Array, y: Array) -> Result:
     return x - y, backward
 
 
-@operation(selective=True, integers=True)
+@operation(integers=True)
 def multiply(x: Array, y: Array) -> Result:
     """``x * y``."""
 
-    def backward(g: Array, needs: tuple[bool, bool] = (True, True)) -> tuple[Array, Array]:
-        return g * y if needs[0] else None, g * x if needs[1] else None
+    def backward(g: Array) -> tuple[Array, Array]:
+        return lambda: g * y, lambda: g * x
 
     return x * y, backward
 
@@ -51,15 +51,20 @@ def zero_where(g: Array, dx: Array) -> Array:
     return np.where(g == 0, g, dx)
 
 
-@operation(selective=True)
+@operation
 def divide(x: Array, y: Array) -> Result:
     """``x / y``, d/dx = 1 / y and d/dy = -x / y²."""
     z = x / y
 
-    def backward(g: Array, needs: tuple[bool, bool] = (True, True)) -> tuple[Array, Array]:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            dx = zero_where(g, g / y) if needs[0] else None
-            dy = zero_where(g, -g * (z / y)) if needs[1] else None
+    def backward(g: Array) -> tuple[Array, Array]:
+        def dx() -> Array:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                return zero_where(g, g / y)
+
+        def dy() -> Array:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                return zero_where(g, -g * (z / y))
+
         return dx, dy
 
     return z, backward
@@ -139,7 +144,7 @@ def sqrt(x: Array) -> Result:
     return y, backward
 
 
-@operation(selective=True, integers=True)
+@operation(integers=True)
 def matmul(x: Array, y: Array) -> Result:
     """Matrix product over the last two axes, broadcasting the others as ``numpy.matmul`` does.
 
@@ -155,7 +160,7 @@ def matmul(x: Array, y: Array) -> Result:
             f"matmul: expected shapes (..., n, k) and (..., k, m), got {x.shape} and {y.shape}"
         )
 
-    def backward(g: Array, needs: tuple[bool, bool] = (True, True)) -> tuple[Array, Array]:
+    def backward(g: Array) -> tuple[Array, Array]:
         # A vector takes part as a matrix with one row (left) or one column (right).
         x2 = x[None, :] if x.ndim == 1 else x
         y2 = y[:, None] if y.ndim == 1 else y
@@ -163,12 +168,15 @@ def matmul(x: Array, y: Array) -> Result:
             g = np.expand_dims(g, -1 if y.ndim == 1 else -2)
         if y.ndim == 1:
             g = np.expand_dims(g, -1)
-        dx = product(g, y2.swapaxes(-1, -2)) if needs[0] else None
-        dy = product(x2.swapaxes(-1, -2), g) if needs[1] else None
-        if dx is not None and x.ndim == 1:
-            dx = dx[..., 0, :]
-        if dy is not None and y.ndim == 1:
-            dy = dy[..., 0]
+
+        def dx() -> Array:
+            gradient = product(g, y2.swapaxes(-1, -2))
+            return gradient[..., 0, :] if x.ndim == 1 else gradient
+
+        def dy() -> Array:
+            gradient = product(x2.swapaxes(-1, -2), g)
+            return gradient[..., 0] if y.ndim == 1 else gradient
+
         return dx, dy
 
     return product(x, y), backward

@@ -14,13 +14,16 @@ from foundation_nn.engine._tensor import Tensor
 @operation
 def _embedding(weight: Array, ids: NDArray[np.integer[Any]]) -> Result:
     def backward(g: Array) -> Array:
-        dw = np.zeros_like(weight)
-        flat = ids.reshape(-1)
-        if flat.size:
-            # Sorting brings equal ids together: one segment sum each, and no np.add.at.
-            order = np.argsort(flat, kind="stable")
-            rows, starts = np.unique(flat[order], return_index=True)
-            dw[rows] = np.add.reduceat(g.reshape(flat.size, -1)[order], starts, axis=0)
+        def dw() -> Array:
+            flat = ids.reshape(-1)
+            gradient = np.zeros_like(weight)
+            if flat.size:
+                # Sorting brings equal ids together: one segment sum each, and no np.add.at.
+                order = np.argsort(flat, kind="stable")
+                rows, starts = np.unique(flat[order], return_index=True)
+                gradient[rows] = np.add.reduceat(g.reshape(flat.size, -1)[order], starts, axis=0)
+            return gradient
+
         return dw
 
     return weight[ids], backward

@@ -7,7 +7,7 @@ from foundation_nn.engine._threads import product
 from foundation_nn.functional._rows import as_rows, column_sum
 
 
-@operation(selective=True)
+@operation
 def linear(x: Array, weight: Array, bias: Array | None = None) -> Result:
     """Y = X Wᵀ + b, for every row of ``x``.
 
@@ -53,13 +53,18 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> Result:
     if bias is not None:
         y += bias
 
-    def backward(
-        g: Array, needs: tuple[bool, bool, bool] = (True, True, True)
-    ) -> tuple[Array, Array, Array]:
+    def backward(g: Array) -> tuple[Array, Array, Array]:
         g2 = as_rows(g)  # (N, out)
-        dx = product(g2, weight).reshape(x.shape) if needs[0] else None
-        dw = product(g2.T, x2) if needs[1] else None
-        db = column_sum(g2) if needs[2] and bias is not None else None
+
+        def dx() -> Array:
+            return product(g2, weight).reshape(x.shape)
+
+        def dw() -> Array:
+            return product(g2.T, x2)
+
+        def db() -> Array:
+            return column_sum(g2)
+
         return dx, dw, db
 
     if x.ndim != 2:

@@ -18,7 +18,7 @@ from foundation_seq.recurrent._panels import multiply, panels
 from foundation_seq.recurrent._recurrence import WalkBack, check, recurrence
 
 
-@operation(outputs=2, selective=True)
+@operation(outputs=2)
 def gru(
     x: Array,
     h0: Array,

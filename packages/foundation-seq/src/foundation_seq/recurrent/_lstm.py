@@ -19,7 +19,7 @@ from foundation_seq.recurrent._panels import multiply, panels
 from foundation_seq.recurrent._recurrence import WalkBack, check, recurrence
 
 
-@operation(outputs=3, selective=True)
+@operation(outputs=3)
 def lstm(
     x: Array,
     h0: Array,

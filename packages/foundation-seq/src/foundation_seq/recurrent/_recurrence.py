@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-from foundation_nn import Array, Result, get_num_threads, over_parts
+from foundation_nn import Array, Result, column_sum, get_num_threads, over_parts, product
 from numpy.typing import NDArray
 
 from foundation_seq.recurrent._steps import share_rows
@@ -41,13 +41,13 @@ class _Reading(NamedTuple):
     walk_back: WalkBack
 
 
-class _WeightGradients(NamedTuple):
-    """Those of one share of the rows; None where nobody needs them."""
+class _Walked(NamedTuple):
+    """What the way back through a share of the rows has found."""
 
-    w_ih: NDArray[Any] | None
-    w_hh: NDArray[Any] | None
-    b_ih: NDArray[Any] | None
-    b_hh: NDArray[Any] | None
+    inputs: NDArray[Any]  # (S, b, I)
+    hidden_before: NDArray[Any]  # h_{t-1} of each step, (S · b, H)
+    dz: NDArray[Any]  # (S · b, G)
+    recurrent_dz: Sequence[NDArray[Any]]  # (S · b, ...) each
 
 
 def recurrence(
@@ -111,14 +111,11 @@ def recurrence(
 
     over_parts(read, num_shares)
 
-    def backward(grads: Sequence[Array], needs: Sequence[bool] | None = None) -> tuple[Array, ...]:
+    def backward(grads: Sequence[Array]) -> tuple[Array, ...]:
         if readings[0] is None:
             raise RuntimeError(f"{name}: backward can be called once; run the forward pass again")
-        if needs is None:
-            needs = (True,) * (5 + len(states))
-        dx = shares[0].new_array(x.shape, x.dtype) if needs[0] else None
         first_dstates = [np.empty_like(state) for state in states]
-        parts: list[Any] = [None] * num_shares  # _WeightGradients of each share
+        walked: list[Any] = [None] * num_shares  # a _Walked of each share
 
         def go_back(n: int) -> None:
             """The backward of share n."""
@@ -129,13 +126,44 @@ def recurrence(
             dz, recurrent_dz = reading.walk_back(steps.gather(grads[0]), *dstates)
             for first_dstate, dstate in zip(first_dstates, dstates, strict=True):
                 first_dstate[steps.rows] = dstate
-            if dx is not None:
-                projected_back = _flat(dz) @ w_ih
-                steps.scatter(projected_back.reshape(reading.inputs.shape), dx)
-            parts[n] = _weight_gradients(reading, dz, recurrent_dz, needs[-4:])
+            walked[n] = _Walked(
+                reading.inputs,
+                _flat(reading.hidden[:-1]),
+                _flat(dz),
+                [_flat(part) for part in recurrent_dz],
+            )
 
         over_parts(go_back, num_shares)
-        return dx, *first_dstates, *map(_total, zip(*parts, strict=True))
+
+        def dx() -> Array:
+            gradient = shares[0].new_array(x.shape, x.dtype)
+
+            def of_share(n: int) -> None:
+                share: _Walked = walked[n]
+                dinputs = share.dz @ w_ih
+                shares[n].scatter(dinputs.reshape(share.inputs.shape), gradient)
+
+            over_parts(of_share, num_shares)
+            return gradient
+
+        def dw_ih() -> Array:
+            return sum(product(share.dz.T, _flat(share.inputs)) for share in walked)
+
+        def dw_hh() -> Array:
+            return sum(
+                np.concatenate([product(dz.T, share.hidden_before) for dz in share.recurrent_dz])
+                for share in walked
+            )
+
+        def db_ih() -> Array:
+            return sum(column_sum(share.dz) for share in walked)
+
+        def db_hh() -> Array:
+            return sum(
+                np.concatenate([column_sum(dz) for dz in share.recurrent_dz]) for share in walked
+            )
+
+        return dx, *first_dstates, dw_ih, dw_hh, db_ih, db_hh
 
     return (output, *last_states), backward
 
@@ -146,37 +174,6 @@ def _num_shares(batch: int, width: int, lengths: NDArray[np.intp] | None, weight
     if real_steps * weight_size <= THREAD_WORK:
         return 1
     return max(1, min(get_num_threads(), batch // THREAD_ROWS))
-
-
-def _weight_gradients(
-    reading: _Reading,
-    dz: NDArray[Any],
-    recurrent_dz: Sequence[NDArray[Any]],
-    needs: Sequence[bool],
-) -> _WeightGradients:
-    need_w_ih, need_w_hh, need_b_ih, need_b_hh = needs
-    dz = _flat(dz)
-    recurrent = [_flat(part) for part in recurrent_dz]
-    dw_ih = dw_hh = db_ih = db_hh = None
-    if need_w_ih:
-        dw_ih = dz.T @ _flat(reading.inputs)
-    if need_w_hh:
-        h_before = _flat(reading.hidden[:-1])
-        dw_hh = np.concatenate([part.T @ h_before for part in recurrent])
-    if need_b_ih or need_b_hh:
-        ones = np.ones(len(dz), dz.dtype)  # a product with ones is the quick way to add up rows
-        db_ih = ones @ dz
-        db_hh = np.concatenate([ones @ part for part in recurrent])
-    return _WeightGradients(dw_ih, dw_hh, db_ih, db_hh)
-
-
-def _total(parts: Sequence[NDArray[Any] | None]) -> Any:
-    """The sum of what the shares have found, in the memory of the first; None if nobody asked."""
-    total: Any = parts[0]
-    for part in parts[1:]:
-        if part is not None:
-            total += part
-    return total
 
 
 def _flat(a: NDArray[Any]) -> NDArray[Any]:

@@ -17,7 +17,7 @@ from foundation_seq.recurrent._panels import multiply, panels
 from foundation_seq.recurrent._recurrence import WalkBack, check, recurrence
 
 
-@operation(outputs=2, selective=True)
+@operation(outputs=2)
 def rnn(
     x: Array,
     h0: Array,

@@ -1,0 +1,127 @@
+"""Gradients of weights, computed by another thread while the walk goes on."""
+
+import threading
+
+import numpy as np
+import pytest
+from foundation_nn import Array, Linear, Parameter, Result, Tensor, get_num_threads, operation
+from foundation_nn import functional as F
+from foundation_nn.engine._aside import MOST_WAITING, Aside
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_all_is_done_and_for_each_key_in_order(threads, n):
+    threads(n)
+    done = {key: [] for key in range(7)}
+    aside = Aside()
+    for i in range(100):
+        aside.add(i % 7, lambda i=i: done[i % 7].append(i))
+    aside.finish()
+    assert done == {key: list(range(key, 100, 7)) for key in range(7)}
+    assert not any(aside.waits_for(key) for key in done)
+
+
+def test_work_is_done_by_another_thread_while_this_one_goes_on(threads):
+    threads(2)
+    aside = Aside()
+    here, go_on = [], threading.Event()
+    aside.add("key", lambda: (go_on.wait(5), here.append(threading.get_ident())))
+    assert aside.waits_for("key")
+    go_on.set()
+    aside.finish()
+    assert len(here) == 1
+
+
+def test_the_calling_thread_helps_where_too_much_waits(threads):
+    threads(2)
+    aside = Aside()
+    busy, started = threading.Event(), threading.Event()
+    aside.add("slow", lambda: (started.set(), busy.wait(5)))
+    assert started.wait(5)  # the helper is busy from here on
+    done = []
+    for i in range(MOST_WAITING + 3):
+        aside.add(i, lambda i=i: done.append((i, threading.get_ident())))
+    assert [i for i, _ in done] == [0, 1, 2]
+    assert {thread for _, thread in done} == {threading.get_ident()}
+    busy.set()
+    aside.finish()
+    assert len(done) == MOST_WAITING + 3
+
+
+def test_an_error_is_raised_at_the_end(threads):
+    threads(2)
+    aside = Aside()
+    aside.add("a", lambda: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        aside.finish()
+
+
+def test_what_nobody_has_begun_with_can_be_given_up(threads):
+    threads(2)
+    aside = Aside()
+    busy, started, done = threading.Event(), threading.Event(), []
+    aside.add("slow", lambda: (started.set(), busy.wait(5)))
+    assert started.wait(5)
+    aside.add("other", lambda: done.append(1))
+    threading.Timer(0.05, busy.set).start()
+    aside.give_up()
+    assert done == []
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_an_error_in_a_gradient_reaches_the_caller_of_backward(threads, n):
+    threads(n)
+
+    @operation
+    def wrong(x: Array, weight: Array) -> Result:
+        def backward(g):
+            def dw():
+                raise KeyError("dw")
+
+            return lambda: g, dw
+
+        return x + weight, backward
+
+    x = Tensor(np.ones((200, 100)), requires_grad=True)
+    weight = Parameter(np.ones((200, 100)))
+    with pytest.raises(KeyError, match="dw"):
+        wrong(x, weight).sum().backward()
+
+
+def gradients(tied):
+    """Of a deep network whose layers, if ``tied``, share one weight."""
+    rng = np.random.default_rng(0)
+    layers = [Linear(160, 160, rng=rng) for _ in range(5)]
+    if tied:
+        for layer in layers[1:]:
+            layer.weight = layers[0].weight
+    x = Tensor(rng.standard_normal((97, 160), dtype=np.float32), requires_grad=True)
+    y = x
+    for layer in layers:
+        y = y + F.tanh(layer(y))
+    (y * y).mean().backward()
+    return [
+        x.grad,
+        *(layer.weight.grad for layer in layers),
+        *(layer.bias.grad for layer in layers),
+    ]
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_gradients_are_the_same_to_the_bit_with_any_number_of_threads(threads, tied):
+    results = []
+    for n in (1, 2, 3):
+        threads(n)
+        for _ in range(5):
+            results.append([g.tobytes() for g in gradients(tied)])
+    assert all(result == results[0] for result in results)
+
+
+def test_what_a_walk_leaves_is_complete(threads):
+    threads(2)
+    assert get_num_threads() == 2
+    w = Parameter(np.ones((300, 300), np.float32))
+    x = Tensor(np.ones((50, 300), np.float32))
+    for repeat in range(1, 20):
+        (x @ w.T).sum().backward()
+        assert (w.grad == 50 * repeat).all()
