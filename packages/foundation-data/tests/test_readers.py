@@ -1,8 +1,10 @@
 """Reading: what is understood, what is dropped and counted, what is refused and how."""
 
+import contextlib
 import gzip
 import os
 import re
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from foundation_data import (
     CorpusReport,
     Dropped,
     Pairs,
+    ReadLimits,
     read_pairs,
     read_parallel,
     read_texts,
@@ -229,6 +232,97 @@ def test_parallel_files(tmp_path: Path) -> None:
     latin = write(tmp_path / "latin.fr", b"a\nb\n\xe9t\xe9\n")
     with pytest.raises(ValueError, match=r"latin\.fr, line 3, byte 4: expected UTF-8"):
         read_parallel(english, latin)
+
+
+def test_a_carriage_return_within_a_line_of_parallel_files(tmp_path: Path) -> None:
+    # Both files have three lines if a CR ends one, and two if it does not.
+    english = write(tmp_path / "a.en", b"one\rstill one\ntwo\n")
+    french = write(tmp_path / "a.fr", b"un\ndeux\rencore\r\n")
+    assert read_parallel(english, french) == [("one still one", "un"), ("two", "deux encore")]
+    # A file without any LF is one of old Macintoshes.
+    old = write(tmp_path / "old.fr", b"un\rdeux\r")
+    assert read_parallel(english, old) == [("one still one", "un"), ("two", "deux")]
+    three = write(tmp_path / "three.fr", b"un\ndeux\ntrois\n")
+    with pytest.raises(ValueError, match=r"a\.en has 2 lines and .*three\.fr has more"):
+        read_parallel(english, three)
+
+
+def test_the_longest_line(tmp_path: Path) -> None:
+    path = write(tmp_path / "long.txt", b"a" * 999 + b"\n" + b"b" * 1000 + b"\n" + b"c" * 1001)
+    assert len(read_texts(path)) == 3
+    limits = ReadLimits(max_line_bytes=1001)
+    assert [len(text) for text in stream_texts(path, limits=limits)] == [999, 1000, 1001]
+    texts = stream_texts(path, limits=ReadLimits(max_line_bytes=1000))
+    assert len(next(texts)) == 999
+    message = r"long\.txt, line 2: longer than 1,000 bytes; .* limits=ReadLimits\(max_line_bytes="
+    with pytest.raises(ValueError, match=message):  # with its end it has 1,001 bytes
+        next(texts)
+    for read in (read_pairs, read_texts):
+        with pytest.raises(ValueError, match="line 1: longer than 10 bytes"):
+            read(path, limits=ReadLimits(max_line_bytes=10))
+    with pytest.raises(ValueError, match="line 1: longer than 10 bytes"):
+        read_parallel(path, path, limits=ReadLimits(max_line_bytes=10))
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zip"])
+def test_a_small_file_that_holds_a_huge_text(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"bomb.txt{suffix}"
+    text = (b"the same again " * 100 + b"\n") * 20_000  # 30 MB
+    if suffix == ".gz":
+        path.write_bytes(gzip.compress(text))
+    else:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("bomb.txt", text)
+    assert path.stat().st_size < 1 << 17
+    with pytest.raises(ValueError, match=r"more than 100 times as large as the packed file"):
+        read_texts(path)
+    assert len(read_texts(path, limits=ReadLimits(max_expansion=1000))) == 1
+
+
+def test_a_packed_line_without_end(tmp_path: Path) -> None:
+    path = write(tmp_path / "one.txt.gz", b"a" * (1 << 25))
+    with pytest.raises(ValueError, match=r"line 1: longer than 16,777,216 bytes"):
+        read_texts(path)
+
+
+@pytest.mark.parametrize("limit", ["max_line_bytes", "max_expansion"])
+def test_limits_that_are_none(limit: str) -> None:
+    with pytest.raises(ValueError, match="ReadLimits: expected .* of at least 1"):
+        ReadLimits(**{limit: 0})
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_a_pipe_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.tsv")
+    for read in (read_pairs, read_texts, stream_texts):
+        with pytest.raises(ValueError, match=r"pipe\.tsv: expected a regular file, got a pipe"):
+            read(tmp_path / "pipe.tsv")
+
+
+def test_archives_that_are_packed_in_another_way(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("a.txt", "a\tb\n")
+    with pytest.raises(ValueError, match=r"a\.zip: expected .* packed by deflate, got method 12"):
+        read_pairs(path)
+
+
+@given(st.data())
+def test_damaged_archives_raise_nothing_but_value_errors(data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / data.draw(st.sampled_from(["p.tsv.gz", "p.zip"]))
+        content = b"a\tb\nc\td\n" * 3
+        if path.suffix == ".gz":
+            path.write_bytes(gzip.compress(content))
+        else:
+            with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+                archive.writestr("p.tsv", content)
+        damaged = bytearray(path.read_bytes())
+        for _ in range(data.draw(st.integers(1, 4))):
+            damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+        path.write_bytes(damaged[: data.draw(st.integers(0, len(damaged)))])
+        with contextlib.suppress(ValueError):
+            read_pairs(path)
 
 
 def test_the_one_text_of_an_archive(tmp_path: Path) -> None:

@@ -3,10 +3,12 @@
 import json
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from foundation_data import TextDataset, TokenStream, open_shards, write_shards
+from foundation_data._files import write_json
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -131,7 +133,9 @@ def test_files_that_were_altered_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"ids-00001\.npy: no whole \.npy file"):
         open_shards(folder, verify=False)
     np.save(ids, np.arange(3, dtype=np.uint16))
-    with pytest.raises(ValueError, match=r"ids-00001\.npy: expected 9 numbers, got shape \(3,\)"):
+    with pytest.raises(
+        ValueError, match=r"ids-00001\.npy: expected 9 integers, got uint16 .*\(3,\)"
+    ):
         open_shards(folder, verify=False)
     ids.unlink()
     with pytest.raises(FileNotFoundError, match=r"ids-00001\.npy: missing, though the manifest"):
@@ -145,6 +149,25 @@ def test_files_that_were_altered_are_refused(tmp_path: Path) -> None:
         open_shards(folder)
     manifest.unlink()
     with pytest.raises(FileNotFoundError, match=r"manifest\.json: no such file"):
+        open_shards(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda shards: shards[0]["ids"].update(file="../ids-00000.npy"), "files of this folder"),
+        (lambda shards: shards[0]["ids"].pop("sha256"), "malformed content: KeyError"),
+        (lambda shards: shards[0].update(ids=3), "malformed content: TypeError"),
+        (lambda shards: shards[0]["ids"].update(sha256=3), "does not match the manifest"),
+    ],
+)
+def test_a_manifest_made_by_hand(tmp_path: Path, change: Any, message: str) -> None:
+    folder = tmp_path / "corpus"
+    write_shards(DOCUMENTS, folder, vocab_size=10, shard_tokens=5)
+    content = json.loads((folder / "manifest.json").read_text())["content"]
+    change(content["shards"])
+    write_json(folder / "manifest.json", "token shards", content)  # with a checksum that is right
+    with pytest.raises(ValueError, match=message):
         open_shards(folder)
 
 

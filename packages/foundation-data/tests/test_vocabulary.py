@@ -193,6 +193,20 @@ def test_a_later_version_is_refused(tmp_path: Path) -> None:
         Vocabulary.load(path)
 
 
+def test_a_file_that_is_too_large_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "vocabulary.json"
+    vocabulary = Vocabulary.build(SENTENCES)
+    vocabulary.save(path)
+    size = path.stat().st_size
+    monkeypatch.setattr("foundation_data._files.MAX_JSON_BYTES", size)
+    assert Vocabulary.load(path) == vocabulary
+    monkeypatch.setattr("foundation_data._files.MAX_JSON_BYTES", size - 1)
+    with pytest.raises(ValueError, match=f"a vocabulary of at most .* bytes, got {size:,}"):
+        Vocabulary.load(path)
+
+
 def test_malformed_dictionary() -> None:
     with pytest.raises(ValueError, match="malformed content: 'tokens'"):
         Vocabulary.from_dict({})

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 _VERSION = 1
+#: The largest JSON file that is read. The tokenizers of large models have a tenth of that.
+MAX_JSON_BYTES = 1 << 28
 
 
 def digest(kind: str, content: Mapping[str, Any]) -> str:
@@ -94,6 +96,11 @@ def parse_json(path: str | os.PathLike[str], kind: str) -> Any:
     source = Path(path)
     if not source.is_file():
         raise FileNotFoundError(f"{source}: no such file; expected a {kind} written by save()")
+    size = source.stat().st_size
+    if size > MAX_JSON_BYTES:
+        raise ValueError(
+            f"{source}: expected a {kind} of at most {MAX_JSON_BYTES:,} bytes, got {size:,}"
+        )
     try:
         return json.loads(source.read_bytes().decode("utf-8"))
     except (ValueError, RecursionError) as error:

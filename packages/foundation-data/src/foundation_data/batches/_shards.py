@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from foundation_data._files import read_json, write_json
 from foundation_data.batches._stream import TokenStream
@@ -139,30 +140,43 @@ def open_shards(folder: str | os.PathLike[str], *, verify: bool = True) -> Token
     """
     folder = Path(folder)
     content = read_json(folder / _MANIFEST, _KIND)
-    arrays: dict[str, list[np.ndarray[Any, Any]]] = {"ids": [], "lengths": []}
+    parts: list[NDArray[Any]] = []
+    lengths: list[NDArray[Any]] = []
     digest = hashlib.sha256()
-    for entry in content["shards"]:
-        for name, described in entry.items():
-            path = folder / described["file"]
-            if not path.is_file():
-                raise FileNotFoundError(f"{path}: missing, though the manifest lists it")
-            if verify and _sha256(path) != described["sha256"]:
-                raise ValueError(
-                    f"{path}: the content does not match the manifest's sha256, so it was altered "
-                    "or damaged; write the shards again"
-                )
-            try:
-                mapped = np.load(path, mmap_mode="r")
-            except (ValueError, EOFError) as error:
-                raise ValueError(f"{path}: no whole .npy file ({error}); write it again") from error
-            if mapped.shape != (described["count"],):
-                raise ValueError(
-                    f"{path}: expected {described['count']} numbers, got shape {mapped.shape}; "
-                    "write the shards again"
-                )
-            arrays[name].append(np.asarray(mapped))  # slices of plain arrays are made faster
-            digest.update(described["sha256"].encode("ascii"))
-    return TokenStream(arrays["ids"], arrays["lengths"], digest.hexdigest())
+    try:
+        for entry in content["shards"]:
+            parts.append(_open_array(folder, entry["ids"], verify))
+            lengths.append(_open_array(folder, entry["lengths"], verify))
+            digest.update(entry["ids"]["sha256"].encode("ascii"))
+            digest.update(entry["lengths"]["sha256"].encode("ascii"))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{folder / _MANIFEST}: malformed content: {error!r}") from error
+    return TokenStream(parts, lengths, digest.hexdigest())
+
+
+def _open_array(folder: Path, described: dict[str, Any], verify: bool) -> NDArray[Any]:
+    """Map one file that the manifest describes."""
+    name = described["file"]
+    path = folder / name
+    if Path(name).name != name:
+        raise ValueError(f"{folder / _MANIFEST}: expected files of this folder, got {name!r}")
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: missing, though the manifest lists it")
+    if verify and _sha256(path) != described["sha256"]:
+        raise ValueError(
+            f"{path}: the content does not match the manifest's sha256, so it was altered or "
+            "damaged; write the shards again"
+        )
+    try:
+        mapped = np.load(path, mmap_mode="r")
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{path}: no whole .npy file ({error}); write it again") from error
+    if mapped.shape != (described["count"],) or mapped.dtype.kind not in "iu":
+        raise ValueError(
+            f"{path}: expected {described['count']} integers, got {mapped.dtype} of shape "
+            f"{mapped.shape}; write the shards again"
+        )
+    return np.asarray(mapped)  # slices of plain arrays are made faster than those of maps
 
 
 def _sha256(path: Path) -> str:

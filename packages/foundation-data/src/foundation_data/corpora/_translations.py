@@ -7,12 +7,17 @@ from pathlib import Path
 from typing import Unpack
 
 from foundation_data.reading._clean import PairFilters
-from foundation_data.reading._lines import check_file, read_lines
+from foundation_data.reading._lines import DEFAULT_LIMITS, ReadLimits, check_file, read_lines
 from foundation_data.reading._pair_readers import read_pairs, read_parallel
 from foundation_data.reading._report import Pairs
 
 
-def tatoeba_pairs(path: str | os.PathLike[str], **filters: Unpack[PairFilters]) -> Pairs:
+def tatoeba_pairs(
+    path: str | os.PathLike[str],
+    *,
+    limits: ReadLimits = DEFAULT_LIMITS,
+    **filters: Unpack[PairFilters],
+) -> Pairs:
     """Read sentence pairs of the Tatoeba project from either of the two files they come in.
 
     https://www.manythings.org/anki has a zip archive for each language beside English
@@ -24,6 +29,8 @@ def tatoeba_pairs(path: str | os.PathLike[str], **filters: Unpack[PairFilters]) 
     ----------
     path : path
         The archive, or the file, gzipped (``.gz``) or not.
+    limits : ReadLimits
+        How much is read before the file is refused.
     **filters
         Which pairs to drop; see `PairFilters`.
 
@@ -39,10 +46,11 @@ def tatoeba_pairs(path: str | os.PathLike[str], **filters: Unpack[PairFilters]) 
     """
     path = Path(path)
     check_file(path)
-    first_line = next((line for _, line in read_lines(path)), "")
+    first_line = next((line for _, line in read_lines(path, limits)), "")
     cells = first_line.split("\t")
     has_ids = len(cells) == 4 and cells[0].isdecimal() and cells[2].isdecimal()
-    return read_pairs(path, columns=(1, 3) if has_ids else (0, 1), **filters)
+    columns = (1, 3) if has_ids else (0, 1)
+    return read_pairs(path, columns=columns, limits=limits, **filters)
 
 
 def multi30k_pairs(
@@ -50,6 +58,8 @@ def multi30k_pairs(
     source: str = "en",
     target: str = "de",
     part: str = "train",
+    *,
+    limits: ReadLimits = DEFAULT_LIMITS,
     **filters: Unpack[PairFilters],
 ) -> Pairs:
     """Read captions of images in two languages, or any files that are named like Multi30k's.
@@ -66,6 +76,8 @@ def multi30k_pairs(
         The languages: how the names of the files end.
     part : str
         How they begin: ``"train"``, ``"val"`` or ``"test_2016_flickr"``.
+    limits : ReadLimits
+        How much is read before a file is refused.
     **filters
         Which pairs to drop; see `PairFilters`. From a part to test on, better drop none:
         ``drop_copies=False, drop_duplicates=False``.
@@ -94,4 +106,4 @@ def multi30k_pairs(
         if not (plain.exists() or packed.exists()):
             raise FileNotFoundError(f"{plain}: no such file, nor {packed.name}; check the folder")
         paths.append(plain if plain.exists() else packed)
-    return read_parallel(paths[0], paths[1], **filters)
+    return read_parallel(paths[0], paths[1], limits=limits, **filters)

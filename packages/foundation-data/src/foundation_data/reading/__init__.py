@@ -9,6 +9,7 @@ In reading order:
 """
 
 from foundation_data.reading._clean import PairFilters
+from foundation_data.reading._lines import ReadLimits
 from foundation_data.reading._pair_readers import read_pairs, read_parallel
 from foundation_data.reading._report import CorpusReport, Dropped, Pairs, Texts
 from foundation_data.reading._split import split_pairs
@@ -20,6 +21,7 @@ __all__ = [
     "Pairs",
     "Texts",
     "PairFilters",
+    "ReadLimits",
     "read_pairs",
     "read_parallel",
     "read_texts",

@@ -1,25 +1,84 @@
-"""Lines of text files, plain or packed; every error names the file, the line and the byte."""
+"""Lines of text files, plain or packed; every error names the file, the line and the byte.
+
+A small packed file can hold a text of any size, and a text can be one line without an end. How much
+is read is therefore bounded, see `ReadLimits`.
+"""
 
 from __future__ import annotations
 
+import errno
 import gzip
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import IO
 
-# zipfile raises a RuntimeError when an archive needs a password.
-_DAMAGED = (EOFError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, RuntimeError)
+# zipfile raises a RuntimeError when an archive needs a password, and a NotImplementedError when it
+# needs a newer program.
+_DAMAGED = (
+    EOFError,
+    gzip.BadGzipFile,
+    zipfile.BadZipFile,
+    zlib.error,
+    RuntimeError,
+    NotImplementedError,
+)
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# Every packed file may hold so much, however small it is.
+_SMALL_BYTES = 1 << 24
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLimits:
+    """How much readers take from a file before they refuse it.
+
+    Attributes
+    ----------
+    max_line_bytes : int
+        The longest line.
+    max_expansion : float
+        How many times as large as a packed file (``.gz``, ``.zip``) its text may be, beyond the
+        16 MiB that are always allowed. Text is rarely packed to less than a tenth.
+
+    Raises
+    ------
+    ValueError
+        If a limit is below 1.
+
+    Examples
+    --------
+    >>> limits = ReadLimits(max_line_bytes=1 << 30)  # for read_texts(path, limits=limits)
+    >>> limits.max_expansion
+    100.0
+    """
+
+    max_line_bytes: int = 1 << 24
+    max_expansion: float = 100.0
+
+    def __post_init__(self) -> None:
+        if not (self.max_line_bytes >= 1 and self.max_expansion >= 1):
+            raise ValueError(
+                "ReadLimits: expected max_line_bytes and max_expansion of at least 1, got "
+                f"{self.max_line_bytes} and {self.max_expansion}"
+            )
+
+
+DEFAULT_LIMITS = ReadLimits()
 
 
 def check_file(path: Path) -> None:
-    """Refuse what is no file: `FileNotFoundError`, or `ValueError` for a folder."""
+    """Refuse what is no regular file: `FileNotFoundError`, or `ValueError` for a folder."""
     if path.is_dir():
         raise ValueError(f"{path}: expected a file, got a folder")
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file; check the path")
+    if not path.is_file():
+        raise ValueError(
+            f"{path}: expected a regular file, got a pipe or a device; write its content to a file"
+        )
 
 
 def content_suffix(path: Path) -> str:
@@ -28,52 +87,104 @@ def content_suffix(path: Path) -> str:
     if name.suffix.lower() == ".gz":
         name = PurePath(name.stem)
     elif name.suffix.lower() == ".zip" and path.is_file():
-        try:
-            with zipfile.ZipFile(path) as archive:
-                name = PurePath(_member(path, archive))
-        except zipfile.BadZipFile as error:
-            raise _damaged(path, error) from error
+        with _naming_damage(path), zipfile.ZipFile(path) as archive:
+            name = PurePath(_member(path, archive).filename)
     return name.suffix.lower()
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+def read_lines(
+    path: Path, limits: ReadLimits = DEFAULT_LIMITS, *, split_at_cr: bool = True
+) -> Iterator[tuple[int, str]]:
     """Yield (line number from 1, line without its end) of a UTF-8 text file.
 
     The file may be gzipped, or the one text in a zip archive. Lines end with LF, CRLF or CR; a
     byte-order mark is left out. Only one line is held in memory.
+
+    Parameters
+    ----------
+    path : path
+        A regular file.
+    limits : ReadLimits
+        How much is read.
+    split_at_cr : bool
+        Whether a CR alone ends a line, also in a file whose other lines end with LF. If not, it is
+        part of the line there; in a file without any LF it ends a line all the same.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the path is a folder, the content is not UTF-8 (names line and byte), an archive is
-        damaged or holds not just one text.
+        If the path is no regular file, the content is not UTF-8 (names line and byte) or exceeds a
+        limit, an archive is damaged or holds not just one text.
     """
     check_file(path)
-    number, offset = 0, 0
+    number = 0
+    for offset, raw in _raw_lines(path, limits):
+        text = _decoded(path, raw, number, offset)
+        is_whole_file = offset == 0 and not raw.endswith(b"\n")
+        text = text.removesuffix("\n").removesuffix("\r")
+        for line in text.split("\r") if split_at_cr or is_whole_file else [text]:
+            number += 1
+            yield number, line
+
+
+def _raw_lines(path: Path, limits: ReadLimits) -> Iterator[tuple[int, bytes]]:
+    """Yield (offset, line with its end) of a file, lines ending with LF."""
+    with _naming_damage(path), _opened(path) as stream:
+        allowed = _allowed_bytes(path, limits)
+        number = 0
+        offset = 0
+        while raw := stream.readline(limits.max_line_bytes + 1):
+            number += 1
+            if len(raw) > limits.max_line_bytes:
+                raise ValueError(
+                    f"{path}, line {number}: longer than {limits.max_line_bytes:,} bytes; if it "
+                    "is meant to be, read it with limits=ReadLimits(max_line_bytes=...)"
+                )
+            if allowed is not None and offset + len(raw) > allowed:
+                raise ValueError(
+                    f"{path}, line {number}: the text is more than {limits.max_expansion:g} times "
+                    "as large as the packed file; if it is meant to be, read it with "
+                    "limits=ReadLimits(max_expansion=...)"
+                )
+            yield offset, raw
+            offset += len(raw)
+
+
+def _allowed_bytes(path: Path, limits: ReadLimits) -> float | None:
+    """How large the text of a packed file may be; None for a plain file, which is what it is."""
+    if path.suffix.lower() not in (".gz", ".zip"):
+        return None
+    return max(_SMALL_BYTES, limits.max_expansion * path.stat().st_size)
+
+
+def _decoded(path: Path, raw: bytes, lines_before: int, offset: int) -> str:
+    if offset == 0 and raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ValueError(f"{path}, line 1, byte 0: expected UTF-8, got UTF-16; save it as UTF-8")
+    has_mark = offset == 0 and raw.startswith(b"\xef\xbb\xbf")
     try:
-        with _opened(path) as stream:
-            for raw in stream:
-                if offset == 0 and raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-                    raise ValueError(
-                        f"{path}, line 1, byte 0: expected UTF-8, got UTF-16; save it as UTF-8"
-                    )
-                try:
-                    text = raw.decode("utf-8-sig" if offset == 0 else "utf-8")
-                except UnicodeDecodeError as error:
-                    at = error.start + (3 if offset == 0 and raw.startswith(b"\xef\xbb\xbf") else 0)
-                    line = number + 1 + raw.count(b"\r", 0, at)
-                    raise ValueError(
-                        f"{path}, line {line}, byte {offset + at}: expected UTF-8, got the byte "
-                        f"0x{raw[at]:02x}; save the file as UTF-8"
-                    ) from error
-                offset += len(raw)
-                for line_text in text.removesuffix("\n").removesuffix("\r").split("\r"):
-                    number += 1
-                    yield number, line_text
+        return raw.decode("utf-8-sig" if has_mark else "utf-8")
+    except UnicodeDecodeError as error:
+        place = error.start + (3 if has_mark else 0)
+        line = lines_before + 1 + raw.count(b"\r", 0, place)
+        raise ValueError(
+            f"{path}, line {line}, byte {offset + place}: expected UTF-8, got the byte "
+            f"0x{raw[place]:02x}; save the file as UTF-8"
+        ) from error
+
+
+@contextmanager
+def _naming_damage(path: Path) -> Iterator[None]:
+    """Turn what a damaged archive raises into an error that names the file."""
+    try:
+        yield
     except _DAMAGED as error:
         raise _damaged(path, error) from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise _damaged(path, error) from error  # it points before its own beginning
 
 
 @contextmanager
@@ -90,17 +201,24 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
             yield plain
 
 
-def _member(path: Path, archive: zipfile.ZipFile) -> str:
-    """The one text in an archive; names with an underscore (``_about.txt``) are its small print."""
+def _member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
+    """The one text in an archive; files named like ``_about.txt`` only tell about it."""
     found = [
-        name
-        for name in archive.namelist()
-        if not name.endswith("/") and not any(part[0] in "_." for part in PurePath(name).parts)
+        entry
+        for entry in archive.infolist()
+        if not entry.is_dir()
+        and not any(part[0] in "_." for part in PurePath(entry.filename).parts)
     ]
     if len(found) != 1:
+        names = ", ".join(entry.filename for entry in found[:9])
         raise ValueError(
-            f"{path}: expected one text in the archive, got {', '.join(found)[:80] or 'none'}; "
+            f"{path}: expected one text in the archive, got {names[:80] or 'none'}; "
             "unpack it and give the file you want"
+        )
+    if found[0].compress_type not in _METHODS:
+        raise ValueError(
+            f"{path}: expected an archive that is packed by deflate, got method "
+            f"{found[0].compress_type}; unpack it and give the file"
         )
     return found[0]
 

@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import Unpack
 
 from foundation_data.reading._clean import PairFilters, RawPair, clean_pairs
-from foundation_data.reading._lines import check_file, content_suffix, read_lines
+from foundation_data.reading._lines import (
+    DEFAULT_LIMITS,
+    ReadLimits,
+    check_file,
+    content_suffix,
+    read_lines,
+)
 from foundation_data.reading._records import DELIMITERS, JSON_LINES, json_fields, table_cells
 from foundation_data.reading._report import Pairs
 
@@ -20,6 +26,7 @@ def read_pairs(
     delimiter: str | None = None,
     header: bool = False,
     columns: Sequence[int] | Sequence[str] | None = None,
+    limits: ReadLimits = DEFAULT_LIMITS,
     **filters: Unpack[PairFilters],
 ) -> Pairs:
     """Read (source, target) sentences from two columns of a text file.
@@ -39,6 +46,8 @@ def read_pairs(
         Where source and target are: the numbers of their columns, from 0, or the names of their
         fields in JSON lines, where a dot leads inside (``translation.fr``). By default the first
         two columns, or the fields ``source`` and ``target``.
+    limits : ReadLimits
+        How much is read before the file is refused.
     **filters
         Which pairs to drop: `min_words`, `max_words`, `max_ratio`, `drop_copies` and
         `drop_duplicates`; see `PairFilters`.
@@ -57,7 +66,7 @@ def read_pairs(
         If an option is of the wrong type, or there is no such option.
     ValueError
         If the file is empty, a line has one column, the text is not UTF-8 (each names the place),
-        the name or an option is not understood, or nothing is left.
+        the name or an option is not understood, a limit is exceeded, or nothing is left.
 
     Examples
     --------
@@ -68,9 +77,9 @@ def read_pairs(
     path = Path(path)
     check_file(path)
     if content_suffix(path) in JSON_LINES:
-        records = json_fields(path, _names(columns))
+        records = json_fields(path, _names(columns), limits)
     else:
-        records = table_cells(path, _delimiter_of(path, delimiter), _numbers(columns))
+        records = table_cells(path, _delimiter_of(path, delimiter), _numbers(columns), limits)
 
     def raw_pairs() -> Iterator[RawPair]:
         number = 0
@@ -88,14 +97,21 @@ def read_pairs(
 def read_parallel(
     source_path: str | os.PathLike[str],
     target_path: str | os.PathLike[str],
+    *,
+    limits: ReadLimits = DEFAULT_LIMITS,
     **filters: Unpack[PairFilters],
 ) -> Pairs:
     """Read pairs from two files whose lines belong together: ``train.en`` and ``train.de``.
+
+    Lines end with LF or CRLF here. A CR alone within a line counts as a space: if it ended the
+    line, all later lines would belong to the wrong ones of the other file.
 
     Parameters
     ----------
     source_path, target_path : path
         Text files in UTF-8, gzipped (``.gz``) or not, with a sentence in each line.
+    limits : ReadLimits
+        How much is read before a file is refused.
     **filters
         Which pairs to drop; see `PairFilters`.
 
@@ -109,7 +125,8 @@ def read_parallel(
     FileNotFoundError
         If a file does not exist.
     ValueError
-        If the files differ in their number of lines, are empty or not UTF-8, or nothing is left.
+        If the files differ in their number of lines, are empty or not UTF-8, exceed a limit, or
+        nothing is left.
     """
     paths = Path(source_path), Path(target_path)
     for path in paths:
@@ -117,7 +134,8 @@ def read_parallel(
 
     def raw_pairs() -> Iterator[RawPair]:
         number = 0
-        for source, target in zip_longest(*map(read_lines, paths)):
+        sources, targets = (read_lines(path, limits, split_at_cr=False) for path in paths)
+        for source, target in zip_longest(sources, targets):
             if source is None or target is None:
                 shorter, longer = paths if source is None else paths[::-1]
                 raise ValueError(

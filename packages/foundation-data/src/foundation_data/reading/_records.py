@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from foundation_data.reading._lines import content_suffix, read_lines
+from foundation_data.reading._lines import ReadLimits, content_suffix, read_lines
 
 DELIMITERS = {".tsv": "\t", ".txt": "\t", ".csv": ","}
 JSON_LINES = (".jsonl", ".ndjson")
@@ -15,7 +15,7 @@ _NAMES = {"\t": "a tab", ",": "a comma", ";": "a semicolon", "|": "a bar", " ": 
 
 
 def table_cells(
-    path: Path, delimiter: str, columns: Sequence[int]
+    path: Path, delimiter: str, columns: Sequence[int], limits: ReadLimits
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield (line number, the cells in `columns`); an empty line gives empty cells.
 
@@ -27,9 +27,9 @@ def table_cells(
         If a line has too few columns, or CSV is malformed; names the line.
     """
     if content_suffix(path) == ".csv":
-        rows = _quoted_rows(path, delimiter)
+        rows = _quoted_rows(path, delimiter, limits)
     else:
-        rows = ((number, line.split(delimiter)) for number, line in read_lines(path))
+        rows = ((number, line.split(delimiter)) for number, line in read_lines(path, limits))
     width = max(columns) + 1
     for number, row in rows:
         is_empty_line = len(row) == 1 and not row[0].strip()
@@ -45,8 +45,8 @@ def table_cells(
         yield number, [row[column] for column in columns]
 
 
-def _quoted_rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    lines = (line + "\n" for _, line in read_lines(path))
+def _quoted_rows(path: Path, delimiter: str, limits: ReadLimits) -> Iterator[tuple[int, list[str]]]:
+    lines = (line + "\n" for _, line in read_lines(path, limits))
     rows = csv.reader(lines, delimiter=delimiter, strict=True)
     start = 1
     while True:
@@ -60,7 +60,9 @@ def _quoted_rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
         start = rows.line_num + 1
 
 
-def json_fields(path: Path, fields: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+def json_fields(
+    path: Path, fields: Sequence[str], limits: ReadLimits
+) -> Iterator[tuple[int, list[str]]]:
     """Yield (line number, the strings in `fields`) of a file with a JSON object in each line.
 
     A dot leads inside: ``translation.fr``. An empty line gives empty strings.
@@ -70,7 +72,7 @@ def json_fields(path: Path, fields: Sequence[str]) -> Iterator[tuple[int, list[s
     ValueError
         If a line is no JSON object or lacks a field; names the line.
     """
-    for number, line in read_lines(path):
+    for number, line in read_lines(path, limits):
         if not line.strip():
             yield number, [""] * len(fields)
             continue

@@ -8,12 +8,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from foundation_data.reading._clean import clean_texts
-from foundation_data.reading._lines import check_file, content_suffix, read_lines
+from foundation_data.reading._lines import (
+    DEFAULT_LIMITS,
+    ReadLimits,
+    check_file,
+    content_suffix,
+    read_lines,
+)
 from foundation_data.reading._records import JSON_LINES, json_fields
 from foundation_data.reading._report import Texts
 
 
-def stream_texts(path: str | os.PathLike[str], *, field: str = "text") -> Iterator[str]:
+def stream_texts(
+    path: str | os.PathLike[str], *, field: str = "text", limits: ReadLimits = DEFAULT_LIMITS
+) -> Iterator[str]:
     """Yield the texts of a file one by one, however large it is.
 
     No text is dropped, and nothing but the Unicode form (NFC) is changed: indentation and double
@@ -26,6 +34,8 @@ def stream_texts(path: str | os.PathLike[str], *, field: str = "text") -> Iterat
         or not.
     field : str
         The field of a JSON line that holds the text; a dot leads inside.
+    limits : ReadLimits
+        How much is read before the file is refused.
 
     Yields
     ------
@@ -37,17 +47,19 @@ def stream_texts(path: str | os.PathLike[str], *, field: str = "text") -> Iterat
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the text is not UTF-8 or a line has no such field; names the line.
+        If the text is not UTF-8, a line has no such field, or a limit is exceeded; names the line.
     """
     path = Path(path)
     check_file(path)
-    return (unicodedata.normalize("NFC", text) for _, text in _numbered(path, field))
+    numbered = _numbered(path, field, limits)
+    return (unicodedata.normalize("NFC", text) for _, text in numbered)
 
 
 def read_texts(
     path: str | os.PathLike[str],
     *,
     field: str = "text",
+    limits: ReadLimits = DEFAULT_LIMITS,
     min_words: int = 1,
     max_words: int | None = None,
     drop_duplicates: bool = True,
@@ -58,7 +70,7 @@ def read_texts(
 
     Parameters
     ----------
-    path, field
+    path, field, limits
         As for `stream_texts`.
     min_words, max_words : int
         Drop texts with fewer or more words (runs between spaces).
@@ -80,7 +92,7 @@ def read_texts(
     path = Path(path)
     check_file(path)
     return clean_texts(
-        ((f"line {number}", text) for number, text in _numbered(path, field)),
+        ((f"line {number}", text) for number, text in _numbered(path, field, limits)),
         str(path),
         min_words=min_words,
         max_words=max_words,
@@ -88,7 +100,7 @@ def read_texts(
     )
 
 
-def _numbered(path: Path, field: str) -> Iterator[tuple[int, str]]:
+def _numbered(path: Path, field: str, limits: ReadLimits) -> Iterator[tuple[int, str]]:
     if content_suffix(path) not in JSON_LINES:
-        return read_lines(path)
-    return ((number, values[0]) for number, values in json_fields(path, [field]))
+        return read_lines(path, limits)
+    return ((number, values[0]) for number, values in json_fields(path, [field], limits))
