@@ -292,9 +292,9 @@ def test_mistakes_in_a_file_are_told_with_its_name(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["translte"], "did you mean translate?"),
-        (["train", "translation", "--epocs", "3"], "did you mean --epochs?"),
-        (["train", "translation", "--epoch", "3"], "did you mean --epochs?"),
+        (["translte"], "did you mean 'translate'?"),
+        (["train", "translation", "--epocs", "3"], "did you mean '--epochs'?"),
+        (["train", "translation", "--epoch", "3"], "did you mean '--epochs'?"),
         (["train", "translation", "--epochs", "many"], "invalid int value"),
     ],
 )

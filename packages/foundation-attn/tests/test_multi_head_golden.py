@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from foundation_attn import MultiHeadAttention, capture_attention
 from foundation_nn import Tensor
+from golden_arrays import unflatten
 
 CASES = ["self", "self_causal", "self_causal_masked", "cross_masked", "value_masked"]
 #: float64 to 1e-10, float32 to 1e-5.
@@ -18,16 +19,6 @@ each_precision = pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
 def golden():
     with np.load(Path(__file__).parent / "golden" / "multi_head.npz", allow_pickle=False) as file:
         return dict(file)
-
-
-def unflatten(golden, flat):
-    shapes = [tuple(map(int, s.split(","))) for s in golden["shapes"].tolist()]
-    ends = np.cumsum([np.prod(shape) for shape in shapes])
-    parts = np.split(flat, ends[:-1])
-    return {
-        name: part.reshape(shape)
-        for name, part, shape in zip(golden["names"].tolist(), parts, shapes, strict=True)
-    }
 
 
 def make_layer(golden, dtype):

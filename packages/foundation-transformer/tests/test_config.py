@@ -54,8 +54,16 @@ def test_an_unknown_field_proposes_the_nearest(name, near):
 
 
 def test_an_unknown_field_that_is_near_to_none():
-    with pytest.raises(ValueError, match="unknown field 'xyzzy'; known: vocab_size, target_vocab"):
+    with pytest.raises(ValueError, match="unknown field 'xyzzy'; there are vocab_size, ta"):
         TransformerConfig.from_dict({"vocab_size": 11, "xyzzy": 7})
+
+
+@pytest.mark.parametrize(("name", "value"), [("rotary_base", 5e5), ("rotary_pairs", "neighbours")])
+def test_what_rotary_positions_alone_read(name, value):
+    config = TransformerConfig(vocab_size=11, positions="rotary", **{name: value})
+    assert getattr(config, name) == value
+    with pytest.raises(ValueError, match=f"{name}: positions='learned' has no use for it"):
+        TransformerConfig(vocab_size=11, positions="learned", **{name: value})
 
 
 def test_there_and_back_through_json():
@@ -74,7 +82,7 @@ def test_there_and_back_through_json():
         norm="rms",
         norm_first=True,
         norm_eps=1e-6,
-        positions="learned",
+        positions="rotary",
         rotary_base=1e5,
         rotary_pairs="neighbours",
         bias=False,
@@ -150,7 +158,7 @@ def test_presets_take_overrides_and_refuse_what_they_do_not_know():
 def test_a_model_refuses_fields_it_would_ignore(model, options):
     config = TransformerConfig(vocab_size=11, d_model=8, num_heads=2, **options)
     ((name, value),) = options.items()
-    with pytest.raises(ValueError, match=f"{model.__name__} has no use for {name}={value}; leave"):
+    with pytest.raises(ValueError, match=f"{model.__name__} has no use for {name}={value}, whi"):
         model(config)
 
 

@@ -36,6 +36,14 @@ def test_swiglu_at_the_ends():
     np.testing.assert_array_equal(t.grad, [[0, 0, 1, 0, 0, 800]])
 
 
+def test_swiglu_of_infinities():
+    t = Tensor(np.array([[-np.inf, -1e38, np.inf, 2.0, 3.0, 5.0]], np.float32), requires_grad=True)
+    y = swiglu(t)
+    np.testing.assert_array_equal(y.data, [[0, 0, np.inf]])
+    y.backward(np.ones((1, 3), np.float32))
+    np.testing.assert_array_equal(t.grad[0, :3], [0, 0, 5])
+
+
 @pytest.mark.parametrize("activation", ["relu", "gelu", "gelu_tanh", "silu", "swiglu"])
 def test_gradcheck(rng, activation):
     network = FeedForward(5, 7, activation, rng=rng).astype(np.float64)

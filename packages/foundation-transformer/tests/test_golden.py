@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from foundation_nn import Tensor
 from foundation_transformer import TransformerDecoder, TransformerEncoder
+from golden_arrays import unflatten
 
 CASES = ["post_relu", "post_gelu", "pre_relu", "pre_gelu"]
 every_case = pytest.mark.parametrize("case", CASES)
@@ -19,19 +20,6 @@ each_precision = pytest.mark.parametrize(
 def golden():
     with np.load(Path(__file__).parent / "golden" / "stacks.npz", allow_pickle=False) as file:
         return dict(file)
-
-
-def unflatten(golden, flat, part):
-    """The arrays of ``encoder`` or ``decoder`` by their names within it."""
-    shapes = [tuple(map(int, s.split(","))) for s in golden["shapes"].tolist()]
-    ends = np.cumsum([np.prod(shape) for shape in shapes])
-    return {
-        name.removeprefix(f"{part}."): array.reshape(shape)
-        for name, array, shape in zip(
-            golden["names"].tolist(), np.split(flat, ends[:-1]), shapes, strict=True
-        )
-        if name.startswith(part)
-    }
 
 
 def make(golden, case, dtype):

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from foundation_attn import MultiHeadAttention
 from foundation_nn import Tensor, no_grad
 from foundation_transformer import CausalLM, TextEncoder, Transformer, TransformerConfig
 from foundation_transformer.pretrained import CompactWeight, load_pretrained, save_pretrained
-from foundation_transformer.pretrained._compact import compact_linear
+from foundation_transformer.pretrained._compact import CompactAttention, compact_linear
 from foundation_transformer.pretrained._safetensors import read_header, write_safetensors
 
 GOLDEN = np.load(Path(__file__).parent / "golden" / "pretrained.npz")
@@ -173,6 +174,20 @@ def test_compact_weights_are_near_and_padding_is_still_invisible(folder, name):
     assert sum(c.size for c in codes) == sum(a.size for a in matrices) - types
     with pytest.raises(TypeError, match="compact model"):
         save_pretrained("nowhere", model)
+
+
+def test_compact_attention_never_widens_its_whole_matrix(rng, monkeypatch):
+    layer = MultiHeadAttention(12, 6, 2, rng=rng)
+    weights = [CompactWeight(p.data) for p in (layer.in_proj_weight, layer.out_proj.weight)]
+    compact = CompactAttention(layer, *weights)
+    for p, weight in zip((layer.in_proj_weight, layer.out_proj.weight), weights, strict=True):
+        p.data = weight[:]
+    x = Tensor(rng.standard_normal((3, 5, 12)).astype(np.float32))
+    expected = layer(x, causal=True).data
+    monkeypatch.delattr(CompactWeight, "__getitem__")
+    np.testing.assert_allclose(compact(x, causal=True).data, expected, rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match="its own input only"):
+        compact(x, x)
 
 
 def test_a_compact_matrix_by_hand():

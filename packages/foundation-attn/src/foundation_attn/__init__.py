@@ -5,6 +5,8 @@ head), ``_attention`` (the fused operation; ``_rule`` and ``_blocks`` beneath it
 ``_cache``, ``_decoder`` and ``_seq2seq`` (a recurrent translator), ``_capture`` and ``plotting``.
 """
 
+from foundation_nn import publish
+
 from foundation_attn._attention import attention, attention_weights
 from foundation_attn._basic import (
     additive_score,
@@ -46,3 +48,5 @@ __all__ = [
     "score_attention",
     "split_heads",
 ]
+
+publish(__name__)

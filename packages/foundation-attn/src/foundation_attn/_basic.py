@@ -83,6 +83,17 @@ def tanh_sum(a: Array, b: Array, v: Array) -> Result:
     """s_ts = Σ_i v_i tanh(a_ti + b_si), for (B, T, A), (B, S, A) and (A,).
 
     With z the tanh: dz_tsi = g_ts v_i (1 - z²), da = Σ_s dz, db = Σ_t dz, dv = Σ_ts g_ts z_ts.
+
+    Examples
+    --------
+    One pair at a time:
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> a, b, v = rng.standard_normal((1, 2, 5)), rng.standard_normal((1, 3, 5)), np.ones(5)
+    >>> pairs = [[v @ np.tanh(a[0, t] + b[0, s]) for s in range(3)] for t in range(2)]
+    >>> np.allclose(tanh_sum(a, b, v).data[0], pairs)
+    True
     """
     z = np.tanh(a[:, :, None] + b[:, None])  # (B, T, S, A)
 
@@ -106,13 +117,21 @@ def masked_softmax(scores: Tensor, mask: Mask | None = None) -> Tensor:
         If the mask is not boolean.
     ValueError
         If it does not fit the scores.
+
+    Examples
+    --------
+    >>> scores = Tensor([[0.0, 1.0986, 50.0], [1.0, 2.0, 3.0]])  # 0 and log 3
+    >>> mask = np.array([[True, True, False], [False, False, False]])
+    >>> masked_softmax(scores, mask).data.round(2)
+    array([[0.25, 0.75, 0.  ],
+           [0.  , 0.  , 0.  ]], dtype=float32)
     """
     return _masked_softmax(scores, check_mask(mask, scores.shape, "masked_softmax"))
 
 
 @operation
 def _masked_softmax(scores: Array, mask: Mask | None) -> Result:
-    """With p as above: ds = p (g - Σ g p)."""
+    """With p the softmax: ds = p (g - Σ g p)."""
     s = scores if mask is None else np.where(mask, scores, scores.dtype.type(-np.inf))
     top = s.max(axis=-1, keepdims=True, initial=-np.inf)
     p = np.exp(s - np.where(np.isneginf(top), 0, top))

@@ -42,6 +42,9 @@ class KVCache:
         self._keys: NDArray[Any] | None = None
         self._values: NDArray[Any] | None = None
 
+    def __repr__(self) -> str:
+        return f"KVCache(max_len={self.max_len}) of {self.length} positions"
+
     def append(self, k: NDArray[Any], v: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Add (B, H, T, K) keys and values; return views of all (B, H, length, K).
 

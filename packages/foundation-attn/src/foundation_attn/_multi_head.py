@@ -216,10 +216,10 @@ class MultiHeadAttention(Module):
         )
         x = hide(x, real)
         if value is None:
-            q, k, v = self._project(x, "qkv")
+            q, k, v = self.project(x, "qkv")
         else:
-            q, k = self._project(x, "qk")
-            (v,) = self._project(hide(value, real), "v")
+            q, k = self.project(x, "qk")
+            (v,) = self.project(hide(value, real), "v")
         if self.rotary is not None:
             places = np.arange(earlier, earlier + T) if positions is None else positions
             q, k = self.rotary(q, places), self.rotary(k, places)
@@ -250,17 +250,17 @@ class MultiHeadAttention(Module):
             # A later query may see more than these do: key_mask alone tells what is padding.
             attends = None if key_mask is None else np.any(key_mask, axis=1, keepdims=True)
             seen = key_mask
-        (q,) = self._project(hide(query, attends), "q")
+        (q,) = self.project(hide(query, attends), "q")
         if cache is not None and cache.length:
             _refuse_gradients(q)
             cache.check_source(source, key_mask)
             k, v = map(Tensor.wrap, cache.view())
         else:
             if value is None:
-                k, v = self._project(hide(key, seen), "kv")
+                k, v = self.project(hide(key, seen), "kv")
             else:
-                (k,) = self._project(hide(key, seen), "k")
-                (v,) = self._project(hide(value, seen), "v")
+                (k,) = self.project(hide(key, seen), "k")
+                (v,) = self.project(hide(value, seen), "v")
             if cache is not None:
                 _refuse_gradients(q, k, v)
                 k, v = map(Tensor.wrap, cache.append(k.data, v.data))
@@ -302,10 +302,11 @@ class MultiHeadAttention(Module):
 
     # --- what they are made of
 
-    def _project(self, x: Tensor, letters: str) -> tuple[Tensor, ...]:
+    def project(self, x: Tensor, letters: str) -> tuple[Tensor, ...]:
         """``x`` (B, T, D) as queries, keys and values in heads, (B, h, T, K) each.
 
-        ``letters`` names them, such as "q" or "kv": neighbours, so that one product makes all.
+        ``letters`` names them, such as "q" or "kv": neighbours, so that one product makes all. A
+        subclass whose weights are of another kind replaces this method.
         """
         D, H, G = self.d_model, self.num_heads, self.num_kv_heads
         shared = G * (D // H)

@@ -29,6 +29,7 @@ class SelfAttention(Module):
     Examples
     --------
     >>> import numpy as np
+    >>> from foundation_nn import Tensor
     >>> layer = SelfAttention(8, rng=np.random.default_rng(0))
     >>> layer(Tensor(np.ones((1, 3, 8), np.float32))).shape
     (1, 3, 8)

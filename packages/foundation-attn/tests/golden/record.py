@@ -8,18 +8,17 @@ In an environment with PyTorch (recorded with 2.13.0, CPU)::
 All numbers are float64. Masks are written in our sense: True means "may attend".
 """
 
-import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
 import torch
 
+sys.path.append(str(Path(__file__).parents[3]))  # for what the recorders share
+from golden_arrays import described, flat, record_or_check
+
 FILE = Path(__file__).with_name("multi_head.npz")
 D, H, B, T, S = 6, 3, 4, 5, 7
-
-
-def flat(arrays):
-    return np.concatenate([np.asarray(a).ravel() for a in arrays])
 
 
 def record():
@@ -31,8 +30,7 @@ def record():
             p.copy_(torch.from_numpy(rng.normal(0, 0.6, tuple(p.shape))))
     state = layer.state_dict()
     data = {
-        "names": np.array(list(state)),
-        "shapes": np.array([",".join(map(str, p.shape)) for p in state.values()]),
+        **described(state),
         "state": flat(state.values()),
         "query": rng.standard_normal((B, T, D)),
         "key": rng.standard_normal((B, S, D)),
@@ -70,25 +68,5 @@ def record():
     return data
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--check", action="store_true", help="compare with the file")
-    options = parser.parse_args()
-    data = record()
-    if not options.check:
-        np.savez_compressed(FILE, **data)
-        print(f"{FILE.name}: {FILE.stat().st_size:,} bytes")
-        return
-    with np.load(FILE) as stored:
-        if set(stored) != set(data):
-            raise SystemExit(f"{FILE.name}: other arrays than recorded now")
-        for name, value in data.items():
-            if value.dtype.kind == "f":
-                np.testing.assert_allclose(stored[name], value, 1e-12, 1e-12, err_msg=name)
-            else:
-                np.testing.assert_array_equal(stored[name], value, err_msg=name)
-    print(f"{FILE.name}: as recorded")
-
-
 if __name__ == "__main__":
-    main()
+    record_or_check(record, FILE, __doc__, 1e-12)

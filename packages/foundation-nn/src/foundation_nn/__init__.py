@@ -7,6 +7,7 @@ draws, ``distributed`` trains in several processes.
 """
 
 from foundation_nn import checkpoint, distributed, functional, init, optim, schedules, training
+from foundation_nn._arguments import did_you_mean
 from foundation_nn._publish import publish
 from foundation_nn.engine._memory import keep_freed_memory
 from foundation_nn.engine._modes import current_generator, skip_init, train_mode
@@ -93,6 +94,7 @@ __all__ = [
     "checkpoint",
     "counts_flops",
     "current_generator",
+    "did_you_mean",
     "distributed",
     "draw_graph",
     "first_non_finite",

@@ -1,10 +1,12 @@
-"""Numbers that a caller passes, and what is said of those that cannot be used."""
+"""What a caller passes, and what is said of what cannot be used."""
 
 from __future__ import annotations
 
 import math
 import numbers
 import types
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -109,3 +111,27 @@ def described(value: Any) -> str:
         return "None" if value is None else f"the {type(value).__name__} {shown}"
     name = type(value).__name__
     return f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}"
+
+
+def did_you_mean(name: str, known: Iterable[str], or_all: bool = True) -> str:
+    """The end of a message about an unknown name: the known one that is nearest.
+
+    Parameters
+    ----------
+    name : str
+    known : iterable of str
+    or_all : bool
+        If none is near, list them all; otherwise say nothing.
+
+    Examples
+    --------
+    >>> did_you_mean("num_layer", ["num_layers", "dropout"])
+    "; did you mean 'num_layers'?"
+    >>> did_you_mean("xyzzy", ["num_layers", "dropout"])
+    '; there are num_layers, dropout'
+    """
+    names = list(known)
+    near = get_close_matches(name, names, n=1)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; there are {', '.join(names)}" if or_all else ""

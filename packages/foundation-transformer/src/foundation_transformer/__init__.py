@@ -6,6 +6,8 @@ Read in this order: ``config``, ``_positions`` and ``_relative`` (where a token 
 (published models), ``recipes`` and ``evaluation``.
 """
 
+from foundation_nn import publish
+
 from foundation_transformer import recipes
 from foundation_transformer._causal_lm import CausalLM, TextState
 from foundation_transformer._feed_forward import FeedForward, SwiGLU
@@ -55,3 +57,5 @@ __all__ = [
     "save_pretrained",
     "translate",
 ]
+
+publish(__name__)

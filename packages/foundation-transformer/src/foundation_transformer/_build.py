@@ -6,11 +6,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from foundation_attn.masks import Mask
-from foundation_nn import Module
+from foundation_nn import Linear, Module, init
 from numpy.typing import NDArray
 
 from foundation_transformer._positions import LearnedPositions, SinusoidalPositions
 from foundation_transformer._relative import ALiBi, Rotary
+from foundation_transformer._stacks import TransformerEncoder
 from foundation_transformer.config import TransformerConfig
 
 Ids: TypeAlias = NDArray[np.integer[Any]]
@@ -56,3 +57,23 @@ def require_ids(ids: Ids) -> None:
         raise ValueError(
             f"expected ids of shape (B, T), got {np.shape(ids)}; write ids[None] for one row"
         )
+
+
+def init_normal(
+    model: Module, rng: np.random.Generator, branches_of: TransformerEncoder | None = None
+) -> None:
+    """Draw all matrices from a normal distribution of width 0.02; biases become zero.
+
+    In the layers of ``branches_of`` what ends a residual branch is drawn more narrowly, see
+    :func:`foundation_nn.init.gpt2_residual`.
+    """
+    layers = [] if branches_of is None else branches_of.layers
+    branch_ends = {id(p) for layer in layers for p in layer.branch_ends()}
+    for p in model.parameters():
+        if id(p) in branch_ends:
+            p.data = init.gpt2_residual(rng, p.shape, len(layers))
+        elif p.ndim > 1:
+            p.data = init.normal(rng, p.shape, 0.02)
+    for _, module in model.named_modules():
+        if isinstance(module, Linear) and module.bias is not None:
+            module.bias.data = np.zeros(module.bias.shape, np.float32)

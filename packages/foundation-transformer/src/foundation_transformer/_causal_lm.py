@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from foundation_transformer._build import (
     Ids,
     absolute_positions,
+    init_normal,
     layer_options,
     real_ids,
     require_ids,
@@ -78,6 +79,7 @@ class CausalLM(Module):
 
     Examples
     --------
+    >>> import numpy as np
     >>> config = TransformerConfig.gpt2(vocab_size=65, d_model=32, num_heads=4, num_layers=2)
     >>> model = CausalLM(config)
     >>> model(np.array([[1, 2, 3, 4, 5]])).shape
@@ -87,14 +89,7 @@ class CausalLM(Module):
     def __init__(
         self, config: TransformerConfig, *, rng: np.random.Generator | None = None
     ) -> None:
-        config.refuse(
-            "CausalLM",
-            "target_vocab_size",
-            "num_decoder_layers",
-            "num_token_types",
-            "embedding_norm",
-            "pooler",
-        )
+        config.check_model("CausalLM")
         rng = init.generator(rng)
         self.config = c = config
         self.embedding = Embedding(c.vocab_size, c.d_model, 0.02, rng=rng)
@@ -110,7 +105,7 @@ class CausalLM(Module):
         self.output = Linear(c.d_model, c.vocab_size, bias=False, rng=rng)
         if c.tie_embeddings:
             self.output.weight = self.embedding.weight
-        init_normal(self, rng, residual_layers=c.num_layers)
+        init_normal(self, rng, branches_of=self.stack)
 
     def forward(
         self,
@@ -204,22 +199,3 @@ class CausalLM(Module):
     def from_dict(cls, config: Mapping[str, Any]) -> Self:
         """A new model of a configuration."""
         return cls(TransformerConfig.from_dict(config))
-
-
-def init_normal(
-    model: Module, rng: np.random.Generator, residual_layers: int | None = None
-) -> None:
-    """Draw all matrices from a normal distribution of width 0.02; biases become zero.
-
-    With ``residual_layers``, what ends a residual branch is drawn more narrowly, see
-    :func:`foundation_nn.init.gpt2_residual`.
-    """
-    for name, p in model.named_parameters():
-        if p.ndim > 1:
-            ends_branch = name.endswith(("out_proj.weight", "linear2.weight"))
-            if ends_branch and residual_layers is not None:
-                p.data = init.gpt2_residual(rng, p.shape, residual_layers)
-            else:
-                p.data = init.normal(rng, p.shape, 0.02)
-        elif name.endswith("bias"):
-            p.data = np.zeros(p.shape, np.float32)

@@ -11,13 +11,13 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 from foundation_attn import KVCache, MultiHeadAttention
 from foundation_attn.masks import Mask, hide, real_positions
-from foundation_nn import LayerNorm, Module, RMSNorm, Tensor, init
+from foundation_nn import LayerNorm, Module, Parameter, RMSNorm, Tensor, init
 from foundation_nn import functional as F
 from numpy.typing import NDArray
 
@@ -78,6 +78,13 @@ class _Layer(Module):
                 d_model, num_heads, num_kv_heads, dropout, bias, rng=rng
             )
             self.norm3 = make_norm(d_model, norm, norm_eps, bias)
+
+    def branch_ends(self) -> Iterator[Parameter]:
+        """The matrices whose product is added to the residual stream."""
+        yield self.self_attn.out_proj.weight
+        if self.attends_to_memory:
+            yield self.multihead_attn.out_proj.weight
+        yield self.linear2.weight
 
     def _residual(self, x: Tensor, norm: Module, sublayer: Callable[[Tensor], Tensor]) -> Tensor:
         if self.norm_first:

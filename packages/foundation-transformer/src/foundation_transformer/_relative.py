@@ -84,6 +84,17 @@ def rotate(x: Array, cos: NDArray[Any], sin: NDArray[Any], halves: bool) -> Resu
     """Turn pairs of ``x`` (..., K) by angles whose cosines and sines are (..., K/2).
 
     The opposite of a rotation is its transpose: the gradient is turned back.
+
+    Examples
+    --------
+    A pair of numbers is a complex number, and turning it is multiplying by e^(iθ):
+
+    >>> import numpy as np
+    >>> x, angle = np.array([[1.0, 2.0, 3.0, 4.0]]), np.array([[0.5, 0.1]])
+    >>> turned = (x[:, :2] + 1j * x[:, 2:]) * np.exp(1j * angle)  # the halves are x and y
+    >>> y = rotate(x, np.cos(angle), np.sin(angle), halves=True)
+    >>> np.allclose(y.data, np.concatenate([turned.real, turned.imag], axis=1))
+    True
     """
     K = x.shape[-1]
     first, second = (

@@ -13,11 +13,11 @@ from foundation_nn import functional as F
 from foundation_transformer._build import (
     Ids,
     absolute_positions,
+    init_normal,
     layer_options,
     real_ids,
     require_ids,
 )
-from foundation_transformer._causal_lm import init_normal
 from foundation_transformer._layers import make_norm
 from foundation_transformer._stacks import TransformerEncoder
 from foundation_transformer.config import TransformerConfig
@@ -55,6 +55,7 @@ class TextEncoder(Module):
 
     Examples
     --------
+    >>> import numpy as np
     >>> config = TransformerConfig.bert(vocab_size=97, d_model=32, num_heads=4, num_layers=2)
     >>> model = TextEncoder(config)
     >>> model(np.array([[1, 2, 3, 4, 5]])).shape
@@ -64,7 +65,7 @@ class TextEncoder(Module):
     def __init__(
         self, config: TransformerConfig, *, rng: np.random.Generator | None = None
     ) -> None:
-        config.refuse("TextEncoder", "target_vocab_size", "num_decoder_layers")
+        config.check_model("TextEncoder")
         rng = init.generator(rng)
         self.config = c = config
         self.embedding = Embedding(c.vocab_size, c.d_model, 0.02, rng=rng)

@@ -53,7 +53,7 @@ class Transformer(Module):
         self, config: TransformerConfig, *, rng: np.random.Generator | None = None
     ) -> None:
         rng = init.generator(rng)
-        config.refuse("Transformer", "num_token_types", "embedding_norm", "pooler")
+        config.check_model("Transformer")
         self.config = c = config
         D, std = c.d_model, c.d_model**-0.5
         self.source_embedding = Embedding(c.vocab_size, D, std, rng=rng)

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from difflib import get_close_matches
+from dataclasses import asdict, dataclass, field, fields
 from numbers import Integral
 from typing import Any, Self
+
+from foundation_nn import did_you_mean
+
+
+def _only_for(model: str, default: Any) -> Any:
+    """A field that one kind of model reads; for the others it stays as it is."""
+    return field(default=default, metadata={"model": model})
 
 
 @dataclass(frozen=True, kw_only=True)
 class TransformerConfig:
     """The shape of a transformer.
 
+    Fields are for all kinds of models unless they name the one that reads them.
+
     Attributes
     ----------
     vocab_size : int
         V, of the source language.
     target_vocab_size : int or None
-        Of the target language; None: the same.
+        :class:`Transformer`: V of the target language; None: the same.
     max_len : int
         The longest sequence, in tokens.
     d_model : int
@@ -27,8 +35,10 @@ class TransformerConfig:
         H, a divisor of D.
     num_kv_heads : int or None
         Heads of keys and values; None: as many.
-    num_layers, num_decoder_layers : int
-        Of the encoder and the decoder; the latter None: as many.
+    num_layers : int
+        Of the encoder, or of the only stack there is.
+    num_decoder_layers : int or None
+        :class:`Transformer`: layers of the decoder; None: as many.
     d_ff : int or None
         F; None: 4 D, or for "swiglu" 8/3 D up to the next multiple of 256, as in Llama.
     dropout : float
@@ -42,20 +52,21 @@ class TransformerConfig:
         Normalise before each sub-layer, not after it.
     positions : {"sinusoidal", "learned", "rotary", "alibi", "none"}
     rotary_base : float
-        See :class:`Rotary`.
+        With rotary positions, see :class:`Rotary`.
     rotary_pairs : {"halves", "neighbours"}
+        The same.
     bias : bool
         In all linear layers and layer norms.
     tie_embeddings : bool
         The output layer is the target embedding; with one vocabulary, the source's, too. For a
         vocabulary in common of which only the target's side is tied, give both sizes.
     num_token_types : int
-        Kinds of tokens that :class:`TextEncoder` tells apart, such as two sentences; 0: it does
+        :class:`TextEncoder`: kinds of tokens that it tells apart, such as two sentences; 0: it does
         not.
     embedding_norm : bool
-        :class:`TextEncoder` normalises the sum of its embeddings.
+        :class:`TextEncoder`: it normalises the sum of its embeddings.
     pooler : bool
-        :class:`TextEncoder` has a layer on top of the first token.
+        :class:`TextEncoder`: it has a layer on top of the first token.
 
     Raises
     ------
@@ -64,13 +75,13 @@ class TransformerConfig:
     """
 
     vocab_size: int
-    target_vocab_size: int | None = None
+    target_vocab_size: int | None = _only_for("Transformer", None)
     max_len: int = 256
     d_model: int = 512
     num_heads: int = 8
     num_kv_heads: int | None = None
     num_layers: int = 6
-    num_decoder_layers: int | None = None
+    num_decoder_layers: int | None = _only_for("Transformer", None)
     d_ff: int | None = None
     dropout: float = 0.1
     activation: str = "relu"
@@ -82,9 +93,9 @@ class TransformerConfig:
     rotary_pairs: str = "halves"
     bias: bool = True
     tie_embeddings: bool = True
-    num_token_types: int = 0
-    embedding_norm: bool = False
-    pooler: bool = False
+    num_token_types: int = _only_for("TextEncoder", 0)
+    embedding_norm: bool = _only_for("TextEncoder", False)
+    pooler: bool = _only_for("TextEncoder", False)
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "max_len", "d_model", "num_heads", "num_layers"):
@@ -113,6 +124,14 @@ class TransformerConfig:
                 "rotary positions turn pairs, so that heads must be of even width, got "
                 f"{self.d_model} / {self.num_heads} = {self.d_model // self.num_heads}"
             )
+
+        if self.positions != "rotary":
+            for name in ("rotary_base", "rotary_pairs"):
+                if getattr(self, name) != getattr(type(self), name):
+                    raise ValueError(
+                        f"{name}: positions={self.positions!r} has no use for it; leave it out, or "
+                        "write positions='rotary'"
+                    )
 
     def _positive(self, name: str) -> None:
         value = getattr(self, name)
@@ -226,17 +245,21 @@ class TransformerConfig:
             | overrides
         )
 
-    def refuse(self, model: str, *names: str) -> None:
-        """Refuse fields that mean nothing to a kind of model, unless they are left as they are.
+    def check_model(self, model: str) -> None:
+        """Refuse fields that only other kinds of models read, unless they are left as they are.
 
         Raises
         ------
         ValueError
         """
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name in names and value != field.default:
-                raise ValueError(f"{model} has no use for {field.name}={value!r}; leave it out")
+        for each in fields(self):
+            reader = each.metadata.get("model", model)
+            value = getattr(self, each.name)
+            if reader != model and value != each.default:
+                raise ValueError(
+                    f"{model} has no use for {each.name}={value!r}, which is {reader}'s; leave it "
+                    "out"
+                )
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, for JSON."""
@@ -251,12 +274,10 @@ class TransformerConfig:
         ValueError
             For an unknown field; the message proposes the nearest one.
         """
-        known = [field.name for field in fields(cls)]
+        known = [each.name for each in fields(cls)]
         for name in values:
             if name not in known:
-                near = get_close_matches(name, known, n=1)
-                hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
-                raise ValueError(f"unknown field {name!r}{hint}")
+                raise ValueError(f"unknown field {name!r}{did_you_mean(name, known)}")
         return cls(**values)
 
 

@@ -12,11 +12,14 @@ publishes such models, so that the test that loads them is also the recipe for l
 All numbers are float64.
 """
 
-import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
 import torch
+
+sys.path.append(str(Path(__file__).parents[3]))  # for what the recorders share
+from golden_arrays import record_or_check
 
 FILE = Path(__file__).with_name("models.npz")
 V, D, LAYERS, LENGTHS = 17, 12, 2, (5, 7, 2)
@@ -195,22 +198,5 @@ def record():
     return data
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--check", action="store_true", help="compare with the file")
-    options = parser.parse_args()
-    data = record()
-    if not options.check:
-        np.savez_compressed(FILE, **data)
-        print(f"{FILE.name}: {FILE.stat().st_size:,} bytes")
-        return
-    with np.load(FILE) as stored:
-        if set(stored) != set(data):
-            raise SystemExit(f"{FILE.name}: other arrays than recorded now")
-        for name, value in data.items():
-            np.testing.assert_allclose(stored[name], value, 1e-11, 1e-11, err_msg=name)
-    print(f"{FILE.name}: as recorded")
-
-
 if __name__ == "__main__":
-    main()
+    record_or_check(record, FILE, __doc__, 1e-11)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import re
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
+
+from foundation_nn import did_you_mean
 
 from foundation_transformer.cli._arguments_pretrained import add_pretrained
 from foundation_transformer.cli._settings import add_flags
@@ -265,9 +266,7 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         unknown = re.search(r"unrecognized arguments: (--[\w-]+)|invalid choice: '(\S+)'", message)
         if unknown:
-            known = self._all_names()
-            near = get_close_matches(unknown[1] or unknown[2], known, n=1)
-            message += f"; did you mean {near[0]}?" if near else ""
+            message += did_you_mean(unknown[1] or unknown[2], self._all_names(), or_all=False)
         super().error(message)
 
     def _all_names(self) -> list[str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Self, get_args, get_type_hints
+
+from foundation_nn import did_you_mean
 
 TASKS = ("translation", "language-model")
 _TOKENIZERS = ("word", "char", "bpe")
@@ -111,7 +112,7 @@ class Settings:
         known = [each.name for each in fields(cls)]
         for name in values:
             if name not in known:
-                raise ValueError(f"unknown setting {name!r}{nearest(name, known)}")
+                raise ValueError(f"unknown setting {name!r}{did_you_mean(name, known)}")
         for each in fields(cls):
             if _required(each) and each.name not in values:
                 raise ValueError(f"the setting {each.name!r} is missing")
@@ -153,7 +154,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
     else:
         raise ValueError(
             f"expected one of {TASKS} or a .toml file, got {options.what!r}"
-            f"{nearest(options.what, TASKS)}"
+            f"{did_you_mean(options.what, TASKS)}"
         )
     source = f"{options.what}: " if options.what.endswith(".toml") else ""
     for each in fields(Settings):
@@ -189,16 +190,9 @@ def _assignment(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown name."""
-    known = list(known)
-    near = get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
-
-
 def _among(name: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
-        raise ValueError(f"{name}: unknown {value!r}{nearest(value, known)}")
+        raise ValueError(f"{name}: unknown {value!r}{did_you_mean(value, known)}")
 
 
 def _required(each: Field[Any]) -> bool:

@@ -1,5 +1,7 @@
 """How good a model is."""
 
+from foundation_nn import publish
+
 from foundation_transformer.evaluation._language_model import (
     LanguageModelScores,
     score_language_model,
@@ -14,3 +16,5 @@ __all__ = [
     "score_translations",
     "surprisal",
 ]
+
+publish(__name__)

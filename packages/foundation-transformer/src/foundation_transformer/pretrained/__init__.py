@@ -5,9 +5,13 @@ its parts), ``_safetensors`` and ``_gguf`` (where the numbers lie), ``_llama_ggu
 ``_compact`` (one byte a number), ``_embed`` and ``_save``.
 """
 
+from foundation_nn import publish
+
 from foundation_transformer.pretrained._compact import CompactWeight
 from foundation_transformer.pretrained._embed import embed
 from foundation_transformer.pretrained._load import Pretrained, load_pretrained
 from foundation_transformer.pretrained._save import save_pretrained
 
 __all__ = ["CompactWeight", "Pretrained", "embed", "load_pretrained", "save_pretrained"]
+
+publish(__name__)

@@ -20,7 +20,9 @@ from foundation_nn import (
     Result,
     Tensor,
     operation,
+    over_parts,
     over_rows,
+    product,
     scratch,
 )
 from numpy.typing import NDArray
@@ -28,8 +30,8 @@ from numpy.typing import NDArray
 from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer._text_encoder import TextEncoder
 
-#: Bytes of a widened block. Smaller ones fit a cache, but are too small for the threads of BLAS.
-_BLOCK_BYTES = 1 << 22
+#: Bytes of a widened block, which the product finds in the cache. Threads share the blocks.
+_BLOCK_BYTES = 1 << 20
 
 
 class CompactWeight(Module):
@@ -84,13 +86,15 @@ def compact_linear(x: Array, weight: CompactWeight, bias: Parameter | None) -> R
     codes, scales = weight.codes.data, weight.scales.data
     y = np.empty((len(x2), len(codes)), x.dtype)
     step = max(1, _BLOCK_BYTES // (codes.shape[1] * x.itemsize))
+    blocks = [slice(start, start + step) for start in range(0, len(codes), step)]
 
-    # BLAS has the threads: blocks that were shared between threads of ours would wait for it.
-    wide = scratch((min(step, len(codes)), codes.shape[1]), x.dtype)
-    for start in range(0, len(codes), step):
-        block = codes[start : start + step]
-        wide[: len(block)] = block
-        np.matmul(x2, wide[: len(block)].T, out=y[:, start : start + step])
+    def columns_of_y(i: int) -> None:
+        block = codes[blocks[i]]
+        wide = scratch(block.shape, x.dtype)
+        wide[...] = block
+        np.matmul(x2, wide.T, out=y[:, blocks[i]])
+
+    over_parts(columns_of_y, len(blocks))
     y *= scales
     if bias is not None:
         y += bias.data
@@ -98,8 +102,8 @@ def compact_linear(x: Array, weight: CompactWeight, bias: Parameter | None) -> R
     def backward(g: Array) -> Array:
         g2 = g.reshape(y.shape) * scales
         dx = np.zeros_like(x2)
-        for start in range(0, len(codes), step):
-            dx += g2[:, start : start + step] @ codes[start : start + step].astype(x.dtype)
+        for block in blocks:
+            dx += product(g2[:, block], codes[block].astype(x.dtype))
         return dx.reshape(x.shape)
 
     return y.reshape(*x.shape[:-1], len(codes)), backward
@@ -141,10 +145,11 @@ class CompactAttention(MultiHeadAttention):
         self.in_proj_weight = in_proj  # type: ignore[assignment]
         self.out_proj = CompactLinear(out_proj, layer.out_proj.bias)  # type: ignore[assignment]
 
-    def _split(self, x: Tensor, rows: slice, *heads: int) -> tuple[Tensor, ...]:
-        weight: CompactWeight = self.in_proj_weight  # type: ignore[assignment]
-        if rows != slice(0, len(weight)):
+    def project(self, x: Tensor, letters: str) -> tuple[Tensor, ...]:
+        if letters != "qkv":
             raise ValueError("a compact layer attends to its own input only")
+        weight: CompactWeight = self.in_proj_weight  # type: ignore[assignment]
+        heads = (self.num_heads, self.num_kv_heads, self.num_kv_heads)
         return split_heads(compact_linear(x, weight, self.in_proj_bias), heads)
 
 

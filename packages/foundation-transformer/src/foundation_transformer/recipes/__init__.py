@@ -1,5 +1,7 @@
 """Ways to train that work, in one call each."""
 
+from foundation_nn import publish
+
 from foundation_transformer.recipes._language_model import language_model_loss, train_lm
 from foundation_transformer.recipes._translation import (
     Batches,
@@ -20,3 +22,5 @@ __all__ = [
     "train_translator",
     "translation_loss",
 ]
+
+publish(__name__)

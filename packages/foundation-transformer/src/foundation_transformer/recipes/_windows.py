@@ -55,6 +55,7 @@ class RandomWindows:
 
     Examples
     --------
+    >>> import numpy as np
     >>> batch = next(iter(RandomWindows(np.arange(100), length=4, batch_size=2)))
     >>> batch.ids.shape, bool((batch.targets == batch.ids + 1).all())
     ((2, 4), True)

@@ -1,0 +1,26 @@
+"""What the tests of all packages share; a package's own ``conftest.py`` adds to it."""
+
+import numpy as np
+import pytest
+
+collect_ignore_glob = ["*/tests/golden/*"]  # the scripts there need other libraries
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def same_bits():
+    """An assertion that two arrays are equal to the last bit, the sign of zero included."""
+
+    def check(actual, expected):
+        assert actual.dtype == expected.dtype
+        as_bits = f"u{expected.dtype.itemsize}"
+        np.testing.assert_array_equal(
+            np.ascontiguousarray(actual).view(as_bits),
+            np.ascontiguousarray(expected).view(as_bits),
+        )
+
+    return check
