@@ -256,6 +256,20 @@ def test_both_masks_at_once(square):
     np.testing.assert_array_equal(layer(Tensor(x), key_mask=real, mask=pattern).data, expected)
 
 
+def test_what_padding_alone_would_see_may_be_nan_in_a_cache(square, same_bits):
+    layer, x = square
+    real = np.array([[False, True, False]] * 3)
+    pattern = np.array([[[True], [False], [True]]])  # the real one attends to nothing
+    found = []
+    for bad in (0.5, np.nan):
+        value = x.copy()
+        value[:, 1] = bad
+        with no_grad():
+            y = layer(Tensor(x), value=Tensor(value), key_mask=real, mask=pattern, cache=KVCache())
+        found.append(y.data)
+    same_bits(found[1], found[0])
+
+
 def test_what_is_padding():
     def real(**masks):
         found = real_positions((1, 3), **masks)

@@ -227,6 +227,8 @@ class MultiHeadAttention(Module):
             _refuse_gradients(q, k, v)
             k, v = map(Tensor.wrap, cache.append(k.data, v.data))
         unclean = cache is not None and mask is not None
+        if unclean and real is not None:  # what padding alone would see is hidden, too
+            rule = replace(rule, masks=(*rule.masks, real[:, None, :, None]))
         return self._attend("self", q, k, v, rule, real, unclean)
 
     def _cross_attention(
