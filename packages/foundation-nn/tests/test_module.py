@@ -249,7 +249,7 @@ def test_a_perceptron_is_made_anew_from_its_configuration(activation):
 
 
 def test_impossible_perceptrons_are_refused():
-    with pytest.raises(ValueError, match="Linear: expected sizes >= 0, got 2 and -1"):
+    with pytest.raises(ValueError, match="Linear: expected out_features >= 0, got -1"):
         Linear(2, -1)
     with pytest.raises(ValueError, match=r"MLP: expected at least two widths .*got \[2\]"):
         MLP([2])

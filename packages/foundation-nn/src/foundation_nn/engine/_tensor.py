@@ -270,6 +270,9 @@ class Tensor:
     def __pow__(self, exponent: float) -> Tensor:
         return operators.power(self, exponent)
 
+    def __rpow__(self, base: Any) -> Tensor:
+        return operators.power(base, self)  # which refuses, and says how to write it
+
     def __neg__(self) -> Tensor:
         return operators.negative(self)
 

@@ -46,11 +46,13 @@ def embedding(ids: NDArray[np.integer[Any]], weight: Tensor) -> Tensor:
     TypeError
         If the ids are not integers.
     ValueError
-        If an id lies outside [0, V).
+        If an id lies outside [0, V), or the weight is no matrix.
     """
     ids = np.array(ids)  # a copy: the backward needs it as it is now
     if ids.dtype.kind not in "iu":
         raise TypeError(f"embedding: expected integer ids, got {ids.dtype}")
+    if weight.ndim != 2:
+        raise ValueError(f"embedding: expected a weight of shape (V, D), got {weight.shape}")
     outside = (ids < 0) | (ids >= len(weight))
     if outside.any():
         raise ValueError(

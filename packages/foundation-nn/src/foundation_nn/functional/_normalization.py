@@ -30,7 +30,7 @@ def layer_norm(
     Raises
     ------
     ValueError
-        If the shapes do not fit.
+        If the shapes do not fit, or ``eps`` is negative.
 
     References
     ----------
@@ -50,7 +50,7 @@ def layer_norm(
     >>> np.allclose(y, F.layer_norm(x, weight, bias).data)
     True
     """
-    _check("layer_norm", x, weight=weight, bias=bias)
+    _check("layer_norm", x, eps, weight=weight, bias=bias)
     D = x.shape[-1]
     xhat = centred(x)
     r = 1 / np.sqrt(row_dot(xhat, xhat) / D + eps)
@@ -92,7 +92,7 @@ def rms_norm(x: Array, weight: Vector | None = None, eps: float = 1e-5) -> Resul
     Raises
     ------
     ValueError
-        If the shapes do not fit.
+        If the shapes do not fit, or ``eps`` is negative.
 
     References
     ----------
@@ -111,7 +111,7 @@ def rms_norm(x: Array, weight: Vector | None = None, eps: float = 1e-5) -> Resul
     >>> np.allclose(y, F.rms_norm(x, weight).data)
     True
     """
-    _check("rms_norm", x, weight=weight)
+    _check("rms_norm", x, eps, weight=weight)
     D = x.shape[-1]
     r = 1 / np.sqrt(row_dot(x, x) / D + eps)
     xhat = x * r
@@ -127,7 +127,9 @@ def rms_norm(x: Array, weight: Vector | None = None, eps: float = 1e-5) -> Resul
     return y, backward
 
 
-def _check(name: str, x: Array, **vectors: Vector | None) -> None:
+def _check(name: str, x: Array, eps: float, **vectors: Vector | None) -> None:
+    if not eps >= 0:
+        raise ValueError(f"{name}: expected eps >= 0, got {eps}")
     width = x.shape[-1]
     if width == 0:
         raise ValueError(f"{name}: the rows of x have no elements: nothing to normalise")

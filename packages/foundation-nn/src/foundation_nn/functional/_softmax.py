@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from foundation_nn._arguments import described
 from foundation_nn.engine._operation import Array, Result, operation
 from foundation_nn.functional._rows import by_rows, row_sum
 
@@ -16,6 +17,8 @@ def softmax(x: Array, axis: int = -1) -> Result:
 
     Raises
     ------
+    TypeError
+        If the axis is no integer.
     ValueError
         If the axis does not exist or has length zero.
 
@@ -53,6 +56,8 @@ def log_softmax(x: Array, axis: int = -1) -> Result:
 
     Raises
     ------
+    TypeError
+        If the axis is no integer.
     ValueError
         If the axis does not exist or has length zero.
 
@@ -90,6 +95,8 @@ def row_max(x: Array) -> Array:
 
 def _along(axis: int, name: str, of_rows: Callable[[Array], Result], x: Array) -> Result:
     """Apply a kernel for rows along any axis."""
+    if not isinstance(axis, int | np.integer):
+        raise TypeError(f"{name}: expected one axis, got {described(axis)}")
     if not -x.ndim <= axis < x.ndim:
         raise ValueError(f"{name}: axis {axis} does not exist in shape {x.shape}")
     if x.shape[axis] == 0:

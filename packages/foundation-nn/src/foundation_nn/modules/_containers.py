@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from foundation_nn import init
-from foundation_nn._arguments import described
+from foundation_nn._arguments import described, whole_number
 from foundation_nn.engine._tensor import Tensor
 from foundation_nn.modules._activations import GELU, ReLU, Sigmoid, SiLU, Tanh
 from foundation_nn.modules._linear import Linear
@@ -117,11 +117,13 @@ class MLP(Sequential):
             raise TypeError(
                 f"MLP: expected activation to be a class such as ReLU, got {described(kind)}"
             )
-        self.widths = [int(width) for width in widths]
+        self.widths = [
+            whole_number("MLP", f"widths[{i}]", width, at_least=0) for i, width in enumerate(widths)
+        ]
         self.activation = activation
         rng = init.generator(rng)
         layers: list[Module] = []
-        for fan_in, fan_out in pairwise(widths):
+        for fan_in, fan_out in pairwise(self.widths):
             layers += [Linear(fan_in, fan_out, rng=rng), activation()]
         super().__init__(*layers[:-1])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from foundation_nn import functional as F
+from foundation_nn._arguments import number
 from foundation_nn.engine._tensor import Tensor
 from foundation_nn.modules._module import Module
 
@@ -14,14 +15,12 @@ class Dropout(Module):
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If ``p`` is not in [0, 1).
     """
 
     def __init__(self, p: float = 0.5) -> None:
-        if not 0 <= p < 1:
-            raise ValueError(f"Dropout: expected 0 <= p < 1, got {p}")
-        self.p = p
+        self.p = number("Dropout", "p", p, at_least=0, less_than=1)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.p)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from foundation_nn import functional as F
 from foundation_nn import init
+from foundation_nn._arguments import number, whole_number
 from foundation_nn.engine._parameter import Parameter
 from foundation_nn.engine._tensor import Tensor
 from foundation_nn.modules._module import Module
@@ -26,6 +27,11 @@ class Embedding(Module):
         Standard deviation of the initial values; 1 as in PyTorch.
     rng : numpy.random.Generator, optional
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a size is no whole number, or negative, or ``std`` is.
+
     Attributes
     ----------
     weight : (num_embeddings, embedding_dim) Parameter
@@ -39,7 +45,11 @@ class Embedding(Module):
         *,
         rng: np.random.Generator | None = None,
     ) -> None:
-        shape = (num_embeddings, embedding_dim)
+        shape = (
+            whole_number("Embedding", "num_embeddings", num_embeddings, at_least=0),
+            whole_number("Embedding", "embedding_dim", embedding_dim, at_least=0),
+        )
+        std = number("Embedding", "std", std, at_least=0)
         self.weight = Parameter(init.normal(init.generator(rng), shape, std))
 
     def forward(self, ids: NDArray[np.integer[Any]]) -> Tensor:

@@ -6,6 +6,7 @@ import numpy as np
 
 from foundation_nn import functional as F
 from foundation_nn import init
+from foundation_nn._arguments import whole_number
 from foundation_nn.engine._parameter import Parameter
 from foundation_nn.engine._tensor import Tensor
 from foundation_nn.modules._module import Module
@@ -21,6 +22,11 @@ class Linear(Module):
     rng : numpy.random.Generator, optional
         Draws the initial values as PyTorch does, uniform on ±1/√in_features.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a size is no whole number, or negative.
+
     Attributes
     ----------
     weight : (out_features, in_features) Parameter
@@ -35,8 +41,8 @@ class Linear(Module):
         *,
         rng: np.random.Generator | None = None,
     ) -> None:
-        if in_features < 0 or out_features < 0:
-            raise ValueError(f"Linear: expected sizes >= 0, got {in_features} and {out_features}")
+        in_features = whole_number("Linear", "in_features", in_features, at_least=0)
+        out_features = whole_number("Linear", "out_features", out_features, at_least=0)
         rng = init.generator(rng)
         shape = (out_features, in_features)
         self.weight = Parameter(init.torch_linear(rng, shape, in_features))

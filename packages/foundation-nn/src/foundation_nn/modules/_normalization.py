@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foundation_nn import functional as F
+from foundation_nn._arguments import number, whole_number
 from foundation_nn.engine._modes import current_generator
 from foundation_nn.engine._parameter import Buffer, Parameter
 from foundation_nn.engine._tensor import Tensor
@@ -16,6 +17,11 @@ from foundation_nn.modules._module import Module
 
 class LayerNorm(Module):
     """Layer normalisation over the last axis; see :func:`foundation_nn.functional.layer_norm`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the width is no whole number above 0, or ``eps`` is negative.
 
     Attributes
     ----------
@@ -26,7 +32,8 @@ class LayerNorm(Module):
     """
 
     def __init__(self, width: int, eps: float = 1e-5, bias: bool = True) -> None:
-        self.eps = eps
+        width = whole_number("LayerNorm", "width", width, at_least=1)
+        self.eps = number("LayerNorm", "eps", eps, at_least=0)
         self.weight = Parameter(np.ones(width, np.float32))
         self.bias = Parameter(np.zeros(width, np.float32)) if bias else None
 
@@ -37,6 +44,11 @@ class LayerNorm(Module):
 class RMSNorm(Module):
     """Root-mean-square normalisation; see :func:`foundation_nn.functional.rms_norm`.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If the width is no whole number above 0, or ``eps`` is negative.
+
     Attributes
     ----------
     weight : (width,) Parameter
@@ -44,7 +56,8 @@ class RMSNorm(Module):
     """
 
     def __init__(self, width: int, eps: float = 1e-5) -> None:
-        self.eps = eps
+        width = whole_number("RMSNorm", "width", width, at_least=1)
+        self.eps = number("RMSNorm", "eps", eps, at_least=0)
         self.weight = Parameter(np.ones(width, np.float32))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -74,14 +87,21 @@ class BatchNorm1d(Module):
         The variance is the unbiased one.
     num_batches_tracked : () Buffer
 
+    Raises
+    ------
+    TypeError, ValueError
+        If ``num_features`` is no whole number above 0, ``eps`` is negative, or ``momentum`` not in
+        [0, 1].
+
     References
     ----------
     .. [1] S. Ioffe and C. Szegedy, "Batch Normalization", ICML 2015, arXiv:1502.03167.
     """
 
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
-        self.eps = eps
-        self.momentum = momentum
+        num_features = whole_number("BatchNorm1d", "num_features", num_features, at_least=1)
+        self.eps = number("BatchNorm1d", "eps", eps, at_least=0)
+        self.momentum = number("BatchNorm1d", "momentum", momentum, at_least=0, at_most=1)
         self.weight = Parameter(np.ones(num_features, np.float32))
         self.bias = Parameter(np.zeros(num_features, np.float32))
         self.running_mean = Buffer(np.zeros(num_features, np.float32))
