@@ -111,6 +111,19 @@ def test_added_tokens_by_hand() -> None:
         *(("x", "<a>b"), ("", "<a>"), ("c ", "<c>"), ("<a", None))
     ]
     assert TokenFinder([]).split("<a>") == [("<a>", None)]
+    # White space beside a token belongs to it, once; a token of white space may lie in it.
+    finder = TokenFinder(
+        [AddedToken("<l>", lstrip=True), AddedToken("<r>", rstrip=True), AddedToken("  ")]
+    )
+    assert finder.split("a \t<l> <r>  b  c<r> <l>") == [
+        *(("a", "<l>"), (" ", "<r>"), ("b", "  "), ("c", "<r>"), ("", "<l>"), ("", None))
+    ]
+
+
+def test_much_white_space_before_no_token() -> None:
+    finder = TokenFinder([AddedToken("<mask>", lstrip=True)])
+    text = " " * 1_000_000 + "x"
+    assert finder.split(text) == [(text, None)]
 
 
 def test_the_same_merges_whatever_the_hash_seed() -> None:
@@ -299,10 +312,10 @@ def edited(edit: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
         (lambda d: d.update(pre_tokenizer={"kind": 1}), "pre_tokenizer: malformed content"),
         (
             lambda d: d.update(
-                pre_tokenizer={"type": "Split", "pattern": {"Regex": r"\p{Han}"}}
+                pre_tokenizer={"type": "Split", "pattern": {"Regex": r"\p{Klingon}"}}
                 | {"behavior": "Isolated", "invert": False}
             ),
-            r"a general category such as L, Lu or N, got \\p\{Han\}",
+            r"cannot read the pattern '\\\\p\{Klingon\}'",
         ),
         (lambda d: d.update(normalizer={"type": "Nmt"}), "normalizer: expected .* got 'Nmt'"),
         (lambda d: d.update(normalizer={}), "normalizer: malformed content: KeyError"),

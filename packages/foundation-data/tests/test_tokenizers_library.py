@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from foundation_data import BPETokenizer, Tokenizer, WordPieceTokenizer, load_tokenizer
+from foundation_data.tokenizers.subwords._pre_tokenizer import Split
 from hypothesis import given
 from hypothesis import strategies as st
 from many_scripts import CORPUS, SENTENCES
@@ -131,6 +132,30 @@ def test_normalizers(form: str, tmp_path: Path) -> None:
     for text in CORPUS:
         assert ours.encode(text) == ordinary(theirs, text)
         assert ours.decode(ours.encode(text)) == ours.normalize(text)
+
+
+SPLITS = [
+    *("x*", "(?=b)", "(?<=a)", "a?", "b*?", "a|(?=x)", "(?:a|b)*", "^|x", "$", "a+(?=b)", "x{0,2}"),
+]
+BEHAVIORS = {
+    "Removed": "removed",
+    "Isolated": "isolated",
+    "MergedWithPrevious": "merged_with_previous",
+    "MergedWithNext": "merged_with_next",
+    "Contiguous": "contiguous",
+}
+
+
+@given(
+    pattern=st.sampled_from(SPLITS),
+    text=st.text("abx \n", min_size=1),
+    behavior=st.sampled_from(list(BEHAVIORS)),
+    invert=st.booleans(),
+)
+def test_matches_of_no_characters(pattern: str, text: str, behavior: str, invert: bool) -> None:
+    theirs = pre_tokenizers.Split(library.Regex(pattern), BEHAVIORS[behavior], invert)
+    pieces = [piece for piece, _ in theirs.pre_tokenize_str(text)]
+    assert Split(pattern, behavior, invert).cut(text) == pieces
 
 
 def test_merges_in_an_order_that_no_training_gives(tmp_path: Path) -> None:

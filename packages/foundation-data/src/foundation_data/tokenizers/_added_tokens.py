@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from foundation_data.tokenizers._unicode_regex import WHITESPACE
+from foundation_data.tokenizers._patterns import WHITE_SPACE
+
+_WHITE_SPACE = re.compile(f"[{WHITE_SPACE}]*")
 
 
 @dataclass(frozen=True)
@@ -33,13 +35,6 @@ class AddedToken:
     rstrip: bool = False
     normalized: bool = False
 
-    @property
-    def pattern(self) -> str:
-        """The regular expression that finds the token, its content in a group."""
-        left = f"[{WHITESPACE}]*" if self.lstrip else ""
-        right = f"[{WHITESPACE}]*" if self.rstrip else ""
-        return f"{left}({re.escape(self.content)}){right}"
-
     def to_json(self, index: int) -> dict[str, Any]:
         """Return the token as it stands in `tokenizer.json`."""
         return {
@@ -62,22 +57,29 @@ class TokenFinder:
     [('x', '<a>'), ('y', '<b>'), ('z', None)]
     """
 
-    __slots__ = ("_pattern",)
+    __slots__ = ("_pattern", "_tokens")
 
     def __init__(self, tokens: Iterable[AddedToken]) -> None:
         by_precedence = sorted(tokens, key=lambda token: (token.normalized, -len(token.content)))
-        patterns = [token.pattern for token in by_precedence]
-        self._pattern = re.compile("|".join(patterns)) if patterns else None
+        self._tokens = {token.content: token for token in by_precedence}
+        self._pattern = re.compile("|".join(map(re.escape, self._tokens)))
 
     def split(self, text: str) -> list[tuple[str, str | None]]:
         """Return each stretch of ordinary text with the token that follows it."""
-        if self._pattern is None:
+        if not self._tokens:
             return [(text, None)]
         parts: list[tuple[str, str | None]] = []
-        end = 0
+        start = 0  # of the ordinary text before the next token
         for match in self._pattern.finditer(text):
-            token = match[match.lastindex or 0]  # the one group that has matched
-            parts.append((text[end : match.start()], token))
-            end = match.end()
-        parts.append((text[end:], None))
+            if match.start() < start:
+                continue  # it lies in the white space that belongs to the token before
+            token = self._tokens[match.group()]
+            ordinary_text = text[start : match.start()]
+            if token.lstrip:
+                ordinary_text = ordinary_text.rstrip(WHITE_SPACE)
+            parts.append((ordinary_text, token.content))
+            start = match.end()
+            if token.rstrip:
+                start = _WHITE_SPACE.match(text, start).end()  # type: ignore[union-attr]
+        parts.append((text[start:], None))
         return parts

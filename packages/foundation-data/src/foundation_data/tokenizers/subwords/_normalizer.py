@@ -6,15 +6,13 @@ letters small.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
 from itertools import chain
 from typing import Any, Protocol
 
-from foundation_data.tokenizers._unicode_regex import WHITESPACE, character_class, ranges_of
+import regex
 
 
 class Normalizer(Protocol):
@@ -62,27 +60,16 @@ class Lowercase:
         return {"type": "Lowercase"}
 
 
+# Tab and the two line ends are control characters, but white space here.
+_CONTROLS = regex.compile(r"(?![\t\n\r])[\0\ufffd\p{Cc}\p{Cf}\p{Co}]")
+_WHITE_SPACE = regex.compile(r"\s")
+_MARKS = regex.compile(r"\p{Mn}+")
 # What BERT calls Chinese: Han, but neither kana nor hangul. (BERT's own list begins the block at
 # 2B820; the library that files are written for begins it at 2B920.)
-_HAN = character_class(
-    [
-        *((0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F)),
-        *((0x2B740, 0x2B81F), (0x2B920, 0x2CEAF), (0xF900, 0xFAFF), (0x2F800, 0x2FA1F)),
-    ]
+_HAN = regex.compile(
+    "[\u4e00-\u9fff\u3400-\u4dbf\U00020000-\U0002a6df\U0002a700-\U0002b73f\U0002b740-\U0002b81f"
+    "\U0002b920-\U0002ceaf\uf900-\ufaff\U0002f800-\U0002fa1f]"
 )
-
-
-@cache
-def _bert_patterns() -> dict[str, re.Pattern[str]]:
-    """Compiled on first use: reading the categories takes longer than importing the package."""
-    controls = character_class((*ranges_of("Cc"), *ranges_of("Cf"), *ranges_of("Co")))
-    return {
-        # Tab and the two line ends are control characters, but white space here.
-        "controls": re.compile(rf"(?![\t\n\r])[\0\ufffd{controls}]"),
-        "whitespace": re.compile(f"[{WHITESPACE}]"),
-        "marks": re.compile(f"[{character_class(ranges_of('Mn'))}]+"),
-        "han": re.compile(f"[{_HAN}]"),
-    }
 
 
 @dataclass(frozen=True)
@@ -99,14 +86,14 @@ class BertNormalizer:
 
     def apply(self, text: str) -> str:
         """Return the cleaned text."""
-        patterns = _bert_patterns()
         if self.clean_text:
-            text = patterns["whitespace"].sub(" ", patterns["controls"].sub("", text))
+            text = _CONTROLS.sub("", text)
+            text = _WHITE_SPACE.sub(" ", text)
         if self.handle_chinese_chars and not text.isascii():
-            text = patterns["han"].sub(r" \g<0> ", text)
+            text = _HAN.sub(r" \g<0> ", text)
         strip = self.lowercase if self.strip_accents is None else self.strip_accents
         if strip and not text.isascii():
-            text = patterns["marks"].sub("", unicodedata.normalize("NFD", text))
+            text = _MARKS.sub("", unicodedata.normalize("NFD", text))
         return _lower(text) if self.lowercase else text
 
     def to_json(self) -> dict[str, Any]:

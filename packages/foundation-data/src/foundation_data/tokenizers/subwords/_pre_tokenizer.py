@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import chain, groupby
 from typing import Any, Protocol
 
-from foundation_data.tokenizers._unicode_regex import compile_pattern
+from foundation_data.tokenizers._patterns import Pattern, compile_pattern
 
 #: A part of a text, and whether the pattern has matched it.
 Part = tuple[str, bool]
@@ -50,23 +50,33 @@ def cut_text(steps: Iterable[Step], text: str) -> list[str]:
 
 def _isolate(pattern: str, text: str) -> list[str]:
     """Cut at both ends of every match."""
-    compiled = compile_pattern(pattern, text.isascii())
-    pieces: list[str] = compiled.findall(text)
-    # Most patterns match every character; only where some were left out, the gaps matter.
-    if sum(map(len, pieces)) < len(text):
+    compiled = compile_pattern(pattern)
+    pieces = compiled.findall(text)
+    # Most patterns match every character. Otherwise what is between the matches is a piece, too.
+    if not all(pieces) or sum(map(len, pieces)) < len(text):
         pieces = [part for part, _ in _parts(compiled, text)]
+    return _not_empty(pieces)
+
+
+def _not_empty(pieces: list[str]) -> list[str]:
     return pieces if all(pieces) else [piece for piece in pieces if piece]
 
 
-def _parts(pattern: re.Pattern[str], text: str) -> list[Part]:
+def _parts(pattern: Pattern, text: str) -> list[Part]:
+    """The matches and what stands between them.
+
+    A match of no characters, such as that of ``(?=b)``, is a part as well: the text is cut there.
+    """
     parts: list[Part] = []
-    end = 0
-    for match in pattern.finditer(text):
-        if match.start() < match.end():
-            parts += [(text[end : match.start()], False), (match.group(), True)]
-            end = match.end()
-    parts.append((text[end:], False))
-    return [part for part in parts if part[0]]
+    done = 0
+    for start, end in pattern.spans(text):
+        if start > done:
+            parts.append((text[done:start], False))
+        parts.append((text[start:end], True))
+        done = end
+    if done < len(text):
+        parts.append((text[done:], False))
+    return parts
 
 
 def _merge_backwards(parts: Iterable[Part]) -> list[str]:
@@ -117,10 +127,10 @@ class Split:
         """Return the parts of `text`."""
         if self.behavior == "Isolated":
             return _isolate(self.pattern, text)
-        parts = _parts(compile_pattern(self.pattern, text.isascii()), text)
+        parts = _parts(compile_pattern(self.pattern), text)
         if self.invert:
             parts = [(part, not matched) for part, matched in parts]
-        return _BEHAVIORS[self.behavior](parts)
+        return _not_empty(_BEHAVIORS[self.behavior](parts))
 
     def to_json(self) -> dict[str, Any]:
         """Return the step as it stands in `tokenizer.json`."""
@@ -171,7 +181,7 @@ class BertWords:
 
     def cut(self, text: str) -> list[str]:
         """Return the parts of `text`."""
-        return compile_pattern(_BERT, text.isascii()).findall(text)
+        return compile_pattern(_BERT).findall(text)
 
     def to_json(self) -> dict[str, Any]:
         """Return the step as it stands in `tokenizer.json`."""
