@@ -40,7 +40,7 @@ def train(folder: Path, fatal: int, moments: Any = None) -> None:
     deadline = Deadline(fatal)
     # A file that was not flushed survives a kill, if not a power cut; the disk is slow.
     os.fsync = deadline.watch("saving", lambda _: None)
-    Path.rename = deadline.watch("renaming", Path.rename)  # type: ignore[method-assign]
+    os.replace = deadline.watch("renaming", os.replace)
 
     rng = np.random.default_rng(1)
     pairs = tasks.reverse_task(rng, 30, vocab_size=9, max_len=5)

@@ -1,6 +1,7 @@
 """What the command line does when a run is interrupted, misused, or read only in part."""
 
 import io
+import json
 import shutil
 import signal
 import subprocess
@@ -77,7 +78,12 @@ def test_a_replacement_that_was_cut_short_is_found(
 ) -> None:
     out = tmp_path / "out"
     shutil.copytree(finished[1], out)
-    (out / "checkpoint").rename(out / ".checkpoint.previous")
+    # Killed when the new description was in its place, and the new arrays not yet in theirs.
+    content = json.loads((out / "checkpoint" / "checkpoint.json").read_text("utf-8"))
+    arrays = out / "checkpoint" / "model.safetensors"
+    digest = content["files"]["model.safetensors"]
+    arrays.rename(arrays.with_name(f".model.{digest[:16]}.part.safetensors"))
+    arrays.write_bytes(b"the older ones")
     monkeypatch.setattr(sys, "stdin", io.StringIO("one two\n"))
     assert main(["translate", str(out)]) == 0
     assert capsys.readouterr().out.count("\n") == 1

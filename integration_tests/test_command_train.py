@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -116,6 +117,79 @@ def test_a_killed_run_is_resumed(data: Path, run: Path, tmp_path: Path) -> None:
     assert contents(out)["checkpoint/model.safetensors"] == (
         (run / "checkpoint" / "model.safetensors").read_bytes()
     )
+
+
+OWNER = """
+import sys
+from foundation_nn.training import own_folder
+with own_folder(sys.argv[1]):
+    print("mine", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("command", ["train", "resume"])
+def test_a_run_on_which_another_process_is_at_work_is_left_alone(
+    data: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    out = tmp_path / "run"
+    if command == "resume":
+        shutil.copytree(run, out)
+    with subprocess.Popen(
+        [sys.executable, "-c", OWNER, str(out)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "mine\n"
+        before = contents(out)
+        arguments = ["train", "translation", "--data", data, *SMALL, "--out", out]
+        code, _, err = run_main(capsys, *(arguments if command == "train" else ["resume", out]))
+        assert code == 1
+        assert f"another process is at work there (process {other.pid} on" in err
+        assert contents(out) == before
+        other.communicate("")
+
+
+def test_settings_are_written_whole_or_not_at_all(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    out = tmp_path / "run"
+    arguments = ["train", "translation", "--data", data, *SMALL, "--epochs", "1", "--out", out]
+    with monkeypatch.context() as patch:
+        patch.setattr("foundation_nn.files.sync_file", full)
+        code, _, err = run_main(capsys, *arguments)
+    assert code == 1
+    assert "No space left on device" in err
+    assert "run.json" in err
+    assert not out.exists()
+    code, _, _ = run_main(capsys, *arguments)
+    assert code == 0
+    assert not list(out.rglob(".*"))
+
+
+def test_a_file_whose_name_is_no_text_is_trained_on_and_resumed(data: Path, tmp_path: Path) -> None:
+    strange = tmp_path / "n\udcffmbers.tsv"
+    try:
+        shutil.copy(data, strange)
+    except OSError:
+        pytest.skip("this file system has names in UTF-8 only")
+    command = [sys.executable, "-m", "foundation_transformer.cli"]
+    options = ["--epochs", "1", "--out", str(tmp_path / "run")]
+    environment = os.environ | {"PYTHONIOENCODING": "utf-8:surrogateescape"}
+    for arguments in (
+        ["train", "translation", "--data", str(strange), *SMALL, *options],
+        ["resume", str(tmp_path / "run")],
+    ):
+        done = subprocess.run(
+            [*command, *arguments], env=environment, capture_output=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    assert "\\udcff" in (tmp_path / "run" / "run.json").read_text("utf-8")
 
 
 def test_lines_are_translated_alone_and_in_batches(

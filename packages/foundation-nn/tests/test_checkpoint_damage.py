@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -111,12 +112,18 @@ def test_a_description_that_is_not_text(path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d: d["model"].update({"class": "os:system"}), "os:system is not a foundation"),
+        (
+            lambda d: d["model"].update({"class": "os:system"}),
+            "os:system is not one that",
+        ),
         (
             lambda d: d["model"].update({"class": "foundation_of_mine:Net"}),
-            "install foundation-of-",
+            "foundation_of_mine:Net is not one that a foundation package exports",
         ),
-        (lambda d: d["model"].update({"class": "foundation_nn:Nothing"}), "cannot be used"),
+        (
+            lambda d: d["model"].update({"class": "foundation_nn:Nothing"}),
+            "there is no class",
+        ),
         (lambda d: d["model"].update({"class": "foundation_nn:Tensor"}), "cannot be used"),
         (lambda d: d["model"].pop("config"), "cannot be used"),
         (lambda d: d["model"]["config"].pop("widths"), "cannot be used"),
@@ -148,6 +155,47 @@ def test_a_description_that_is_not_text(path):
 def test_a_description_that_does_not_fit(path, change, message):
     edit(path, change)
     with pytest.raises(CheckpointError, match=message):
+        checkpoint.load(path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "foundation_transformer.cli.__main__:X",
+        "foundation_nn.examples.xor:main",
+        "foundation_nn.training._trainer:Trainer",
+        "antigravity:X",
+        "foundation_nn:functional",
+        "foundation_nn:linear.__globals__",
+        "foundation_nn",
+        "",
+        ":",
+        7,
+        None,
+    ],
+)
+def test_nothing_is_imported_because_a_file_says_so(path, name):
+    for forge in (
+        lambda d: d["model"].update({"class": name}),
+        lambda d: d["extras"].update(other={"class": name, "config": {}}),
+    ):
+        edit(path, forge)
+        before = set(sys.modules)
+        with pytest.raises(CheckpointError, match=r"checkpoint\.json: "):
+            checkpoint.load(path)
+        assert set(sys.modules) == before
+
+
+def test_a_package_that_is_not_installed_is_named(path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "foundation_seq", None)
+    edit(path, lambda d: d["model"].update({"class": "foundation_seq:RecurrentLM"}))
+    with pytest.raises(CheckpointError, match="RecurrentLM is needed; install foundation-seq"):
+        checkpoint.load(path)
+
+
+def test_a_description_that_is_too_deep(path):
+    (path / "checkpoint.json").write_text("[" * 100_000)
+    with pytest.raises(CheckpointError, match=r"checkpoint\.json: not valid JSON"):
         checkpoint.load(path)
 
 

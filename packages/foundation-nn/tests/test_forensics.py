@@ -220,9 +220,16 @@ def edited(path, change):
         (lambda d: d["batch"].update(array="nothing"), "cannot be used"),
         (
             lambda d: d.update(batch={"class": "foundation_nn.checkpoint:save", "fields": {}}),
-            "foundation_nn.checkpoint:save is no dataclass and no named tuple",
+            "foundation_nn.checkpoint:save is not one that a foundation package exports",
         ),
-        (lambda d: d.update(batch={"class": "os:system", "fields": {}}), "os:system is not a"),
+        (
+            lambda d: d.update(batch={"class": "foundation_nn:Linear", "fields": {}}),
+            "foundation_nn:Linear is no dataclass and no named tuple",
+        ),
+        (
+            lambda d: d.update(batch={"class": "os:system", "fields": {}}),
+            "os:system is not one that",
+        ),
         (lambda d: d.update(batch={"eval": []}), "cannot be used"),
         (lambda d: d["model"]["config"].update(widths=[2, 5]), "does not fit this MLP"),
     ],

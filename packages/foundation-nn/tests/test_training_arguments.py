@@ -63,7 +63,7 @@ class Stranger:
         ([Stranger()], "got a Stranger; subclass foundation_nn.training.Callback"),
         ([Stranger], "got the class Stranger; subclass"),
         (Progress(), r"callbacks to be a list, got a Progress; write callbacks=\[...\]"),
-        ([Misspelt()], "Misspelt.on_steps: a trainer never calls it; did you mean on_step"),
+        ([Misspelt()], "Misspelt.on_steps: a trainer never calls it; did you mean 'on_step'"),
         ([Forgetful()], r"Forgetful.on_step: expected the parameters \(self, trainer, step\), got"),
     ],
 )

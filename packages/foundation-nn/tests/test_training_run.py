@@ -1,8 +1,10 @@
 """What goes with the loop: cadence, averages, early stopping, skipping, checkpoints, logs."""
 
 import csv
+import io
 import json
 import math
+import shutil
 import signal
 
 import numpy as np
@@ -200,19 +202,50 @@ def test_a_run_that_failed_does_not_replace_what_was_saved(tmp_path):
     assert [p.name for p in checkpoints_of(tmp_path)] == ["step_000002"]
 
 
-def test_what_a_kill_left_half_written_is_removed(tmp_path):
-    for name in ("last/.step_000002.abc", ".checkpoint.xyz"):
-        (tmp_path / name).mkdir(parents=True)
-    make(callbacks=[Checkpoints(tmp_path, every=2)]).fit(ROWS, max_steps=2)
-    assert sorted(p.name for p in tmp_path.rglob("*") if p.is_dir()) == [
-        "checkpoint",
-        "last",
-        "step_000002",
-    ]
-    # and a replacement that was cut short is found
-    (tmp_path / "last" / "step_000002").rename(tmp_path / "last" / ".step_000002.previous")
-    assert [p.name for p in checkpoints_of(tmp_path)] == ["step_000002"]
-    make(callbacks=[Checkpoints(tmp_path)]).resume(checkpoints_of(tmp_path)[0])
+def test_a_folder_that_is_removed_meanwhile_ends_the_run(tmp_path):
+    class Removing(Callback):
+        def on_step(self, trainer, step):
+            if step.step == 3:
+                shutil.rmtree(tmp_path / "run")
+
+    for every in (2, None):
+        trainer = make(callbacks=[Removing(), Checkpoints(tmp_path / "run", every=every)])
+        with pytest.raises(FileNotFoundError, match="run: was removed while the run went on"):
+            trainer.fit(ROWS, max_steps=5)
+        assert not (tmp_path / "run").exists()
+
+
+def test_a_full_disk_is_told_with_the_name_of_the_log(tmp_path):
+    for kind in (JsonLog, CsvLog):
+        log = kind(tmp_path / "log")
+
+        class Full(io.StringIO):
+            def flush(self):
+                raise OSError(28, "No space left on device")
+
+        class Filling(Callback):
+            def on_step(self, trainer, step, log=log, Full=Full):
+                log._file.close()
+                log._file = Full()
+
+        with pytest.raises(OSError, match=r"No space left on device: '.*/log'"):
+            make(callbacks=[Filling(), log]).fit(ROWS, max_steps=2)
+
+
+def test_a_row_that_was_cut_short_is_left_out(tmp_path):
+    path = tmp_path / "steps.csv"
+    trainer = make(callbacks=[CsvLog(path)])
+    trainer.fit(ROWS, max_steps=12)
+    trainer.save(tmp_path / "saved")
+    whole = path.read_text()
+    for cut in (1, 3, len(whole.splitlines()[-1])):
+        path.write_text(whole[:-cut])
+        again = make(callbacks=[CsvLog(path)])
+        again.resume(tmp_path / "saved")
+        again.fit(ROWS, max_steps=13)
+        with path.open(newline="") as file:
+            steps = [int(row["step"]) for row in csv.DictReader(file)]
+        assert steps == [*range(1, 12), 13]
 
 
 def run_in_two(tmp_path, change=lambda trainer: None, limits=None, batches=ROWS):

@@ -7,10 +7,10 @@ import json
 import os
 from collections.abc import Sequence
 from importlib.resources import files
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from foundation_nn.files import write_file
 from numpy.typing import NDArray
 
 from foundation_attn._measures import head_scores
@@ -62,7 +62,7 @@ def save_page(
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     page = files("foundation_attn").joinpath("page.html").read_text("utf-8")
     page = page.replace("{{title}}", html.escape(title)).replace("{{data}}", text)
-    Path(path).write_text(page, "utf-8")
+    write_file(path, page)
 
 
 def _as_json(layer: LayerMap) -> dict[str, Any]:

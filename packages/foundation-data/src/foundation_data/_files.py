@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from foundation_nn.files import write_file
 
 _VERSION = 1
 #: The largest JSON file that is read. The tokenizers of large models have a tenth of that.
@@ -48,22 +49,12 @@ def write_json(path: str | os.PathLike[str], kind: str, content: Mapping[str, An
 
 
 def write_text(path: str | os.PathLike[str], kind: str, text: str) -> None:
-    """Write `text` through a temporary sibling that is renamed at the end; as `write_json`."""
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
+    """Write `text`, whole or not at all; errors are those of `write_json`."""
     try:
-        try:
-            with temporary.open("x", encoding="utf-8", newline="\n") as stream:
-                stream.write(text)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(temporary, target)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        write_file(path, text)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise OSError(error.errno, f"cannot write the {kind}: {reason}", str(target)) from error
+        raise OSError(error.errno, f"cannot write the {kind}: {reason}", os.fspath(path)) from error
 
 
 def read_json(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:

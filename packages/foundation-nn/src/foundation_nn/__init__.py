@@ -6,7 +6,16 @@ differentiable), ``functional`` (the operations), ``modules`` (layers, which own
 draws, ``distributed`` trains in several processes.
 """
 
-from foundation_nn import checkpoint, distributed, functional, init, optim, schedules, training
+from foundation_nn import (
+    checkpoint,
+    distributed,
+    files,
+    functional,
+    init,
+    optim,
+    schedules,
+    training,
+)
 from foundation_nn._arguments import did_you_mean
 from foundation_nn._publish import publish
 from foundation_nn.engine._memory import keep_freed_memory
@@ -97,6 +106,7 @@ __all__ = [
     "did_you_mean",
     "distributed",
     "draw_graph",
+    "files",
     "first_non_finite",
     "functional",
     "get_num_threads",

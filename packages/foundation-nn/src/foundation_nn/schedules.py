@@ -14,6 +14,18 @@ from typing import Any, Self, TypeAlias
 
 from foundation_nn._arguments import number
 
+__all__ = [
+    "Plateau",
+    "Schedule",
+    "constant",
+    "cosine",
+    "linear",
+    "noam",
+    "plateau",
+    "step",
+    "wsd",
+]
+
 Schedule: TypeAlias = Callable[[int], float]
 
 

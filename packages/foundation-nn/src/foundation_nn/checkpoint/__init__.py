@@ -5,10 +5,11 @@ A checkpoint holds ``model.safetensors``, optionally ``optimizer.safetensors`` a
 counters. There is no pickle anywhere, and a file does not choose what is imported.
 
 Read in this order: ``_checkpoint`` (``save`` and ``load``), ``_describe`` (objects as JSON and
-back), ``_folder`` (how files are written so that a crash leaves a whole checkpoint), ``_average``.
+back), ``_classes`` (which classes a file may name), ``_folder`` (how files are written so that a
+crash leaves a whole checkpoint), ``_average``.
 """
 
-from foundation_nn.checkpoint._checkpoint import Checkpoint, average, exists, load, save
+from foundation_nn.checkpoint._checkpoint import Checkpoint, average, exists, load, may_save, save
 from foundation_nn.checkpoint._folder import CheckpointError
 
-__all__ = ["Checkpoint", "CheckpointError", "average", "exists", "load", "save"]
+__all__ = ["Checkpoint", "CheckpointError", "average", "exists", "load", "may_save", "save"]

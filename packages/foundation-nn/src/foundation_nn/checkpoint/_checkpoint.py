@@ -16,6 +16,7 @@ from foundation_nn.checkpoint._describe import describe, rebuild
 from foundation_nn.checkpoint._folder import (
     CheckpointError,
     folder_exists,
+    is_replaceable,
     read_folder,
     write_folder,
 )
@@ -24,7 +25,10 @@ from foundation_nn.modules._module import Module
 from foundation_nn.optim import Optimizer
 
 #: What a class may say to a configuration that is none of its own.
-_MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError)
+_MALFORMED = (
+    *(LookupError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError),
+    RecursionError,
+)
 
 
 class Checkpoint(NamedTuple):
@@ -113,6 +117,14 @@ def exists(path: str | os.PathLike[str]) -> bool:
     return folder_exists(path, "checkpoint")
 
 
+def may_save(path: str | os.PathLike[str]) -> bool:
+    """Whether :func:`save` would find nothing at ``path``, or a checkpoint, and nothing else.
+
+    To be asked before a long run, which is not to fail when it saves for the first time.
+    """
+    return is_replaceable(Path(path), "checkpoint")
+
+
 def load(path: str | os.PathLike[str], classes: Sequence[type] = ()) -> Checkpoint:
     """Read a checkpoint: a working model with all that was saved beside it.
 
@@ -121,8 +133,8 @@ def load(path: str | os.PathLike[str], classes: Sequence[type] = ()) -> Checkpoi
     path : path
         The folder.
     classes : sequence of type
-        Your own classes that the checkpoint may hold. Without being named here, classes are
-        taken from packages named ``foundation_…`` only: a file must not choose what is imported.
+        Your own classes that the checkpoint may hold. Without being named here, only those that
+        the foundation packages export are found: a file does not choose what is imported.
 
     Raises
     ------

@@ -4,8 +4,17 @@ Such a folder holds arrays in ``.safetensors`` files, and one JSON file with eve
 format, what the arrays belong to, and the SHA-256 of the other files and of itself. There is no
 pickle anywhere.
 
-It is written beside its place and moved there when it is complete. While an older one is replaced
-that stands aside as ``.NAME.previous``, which is read if the move was cut short.
+A folder is replaced in place, and the JSON file is what decides:
+
+1. each new file of arrays is written beside the older one, under a name that says that it is
+   unfinished and begins with its digest: ``.model.0123456789abcdef.part.safetensors``;
+2. the JSON file is replaced by the new one, in one rename;
+3. the files of arrays are renamed to their names, and those that are no longer named are removed.
+
+Until the second step the folder is what it was, from then on it is the new one: whoever reads it
+takes a file of arrays under its unfinished name, if there is one with the digest that the JSON file
+tells. So a crash at any moment leaves one of the two, and :func:`mend_folder` takes the third step
+again. A folder that is removed is renamed first, to ``.NAME.removed``.
 """
 
 from __future__ import annotations
@@ -13,9 +22,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
-import tempfile
+import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +36,18 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as parse_safetensors
 from safetensors.numpy import save as format_safetensors
 
+from foundation_nn.files import (
+    is_unfinished,
+    naming,
+    remove_unfinished,
+    sync_folder,
+    unfinished_path,
+    write_file,
+)
+
 FORMAT = 1
+_ARRAYS = ".safetensors"
+_SHA_256 = re.compile("[0-9a-f]{64}")
 
 
 class CheckpointError(ValueError):
@@ -60,48 +82,82 @@ def write_folder(
     OSError
         If it cannot be written, e.g. for want of space; the older one is untouched.
     """
-    path = Path(os.path.realpath(path))  # what a link points to is replaced, not the link
-    previous = _previous(path)
-    for place in (path, previous):
-        if not _replaceable(place, kind):
-            raise CheckpointError(
-                f"{place}: exists and is not a {kind}; it is not overwritten, choose another place"
-            )
-    files = {f"{name}.safetensors": _format(content) for name, content in arrays.items()}
+    path = Path(os.path.realpath(path))  # of a link to a folder that is not there, too
+    if not is_replaceable(path, kind):
+        raise CheckpointError(
+            f"{path}: exists and is not a {kind}; it is not overwritten, choose another place"
+        )
+    files = {f"{name}{_ARRAYS}": _format(content) for name, content in arrays.items()}
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     full = {"format": FORMAT, "files": digests, **description}
     full = json.loads(json.dumps(full))  # as it will be read: keys are strings
     full["sha256"] = _digest(full)
-    files[f"{kind}.json"] = json.dumps(full, ensure_ascii=False, indent=1).encode()
+    text = json.dumps(full, ensure_ascii=False, indent=1)
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    existed = path.exists()
+    path.mkdir(parents=True, exist_ok=True)
     try:
-        fresh.chmod(0o777 & ~_umask())
+        mend_folder(path, kind)
         for name, content in files.items():
-            _write(fresh / name, content)
-        _sync_folder(fresh)
-        if path.exists():
-            shutil.rmtree(previous, ignore_errors=True)
-            path.rename(previous)
-        try:
-            fresh.rename(path)
-        except OSError:
-            if previous.exists():
-                previous.rename(path)
-            raise
-        _sync_folder(path.parent)
-        shutil.rmtree(previous, ignore_errors=True)
+            if not _holds(path / name, digests[name]):
+                _write(_part(path / name, digests[name]), content, path / name)
+        sync_folder(path)
+        write_file(path / f"{kind}.json", text)
+        mend_folder(path, kind)
     except BaseException:
-        shutil.rmtree(fresh, ignore_errors=True)
+        with suppress(OSError):  # to what it was, or to the new one if it is that already
+            mend_folder(path, kind)
+            if not existed:
+                path.rmdir()
         raise
+    if not existed:
+        sync_folder(path.parent)
     return path
 
 
+def mend_folder(path: Path, kind: str) -> None:
+    """Complete or undo what a crash has interrupted; a whole folder stays as it is.
+
+    Nobody else may be writing to it. A folder whose JSON file is damaged is left alone.
+    """
+    source = path / f"{kind}.json"
+    if not source.exists():
+        remove_unfinished(path)
+        return
+    try:
+        digests = _digests(source, _description(source, _read(source, kind), kind))
+    except CheckpointError:
+        return
+    parts = {_part(path / name, digest): path / name for name, digest in digests.items()}
+    waiting = [part for part in parts if part.exists()]
+    for part in waiting:
+        os.replace(part, parts[part])
+    if waiting:
+        sync_folder(path)
+    for file in path.iterdir():
+        no_longer_named = file.suffix == _ARRAYS and file.name not in digests
+        if no_longer_named or is_unfinished(file):
+            file.unlink(missing_ok=True)
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder, under a name that says so: a crash leaves it whole, or to be removed."""
+    removed = path.with_name(f".{path.name}.removed")
+    if removed.exists():
+        shutil.rmtree(removed)
+    path.rename(removed)
+    shutil.rmtree(removed)
+
+
+def remove_removed(parent: Path) -> None:
+    """Remove what a crash has left of folders that were being removed."""
+    for place in parent.glob(".*.removed"):
+        shutil.rmtree(place)
+
+
 def folder_exists(path: str | os.PathLike[str], kind: str) -> bool:
-    """Whether there is such a folder at ``path``, whole or not."""
-    path = Path(path)
-    return any((place / f"{kind}.json").is_file() for place in (path, _previous(path)))
+    """Whether there is such a folder at ``path``, damaged or not."""
+    return Path(path, f"{kind}.json").is_file()
 
 
 def read_folder(
@@ -117,14 +173,30 @@ def read_folder(
         If a file is missing, truncated, altered, or of another version.
     """
     path = Path(path)
-    if not path.exists() and _previous(path).is_dir():
-        path = _previous(path)
     if not path.is_dir():
         raise FileNotFoundError(f"{path}: no such {kind} folder")
     source = path / f"{kind}.json"
+    while True:
+        content = _read(source, kind)
+        try:
+            description = _description(source, content, kind)
+            arrays = {
+                name.removesuffix(_ARRAYS): _parse(path / name, digest, kind)
+                for name, digest in _digests(source, description).items()
+            }
+        except CheckpointError:
+            if _read(source, kind) == content:
+                raise
+            continue  # somebody has replaced the folder meanwhile
+        return source, description, arrays
+
+
+def _description(source: Path, content: bytes, kind: str) -> dict[str, Any]:
+    """What a JSON file says, if it is one of ours and as it was written."""
     try:
-        description = json.loads(_read(source, kind))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        description = json.loads(content)
+        digest = _digest(description) if isinstance(description, dict) else ""
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise CheckpointError(f"{source}: not valid JSON ({error}); it was altered") from None
     if not isinstance(description, dict) or "format" not in description:
         raise CheckpointError(f"{source}: not the description of a {kind}")
@@ -133,20 +205,23 @@ def read_folder(
             f"{source}: format {description['format']}, this version reads {FORMAT}; "
             "use the version of foundation-nn that wrote it"
         )
-    if description.get("sha256") != _digest(description):
+    if description.get("sha256") != digest:
         raise CheckpointError(f"{source}: altered (its SHA-256 differs); use another {kind}")
+    return description
+
+
+def _digests(source: Path, description: Mapping[str, Any]) -> dict[str, str]:
+    """The names of the other files, and their digests."""
     try:
-        files = dict(description["files"])
-        strange = [name for name in files if Path(name).name != name]
-        if strange:
-            raise ValueError(f"{strange[0]!r} is not the name of a file in it")
+        digests: dict[str, str] = dict(description["files"])
+        for name, digest in digests.items():
+            if Path(name).name != name:
+                raise ValueError(f"{name!r} is not the name of a file in it")
+            if not _SHA_256.fullmatch(digest):
+                raise ValueError(f"{digest!r} is not a SHA-256")
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{source}: cannot be used ({error!r}); it was altered") from error
-    arrays = {
-        name.removesuffix(".safetensors"): _parse(path / name, digest, kind)
-        for name, digest in files.items()
-    }
-    return source, description, arrays
+    return digests
 
 
 def _digest(description: Mapping[str, Any]) -> str:
@@ -160,7 +235,8 @@ def _format(arrays: Mapping[str, NDArray[Any]]) -> bytes:
 
 
 def _parse(file: Path, digest: str, kind: str) -> dict[str, NDArray[Any]]:
-    content = _read(file, kind)
+    part = _part(file, digest)
+    content = _read(part if part.exists() else file, kind)
     if hashlib.sha256(content).hexdigest() != digest:
         raise CheckpointError(
             f"{file}: truncated or altered ({len(content)} bytes, the SHA-256 differs from the "
@@ -172,42 +248,40 @@ def _parse(file: Path, digest: str, kind: str) -> dict[str, NDArray[Any]]:
         raise CheckpointError(f"{file}: not a safetensors file ({error})") from None
 
 
+def _part(file: Path, digest: str) -> Path:
+    """Where a file of arrays is until the JSON file names its digest, and shortly afterwards."""
+    return unfinished_path(file, digest[:16])
+
+
+def _holds(file: Path, digest: str) -> bool:
+    """Whether a file has this content already.
+
+    It must not be written again: under its unfinished name, half of it would be taken for it.
+    """
+    return file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == digest
+
+
 def _read(file: Path, kind: str) -> bytes:
     try:
+        if not stat.S_ISREG(file.stat().st_mode):
+            raise CheckpointError(f"{file}: not a regular file; the folder is not a {kind}")
         return file.read_bytes()
     except FileNotFoundError:
         raise CheckpointError(f"{file}: missing; the folder is not a whole {kind}") from None
 
 
-def _write(file: Path, content: bytes) -> None:
-    with file.open("xb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
+def _write(part: Path, content: bytes, file: Path) -> None:
+    try:
+        with part.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as error:
+        raise naming(error, file) from error
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make a rename survive a power cut, where folders can be synchronised at all."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _replaceable(place: Path, kind: str) -> bool:
-    """Whether nothing of anybody else stands there."""
-    if not place.exists() or (place / f"{kind}.json").is_file():
+def is_replaceable(path: Path, kind: str) -> bool:
+    """Whether nothing of anybody else stands there; also what a crash has left is ours."""
+    if not path.exists() or (path / f"{kind}.json").is_file():
         return True
-    return place.is_dir() and not any(place.iterdir())
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _previous(path: Path) -> Path:
-    return path.with_name(f".{path.name}.previous")
+    return path.is_dir() and all(is_unfinished(file) for file in path.iterdir())

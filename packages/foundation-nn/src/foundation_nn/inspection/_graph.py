@@ -11,6 +11,7 @@ from typing import Any
 
 from foundation_nn.engine._tape import Node, Part
 from foundation_nn.engine._tensor import Tensor
+from foundation_nn.files import write_file
 from foundation_nn.modules._module import Module
 
 FORMATS = (".svg", ".png", ".pdf")
@@ -148,4 +149,4 @@ def _picture(root: Vertex, names: dict[int, str], path: Path) -> None:
         graph.node(numbers[key], label, shape=shape, fillcolor=colour)
     for vertex, source in edges:
         graph.edge(numbers[id(source)], numbers[id(vertex)])
-    path.write_bytes(graph.pipe(format=path.suffix[1:]))
+    write_file(path, graph.pipe(format=path.suffix[1:]))

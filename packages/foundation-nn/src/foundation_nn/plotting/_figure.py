@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
+from foundation_nn.files import new_file
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -65,7 +67,8 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("always", "Glyph .* missing from")
         warnings.showwarning = collect
-        figure.savefig(path, dpi=150)
+        with new_file(path) as unfinished:
+            figure.savefig(unfinished, dpi=150)
     if lacking:
         warnings.warn(
             f"{os.fspath(path)}: matplotlib's font lacks {len(lacking)} of the characters, which "

@@ -6,14 +6,14 @@ Read in this order:
 * what the loop uses: ``_gradient`` (one step), ``_evaluate``, ``_limits`` (when it ends),
   ``_followers`` (EMA and plateau), ``_signals``, ``_checks`` (what is refused);
 * how it is saved and goes on: ``_position`` and ``_resume``;
-* callbacks: ``_checkpoints``, ``_early_stopping`` (both by way of ``_best``), ``_logs``,
-  ``_progress``;
+* callbacks: ``_checkpoints`` (with ``_run_folder``) and ``_early_stopping``, both by way of
+  ``_best``; ``_logs`` and ``_progress``;
 * what is left of a run: ``_history``, ``_report`` with ``_chart``, and for steps that failed
   ``_blame`` and ``_forensics``.
 """
 
 from foundation_nn.training._callback import Callback
-from foundation_nn.training._checkpoints import Checkpoints, checkpoints_of
+from foundation_nn.training._checkpoints import Checkpoints
 from foundation_nn.training._early_stopping import EarlyStopping
 from foundation_nn.training._evaluate import evaluate
 from foundation_nn.training._forensics import FailedStep
@@ -22,6 +22,7 @@ from foundation_nn.training._logs import CsvLog, JsonLog, read_history
 from foundation_nn.training._position import generator_state, set_generator
 from foundation_nn.training._progress import Progress
 from foundation_nn.training._report import diagnose, write_report
+from foundation_nn.training._run_folder import FolderInUseError, checkpoints_of, own_folder
 from foundation_nn.training._trainer import Trainer
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "EarlyStopping",
     "Evaluation",
     "FailedStep",
+    "FolderInUseError",
     "History",
     "JsonLog",
     "Progress",
@@ -40,6 +42,7 @@ __all__ = [
     "diagnose",
     "evaluate",
     "generator_state",
+    "own_folder",
     "read_history",
     "set_generator",
     "write_report",

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import os
-import re
-import shutil
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
 from foundation_nn import checkpoint
+from foundation_nn._arguments import whole_number
+from foundation_nn.checkpoint._folder import remove_folder
 from foundation_nn.training._best import Best
 from foundation_nn.training._callback import Callback
 from foundation_nn.training._history import Evaluation
 from foundation_nn.training._resume import training_state
+from foundation_nn.training._run_folder import (
+    TO_USE,
+    checkpoints_of,
+    mend_run,
+    own_folder,
+    place_for_step,
+)
 from foundation_nn.training._trainer import Trainer
-
-_NAME = re.compile(r"\.?step_(\d+)(\.previous)?")
 
 
 class Checkpoints(Callback):
@@ -26,6 +31,9 @@ class Checkpoints(Callback):
     ``last/step_N`` are for :meth:`Trainer.resume`. ``checkpoint`` is the model to use: the one of
     the best evaluation, or without any validation the newest; with an EMA, its averaged
     parameters.
+
+    The folder has one owner at a time: while a run saves there, another process is refused. What a
+    process that was killed there has left is completed or removed at the start.
 
     Parameters
     ----------
@@ -60,22 +68,22 @@ class Checkpoints(Callback):
         maximize: bool = False,
         **extras: Any,
     ) -> None:
-        if every is not None and every < 1:
-            raise ValueError(f"Checkpoints: expected every >= 1, got {every}")
-        if keep < 1:
-            raise ValueError(f"Checkpoints: expected keep >= 1, got {keep}")
         self.folder = Path(folder)
-        self.every = every
-        self.keep = keep
+        self.every = None
+        if every is not None:
+            self.every = whole_number("Checkpoints", "every", every, at_least=1)
+        self.keep = whole_number("Checkpoints", "keep", keep, at_least=1)
         self.best = Best(metric, maximize)
         self.extras = extras
         self._saved: Any = None  # the state of the newest of ``last``
         self._evaluated = False  # since then
+        self._ownership = ExitStack()
 
     def on_start(self, trainer: Trainer) -> None:  # noqa: ARG002
         self._saved = None
         self._evaluated = False
-        _clear(self.folder)
+        self._ownership.enter_context(own_folder(self.folder))
+        mend_run(self.folder)
 
     def on_evaluation(self, trainer: Trainer, evaluation: Evaluation) -> None:
         self._evaluated = True
@@ -89,48 +97,38 @@ class Checkpoints(Callback):
             self._save(trainer)
 
     def on_end(self, trainer: Trainer) -> None:
-        if trainer.stopped_by:
-            self._save(trainer)
+        with self._ownership:  # ends with it
+            if trainer.stopped_by:
+                self._save(trainer)
 
     def _save(self, trainer: Trainer) -> None:
         """Unless nothing has changed."""
         state = training_state(trainer), trainer.steps
         if state == self._saved:
             return
-        last = self.folder / "last"
-        trainer.save(last / f"step_{trainer.steps:06}", **self.extras)
+        self._require_folder()
+        trainer.save(place_for_step(self.folder, trainer.steps), **self.extras)
         self._saved = state
         if self.best.value is None:
             self._save_to_use(trainer)
         for old in checkpoints_of(self.folder)[: -self.keep]:
-            shutil.rmtree(old)
+            remove_folder(old)
 
     def _save_to_use(self, trainer: Trainer) -> None:
+        self._require_folder()
         with nullcontext() if trainer.ema is None else trainer.ema.applied():
-            place = self.folder / "checkpoint"
+            place = self.folder / TO_USE
             checkpoint.save(place, trainer.model, step=trainer.steps, **self.extras)
+
+    def _require_folder(self) -> None:
+        """A folder that was deleted meanwhile is not made anew: somebody wanted it gone."""
+        if not self.folder.is_dir():
+            raise FileNotFoundError(
+                f"{self.folder}: was removed while the run went on, and with it what was saved"
+            )
 
     def state_dict(self) -> dict[str, Any]:
         return self.best.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.best.load_state_dict(state)
-
-
-def checkpoints_of(folder: str | os.PathLike[str]) -> list[Path]:
-    """What a run can be resumed from, the newest at the end."""
-    found: dict[int, Path] = {}
-    for place in Path(folder, "last").glob("*step_*"):
-        match = _NAME.fullmatch(place.name)
-        # One that was being replaced is read under its own name: see foundation_nn.checkpoint.
-        path = place.with_name(f"step_{match[1]}") if match else place
-        if match and checkpoint.exists(path):
-            found[int(match[1])] = path
-    return [found[step] for step in sorted(found)]
-
-
-def _clear(folder: Path) -> None:
-    """Remove what a kill left half written."""
-    for place in (*folder.glob("last/.step_*"), *folder.glob(".checkpoint.*")):
-        if not place.name.endswith(".previous"):
-            shutil.rmtree(place, ignore_errors=True)

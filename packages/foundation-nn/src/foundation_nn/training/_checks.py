@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from foundation_nn._arguments import described
+from foundation_nn._arguments import described, did_you_mean
 from foundation_nn.modules._module import Module
 from foundation_nn.optim import EMA, Optimizer
 from foundation_nn.training._callback import Callback
@@ -125,11 +124,7 @@ def check_callbacks(callbacks: Sequence[Any]) -> None:
 def _check_hook(owner: str, name: str, method: Any) -> None:
     """Refuse a method of an unknown name, or one that cannot be called as it will be."""
     if name not in _HOOKS:
-        nearest = get_close_matches(name, _HOOKS, n=1, cutoff=0.0)[0]
-        raise TypeError(
-            f"{owner}.{name}: a trainer never calls it; did you mean {nearest}? There are "
-            f"{', '.join(_HOOKS)}"
-        )
+        raise TypeError(f"{owner}.{name}: a trainer never calls it{did_you_mean(name, _HOOKS)}")
     try:
         inspect.signature(method).bind(*[None] * _HOOKS[name])
     except TypeError:

@@ -12,7 +12,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from foundation_nn.checkpoint._describe import describe, find_class, public_name, rebuild
+from foundation_nn.checkpoint._classes import find_class, public_name
+from foundation_nn.checkpoint._describe import describe, rebuild
 from foundation_nn.checkpoint._folder import CheckpointError, read_folder, write_folder
 from foundation_nn.engine._modes import train_mode
 from foundation_nn.engine._tensor import Tensor

@@ -3,18 +3,48 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
-from dataclasses import asdict, fields
+from dataclasses import asdict, astuple, fields
 from pathlib import Path
 from typing import Any, TextIO
 
+from foundation_nn.files import naming, write_file
 from foundation_nn.training._callback import Callback
 from foundation_nn.training._history import Evaluation, History, Step
 from foundation_nn.training._trainer import Trainer
 
 
-class JsonLog(Callback):
+class _FileLog(Callback):
+    """A file that grows by a line for each thing that happens."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._file: TextIO | None = None
+
+    def _open(self, beginning: str) -> None:
+        """Begin the file with what was kept of it; a crash leaves the older one, or this."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_file(self.path, beginning)
+        self._file = self.path.open("a", encoding="utf-8", newline="")
+
+    def _append(self, line: str) -> None:
+        if self._file is None:
+            return
+        try:
+            self._file.write(line)
+            self._file.flush()
+        except OSError as error:  # a full disk names no file
+            raise naming(error, self.path) from error
+
+    def on_end(self, trainer: Trainer) -> None:  # noqa: ARG002
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+class JsonLog(_FileLog):
     """Writes steps, evaluations and skipped steps to a file, one JSON object a line.
 
     A run that is resumed goes on with the file: lines after the step it resumes from are removed,
@@ -26,41 +56,23 @@ class JsonLog(Callback):
         Such as ``history.jsonl``. A new run replaces it.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
-        self._file: TextIO | None = None
-
     def on_start(self, trainer: Trainer) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         kept = _lines_until(self.path, trainer) if trainer.steps and self.path.exists() else []
         if not trainer.history.steps:
             trainer.history = _history(kept)
-        fresh = self.path.with_name(f".{self.path.name}")
-        fresh.write_text("".join(map(_as_line, kept)), "utf-8")
-        fresh.replace(self.path)
-        self._file = self.path.open("a", encoding="utf-8")
+        self._open("".join(map(_as_line, kept)))
 
     def on_step(self, trainer: Trainer, step: Step) -> None:  # noqa: ARG002
-        self._write({"event": "step", **asdict(step)})
+        self._append(_as_line({"event": "step", **asdict(step)}))
 
     def on_skip(self, trainer: Trainer, message: str) -> None:
-        self._write({"event": "skip", "step": trainer.steps + 1, "message": message})
+        self._append(_as_line({"event": "skip", "step": trainer.steps + 1, "message": message}))
 
     def on_evaluation(self, trainer: Trainer, evaluation: Evaluation) -> None:  # noqa: ARG002
-        self._write({"event": "evaluation", **asdict(evaluation)})
-
-    def on_end(self, trainer: Trainer) -> None:  # noqa: ARG002
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-    def _write(self, content: dict[str, Any]) -> None:
-        if self._file is not None:
-            self._file.write(_as_line(content))
-            self._file.flush()
+        self._append(_as_line({"event": "evaluation", **asdict(evaluation)}))
 
 
-class CsvLog(Callback):
+class CsvLog(_FileLog):
     """Writes the steps to a table for spreadsheets; a run that is resumed goes on with it.
 
     Parameters
@@ -69,34 +81,16 @@ class CsvLog(Callback):
         Such as ``steps.csv``. A new run replaces it.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
-        self._file: TextIO | None = None
-        self._table: csv.DictWriter[str] | None = None
-
     def on_start(self, trainer: Trainer) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        kept: list[dict[str, Any]] = []
+        kept: list[list[str]] = []
         if trainer.steps and self.path.exists():
-            with self.path.open(encoding="utf-8", newline="") as file:
-                kept = [row for row in csv.DictReader(file) if int(row["step"]) <= trainer.steps]
-        self._file = self.path.open("w", encoding="utf-8", newline="")
-        self._table = csv.DictWriter(self._file, [field.name for field in fields(Step)])
-        self._table.writeheader()
-        self._table.writerows(kept)
+            rows = csv.reader(_whole_lines(self.path)[1:])
+            kept = [row for row in rows if int(row[0]) <= trainer.steps]
+        names = [field.name for field in fields(Step)]
+        self._open("".join(map(_as_row, [names, *kept])))
 
     def on_step(self, trainer: Trainer, step: Step) -> None:  # noqa: ARG002
-        if self._table is not None:
-            self._table.writerow(asdict(step))
-
-    def on_settled(self, trainer: Trainer) -> None:  # noqa: ARG002
-        if self._file is not None:
-            self._file.flush()
-
-    def on_end(self, trainer: Trainer) -> None:  # noqa: ARG002
-        if self._file is not None:
-            self._file.close()
-            self._file = self._table = None
+        self._append(_as_row(list(astuple(step))))
 
 
 def read_history(path: str | os.PathLike[str]) -> History:
@@ -113,16 +107,19 @@ def read_history(path: str | os.PathLike[str]) -> History:
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
-    lines = path.read_text("utf-8").splitlines(keepends=True)
-    if lines and not lines[-1].endswith("\n"):
-        del lines[-1]
     try:
-        content = [json.loads(line) for line in lines]
+        content = [json.loads(line) for line in _whole_lines(path)]
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}: not the history of a run ({error})") from None
     if not all(isinstance(line, dict) and "event" in line for line in content):
         raise ValueError(f"{path}: not the history of a run")
     return content
+
+
+def _whole_lines(path: Path) -> list[str]:
+    """The lines of a file but for a last one that a kill has cut short."""
+    lines = path.read_text("utf-8").splitlines(keepends=True)
+    return lines[:-1] if lines and not lines[-1].endswith("\n") else lines
 
 
 def _lines_until(path: Path, trainer: Trainer) -> list[dict[str, Any]]:
@@ -144,3 +141,9 @@ def _history(lines: list[dict[str, Any]]) -> History:
 
 def _as_line(content: dict[str, Any]) -> str:
     return json.dumps(content, ensure_ascii=False) + "\n"
+
+
+def _as_row(values: list[Any]) -> str:
+    row = io.StringIO()
+    csv.writer(row).writerow(values)
+    return row.getvalue()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import html
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
+from foundation_nn.files import write_file
 from foundation_nn.training._chart import Line, chart
 from foundation_nn.training._history import History
 
@@ -56,6 +56,8 @@ def write_report(
     ------
     ValueError
         If the history has no steps.
+    OSError
+        If the file cannot be written; an older one is untouched.
     """
     if not history.steps:
         raise ValueError("write_report: the history has no steps")
@@ -79,7 +81,7 @@ def write_report(
         '<meta name="viewport" content="width=device-width">'
         f"<title>{title}</title><style>{_STYLE}</style></head><body>{''.join(body)}</body></html>\n"
     )
-    Path(path).write_text(page, "utf-8")
+    write_file(path, page)
 
 
 def diagnose(history: History) -> list[str]:

@@ -37,8 +37,7 @@ def writable(folder: Path) -> Iterator[None]:
         ) from None
     for name in (CHECKPOINT, INTERRUPTED):
         place = folder / name
-        others = [place] if place.is_file() else list(place.glob("*"))
-        if others and not (place / "checkpoint.json").is_file():
+        if not checkpoint.may_save(place):
             raise ValueError(
                 f"{place}: exists and is not a checkpoint; choose another folder with --out"
             )

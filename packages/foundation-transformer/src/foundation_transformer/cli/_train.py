@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from foundation_nn import optim, schedules, summary
+from foundation_nn.files import write_file
 from foundation_nn.training import (
     Checkpoints,
     EarlyStopping,
@@ -18,6 +19,7 @@ from foundation_nn.training import (
     Progress,
     Trainer,
     checkpoints_of,
+    own_folder,
 )
 
 from foundation_transformer.cli._folder import writable
@@ -37,6 +39,8 @@ def train(options: argparse.Namespace) -> None:
     ------
     ValueError
         If the folder holds a run already.
+    OSError
+        If another process is at work there.
     """
     settings = settings_of(options)
     folder = options.out or Path("runs", Path(settings.data).name.partition(".")[0])
@@ -46,9 +50,11 @@ def train(options: argparse.Namespace) -> None:
             "choose another folder with --out"
         )
     task = make_task(settings)
-    with writable(folder):
+    with writable(folder), own_folder(folder):
         content = {"settings": settings.to_dict(), "environment": _environment()}
-        (folder / SETTINGS).write_text(json.dumps(content, ensure_ascii=False, indent=1), "utf-8")
+        text = json.dumps(content, ensure_ascii=False, indent=1)
+        # What is no text, such as the name of a file in another encoding, is escaped as in JSON.
+        write_file(folder / SETTINGS, text.encode(errors="backslashreplace"))
         _run(folder, settings, task, None)
 
 
@@ -64,7 +70,9 @@ def resume(options: argparse.Namespace) -> None:
     settings = read_settings(folder)
     saved = checkpoints_of(folder)
     place = options.checkpoint or (saved[-1] if saved else None)
-    _run(folder, settings, make_task(settings), place)
+    task = make_task(settings)
+    with own_folder(folder):
+        _run(folder, settings, task, place)
 
 
 def read_settings(folder: Path) -> Settings:

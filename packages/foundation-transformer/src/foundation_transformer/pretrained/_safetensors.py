@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import struct
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from foundation_nn.files import new_file
 from numpy.typing import NDArray
 
 _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
@@ -141,14 +141,7 @@ def write_safetensors(file: Path, tensors: Iterable[tuple[str, NDArray[np.float3
         end += array.nbytes
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # so that the data are aligned
-    part = file.with_name(f".{file.name}.part")
-    try:
-        with part.open("wb") as stream:
-            stream.write(struct.pack("<Q", len(text)) + text)
-            for _, array in tensors:
-                stream.write(np.ascontiguousarray(array, "<f4").data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)
+    with new_file(file) as unfinished, unfinished.open("wb") as stream:
+        stream.write(struct.pack("<Q", len(text)) + text)
+        for _, array in tensors:
+            stream.write(np.ascontiguousarray(array, "<f4").data)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from foundation_nn.files import write_file
 from numpy.typing import NDArray
 
 from foundation_transformer._causal_lm import CausalLM
@@ -76,7 +77,7 @@ def save_pretrained(
     write_safetensors(folder / "model.safetensors", tensors())
     described = {"dtype": "float32", **family.write(config)}
     text = json.dumps(described, indent=1) + "\n"
-    (folder / "config.json").write_text(text, "utf-8")
+    write_file(folder / "config.json", text)
     if tokenizer is not None:
         write_tokenizer(folder, tokenizer, chat_template)
     return folder
