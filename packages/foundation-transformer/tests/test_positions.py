@@ -42,7 +42,7 @@ def test_nothing_is_learned(rng):
     positions = SinusoidalPositions(6, max_len=9)
     assert not positions.state_dict()
     x = rng.standard_normal((2, 5, 6)).astype(np.float32)
-    y = positions(Tensor(x, requires_grad=True), at=3)
+    y = positions(Tensor(x, requires_grad=True), positions=3)
     assert y.dtype == np.float32
     expected = x + positions.table[3:8].astype(np.float32)
     np.testing.assert_array_equal(y.data, expected)
@@ -52,10 +52,10 @@ def test_nothing_is_learned(rng):
 def test_learned_vectors_are_added(rng):
     positions = LearnedPositions(6, max_len=9, rng=rng)
     x = rng.standard_normal((2, 5, 6)).astype(np.float32)
-    y = positions(Tensor(x), at=3)
+    y = positions(Tensor(x), positions=3)
     np.testing.assert_array_equal(y.data, x + positions.weight.data[3:8])
     assert gradcheck(positions, rng.standard_normal((2, 5, 6)))
-    y = positions(Tensor(x), at=4)
+    y = positions(Tensor(x), positions=4)
     y.sum().backward()
     assert positions.weight.grad[:, 0].tolist() == [0, 0, 0, 0, 2, 2, 2, 2, 2]
 

@@ -50,7 +50,7 @@ def inputs_of(batch):
 
 def test_the_embedding_by_hand(rng):
     model = make(rng, d_model=4, num_heads=1)
-    x = model.embed(model.target_embedding, np.array([[5, 7]]), at=2).data
+    x = model.embed(model.target_embedding, np.array([[5, 7]]), positions=2).data
     table = model.target_embedding.weight.data
     for i, (token, t) in enumerate([(5, 2), (7, 3)]):
         position = [math.sin(t), math.cos(t), math.sin(t / 100), math.cos(t / 100)]

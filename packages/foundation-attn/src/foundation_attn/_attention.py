@@ -166,7 +166,7 @@ def _attention(q: Array, k: Array, v: Array, rule: Rule, dropout: Dropout | None
     # As one number, top + log(total), they would lose the digits by which great scores differ.
     top = np.empty((*lead, T, 1), dtype)
     total = np.empty((*lead, T, 1), dtype)
-    kept: dict[int, tuple[Array, Array | None, Mask | None]] = {}
+    saved: dict[int, tuple[Array, Array | None, Mask | None]] = {}
 
     def dropped(x: Array, keep: Mask | None) -> Array:
         """``x`` without the weights that are dropped, the others made up for them."""
@@ -185,7 +185,7 @@ def _attention(q: Array, k: Array, v: Array, rule: Rule, dropout: Dropout | None
         np.matmul(dropped(exps, keep), v, out=y)
         y /= total
         if cut.keeps_weights:
-            kept[block.number] = exps, cap_slope, keep
+            saved[block.number] = exps, cap_slope, keep
 
     cut.each(forward, [q, y, top, total], [k, v])
 
@@ -199,7 +199,7 @@ def _attention(q: Array, k: Array, v: Array, rule: Rule, dropout: Dropout | None
             k, v = keys
             dk, dv = sums
             if cut.keeps_weights:
-                exps, cap_slope, keep = kept[block.number]
+                exps, cap_slope, keep = saved[block.number]
             else:
                 exps = cut.room(block, q)
                 cap_slope = scores_into(exps, q, k, scale, rule, block)

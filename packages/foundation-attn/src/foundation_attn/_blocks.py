@@ -199,9 +199,9 @@ class Dropout:
         """False where a weight of the block is dropped, (..., rows, keys)."""
         heads = np.arange(math.prod(self._lead)).reshape(self._lead)[block.part]
         rows = block.rows.stop - block.rows.start
-        kept = np.empty((heads.size, rows, 4 * self._words), bool)
+        keep = np.empty((heads.size, rows, 4 * self._words), bool)
         # All rows of neighbouring heads follow each other, and are drawn at once.
-        runs = [kept] if rows == self._rows else list(kept)
+        runs = [keep] if rows == self._rows else list(keep)
         bits = np.random.PCG64(self._seed)
         position = 0
         for head, run in zip(heads.ravel().tolist(), runs, strict=False):
@@ -209,4 +209,4 @@ class Dropout:
             bits.advance(start - position)
             run[...] = random_keep(np.random.Generator(bits), run.shape, self.p)
             position = start + run.size // 4
-        return kept[..., block.keys].reshape(*heads.shape, rows, -1)
+        return keep[..., block.keys].reshape(*heads.shape, rows, -1)

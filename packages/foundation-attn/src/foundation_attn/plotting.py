@@ -142,12 +142,12 @@ def plot_heads(
                 continue
             ax.imshow(layer.weights[h], cmap="Blues", vmin=0, vmax=1, interpolation="none")
             ax.set(xticks=[], yticks=[])
-            said = [f"spread {scores.entropy[h]:.2f}"]
+            notes = [f"spread {scores.entropy[h]:.2f}"]
             if itself:
-                said.append(f"before {scores.previous[h]:.2f}")
+                notes.append(f"before {scores.previous[h]:.2f}")
             if not np.isnan(scores.induction[h]):
-                said.append(f"induction {scores.induction[h]:.2f}")
-            ax.set_title(f"head {h}\n" + ",  ".join(said), fontsize=7)
+                notes.append(f"induction {scores.induction[h]:.2f}")
+            ax.set_title(f"head {h}\n" + ",  ".join(notes), fontsize=7)
         size = min(8.0, 120 / max(1, len(layer.queries), len(layer.keys)))
         if size >= 4:  # smaller letters cannot be read
             upright = max(map(len, layer.keys), default=0) <= 2

@@ -22,7 +22,7 @@ from foundation_transformer._build import (
     require_ids,
 )
 from foundation_transformer._positions import Positions, require_room
-from foundation_transformer._ragged import align_right, columns, rotary_positions
+from foundation_transformer._ragged import align_right, real_and_positions, rotary_positions
 from foundation_transformer._stacks import TransformerEncoder
 from foundation_transformer.config import TransformerConfig
 
@@ -138,15 +138,15 @@ class CausalLM(Module):
             If the text is longer than the model's positions; without positions, and with ALiBi,
             no text is.
         """
-        at = 0 if positions is None else positions
-        return self.output(self._hidden(ids, key_mask, mask, at))  # type: ignore[no-any-return]
+        places = 0 if positions is None else positions
+        return self.output(self._hidden(ids, key_mask, mask, places))  # type: ignore[no-any-return]
 
     def _hidden(
         self,
         ids: Ids,
         key_mask: Mask | None = None,
         mask: Mask | None = None,
-        at: int | Positions = 0,
+        positions: int | Positions = 0,
         caches: list[KVCache] | None = None,
     ) -> Tensor:
         require_ids(ids)
@@ -154,10 +154,10 @@ class CausalLM(Module):
         real = real_positions(np.shape(ids), key_mask, mask, causal=True, earlier=earlier)
         x = self.embedding(real_ids(ids, real))
         if self.positions is not None:
-            x = self.positions(x, at)
+            x = self.positions(x, positions)
         x = F.dropout(x, self.config.dropout)
-        turned = rotary_positions(self.config.positions, at)
-        return self.stack(x, key_mask, mask, True, caches, turned)  # type: ignore[no-any-return]
+        for_layers = rotary_positions(self.config.positions, positions)
+        return self.stack(x, key_mask, mask, True, caches, for_layers)  # type: ignore[no-any-return]
 
     def start(self, prompt: Ids, lengths: Ids, capacity: int) -> tuple[NDArray[Any], TextState]:
         """Read prompts; see :class:`foundation_seq.StepwiseModel`.
@@ -186,9 +186,9 @@ class CausalLM(Module):
     def extend(self, state: TextState, ids: Ids) -> NDArray[Any]:
         """Append ids (B, T) to the rows of a state; the logits (B, V) after them."""
         start = state.caches[0].length
-        real, at = columns(state.padding, start, start + ids.shape[1])
+        real, positions = real_and_positions(state.padding, start, start + ids.shape[1])
         with no_grad():
-            h = self._hidden(ids, real, None, at, state.caches)
+            h = self._hidden(ids, real, None, positions, state.caches)
             return self.output(h[:, -1]).data  # type: ignore[no-any-return]
 
     def to_dict(self) -> dict[str, Any]:

@@ -17,13 +17,13 @@ class ContextLengthError(ValueError):
     """A text is longer than the model has positions."""
 
 
-def require_positions(at: Positions, max_len: int) -> None:
+def require_positions(positions: Positions, max_len: int) -> None:
     """Refuse positions that a table of ``max_len`` does not hold."""
-    if at.dtype.kind not in "iu":
-        raise TypeError(f"positions: expected integers, got {at.dtype}")
-    if at.min(initial=0) < 0:
-        raise ValueError(f"positions: expected numbers >= 0, got {at.min()}")
-    require_room(int(at.max(initial=-1)) + 1, max_len)
+    if positions.dtype.kind not in "iu":
+        raise TypeError(f"positions: expected integers, got {positions.dtype}")
+    if positions.min(initial=0) < 0:
+        raise ValueError(f"positions: expected numbers >= 0, got {positions.min()}")
+    require_room(int(positions.max(initial=-1)) + 1, max_len)
 
 
 def require_room(length: int, max_len: int) -> None:
@@ -35,14 +35,16 @@ def require_room(length: int, max_len: int) -> None:
         )
 
 
-def _places(x: Tensor, at: int | Positions, max_len: int) -> slice | Positions:
+def _places(x: Tensor, positions: int | Positions, max_len: int) -> slice | Positions:
     """Which rows of a table of ``max_len`` belong to ``x``."""
     T = x.shape[1]
-    if isinstance(at, int) and 0 <= at <= max_len - T:
-        return slice(at, at + T)
-    where = np.arange(at, at + T) if isinstance(at, int) else np.asarray(at)
-    require_positions(where, max_len)
-    return where
+    if isinstance(positions, int) and 0 <= positions <= max_len - T:
+        return slice(positions, positions + T)
+    if isinstance(positions, int):
+        positions = np.arange(positions, positions + T)
+    places = np.asarray(positions)
+    require_positions(places, max_len)
+    return places
 
 
 class SinusoidalPositions(Module):
@@ -76,13 +78,13 @@ class SinusoidalPositions(Module):
         table.flags.writeable = False
         self.table: NDArray[np.float64] = table
 
-    def forward(self, x: Tensor, at: int | Positions = 0) -> Tensor:
+    def forward(self, x: Tensor, positions: int | Positions = 0) -> Tensor:
         """Add the encodings to ``x`` (B, T, D).
 
         Parameters
         ----------
         x : (B, T, D) tensor
-        at : int or integer array
+        positions : int or integer array
             The position of the first token, or of each, (T,) or (B, T).
 
         Raises
@@ -90,7 +92,7 @@ class SinusoidalPositions(Module):
         ContextLengthError
             Beyond ``max_len``.
         """
-        return x + self.table[_places(x, at, len(self.table))]
+        return x + self.table[_places(x, positions, len(self.table))]
 
 
 class LearnedPositions(Module):
@@ -106,9 +108,9 @@ class LearnedPositions(Module):
     ) -> None:
         self.weight = Parameter(init.normal(init.generator(rng), (max_len, d_model), 0.02))
 
-    def forward(self, x: Tensor, at: int | Positions = 0) -> Tensor:
+    def forward(self, x: Tensor, positions: int | Positions = 0) -> Tensor:
         """Add the vectors to ``x`` (B, T, D), as :class:`SinusoidalPositions` does."""
-        places = _places(x, at, len(self.weight))
+        places = _places(x, positions, len(self.weight))
         if isinstance(places, slice):
             return x + self.weight[places]
         return x + F.embedding(places, self.weight)

@@ -22,7 +22,7 @@ def align_right(prompt: Ids, lengths: Ids) -> tuple[Ids, Ids]:
     return ids, padding
 
 
-def columns(padding: Ids, start: int, stop: int) -> tuple[Mask | None, int | Positions]:
+def real_and_positions(padding: Ids, start: int, stop: int) -> tuple[Mask | None, int | Positions]:
     """Which of all columns are real, (B, stop), and the positions of those from ``start`` on.
 
     Where nothing is padded: None, and ``start`` alone tells them; otherwise (B, stop - start).
@@ -33,6 +33,6 @@ def columns(padding: Ids, start: int, stop: int) -> tuple[Mask | None, int | Pos
     return mask, np.maximum(np.arange(start, stop) - padding[:, None], 0)
 
 
-def rotary_positions(scheme: str, at: int | Positions) -> Positions | None:
+def rotary_positions(scheme: str, positions: int | Positions) -> Positions | None:
     """What layers with rotary positions must be told; they count on beside a cache themselves."""
-    return None if scheme != "rotary" or isinstance(at, int) else at
+    return None if scheme != "rotary" or isinstance(positions, int) else positions

@@ -124,14 +124,14 @@ class Transformer(Module):
             self.decoder(x, memory, target_mask, source_mask)
         )
 
-    def embed(self, table: Embedding, ids: Ids, at: int | Positions = 0) -> Tensor:
+    def embed(self, table: Embedding, ids: Ids, positions: int | Positions = 0) -> Tensor:
         """√D · embedding + position, (B, T) ids to (B, T, D).
 
-        ``at`` is the position of the first token, or of each, (T,) or (B, T).
+        ``positions`` is the position of the first token, or of each, (T,) or (B, T).
         """
         x = table(ids) * math.sqrt(self.config.d_model)
         if self.positions is not None:
-            x = self.positions(x, at)
+            x = self.positions(x, positions)
         return F.dropout(x, self.config.dropout)
 
     def to_dict(self) -> dict[str, Any]:

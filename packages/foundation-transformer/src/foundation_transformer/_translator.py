@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from foundation_transformer._build import Ids
 from foundation_transformer._layers import DecoderCache
-from foundation_transformer._ragged import align_right, columns, rotary_positions
+from foundation_transformer._ragged import align_right, real_and_positions, rotary_positions
 from foundation_transformer._transformer import Transformer
 
 
@@ -98,14 +98,14 @@ class Translator:
         """Logits (B, V) after new target ids (B, T)."""
         model = self.model
         start = state.caches[0].target.length
-        real, at = columns(state.padding, start, start + ids.shape[1])
+        real, positions = real_and_positions(state.padding, start, start + ids.shape[1])
         with no_grad():
             h = model.decoder(
-                model.embed(model.target_embedding, ids, at),
+                model.embed(model.target_embedding, ids, positions),
                 Tensor.wrap(state.memory),
                 real,
                 state.source_mask,
                 caches=state.caches,
-                positions=rotary_positions(model.config.positions, at),
+                positions=rotary_positions(model.config.positions, positions),
             )
             return model.output(h[:, -1]).data  # type: ignore[no-any-return]

@@ -64,18 +64,18 @@ def plot_distances(
     distances : int
         How many to show; within the positions of ``rotary``.
     """
-    at = np.arange(distances)
+    distance = np.arange(distances)
     width = 2 * rotary.cos.shape[1]
     x = np.full((1, 1, distances, width), width**-0.5)
-    turned = rotary(Tensor(x), at).data[0, 0]  # (distances, K)
+    turned = rotary(Tensor(x), distance).data[0, 0]  # (distances, K)
     figure, axes = new_figure(10, 3.6, columns=2)
     left, right = axes[0]
-    left.plot(at, turned @ turned[0], color=COLORS[0])
+    left.plot(distance, turned @ turned[0], color=COLORS[0])
     left.axhline(0, color="0.8", linewidth=0.8)
     left.set(title="Rotary: query · key", xlabel="distance", ylabel="product")
-    factors = np.exp(-alibi.slopes[:, None] * at)  # (H, distances)
+    factors = np.exp(-alibi.slopes[:, None] * distance)  # (H, distances)
     for head, factor in enumerate(factors):
-        right.plot(at, factor, color=COLORS[head % len(COLORS)], alpha=0.8)
+        right.plot(distance, factor, color=COLORS[head % len(COLORS)], alpha=0.8)
     right.set(title="ALiBi: one line for each head", xlabel="distance", ylabel="weight shrinks to")
     for ax in (left, right):
         ax.grid(alpha=0.25)

@@ -32,10 +32,10 @@ def plot_schedules(
         raise ValueError(f"plot_schedules: nothing to draw: {len(schedules)} lines, {steps} steps")
     figure, axes = new_figure(7, 3.4)
     ax = axes[0, 0]
-    at = np.unique(np.linspace(1, steps, min(steps, 2000)).round().astype(int))
+    shown = np.unique(np.linspace(1, steps, min(steps, 2000)).round().astype(int))
     for i, (name, schedule) in enumerate(schedules.items()):
-        rates = [schedule(step) for step in at.tolist()]
-        ax.plot(at, rates, label=name, color=COLORS[i % len(COLORS)])
+        rates = [schedule(step) for step in shown.tolist()]
+        ax.plot(shown, rates, label=name, color=COLORS[i % len(COLORS)])
     ax.set(xlabel="step", ylabel="learning rate", title="Learning-rate schedules")
     ax.set_ylim(bottom=0)
     ax.grid(alpha=0.25)
