@@ -485,7 +485,7 @@ def test_shapes_that_do_not_fit(q, k, v, message):
 
 def test_a_mask_of_two_axes_is_not_guessed():
     q, k = Tensor(np.zeros((2, 3, 5, 4))), Tensor(np.zeros((2, 3, 7, 4)))
-    both = r"mask of shape \(2, 3, 5, 7\).*got \({}\); .*key_mask=.*mask\[None\]"
+    both = r"mask of shape \(2, 3, 5, 7\).*got \({}\); .*key_mask=.*mask\[None, None\]"
     for shape in ((2, 7), (5, 7)):
         with pytest.raises(ValueError, match=both.format(str(shape)[1:-1])):
             attention(q, k, k, np.ones(shape, bool))

@@ -262,9 +262,9 @@ def scores_into(
         cap_slope = 1 - out * out
         out *= dtype.type(rule.cap)
 
-    queries, first_key, end = block.query_positions(), block.keys.start, block.keys.stop
     if rule.slopes is not None:
-        distance = np.abs(queries[:, None] - np.arange(first_key, end)).astype(dtype)
+        keys = np.arange(block.keys.start, block.keys.stop)
+        distance = np.abs(block.query_positions()[:, None] - keys).astype(dtype)
         slopes = block.of_heads(np.asarray(rule.slopes, dtype))
         out -= slopes[..., None, None] * distance
 
@@ -272,12 +272,13 @@ def scores_into(
     if allowed is not None:
         out += minus_infinity(allowed, dtype)
     if rule.causal or rule.window is not None:
-        start = first_key
+        start, stop = block.keys.start, block.keys.stop
         if rule.window is None:  # what the first row may see, all others may see, too
-            start = min(max(start, block.rows.start + block.first + 1), end)
-        if start < end:
-            near = band(queries, np.arange(start, end), rule.causal, rule.window)
-            out[..., start - first_key :] += minus_infinity(near, dtype)
+            start = min(max(start, block.rows.start + block.first + 1), stop)
+        if start < stop:
+            keys = np.arange(start, stop)
+            near = band(block.query_positions(), keys, rule.causal, rule.window)
+            out[..., start - block.keys.start :] += minus_infinity(near, dtype)
     return cap_slope
 
 

@@ -83,7 +83,7 @@ def check_pattern(mask: Mask | None, B: int, H: int | None, T: int, S: int) -> M
     heads_name = "H" if H is None else f"H={H}"
     raise ValueError(
         f"mask: expected a pattern of shape (B={B}, T={T}, S={S}) or (B, {heads_name}, T, S), in "
-        f"which axes of length 1 broadcast, got {mask.shape}{_two_remedies(mask)}"
+        f"which axes of length 1 broadcast, got {mask.shape}{_two_remedies(mask, 3)}"
     )
 
 
@@ -95,7 +95,7 @@ def check_mask(mask: Mask | None, scores: tuple[int, ...], name: str) -> Mask | 
     if mask.ndim != len(scores) or not _broadcasts(mask.shape, scores):
         raise ValueError(
             f"{name}: expected a mask of shape {scores}, in which axes of length 1 broadcast, "
-            f"got {mask.shape}{_two_remedies(mask)}"
+            f"got {mask.shape}{_two_remedies(mask, len(scores))}"
         )
     return mask
 
@@ -104,12 +104,14 @@ def _broadcasts(shape: tuple[int, ...], full: tuple[int, ...]) -> bool:
     return all(n in (1, whole) for n, whole in zip(shape, full, strict=True))
 
 
-def _two_remedies(mask: Mask) -> str:
-    if mask.ndim != 2:
+def _two_remedies(mask: Mask, axes: int) -> str:
+    """What to write instead of a mask of two axes, where a pattern has ``axes``."""
+    if mask.ndim != 2 or axes < 3:
         return ""
+    new_axes = ", ".join(["None"] * (axes - 2))
     return (
         "; two axes could mean two things: pass padding (B, S) as key_mask=, and a pattern (T, S) "
-        "for the whole batch as mask=mask[None]"
+        f"for the whole batch as mask=mask[{new_axes}]"
     )
 
 
