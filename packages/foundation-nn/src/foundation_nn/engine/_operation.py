@@ -18,7 +18,6 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from time import perf_counter
 from typing import Annotated, Any, ParamSpec, Protocol, TypeAlias, TypeVar, cast, get_args, overload
 
@@ -141,7 +140,8 @@ def operation(
         if not alike or dtype is None or (dtype.kind != "f" and not integers):
             dtype = _working_dtype(dtype, inputs, integers)
             values = [_in_dtype(value, dtype, recorded) for value in values]
-            large = large or any(np.size(value) >= SERIAL_SIZE for value in values)
+            for value in values:
+                large = large or (isinstance(value, np.ndarray) and value.size >= SERIAL_SIZE)
         if options:
             options = tuple([_plain(option) for option in options])
         if kwargs:
@@ -149,8 +149,12 @@ def operation(
 
         watcher = watching.get()
         started = 0.0 if watcher is None else perf_counter()
-        with one_blas_thread() if large else nullcontext():
-            returned: Any = kernel(*values, *options, **kwargs)
+        returned: Any
+        if large:
+            with one_blas_thread():
+                returned = kernel(*values, *options, **kwargs)
+        else:
+            returned = kernel(*values, *options, **kwargs)
         seconds = 0.0 if watcher is None else perf_counter() - started
         if type(returned) is not tuple or len(returned) != 2 or not callable(returned[1]):
             raise TypeError(

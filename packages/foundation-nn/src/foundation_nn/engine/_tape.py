@@ -1,11 +1,13 @@
-"""The tape: what was computed, and the walk back along it.
+"""The tape: what was computed, and from what.
 
-Everything about reverse-mode differentiation that is not calculus happens in this file: the order
-of the visits, un-broadcasting, accumulation, and freeing what has been used.
+Each operation that somebody will want the gradient of leaves a node. It holds the backward of this
+very call, and its edges lead to the nodes of the inputs. For ``y = (w * x).sum()`` these are ::
 
-References
-----------
-.. [1] A. Griewank and A. Walther, *Evaluating Derivatives*, 2nd ed., SIAM, 2008, ch. 3.
+    leaf w  <──  node 0: multiply  <──  node 1: sum  <──  y
+
+Nodes count up as they are made, and an operation is made after its inputs. So whoever visits the
+nodes from the highest number to the lowest has seen all consumers of a node before the node itself:
+that is all the order that :mod:`foundation_nn.engine._walk` needs to go back.
 """
 
 from __future__ import annotations
@@ -14,17 +16,12 @@ import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from heapq import heappop, heappush
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foundation_nn.engine._aside import Aside
-from foundation_nn.engine._memory import keep_freed_memory
-from foundation_nn.engine._threads import SERIAL_SIZE, one_blas_thread
-from foundation_nn.engine._watch import Watcher, watching
+from foundation_nn.engine._watch import watching
 
 if TYPE_CHECKING:
     from foundation_nn.engine._tensor import Tensor
@@ -77,6 +74,23 @@ class Node:
 
     It refers to the nodes of its inputs, not to their tensors: an array stays in memory only
     while some ``backward`` closes over it.
+
+    Attributes
+    ----------
+    function : callable or None
+        The backward; None after the walk has called it, when all that it saved is freed.
+    edges : tuple
+        One for each array input of the operation: where its gradient goes.
+    shape : tuple of int, or list of them
+        Of the value; one for each value where the operation has several.
+    dtype : dtype
+    order : int
+        How many nodes were made before this one.
+    grad : ndarray, list or None
+        During the walk, the sum of the gradients that have arrived so far; a list with one for
+        each value where there are several.
+    owned : bool
+        Whether ``grad`` was made for this node alone, so that the next one is added in place.
     """
 
     __slots__ = (
@@ -108,128 +122,20 @@ class Node:
         self.owned = False
 
 
-#: Where a gradient flows: to the node that made the input, to a leaf (with the version it had
+#: Where a gradient goes: to the node that made the input, to a leaf (with the version that it had
 #: when it was read), or nowhere.
 Edge: TypeAlias = "Node | tuple[Tensor, int] | None"
 
 
-def walk(root: Node, seed: NDArray[Any]) -> None:
-    """Visit every node after all of its consumers: the order of creation, backwards.
-
-    Whoever walks once will walk again: the memory that this step frees is kept for the next one.
-    """
-    root.grad = seed
-    queue = [(-root.order, root)]
-    watcher = watching.get()
-    aside = Aside()
-    keep_freed_memory()
-    with one_blas_thread():
-        try:
-            while queue:
-                _visit(heappop(queue)[1], queue, aside, watcher)
-        except BaseException:
-            for _, waiting in queue:  # a later walk must not find half a gradient here
-                waiting.grad = None
-            aside.give_up()
-            raise
-        aside.finish()
-
-
-def _visit(
-    node: Node, queue: list[tuple[int, Node]], aside: Aside, watcher: Watcher | None
-) -> None:
-    """Call one backward and hand its gradients to the inputs."""
-    function = node.function
-    edges = node.edges
-    g = node.grad
-    node.grad = None  # also if this visit fails: a later walk must not find it here
-    if function is None:
-        raise RuntimeError(
-            f"{node.name}: this graph was walked by an earlier backward() and what it saved is "
-            "freed; run the forward pass again, or add the losses and walk once"
-        )
-    node.function = None
-    node.edges = ()
-    started = 0.0 if watcher is None else perf_counter()
-    grads = function(g)
-    if len(edges) == 1 and not isinstance(grads, tuple):
-        grads = (grads,)
-    if watcher is not None:  # it wants to see all gradients now
-        grads = tuple(
-            [None if edge is None else computed(dx) for edge, dx in zip(edges, grads, strict=True)]
-        )
-        watcher.backward(node, g, grads, perf_counter() - started)
-    for edge, dx in zip(edges, grads, strict=True):
-        if edge is None or dx is None:
-            continue
-        if type(edge) is Node:
-            if edge.grad is None:
-                heappush(queue, (-edge.order, edge))
-            _add_to_node(edge, computed(dx), node.name)
-        else:
-            leaf, version = edge  # type: ignore[misc]
-            if leaf._version != version:
-                raise RuntimeError(
-                    f"{node.name}: a parameter of shape {leaf.shape} was changed between the "
-                    "forward and the backward pass; call backward() before the optimiser's "
-                    "step(), or run the forward pass again"
-                )
-            _add_to_leaf(leaf, dx, node.name, aside)
-
-
-def computed(dx: Any) -> Any:
-    """A gradient that a backward may have given as a function that computes it."""
-    return dx() if callable(dx) else dx
-
-
-def _add_to_leaf(leaf: Tensor, dx: Any, name: str, aside: Aside) -> None:
-    """Add a gradient to a leaf; one that is still to be computed, while the walk goes on."""
-
-    def add() -> None:
-        leaf._accumulate(unbroadcast(computed(dx), leaf._data.shape, name))
-
-    if aside.waits_for(id(leaf)) or (callable(dx) and leaf.size >= SERIAL_SIZE):
-        aside.add(id(leaf), add)
-    else:
-        add()
-
-
-def _add_to_node(node: Node, dx: Any, name: str) -> None:
-    if isinstance(dx, Part):  # one of several outputs; the others may get no gradient
-        if node.grad is None:
-            node.grad = [None] * len(node.shape)
-        node.grad[dx.index] = dx.grad
-        return
-    dx = unbroadcast(dx, node.shape, name)
-    if dx.dtype != node.dtype:  # a NumPy scalar in the backward of a kernel widened it
-        dx = dx.astype(node.dtype)
-    if node.grad is None:
-        node.grad, node.owned = dx, False
-    elif node.owned:
-        node.grad += dx
-    else:  # the first gradient may be shared with another input: never written to
-        node.grad, node.owned = node.grad + dx, True
-
-
 class Part:
-    """The gradient of output number ``index`` of an operation with several outputs."""
+    """The gradient of output number ``index`` of an operation with several outputs.
+
+    Each output is a node of its own, whose backward is ``Part(index, g)``, and whose only edge
+    leads to the node of the operation, where the parts meet.
+    """
 
     __slots__ = ("grad", "index")
 
     def __init__(self, index: int, grad: NDArray[Any]) -> None:
         self.index = index
         self.grad = grad
-
-
-def unbroadcast(g: NDArray[Any], shape: tuple[int, ...], name: str) -> NDArray[Any]:
-    """Sum over the axes along which an input of ``shape`` was repeated."""
-    if g.shape == shape:
-        return g
-    new = g.ndim - len(shape)
-    tail = g.shape[max(new, 0) :]
-    if new < 0 or any(n not in (1, m) for n, m in zip(shape, tail, strict=True)):
-        raise ValueError(f"{name}: expected a gradient of shape {shape}, backward gave {g.shape}")
-    axes = tuple(range(new)) + tuple(
-        new + i for i, (n, m) in enumerate(zip(shape, tail, strict=True)) if n != m
-    )
-    return np.asarray(g.sum(axis=axes, keepdims=True)).reshape(shape)

@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from foundation_nn.engine._numpy_calls import call_numpy, call_ufunc
 from foundation_nn.engine._operators import operators
-from foundation_nn.engine._tape import Node, recording, walk
+from foundation_nn.engine._tape import Node, recording
+from foundation_nn.engine._walk import walk
 
 Axis: TypeAlias = "int | tuple[int, ...] | None"
 

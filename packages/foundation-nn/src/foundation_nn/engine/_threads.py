@@ -196,13 +196,11 @@ def over_rows(task: Callable[[slice], None], rows: int, row_bytes: int) -> None:
     row_bytes : int
         Size of one row of the largest operand.
     """
+    if rows * row_bytes < min(THREAD_BYTES, BLOCK_BYTES):
+        task(slice(0, rows))
+        return
     blocks = cut_rows(rows, row_bytes)
-    if rows * row_bytes < THREAD_BYTES:
-        with one_blas_thread():
-            for block in blocks:
-                task(block)
-    else:
-        over_parts(lambda i: task(blocks[i]), len(blocks))
+    over_parts(lambda i: task(blocks[i]), len(blocks))
 
 
 def cut_rows(rows: int, row_bytes: int) -> list[slice]:
@@ -223,13 +221,18 @@ def product(a: NDArray[Any], b: NDArray[Any], out: NDArray[Any] | None = None) -
     out : (..., n, m) ndarray, optional
         Where the result is put.
     """
-    pieces = min(_work(a, b) // PRODUCT_WORK, 2 * get_num_threads())
-    if pieces < 2 or get_num_threads() == 1 or a.shape[:-2] != b.shape[:-2]:
-        return np.matmul(a, b, out=out)
+    if (
+        a.size * b.shape[-1] < 2 * PRODUCT_WORK
+        or get_num_threads() == 1
+        or min(a.ndim, b.ndim) < 2
+        or a.shape[:-2] != b.shape[:-2]
+    ):
+        return a @ b if out is None else np.matmul(a, b, out=out)
+    # More pieces than threads, so that a thread with a busy neighbour does fewer of them.
+    pieces = min(a.size * b.shape[-1] // PRODUCT_WORK, 2 * get_num_threads())
     c = np.empty((*a.shape[:-1], b.shape[-1]), np.result_type(a, b)) if out is None else out
     n, m = c.shape[-2:]
     long = len(a) if a.ndim > 2 else max(n, m)
-    # More pieces than threads, so that a thread with a busy neighbour does fewer of them.
     step = math.ceil(long / pieces)
 
     def piece(i: int) -> None:
@@ -243,11 +246,6 @@ def product(a: NDArray[Any], b: NDArray[Any], out: NDArray[Any] | None = None) -
 
     over_parts(piece, math.ceil(long / step))
     return c
-
-
-def _work(a: NDArray[Any], b: NDArray[Any]) -> int:
-    """The number of multiplications in a product."""
-    return a.size * b.shape[-1] if min(a.ndim, b.ndim) > 1 else 0
 
 
 class _Inside(threading.local):

@@ -40,83 +40,96 @@ def by_rows(kernel: Callable[P, Result]) -> Callable[P, Result]:
     """
     parameters = list(inspect.signature(kernel, eval_str=True).parameters.values())
     names = [p.name for p in parameters]
-    with_gradient = [p.name for p in parameters if is_annotated(p, Array, Vector)]
-    in_rows = [p.name for p in parameters if is_annotated(p, Array, PerRow)]
+    defaults = [p.default for p in parameters]
+    in_rows = [i for i, p in enumerate(parameters) if is_annotated(p, Array, PerRow)]
+    with_gradient = [i for i, p in enumerate(parameters) if is_annotated(p, Array, Vector)]
 
     @functools.wraps(kernel)
     def of_any_shape(*args: P.args, **kwargs: P.kwargs) -> Result:
-        given: dict[str, Any] = dict(zip(names, args, strict=False)) | kwargs
-        x = given[names[0]]
-        shapes = {name: np.shape(given[name]) for name in in_rows if given.get(name) is not None}
-        rows = {name: _as_rows_like(given[name], x) for name in shapes}
-        y, backward = _in_blocks(kernel, given | rows, list(rows), with_gradient)
+        given: list[Any] = [*args, *defaults[len(args) :]]
+        for name, value in kwargs.items():
+            given[names.index(name)] = value
+        shapes = [np.shape(value) for value in given]
+        x = given[0]
+        rows = [i for i in in_rows if given[i] is not None]
+        for i in rows:
+            given[i] = _as_rows_like(given[i], x)
+        shape = shapes[0]
+        if given[0].size < SERIAL_SIZE:
+            y, backward = kernel(*given)  # type: ignore[call-arg]
+        else:
+            y, backward = _in_blocks(kernel, given, rows, with_gradient)
+        x_rows = given[0].shape
 
         def backward_of_any_shape(g: Array) -> Any:
             grads = backward(g.reshape(y.shape))
-            shaped = [
-                dx.reshape(shapes[name]) if name in shapes and dx is not None else dx
-                for name, dx in zip(with_gradient, grads, strict=False)
-            ]
+            grads = grads if isinstance(grads, tuple) else (grads,)
+            shaped = []
+            for i, dx in zip(with_gradient, grads, strict=False):
+                if dx is not None and i in rows:
+                    dx = dx.reshape(shapes[i])
+                elif dx is not None and dx.ndim == 2:
+                    dx = column_sum(dx)
+                shaped.append(dx)
             return shaped[0] if len(shaped) == 1 else tuple(shaped)
 
-        shape = x.shape if y.shape == _as_rows_like(x, x).shape else x.shape[:-1] + y.shape[1:]
-        return y.reshape(shape), backward_of_any_shape
+        y_shape = shape if y.shape == x_rows else shape[:-1] + y.shape[1:]
+        return y.reshape(y_shape), backward_of_any_shape
 
     return of_any_shape
 
 
 def _in_blocks(
-    kernel: Callable[..., Result],
-    given: dict[str, Any],
-    in_rows: list[str],
-    with_gradient: list[str],
+    kernel: Callable[..., Result], given: list[Any], rows: list[int], with_gradient: list[int]
 ) -> Result:
-    """The kernel for all rows, whose backward always returns a tuple of gradients."""
-    x = given[in_rows[0]]
+    """The kernel for many rows, block by block.
 
-    def of_block(block: slice) -> Result:
-        return kernel(**(given | {name: given[name][block] for name in in_rows}))
-
-    def gradients(grads: Any) -> list[Array]:
-        returned = grads if isinstance(grads, tuple) else (grads,)
-        return [
-            column_sum(dx) if dx is not None and name not in in_rows and dx.ndim == 2 else dx
-            for name, dx in zip(with_gradient, returned, strict=False)
-        ]
-
-    if x.size < SERIAL_SIZE:
-        y, backward = of_block(slice(None))
-        return y, lambda g: gradients(backward(g))
-
-    blocks = cut_rows(len(x), max(given[name][:1].nbytes for name in in_rows))
+    Parameters
+    ----------
+    given : list
+        The arguments of the kernel.
+    rows : list of int
+        Which of them are cut into blocks.
+    with_gradient : list of int
+        Which of them the gradients belong to that the kernel's backward returns.
+    """
+    x = given[0]
+    blocks = cut_rows(len(x), max(given[i][:1].nbytes for i in rows))
     backwards: list[Any] = [None] * len(blocks)
     room_for_y = _Room(len(x))
 
-    def forward(i: int) -> None:
-        y, backwards[i] = of_block(blocks[i])
-        room_for_y.like(y)[blocks[i]] = y
+    def forward(n: int) -> None:
+        block = blocks[n]
+        arguments = [value[block] if i in rows else value for i, value in enumerate(given)]
+        y, backwards[n] = kernel(*arguments)
+        room_for_y.like(y)[block] = y
 
     _run(forward, len(blocks), x)
 
-    def backward_of_all(g: Array) -> list[Array]:
-        sums: list[list[Array]] = [[]] * len(blocks)
+    def backward(g: Array) -> tuple[Array, ...]:
         rooms = [_Room(len(x)) for _ in with_gradient]
+        sums: list[list[Array]] = [[] for _ in blocks]  # of each block, for what all rows share
 
-        def backward(i: int) -> None:
-            sums[i] = gradients(backwards[i](g[blocks[i]]))
-            backwards[i] = None  # what this block had saved is freed
-            for j, dx in enumerate(sums[i]):
-                if with_gradient[j] in in_rows and dx is not None:
-                    rooms[j].like(dx)[blocks[i]] = dx
-                    sums[i][j] = None
+        def of_block(n: int) -> None:
+            block = blocks[n]
+            grads = backwards[n](g[block])
+            backwards[n] = None  # what this block had saved is freed
+            grads = grads if isinstance(grads, tuple) else (grads,)
+            for i, room, dx in zip(with_gradient, rooms, grads, strict=False):
+                if dx is not None and i in rows:
+                    room.like(dx)[block] = dx
+                    dx = None
+                elif dx is not None and dx.ndim == 2:
+                    dx = column_sum(dx)
+                sums[n].append(dx)
 
-        _run(backward, len(blocks), x)
-        return [
+        _run(of_block, len(blocks), x)
+        return tuple(
             room.array if parts[0] is None else functools.reduce(np.add, parts)
             for room, parts in zip(rooms, zip(*sums, strict=True), strict=False)
-        ]
+        )
 
-    return room_for_y.array, backward_of_all
+    return room_for_y.array, backward
 
 
 class _Room:

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from foundation_nn.engine._tape import Node, Part, unbroadcast
+from foundation_nn.engine._tape import Node, Part
 from foundation_nn.engine._tensor import Tensor
+from foundation_nn.engine._walk import unbroadcast
 from foundation_nn.engine._watch import Watcher
 from foundation_nn.inspection._flops import count_flops
 from foundation_nn.modules._module import Module

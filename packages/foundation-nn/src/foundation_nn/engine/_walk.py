@@ -1,0 +1,172 @@
+"""The walk back along the tape: everything about reverse-mode differentiation but the calculus.
+
+It decides in which order the backwards are called, adds up the gradients that meet, sums over the
+axes that broadcasting has repeated, and frees what has been used.
+
+References
+----------
+.. [1] A. Griewank and A. Walther, *Evaluating Derivatives*, 2nd ed., SIAM, 2008, ch. 3.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from heapq import heappop, heappush
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foundation_nn.engine._aside import Aside
+from foundation_nn.engine._memory import keep_freed_memory
+from foundation_nn.engine._tape import Node, Part
+from foundation_nn.engine._threads import SERIAL_SIZE, one_blas_thread
+from foundation_nn.engine._watch import watching
+
+if TYPE_CHECKING:
+    from foundation_nn.engine._tensor import Tensor
+
+
+def walk(root: Node, seed: NDArray[Any]) -> None:
+    """Visit every node after all of its consumers: in the order of creation, backwards.
+
+    Parameters
+    ----------
+    root : Node
+        Of the tensor that is differentiated.
+    seed : ndarray
+        The gradient to begin with, of its shape.
+    """
+    # Whoever walks back once will do so again: what this step frees is kept for the next one.
+    keep_freed_memory()
+    _Walk().run(root, seed)
+
+
+class _Walk:
+    """One walk: the nodes that have a gradient and wait for their visit, the last made first."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[int, Node]] = []  # a heap; the smallest is minus the highest order
+        self.watcher = watching.get()
+        self.aside: Aside | None = None  # made when the first weight is met
+        self.blas: one_blas_thread | None = None  # entered when the first large gradient is met
+
+    def run(self, root: Node, seed: NDArray[Any]) -> None:
+        root.grad = seed
+        heappush(self.waiting, (-root.order, root))
+        try:
+            while self.waiting:
+                self.visit(heappop(self.waiting)[1])
+            if self.aside is not None:
+                self.aside.finish()
+        except BaseException:
+            for _, node in self.waiting:  # a later walk must not find half a gradient here
+                node.grad = None
+            if self.aside is not None:
+                self.aside.give_up()
+            raise
+        finally:
+            if self.blas is not None:
+                self.blas.__exit__()
+
+    def visit(self, node: Node) -> None:
+        """Call the backward of a node, and hand its gradients to the inputs of the operation."""
+        backward = node.function
+        edges = node.edges
+        g = node.grad
+        node.grad = None  # also if this visit fails: a later walk must not find it here
+        if backward is None:
+            raise RuntimeError(
+                f"{node.name}: this graph was walked by an earlier backward() and what it saved is "
+                "freed; run the forward pass again, or add the losses and walk once"
+            )
+        node.function = None
+        node.edges = ()
+        if self.blas is None and isinstance(g, np.ndarray) and g.size >= SERIAL_SIZE:
+            self.blas = one_blas_thread()
+            self.blas.__enter__()
+        started = 0.0 if self.watcher is None else perf_counter()
+        grads = backward(g)
+        if not isinstance(grads, tuple):
+            grads = (grads,)
+        if len(grads) != len(edges):
+            raise TypeError(
+                f"{node.name}: backward returns one gradient, or None, for each of its "
+                f"{len(edges)} inputs; got {len(grads)}"
+            )
+        if self.watcher is not None:  # it wants to see all gradients now
+            grads = tuple(
+                None if edge is None else computed(dx)
+                for edge, dx in zip(edges, grads, strict=True)
+            )
+            self.watcher.backward(node, g, grads, perf_counter() - started)
+        for edge, dx in zip(edges, grads, strict=True):
+            if edge is None or dx is None:
+                continue
+            if type(edge) is Node:
+                self.add_to_node(edge, computed(dx), node.name)
+            else:
+                leaf, version = edge  # type: ignore[misc]
+                self.add_to_leaf(leaf, version, dx, node.name)
+
+    def add_to_node(self, node: Node, dx: Any, name: str) -> None:
+        if node.grad is None:
+            heappush(self.waiting, (-node.order, node))
+        if isinstance(dx, Part):  # the parts of an operation's gradient that are missing stay None
+            if node.grad is None:
+                node.grad = [None] * len(node.shape)
+            node.grad[dx.index] = dx.grad
+            return
+        dx = unbroadcast(dx, node.shape, name)
+        if dx.dtype != node.dtype:  # a NumPy scalar in the backward of a kernel widened it
+            dx = dx.astype(node.dtype)
+        if node.grad is None:
+            node.grad = dx
+            node.owned = False  # the same array may have been handed to another input, too
+        elif node.owned:
+            node.grad += dx
+        else:
+            node.grad = node.grad + dx
+            node.owned = True
+
+    def add_to_leaf(self, leaf: Tensor, version: int, dx: Any, name: str) -> None:
+        if leaf._version != version:
+            raise RuntimeError(
+                f"{name}: a parameter of shape {leaf.shape} was changed between the forward and "
+                "the backward pass; call backward() before the optimiser's step(), or run the "
+                "forward pass again"
+            )
+
+        if self.aside is None and callable(dx) and leaf.size >= SERIAL_SIZE:
+            self.aside = Aside()
+        if self.aside is None:
+            _accumulate(leaf, dx, name)
+        elif callable(dx) or self.aside.waits_for(id(leaf)):
+            self.aside.add(id(leaf), partial(_accumulate, leaf, dx, name))
+        else:
+            _accumulate(leaf, dx, name)
+
+
+def _accumulate(leaf: Tensor, dx: Any, name: str) -> None:
+    leaf._accumulate(unbroadcast(computed(dx), leaf._data.shape, name))
+
+
+def computed(dx: Any) -> Any:
+    """A gradient that a backward may have given as a function that computes it."""
+    return dx() if callable(dx) else dx
+
+
+def unbroadcast(g: NDArray[Any], shape: tuple[int, ...], name: str) -> NDArray[Any]:
+    """Sum over the axes along which an input of ``shape`` was repeated.
+
+    Where broadcasting has copied a number, its gradient is the sum over all copies.
+    """
+    if g.shape == shape:
+        return g
+    new = g.ndim - len(shape)  # axes that the input does not have
+    tail = g.shape[max(new, 0) :]
+    if new < 0 or any(n not in (1, m) for n, m in zip(shape, tail, strict=True)):
+        raise ValueError(f"{name}: expected a gradient of shape {shape}, backward gave {g.shape}")
+    stretched = [new + axis for axis, (n, m) in enumerate(zip(shape, tail, strict=True)) if n != m]
+    return np.asarray(g.sum(axis=(*range(new), *stretched), keepdims=True)).reshape(shape)
