@@ -172,6 +172,7 @@ def test_a_trainer_goes_on_as_the_original_does(tmp_path):
     trainer = make_trainer(tmp_path)
     trainer.fit(ROWS, validation=ROWS[:1], max_epochs=1)
     twin = copy.deepcopy(trainer)
+    twin.callbacks[1].folder = tmp_path / "twin"
     before = bits(trainer.model)
     twin.fit(ROWS, validation=ROWS[:1], max_epochs=1)
     assert bits(trainer.model) == before != bits(twin.model)

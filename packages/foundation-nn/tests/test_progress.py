@@ -95,3 +95,50 @@ def test_a_second_run_starts_anew(file):
         trainer.fit([ROW] * 3, max_steps=3)
     last = "step 6 (0 s left)" if file is io.StringIO else "3/3 steps"
     assert last in stream.getvalue()
+
+
+class Leaving(io.StringIO):
+    """A reader that leaves after some writes, as ``head -1`` does."""
+
+    def __init__(self, error, writes, terminal):
+        super().__init__()
+        self.error, self.left, self.terminal = error, writes, terminal
+
+    def isatty(self):
+        return self.terminal
+
+    def write(self, text):
+        self.left -= 1
+        if self.left < 0:
+            raise self.error
+        return super().write(text)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize("writes", [0, 1, 4])
+@pytest.mark.parametrize(
+    "error",
+    [
+        BrokenPipeError(32, "Broken pipe"),
+        OSError(5, "Input/output error"),
+        ValueError("I/O operation on closed file."),
+    ],
+)
+def test_training_goes_on_when_nobody_reads_any_longer(error, writes, terminal):
+    stream = Leaving(error, writes, terminal)
+    _, history = run(stream, max_steps=5)
+    assert len(history.steps) == 5
+    assert len(history.evaluations) == 2
+
+
+def test_another_error_of_the_stream_is_told():
+    with pytest.raises(ValueError, match="no such letter"):
+        run(Leaving(ValueError("no such letter"), 0, False), max_steps=2)
+
+
+def test_without_standard_error_nothing_is_said(monkeypatch):
+    monkeypatch.setattr("sys.stderr", None)
+    model = Linear(2, 1, rng=np.random.default_rng(0))
+    trainer = Trainer(model, loss, optim.SGD(model, lr=0.1), callbacks=[Progress()])
+    trainer.fit([ROW] * 3, validation=[ROW], max_steps=5)
+    assert trainer.steps == 5

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from foundation_nn._arguments import whole_number
 from foundation_nn.modules._module import Module
 from foundation_nn.optim import Optimizer
 from foundation_nn.optim._buffer import buffer_of
@@ -81,10 +82,11 @@ def average_gradients(
     int
         The targets of all processes.
     """
+    targets = whole_number("average_gradients", "targets", targets, at_least=0)
     comm = world() if comm is None else comm
     buffer = buffer_of("average_gradients", optimizer_or_model)
     grad = buffer.collect()
-    total = int(comm.allreduce(int(targets)))
+    total = int(comm.allreduce(targets))
     if targets:
         grad *= targets / total
     else:

@@ -16,7 +16,9 @@ from foundation_nn.training._callback import Callback
 from foundation_nn.training._history import Evaluation
 from foundation_nn.training._resume import training_state
 from foundation_nn.training._run_folder import (
+    LAST,
     TO_USE,
+    checkpoints_after,
     checkpoints_of,
     mend_run,
     own_folder,
@@ -33,7 +35,9 @@ class Checkpoints(Callback):
     parameters.
 
     The folder has one owner at a time: while a run saves there, another process is refused. What a
-    process that was killed there has left is completed or removed at the start.
+    process that was killed there has left is completed or removed at the start. A run that goes on
+    from an older one of ``last`` gives up the later ones, which are removed at the start, too; a
+    run that was not resumed from this folder refuses to begin where it would mix with another one.
 
     Parameters
     ----------
@@ -54,7 +58,8 @@ class Checkpoints(Callback):
     Raises
     ------
     ValueError
-        If ``every`` or ``keep`` is less than 1.
+        If ``every`` or ``keep`` is less than 1. At the start of a run, if the folder holds the
+        checkpoints of another one.
     OSError
         During the run, if it cannot be written, e.g. for want of space; older ones stay.
     """
@@ -79,11 +84,12 @@ class Checkpoints(Callback):
         self._evaluated = False  # since then
         self._ownership = ExitStack()
 
-    def on_start(self, trainer: Trainer) -> None:  # noqa: ARG002
+    def on_start(self, trainer: Trainer) -> None:
         self._saved = None
         self._evaluated = False
         self._ownership.enter_context(own_folder(self.folder))
         mend_run(self.folder)
+        self._give_up_later_ones(trainer)
 
     def on_evaluation(self, trainer: Trainer, evaluation: Evaluation) -> None:
         self._evaluated = True
@@ -100,6 +106,21 @@ class Checkpoints(Callback):
         with self._ownership:  # ends with it
             if trainer.stopped_by:
                 self._save(trainer)
+
+    def _give_up_later_ones(self, trainer: Trainer) -> None:
+        """Checkpoints of later steps: of a course that was given up, or else of another run."""
+        later = checkpoints_after(self.folder, trainer.steps)
+        if not later:
+            return
+        origin = trainer.resumed_from
+        if origin is None or origin.resolve().parent != (self.folder / LAST).resolve():
+            raise ValueError(
+                f"{self.folder}: holds the checkpoints of another run, {later[-1].name} the last "
+                "of them; go on with that one by trainer.resume(checkpoints_of(folder)[-1]), or "
+                "choose another folder"
+            )
+        for place in later:
+            remove_folder(place)
 
     def _save(self, trainer: Trainer) -> None:
         """Unless nothing has changed."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
 from foundation_nn.training._callback import Callback
@@ -23,7 +25,9 @@ _BAR = (
 class Progress(Callback):
     """Step, loss, learning rate, tokens per second and the time left.
 
-    On a terminal one line, redrawn in place; elsewhere a line every ``every`` seconds.
+    On a terminal one line, redrawn in place; elsewhere a line every ``every`` seconds. If nothing
+    can be written to the stream any more, because it was closed or the terminal is gone, the run
+    goes on without it.
 
     Parameters
     ----------
@@ -45,15 +49,16 @@ class Progress(Callback):
         self._tokens = 0
 
     def on_start(self, trainer: Trainer) -> None:
-        self._stream = sys.stderr if self.file is None else self.file
+        self._stream = sys.stderr if self.file is None else self.file  # None if there is none
         self._started = self._shown = time.perf_counter()
         self._first_step = trainer.steps
         self._loss = None
         self._tokens = 0
-        if self._stream.isatty():
-            from tqdm import tqdm  # a quarter of the time of importing the whole package
+        with self._until_closed():
+            if self._stream is not None and self._stream.isatty():
+                from tqdm import tqdm  # a quarter of the time of importing the whole package
 
-            self._bar = tqdm(total=1.0, file=self._stream, bar_format=_BAR, unit="steps")
+                self._bar = tqdm(total=1.0, file=self._stream, bar_format=_BAR, unit="steps")
 
     def on_step(self, trainer: Trainer, step: Step) -> None:
         # A running mean says more than the loss of the last batch.
@@ -65,9 +70,10 @@ class Progress(Callback):
         text = f"loss {self._loss:.3f}, lr {step.lr:.1e}, {self._tokens / elapsed:,.0f} tokens/s"
         if self._bar is not None:
             done = trainer.steps - self._first_step
-            self._bar.total = done if left is None else done * (elapsed + left) / elapsed
-            self._bar.set_postfix_str(text, refresh=False)
-            self._bar.update()
+            with self._until_closed():
+                self._bar.total = done if left is None else done * (elapsed + left) / elapsed
+                self._bar.set_postfix_str(text, refresh=False)
+                self._bar.update()
         elif now - self._shown >= self.every:
             self._shown = now
             self._line(
@@ -84,8 +90,9 @@ class Progress(Callback):
         self._line(f"skipped: {message}")
 
     def on_end(self, trainer: Trainer) -> None:  # noqa: ARG002
-        if self._bar is not None:
-            self._bar.close()
+        with self._until_closed():
+            if self._bar is not None:
+                self._bar.close()
         self._bar = self._stream = None
 
     def _seconds_left(self, trainer: Trainer, elapsed: float) -> float | None:
@@ -99,7 +106,20 @@ class Progress(Callback):
         return max(0.0, min(left)) if left else None
 
     def _line(self, text: str) -> None:
-        if self._bar is not None:
-            self._bar.write(text, file=self._stream)
-        else:
-            print(text, file=self._stream, flush=True)
+        with self._until_closed():
+            if self._bar is not None:
+                self._bar.write(text, file=self._stream)
+            elif self._stream is not None:
+                print(text, file=self._stream, flush=True)
+
+    @contextmanager
+    def _until_closed(self) -> Iterator[None]:
+        """Say nothing more once the stream is closed, its reader has left, or its disk is full."""
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            if isinstance(error, ValueError) and "closed file" not in str(error):
+                raise
+            if self._bar is not None:
+                self._bar.disable = True  # or it would write again when it is collected
+            self._bar = self._stream = None

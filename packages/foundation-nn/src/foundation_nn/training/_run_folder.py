@@ -55,6 +55,11 @@ def checkpoints_of(folder: str | os.PathLike[str]) -> list[Path]:
     return [found[step] for step in sorted(found)]
 
 
+def checkpoints_after(folder: Path, step: int) -> list[Path]:
+    """Those of later steps."""
+    return [place for place in checkpoints_of(folder) if int(place.name.partition("_")[2]) > step]
+
+
 def place_for_step(folder: Path, step: int) -> Path:
     """Where :func:`checkpoints_of` finds the checkpoint of a step."""
     return folder / LAST / f"step_{step:06}"

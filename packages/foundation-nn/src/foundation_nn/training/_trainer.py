@@ -78,6 +78,8 @@ class Trainer:
     history : History
     steps : int
         Updates so far; at first those that the optimiser has made.
+    resumed_from : Path or None
+        The checkpoint that the last :meth:`resume` has read.
     planned_steps : int or None
         Where ``fit`` will end, if that is known.
     planned_seconds : float or None
@@ -126,6 +128,7 @@ class Trainer:
         self.callbacks = as_list_of_callbacks(callbacks)
         self.folder = None if folder is None else Path(folder)
         self.history = History()
+        self.resumed_from: Path | None = None
         self.planned_steps: int | None = None
         self.planned_seconds: float | None = None
         self.stopped_by = ""
@@ -261,6 +264,7 @@ class Trainer:
         loaded = checkpoint.load(path, [type(self.model)])
         require_same_model(path, self.model, loaded.model)
         load_training_state(path, self, loaded)
+        self.resumed_from = Path(path)
         return loaded.extras
 
     @property
