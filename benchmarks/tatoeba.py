@@ -57,7 +57,8 @@ def main() -> None:
     rng = np.random.default_rng(options.seed)
     train, held_out = split(list(read_pairs(options.file)))
     tokenizers = [
-        BPETokenizer.train(side, max_size=options.vocabulary) for side in zip(*train, strict=True)
+        BPETokenizer.train(side, max_size=options.vocabulary, lossless=False)
+        for side in zip(*train, strict=True)
     ]
     dataset = TranslationDataset(train, *tokenizers, MAX_LEN)
     print(

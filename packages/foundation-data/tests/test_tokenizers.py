@@ -3,7 +3,13 @@
 from pathlib import Path
 
 import pytest
-from foundation_data import CharTokenizer, Tokenizer, Vocabulary, WordTokenizer
+from foundation_data import (
+    BPETokenizer,
+    CharTokenizer,
+    Tokenizer,
+    Vocabulary,
+    WordTokenizer,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -135,6 +141,60 @@ def test_characters_by_hand() -> None:
     assert tokenizer.decode([1, 6, 5, 4, 7, 2, 0]) == "la à"
 
 
+any_text = st.text(st.characters(codec=None, exclude_categories=[]))
+
+
+@given(any_text)
+def test_characters_lose_nothing(text: str) -> None:
+    tokenizer = CharTokenizer.train([text, "a"])
+    expected = "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in text)
+    assert tokenizer.decode(tokenizer.encode(text)) == expected
+
+
+def test_line_ends_come_back() -> None:
+    text = "To be,\n    that\tis  the \r\n"
+    tokenizer = CharTokenizer.train([text])
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+    assert tokenizer.encode("\ud800") == [tokenizer.vocabulary.specials.unk_id]
+
+
+#: One sentence as it was typed, pasted, and saved by other programs.
+SPELLINGS = [
+    *("Où ça\u00a0?", "Où ça\t?", "Ou\u0300 c\u0327a ?", "\ufeffOù ça ?", "  Où  ça ?\n"),
+    *("Où\u202fça ?", "O\u00adù ça\x00?", "Où \u200bça\x85?", "Où ça \x1c?"),
+]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_texts_that_look_the_same_get_the_same_ids(spelling: str, tmp_path: Path) -> None:
+    sentence = "Où ça ?"
+    tokenizers: list[Tokenizer] = [
+        WordTokenizer.train([sentence]),
+        CharTokenizer.train([spelling], lossless=False),
+        BPETokenizer.train([spelling], lossless=False),
+    ]
+    for tokenizer in tokenizers:
+        assert tokenizer.encode(spelling) == tokenizer.encode(sentence)
+        assert tokenizer.decode(tokenizer.encode(spelling)) == sentence
+        assert tokenizer.normalize(spelling) == sentence
+        tokenizer.save(tmp_path / "tokenizer.json")
+        assert Tokenizer.load(tmp_path / "tokenizer.json") == tokenizer
+        assert Tokenizer.load(tmp_path / "tokenizer.json").encode(spelling) == tokenizer.encode(
+            sentence
+        )
+    for lossless in (CharTokenizer.train([spelling]), BPETokenizer.train([spelling])):
+        assert lossless.decode(lossless.encode(spelling)) == spelling
+
+
+def test_lossless_or_not_is_another_tokenizer() -> None:
+    one, other = (CharTokenizer.train(["a b"], lossless=lossless) for lossless in (True, False))
+    assert one != other
+    assert repr(other) == "CharTokenizer(V=7, lowercase=False, lossless=False)"
+    assert BPETokenizer.train(["a b"]) != BPETokenizer.train(["a b"], lossless=False)
+    with pytest.raises(ValueError, match="expected lossless to be true or false, got 'false'"):
+        Tokenizer.from_dict({**one.to_dict(), "lossless": "false"})
+
+
 @pytest.mark.parametrize("kind", [WordTokenizer, CharTokenizer])
 def test_save_and_load(tmp_path: Path, kind: type[Tokenizer]) -> None:
     tokenizer = kind.train(["L'œuf : « Go ! »"], lowercase=True)
@@ -177,7 +237,7 @@ def test_bad_input(kind: type[Tokenizer]) -> None:
     with pytest.raises(TypeError, match="expected a str, got int: 3"):
         kind.train([3])  # type: ignore[list-item]
     with pytest.raises(ValueError, match=f"{name}.train: expected at least one text with a token"):
-        kind.train(["", " "])
+        kind.train(["", ""])
     with pytest.raises(TypeError, match=rf"{name}: expected a Vocabulary, got list"):
         kind(["a"])  # type: ignore[arg-type]
     tokenizer = kind.train(["abc"])

@@ -201,6 +201,24 @@ def test_what_we_train_the_library_reads(tmp_path: Path) -> None:
         assert theirs.decode(ids) == ours.decode(ids) == text
 
 
+@given(
+    text=st.text(st.characters(exclude_categories=("Cs", "Cn")))
+    | st.text(st.sampled_from("ae\u0301é \n\t\x00\x1c\x85\xa0\u200b\ufeff\u2003\u3000.<eos>中"))
+)
+def test_normalised_text(cleaning: tuple[Any, Tokenizer], text: str) -> None:
+    theirs, ours = cleaning
+    assert theirs.normalizer.normalize_str(text) == ours.normalize(text)
+    assert theirs.encode(text).ids == ours.encode(text, allow_special=True)
+
+
+@pytest.fixture(scope="module")
+def cleaning(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Tokenizer]:
+    path = tmp_path_factory.mktemp("cleaning") / "tokenizer.json"
+    ours = BPETokenizer.train(CORPUS, max_size=400, lossless=False)
+    ours.save(path)
+    return library.Tokenizer.from_file(str(path)), ours
+
+
 def test_gpt2_files(tmp_path: Path) -> None:
     theirs = train_bpe(words)
     theirs.model.save(str(tmp_path))

@@ -9,15 +9,15 @@ import unicodedata
 # sentences that differ only in these look the same to every reader, so they must be the same to a
 # model, too. The zero-width joiner and non-joiner stay: Persian spelling and emoji sequences depend
 # on them.
-_INVISIBLE = "\u200b\u2060\ufeff\u00ad"
+INVISIBLE = "\u200b\u2060\ufeff\u00ad"
 _CONTROLS = "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f"
 _SURROGATES = "\ud800-\udfff"
-_NO_TEXT = re.compile(f"[{_INVISIBLE}{_CONTROLS}{_SURROGATES}]")
+_NO_TEXT = re.compile(f"[{INVISIBLE}{_CONTROLS}{_SURROGATES}]")
 
 
 def _replacement(match: re.Match[str]) -> str:
     character = match.group()
-    if character in _INVISIBLE:
+    if character in INVISIBLE:
         return ""
     # Half a surrogate pair is what is left of a broken character; UTF-8 cannot hold it.
     is_surrogate = "\ud800" <= character <= "\udfff"

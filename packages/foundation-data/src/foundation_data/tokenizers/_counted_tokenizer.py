@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from foundation_data._text import normalize
 from foundation_data.tokenizers._tokenizer import Tokenizer
@@ -22,6 +22,8 @@ class CountedTokenizer(Tokenizer):
     """
 
     __slots__ = ("_lowercase",)
+    #: What distinguishes two tokenizers with one vocabulary: arguments of the constructor.
+    _options: ClassVar[tuple[str, ...]] = ("lowercase",)
 
     def __init__(self, vocabulary: Vocabulary, lowercase: bool = False) -> None:
         super().__init__(vocabulary)
@@ -60,16 +62,22 @@ class CountedTokenizer(Tokenizer):
         ValueError
             If there is no token in `texts`, or an option is out of range.
         """
+        return cls._train(texts, min_freq, max_size, lowercase=lowercase)
+
+    @classmethod
+    def _train(
+        cls, texts: Iterable[str], min_freq: int, max_size: int | None, **options: bool
+    ) -> Self:
         cls._check_texts(texts, "train")
         # Cutting a text needs no vocabulary, so a tokenizer with an empty one can do it.
-        untrained = cls(Vocabulary.build([]), lowercase=lowercase)
+        untrained = cls(Vocabulary.build([]), **options)
         token_lists = (untrained.tokenize(text) for text in texts)
         vocabulary = Vocabulary.build(token_lists, min_freq=min_freq, max_size=max_size)
         if vocabulary.total == 0:
             raise ValueError(
                 f"{cls.__name__}.train: expected at least one text with a token in it, got none"
             )
-        return cls(vocabulary, lowercase=lowercase)
+        return cls(vocabulary, **options)
 
     @property
     def lowercase(self) -> bool:
@@ -77,7 +85,8 @@ class CountedTokenizer(Tokenizer):
         return self._lowercase
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(V={len(self)}, lowercase={self._lowercase})"
+        options = "".join(f", {name}={getattr(self, name)}" for name in self._options)
+        return f"{type(self).__name__}(V={len(self)}{options})"
 
     def normalize(self, text: str) -> str:
         """Return the form of `text` that ``decode(encode(text))`` gives back.
@@ -94,13 +103,16 @@ class CountedTokenizer(Tokenizer):
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as a JSON-able dictionary, for `from_dict`."""
-        return {
-            "kind": self.kind,
-            "lowercase": self._lowercase,
-            "vocabulary": self._vocabulary.to_dict(),
-        }
+        options = {name: getattr(self, name) for name in self._options}
+        return {"kind": self.kind, **options, "vocabulary": self._vocabulary.to_dict()}
 
     @classmethod
     def _from_content(cls, content: Mapping[str, Any]) -> Self:
-        vocabulary, lowercase = content["vocabulary"], content["lowercase"]
-        return cls(Vocabulary.from_dict(vocabulary), lowercase=lowercase)
+        vocabulary = Vocabulary.from_dict(content["vocabulary"])
+        options = {name: content[name] for name in cls._options}
+        for name, value in options.items():
+            if not isinstance(value, bool):
+                raise ValueError(
+                    f"{cls.__name__}: expected {name} to be true or false, got {value!r}"
+                )
+        return cls(vocabulary, **options)

@@ -67,11 +67,13 @@ def _language_model(
     ids = np.array(tokenizer.encode(text))
     length = min(loaded.model.config.max_len, len(ids) - 1)
     scores = score_language_model(loaded.model, consecutive_windows(ids, max(1, length), 64))
-    shown = len(text.encode()) * scores.num_tokens / len(ids)
+    # The bytes of what was predicted: of all tokens but the first and those left over at the end.
+    predicted = tokenizer.decode(ids[1 : scores.num_tokens + 1])
+    num_bytes = len(predicted.encode("utf-8", "replace"))
     return {
         "tokens": scores.num_tokens,
         "loss": scores.loss,
         "perplexity": scores.perplexity,
         "accuracy": scores.accuracy,
-        "bits per byte": scores.loss * scores.num_tokens / math.log(2) / shown,
+        "bits per byte": scores.loss * scores.num_tokens / math.log(2) / max(1, num_bytes),
     }

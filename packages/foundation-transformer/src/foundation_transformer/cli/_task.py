@@ -86,9 +86,16 @@ def loss_of(settings: Settings) -> Callable[..., Any]:
     return language_model_loss
 
 
-def _tokenizer(settings: Settings, default: str, texts: Iterable[str]) -> Tokenizer:
-    kind: Any = _KINDS[settings.tokenizer or default]
-    tokenizer: Tokenizer = kind.train(texts, max_size=settings.vocab_size)
+def _tokenizer(settings: Settings, default: str, texts: Iterable[str], lossless: bool) -> Tokenizer:
+    """Train the tokenizer of a run; words always normalise their text, others only if not lossless.
+
+    Sentences that look the same must get the same ids, also when the model is used: the tokenizer
+    does it, because everything goes through it. A language model must see the text as it is.
+    """
+    name = settings.tokenizer or default
+    kind: Any = _KINDS[name]
+    options = {} if name == "word" else {"lossless": lossless}
+    tokenizer: Tokenizer = kind.train(texts, max_size=settings.vocab_size, **options)
     return tokenizer
 
 
@@ -98,7 +105,9 @@ def _translation(settings: Settings) -> Task:
     train, held_out, _ = split_pairs(pairs, validation=settings.validation, test=0.0)
     if not train or not held_out:
         raise ValueError(f"{settings.data}: {len(pairs)} pairs are too few to hold some out")
-    source, target = (_tokenizer(settings, "word", side) for side in zip(*train, strict=True))
+    source, target = (
+        _tokenizer(settings, "word", side, lossless=False) for side in zip(*train, strict=True)
+    )
     sides = source, target
     sets = [
         TranslationDataset(part, source, target, settings.max_len) for part in (train, held_out)
@@ -142,7 +151,7 @@ def _translation(settings: Settings) -> Task:
 def _language_model(settings: Settings) -> Task:
     text = read_text(Path(settings.data))
     cut = len(text) - round(len(text) * settings.validation)
-    tokenizer = _tokenizer(settings, "char", [text[:cut]])
+    tokenizer = _tokenizer(settings, "char", [text[:cut]], lossless=True)
     train, held_out = (np.array(tokenizer.encode(part)) for part in (text[:cut], text[cut:]))
     length = settings.max_len
     if min(len(train), len(held_out)) <= length:

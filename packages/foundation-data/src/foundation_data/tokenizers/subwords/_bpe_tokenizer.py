@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import replace
 from operator import add
 from typing import Any, Self
 
@@ -27,6 +28,7 @@ from foundation_data.tokenizers.subwords._byte_alphabet import (
     token_to_bytes,
 )
 from foundation_data.tokenizers.subwords._merges import apply_merges, learn_merges
+from foundation_data.tokenizers.subwords._normalizer import CleanText
 from foundation_data.tokenizers.subwords._pipeline import Pipeline
 from foundation_data.tokenizers.subwords._pre_tokenizer import ByteLevel
 from foundation_data.tokenizers.subwords._subword_tokenizer import SubwordTokenizer, count_pieces
@@ -127,7 +129,11 @@ class BPETokenizer(SubwordTokenizer):
 
     @classmethod
     def train(
-        cls, texts: Iterable[str], min_freq: int = 2, max_size: int | None = 8192
+        cls,
+        texts: Iterable[str],
+        min_freq: int = 2,
+        max_size: int | None = 8192,
+        lossless: bool = True,
     ) -> BPETokenizer:
         """Learn merges from `texts`.
 
@@ -143,6 +149,11 @@ class BPETokenizer(SubwordTokenizer):
         max_size : int, optional
             The largest V: four specials, 256 bytes and the merges. None: as many as `min_freq`
             leaves.
+        lossless : bool
+            Whether text is taken as it is. If not, it is normalised first, here and in `encode`,
+            see :func:`foundation_data.normalize`: line ends and several spaces become one space,
+            and texts that look the same get the same ids. That is what a translator of single
+            sentences needs.
 
         Returns
         -------
@@ -166,11 +177,12 @@ class BPETokenizer(SubwordTokenizer):
                 f"BPETokenizer.train: expected max_size of at least {len(names)} (the specials and "
                 f"the bytes), got {max_size}"
             )
-        words = cls._words_of_ids(names, count_pieces(_GPT2, texts, "BPETokenizer.train"))
+        pipeline = _GPT2 if lossless else replace(_GPT2, normalizers=(CleanText(),))
+        words = cls._words_of_ids(names, count_pieces(pipeline, texts, "BPETokenizer.train"))
         num_specials = len(specials.tokens)
         merges = learn_merges(words, names, num_specials, max_size, min_freq, add)
         pairs = [(names[first], names[second]) for first, second in merges]
-        return BPETokenizer(Vocabulary.without_counts(names, specials), pairs)
+        return BPETokenizer(Vocabulary.without_counts(names, specials), pairs, pipeline)
 
     @staticmethod
     def _words_of_ids(names: Sequence[str], pieces: Mapping[str, int]) -> Counter[str]:

@@ -14,6 +14,9 @@ from typing import Any, Protocol
 
 import regex
 
+from foundation_data._text import INVISIBLE, normalize
+from foundation_data.tokenizers._patterns import WHITE_SPACE
+
 
 class Normalizer(Protocol):
     """One change to the whole text."""
@@ -58,6 +61,31 @@ class Lowercase:
     def to_json(self) -> dict[str, Any]:
         """Return the step as it stands in `tokenizer.json`."""
         return {"type": "Lowercase"}
+
+
+@dataclass(frozen=True)
+class CleanText:
+    """What readers do to sentences, see :func:`foundation_data.normalize`.
+
+    With it a tokenizer gives the same ids to texts that look the same, whoever hands them in. In
+    `tokenizer.json` it stands as steps that the ``tokenizers`` library has. Half a surrogate pair,
+    which those steps cannot name, is a character that no such file can hold.
+    """
+
+    def apply(self, text: str) -> str:
+        """Return the normalised text."""
+        return normalize(text)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the step as it stands in `tokenizer.json`."""
+        blank = f"[\0-\x20\x7f-\x9f{WHITE_SPACE}]+"
+        steps = [
+            {"type": "Replace", "pattern": {"Regex": f"[{INVISIBLE}]"}, "content": ""},
+            {"type": "NFC"},
+            {"type": "Replace", "pattern": {"Regex": blank}, "content": " "},
+            {"type": "Strip", "strip_left": True, "strip_right": True},
+        ]
+        return {"type": "Sequence", "normalizers": steps}
 
 
 # Tab and the two line ends are control characters, but white space here.
@@ -124,6 +152,8 @@ def normalizers_from_json(content: Any) -> tuple[Normalizer, ...]:
     """
     if content is None:
         return ()
+    if content == CleanText().to_json():
+        return (CleanText(),)
     try:
         kind = content["type"]
         if kind == "Sequence":
