@@ -341,9 +341,7 @@ def test_without_biases():
     ("options", "message"),
     [
         ((12, 5), "num_heads=5 does not divide d_model=12"),
-        ((12, 0), "num_heads=0 does not divide"),
         ((12, 6, 4), "num_kv_heads=4 does not divide num_heads=6"),
-        ((12, 6, 0), "num_kv_heads=0 does not divide"),
     ],
 )
 def test_heads_that_do_not_divide(options, message):

@@ -14,7 +14,9 @@ from foundation_nn import (
     Result,
     Tensor,
     init,
+    number,
     operation,
+    whole_number,
 )
 from foundation_nn import functional as F
 from foundation_seq import LSTM, Ids
@@ -109,9 +111,14 @@ class AttentionDecoder(Module):
                 f"score: 'dot' compares vectors of one width, got hidden_size={hidden_size} and "
                 f"memory_size={memory_size}; use 'general'"
             )
+        kind = "AttentionDecoder"
+        vocab_size = whole_number(kind, "vocab_size", vocab_size, at_least=1)
+        embedding_dim = whole_number(kind, "embedding_dim", embedding_dim, at_least=1)
+        hidden_size = whole_number(kind, "hidden_size", hidden_size, at_least=1)
+        memory_size = whole_number(kind, "memory_size", memory_size, at_least=1)
         rng = init.generator(rng)
         self.score = score
-        self.dropout = dropout
+        self.dropout = number(kind, "dropout", dropout, at_least=0, less_than=1)
         self.hidden_size = hidden_size
         self.embedding = Embedding(vocab_size, embedding_dim, rng=rng)
         self.lstm = LSTM(embedding_dim + hidden_size, hidden_size, rng=rng)

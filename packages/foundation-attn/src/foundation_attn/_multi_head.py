@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
-from foundation_nn import Linear, Module, Parameter, Tensor, init
+from foundation_nn import Linear, Module, Parameter, Tensor, init, whole_number
 from foundation_nn import functional as F
 from numpy.typing import NDArray
 
@@ -97,11 +97,15 @@ class MultiHeadAttention(Module):
         cap: float | None = None,
     ) -> None:
         num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads
-        if num_heads < 1 or d_model % num_heads:
+        kind = "MultiHeadAttention"
+        d_model = whole_number(kind, "d_model", d_model, at_least=1)
+        num_heads = whole_number(kind, "num_heads", num_heads, at_least=1)
+        num_kv_heads = whole_number(kind, "num_kv_heads", num_kv_heads, at_least=1)
+        if d_model % num_heads:
             raise ValueError(
                 f"MultiHeadAttention: num_heads={num_heads} does not divide d_model={d_model}"
             )
-        if num_kv_heads < 1 or num_heads % num_kv_heads:
+        if num_heads % num_kv_heads:
             raise ValueError(
                 f"MultiHeadAttention: num_kv_heads={num_kv_heads} does not divide "
                 f"num_heads={num_heads}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from foundation_nn import Linear, Module, Tensor, init
+from foundation_nn import Linear, Module, Tensor, init, whole_number
 
 from foundation_attn._basic import dot_score, score_attention
 from foundation_attn._capture import active_maps
@@ -37,6 +37,7 @@ class SelfAttention(Module):
 
     def __init__(self, d_model: int, *, rng: np.random.Generator | None = None) -> None:
         rng = init.generator(rng)
+        d_model = whole_number("SelfAttention", "d_model", d_model, at_least=1)
         self.d_model = d_model
         self.query = Linear(d_model, d_model, bias=False, rng=rng)
         self.key = Linear(d_model, d_model, bias=False, rng=rng)

@@ -16,7 +16,7 @@ from foundation_nn import (
     schedules,
     training,
 )
-from foundation_nn._arguments import did_you_mean
+from foundation_nn._arguments import did_you_mean, number, whole_number
 from foundation_nn._publish import publish
 from foundation_nn.engine._memory import keep_freed_memory
 from foundation_nn.engine._modes import current_generator, skip_init, train_mode
@@ -115,6 +115,7 @@ __all__ = [
     "is_recording",
     "keep_freed_memory",
     "no_grad",
+    "number",
     "operation",
     "optim",
     "over_parts",
@@ -130,4 +131,5 @@ __all__ = [
     "trace",
     "train_mode",
     "training",
+    "whole_number",
 ]

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from foundation_nn import Array, Linear, Module, Result, Tensor, by_rows, init, operation
+from foundation_nn import (
+    Array,
+    Linear,
+    Module,
+    Result,
+    Tensor,
+    by_rows,
+    init,
+    number,
+    operation,
+    whole_number,
+)
 from foundation_nn import functional as F
 
 
@@ -108,9 +119,11 @@ class FeedForward(Module):
             raise ValueError(
                 f"activation: expected one of {tuple(ACTIVATIONS)}, got {activation!r}"
             )
+        d_model = whole_number("FeedForward", "d_model", d_model, at_least=1)
+        d_ff = whole_number("FeedForward", "d_ff", d_ff, at_least=1)
         rng = init.generator(rng)
         self.activation = activation
-        self.dropout = dropout
+        self.dropout = number("FeedForward", "dropout", dropout, at_least=0, less_than=1)
         width = 2 * d_ff if activation == "swiglu" else d_ff
         self.linear1 = Linear(d_model, width, bias, rng=rng)
         self.linear2 = Linear(d_ff, d_model, bias, rng=rng)

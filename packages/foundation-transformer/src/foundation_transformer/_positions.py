@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 import numpy as np
-from foundation_nn import Module, Parameter, Tensor, init
+from foundation_nn import Module, Parameter, Tensor, init, whole_number
 from foundation_nn import functional as F
 from numpy.typing import NDArray
 
@@ -70,6 +70,8 @@ class SinusoidalPositions(Module):
     """
 
     def __init__(self, d_model: int, max_len: int) -> None:
+        d_model = whole_number("SinusoidalPositions", "d_model", d_model, at_least=1)
+        max_len = whole_number("SinusoidalPositions", "max_len", max_len, at_least=1)
         t = np.arange(max_len)[:, None]
         angle = t / 10000 ** (np.arange(0, d_model, 2) / d_model)
         table = np.empty((max_len, d_model))
@@ -106,6 +108,8 @@ class LearnedPositions(Module):
     def __init__(
         self, d_model: int, max_len: int, *, rng: np.random.Generator | None = None
     ) -> None:
+        d_model = whole_number("LearnedPositions", "d_model", d_model, at_least=1)
+        max_len = whole_number("LearnedPositions", "max_len", max_len, at_least=1)
         self.weight = Parameter(init.normal(init.generator(rng), (max_len, d_model), 0.02))
 
     def forward(self, x: Tensor, positions: int | Positions = 0) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from foundation_nn import Array, Module, Result, Tensor, operation
+from foundation_nn import Array, Module, Result, Tensor, number, operation, whole_number
 from numpy.typing import NDArray
 
 from foundation_transformer._positions import Positions, require_positions
@@ -46,6 +46,9 @@ class Rotary(Module):
     def __init__(
         self, head_width: int, max_len: int, base: float = 10000.0, pairs: str = "halves"
     ) -> None:
+        head_width = whole_number("Rotary", "head_width", head_width, at_least=1)
+        max_len = whole_number("Rotary", "max_len", max_len, at_least=1)
+        base = number("Rotary", "base", base, more_than=0)
         if head_width % 2:
             raise ValueError(f"Rotary: expected a head of even width, got {head_width}")
         if pairs not in ("halves", "neighbours"):
@@ -141,6 +144,7 @@ class ALiBi:
     """
 
     def __init__(self, num_heads: int) -> None:
+        num_heads = whole_number("ALiBi", "num_heads", num_heads, at_least=1)
         power = 1 << (num_heads.bit_length() - 1)
         whole = 2.0 ** (-8 * np.arange(1, power + 1) / power)
         between = 2.0 ** (-4 * np.arange(1, 2 * power + 1, 2) / power)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from foundation_attn import KVCache
 from foundation_attn.masks import Mask
-from foundation_nn import Module, Tensor, init
+from foundation_nn import Module, Tensor, init, whole_number
 
 from foundation_transformer._layers import (
     DecoderCache,
@@ -33,6 +33,7 @@ class _Stack(Module):
         final_norm: bool = True,
         **options: Any,
     ) -> None:
+        num_layers = whole_number(type(self).__name__, "num_layers", num_layers, at_least=1)
         options["rng"] = init.generator(options.get("rng"))
         self.layers = [
             self.layer_type(d_model, num_heads, d_ff, **options) for _ in range(num_layers)

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
-from foundation_nn import Embedding, Linear, Module, Tensor, init
+from foundation_nn import Embedding, Linear, Module, Tensor, init, number, whole_number
 from foundation_nn import functional as F
 from numpy.typing import ArrayLike
 
-from foundation_seq._arguments import require_dropout, require_sizes
 from foundation_seq.generation._stepwise import Ids
 from foundation_seq.recurrent._layers import LSTM
 
@@ -52,12 +51,11 @@ class SequenceClassifier(Module):
         *,
         rng: np.random.Generator | None = None,
     ) -> None:
-        require_sizes("SequenceClassifier", vocab_size=vocab_size, num_classes=num_classes)
-        require_dropout("SequenceClassifier", dropout)
         rng = init.generator(rng)
-        self.vocab_size = vocab_size
-        self.num_classes = num_classes
-        self.dropout = dropout
+        kind = "SequenceClassifier"
+        self.vocab_size = whole_number(kind, "vocab_size", vocab_size, at_least=1)
+        self.num_classes = whole_number(kind, "num_classes", num_classes, at_least=1)
+        self.dropout = number(kind, "dropout", dropout, at_least=0, less_than=1)
         self.embedding = Embedding(vocab_size, embedding_dim, rng=rng)
         between = dropout if num_layers > 1 else 0.0
         self.lstm = LSTM(embedding_dim, hidden_size, num_layers, bidirectional, between, rng=rng)

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
-from foundation_nn import Embedding, Linear, Module, Tensor, init
+from foundation_nn import Embedding, Linear, Module, Tensor, init, number, whole_number
 from foundation_nn import functional as F
 from numpy.typing import ArrayLike, NDArray
 
-from foundation_seq._arguments import require_dropout, require_sizes
 from foundation_seq.generation._stepwise import Ids, Logits
 from foundation_seq.recurrent._layers import LSTM, LSTMState
 
@@ -56,11 +55,9 @@ class RecurrentLM(Module):
         *,
         rng: np.random.Generator | None = None,
     ) -> None:
-        require_sizes("RecurrentLM", vocab_size=vocab_size)
-        require_dropout("RecurrentLM", dropout)
         rng = init.generator(rng)
-        self.vocab_size = vocab_size
-        self.dropout = dropout
+        self.vocab_size = whole_number("RecurrentLM", "vocab_size", vocab_size, at_least=1)
+        self.dropout = number("RecurrentLM", "dropout", dropout, at_least=0, less_than=1)
         self.embedding = Embedding(vocab_size, embedding_dim, rng=rng)
         between = dropout if num_layers > 1 else 0.0
         self.lstm = LSTM(embedding_dim, hidden_size, num_layers, dropout=between, rng=rng)

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
-from foundation_nn import Embedding, Module, Tensor, init, no_grad
+from foundation_nn import Embedding, Module, Tensor, init, no_grad, number, whole_number
 from foundation_nn import functional as F
 from numpy.typing import ArrayLike
 
-from foundation_seq._arguments import require_sizes
 from foundation_seq.generation._stepwise import Ids, Logits
 from foundation_seq.models._recurrent_lm import RecurrentLM
 from foundation_seq.recurrent._layers import LSTM, LSTMState
@@ -66,10 +65,9 @@ class Seq2Seq(Module):
         *,
         rng: np.random.Generator | None = None,
     ) -> None:
-        require_sizes("Seq2Seq", vocab_size=vocab_size)
         rng = init.generator(rng)
-        self.vocab_size = vocab_size
-        self.dropout = dropout
+        self.vocab_size = whole_number("Seq2Seq", "vocab_size", vocab_size, at_least=1)
+        self.dropout = number("Seq2Seq", "dropout", dropout, at_least=0, less_than=1)
         self.embedding = Embedding(vocab_size, embedding_dim, rng=rng)
         between = dropout if num_layers > 1 else 0.0
         self.encoder = LSTM(embedding_dim, hidden_size, num_layers, dropout=between, rng=rng)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-from foundation_nn import Module, Parameter, Tensor, init
+from foundation_nn import Module, Parameter, Tensor, init, whole_number
 from numpy.typing import NDArray
 
-from foundation_seq._arguments import require_sizes
 from foundation_seq.recurrent._layers import GRU, LSTM, RNN
 from foundation_seq.recurrent._stack import Recurrent, States
 
@@ -25,10 +24,10 @@ class _Cell(Module):
     def __init__(
         self, input_size: int, hidden_size: int, *, rng: np.random.Generator | None = None
     ) -> None:
-        require_sizes(type(self).__name__, input_size=input_size, hidden_size=hidden_size)
-        self.input_size = input_size
-        self.hidden_size = hidden_size
-        weights = self.layer.initial(init.generator(rng), input_size, hidden_size)
+        kind = type(self).__name__
+        self.input_size = whole_number(kind, "input_size", input_size, at_least=1)
+        self.hidden_size = whole_number(kind, "hidden_size", hidden_size, at_least=1)
+        weights = self.layer.initial(init.generator(rng), self.input_size, self.hidden_size)
         for name, array in weights.items():
             setattr(self, name, Parameter(array))
 

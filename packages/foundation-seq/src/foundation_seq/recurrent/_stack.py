@@ -7,11 +7,18 @@ from collections.abc import Callable
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
-from foundation_nn import Module, Parameter, Tensor, current_generator, init, is_recording
+from foundation_nn import (
+    Module,
+    Parameter,
+    Tensor,
+    current_generator,
+    init,
+    is_recording,
+    number,
+    whole_number,
+)
 from foundation_nn import functional as F
 from numpy.typing import ArrayLike, NDArray
-
-from foundation_seq._arguments import require_dropout, require_sizes
 
 #: w_ih, w_hh, b_ih and b_hh of one layer in one direction.
 Weights: TypeAlias = tuple[Parameter, Parameter, Parameter, Parameter]
@@ -51,8 +58,10 @@ class Recurrent(Module):
         rng: np.random.Generator | None = None,
     ) -> None:
         kind = type(self).__name__
-        require_sizes(kind, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
-        require_dropout(kind, dropout)
+        input_size = whole_number(kind, "input_size", input_size, at_least=1)
+        hidden_size = whole_number(kind, "hidden_size", hidden_size, at_least=1)
+        num_layers = whole_number(kind, "num_layers", num_layers, at_least=1)
+        dropout = number(kind, "dropout", dropout, at_least=0, less_than=1)
         if dropout and num_layers == 1:
             raise ValueError(
                 f"{kind}: dropout={dropout} acts between layers, and there is only one; "
