@@ -58,6 +58,8 @@ def linear(lr: float, steps: int, warmup: int = 0, final: float = 0.0) -> Schedu
 def cosine(lr: float, steps: int, warmup: int = 0, final: float = 0.0) -> Schedule:
     """A linear rise over ``warmup`` steps to ``lr``, then half a cosine to ``final`` at ``steps``.
 
+    This is the annealing of [1]_ without its restarts.
+
     References
     ----------
     .. [1] I. Loshchilov and F. Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts",

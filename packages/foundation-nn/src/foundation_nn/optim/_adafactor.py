@@ -17,7 +17,7 @@ from foundation_nn.optim._parameters import Parameters
 
 
 class Adafactor(Optimizer):
-    """RMSprop that remembers, of the squares of a matrix, the means of rows and columns [1]_.
+    """RMSprop that keeps an average for each row and column instead of each entry [1]_.
 
     With ω = tᵅ and ρ = min(η, 1 / √t) at step t:
     r ← (1 - ω) r + ω mean(g², rows), c ← (1 - ω) c + ω mean(g², columns),

@@ -9,7 +9,7 @@ from foundation_nn.optim._base import Optimizer
 
 
 def buffer_of(caller: str, optimizer_or_model: Optimizer | Module) -> ParameterBuffer:
-    """The buffer in which the parameters, and no others, lie; of a model without, a new one."""
+    """The buffer that holds exactly these parameters; a model without one is given a new one."""
     if isinstance(optimizer_or_model, Optimizer):
         return optimizer_or_model.buffer
     if not isinstance(optimizer_or_model, Module):

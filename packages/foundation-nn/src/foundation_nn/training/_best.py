@@ -10,23 +10,25 @@ from foundation_nn.training._history import Evaluation
 
 
 class Best:
-    """Which evaluation was the best, and how many came since.
+    """Remembers which evaluation was the best, and counts those that came afterwards.
 
     Parameters
     ----------
     metric : str
         "loss", or the name of one of the trainer's metrics.
     maximize : bool
-        More is better, as for BLEU; the loss is to be small.
+        Whether a larger value is better, as for BLEU.
     min_delta : float
-        What is better by no more than this is not better.
+        A value that is better by no more than this does not count as better.
 
     Attributes
     ----------
     value : float or None
+        The best value so far.
     step : int
+        The step at which it was observed.
     waited : int
-        Evaluations since.
+        The number of evaluations since then.
     """
 
     def __init__(
@@ -40,7 +42,7 @@ class Best:
         self.waited = 0
 
     def observe(self, evaluation: Evaluation) -> bool:
-        """Whether it is the best one; NaN never is."""
+        """Take note of an evaluation; whether it is the best one so far. NaN never is."""
         value = evaluation.value(self.metric)
         gain = math.inf if self.value is None else self.sign * (value - self.value)
         if math.isnan(value) or not gain > self.min_delta:

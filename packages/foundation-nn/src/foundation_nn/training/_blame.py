@@ -1,4 +1,4 @@
-"""Finding out why a step came to nothing."""
+"""Finding out why the loss or the gradient of a step was not finite."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from foundation_nn.training._gradient import Part, mean_loss
 def blame(
     model: Module, loss: Loss, parts: Sequence[Part], step: int, lr: float, folder: Path | None
 ) -> str:
-    """Name the operation, and keep the batch in ``folder``; the model stays as it is.
+    """A message that names the first operation whose result was not finite.
 
-    Of several batches it is the one whose loss is not finite, or else the first whose gradient is
-    not.
+    Each batch of the step is run again with every operation watched, until one is found that
+    fails; it is kept in ``folder``. The model stays as it is.
     """
     value = mean_loss(parts)
     suspects = list(parts) if math.isfinite(value) else [parts[-1]]

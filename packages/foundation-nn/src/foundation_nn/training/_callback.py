@@ -1,4 +1,4 @@
-"""What can be told of a run while it goes on."""
+"""What a trainer tells while it runs, and to whom."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class Callback:
-    """Watches a run; every method may be left out.
+    """Watches a run. Define only the methods that you need.
 
-    A trainer refuses methods with other names that begin with ``on_``: they would never be called.
-    A callback ends the run with :meth:`Trainer.stop`. What it must remember to go on after a
-    resume, such as a counter, it gives out as ``state_dict()``.
+    A trainer refuses other methods whose names begin with ``on_``: they would never be called. A
+    callback ends the run with :meth:`Trainer.stop`. If it must remember something to go on after a
+    resume, such as a counter, it returns that from ``state_dict()``.
     """
 
     def on_start(self, trainer: Trainer) -> None:
@@ -27,13 +27,13 @@ class Callback:
         """After every update."""
 
     def on_skip(self, trainer: Trainer, message: str) -> None:
-        """Instead, where a step was left out because its loss or gradient was not finite."""
+        """In place of ``on_step``, after a step whose loss or gradient was not finite."""
 
     def on_evaluation(self, trainer: Trainer, evaluation: Evaluation) -> None:
         """After every validation."""
 
     def on_settled(self, trainer: Trainer) -> None:
-        """After a step and what followed from it: the time to save, for a resume is exact."""
+        """After a step and all that follows from it: a checkpoint of now is resumed exactly."""
 
     def on_end(self, trainer: Trainer) -> None:
         """After the last step, also when the run was interrupted or failed.
@@ -43,7 +43,7 @@ class Callback:
         """
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resume needs, as JSON can hold it."""
+        """What the callback needs to go on after a resume, as JSON values."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

@@ -28,30 +28,30 @@ from foundation_nn.training._trainer import Trainer
 
 
 class Checkpoints(Callback):
-    """Save a run as it goes.
+    """Saves a run while it goes on.
 
-    ``last/step_N`` are for :meth:`Trainer.resume`. ``checkpoint`` is the model to use: the one of
-    the best evaluation, or without any validation the newest; with an EMA, its averaged
-    parameters.
+    In the folder of the run, ``last/step_N`` are checkpoints for :meth:`Trainer.resume`, and
+    ``checkpoint`` is the model to use: that of the best evaluation, or the newest if there is no
+    validation. With an EMA it has the averaged parameters.
 
-    The folder has one owner at a time: while a run saves there, another process is refused. What a
-    process that was killed there has left is completed or removed at the start. A run that goes on
-    from an older one of ``last`` gives up the later ones, which are removed at the start, too; a
-    run that was not resumed from this folder refuses to begin where it would mix with another one.
+    The folder has one owner at a time: while a run saves there, another process is refused. At the
+    start, what a process that was killed has left there is completed or removed. A run that was
+    resumed from an older one of the checkpoints gives the later ones up, and they are removed. A
+    run that was not resumed from this folder does not begin if it would mix with another one.
 
     Parameters
     ----------
     folder : path
         Of the run.
     every : int, optional
-        Save after so many steps; by default after each evaluation. The end of a run that did not
-        fail is saved in any case.
+        Save whenever this number of steps has been made; by default after each evaluation. The end
+        of a run that did not fail is saved in any case.
     keep : int
-        How many of ``last`` stay.
+        How many checkpoints to keep in ``last``.
     metric : str
-        What is best: "loss", or the name of one of the trainer's metrics.
+        What tells the best evaluation: "loss", or the name of one of the trainer's metrics.
     maximize : bool
-        More is better.
+        Whether a larger value is better, as for BLEU.
     **extras
         For :func:`foundation_nn.checkpoint.save`, such as tokenizers.
 
@@ -123,7 +123,7 @@ class Checkpoints(Callback):
             remove_folder(place)
 
     def _save(self, trainer: Trainer) -> None:
-        """Unless nothing has changed."""
+        """Save for a resume and remove older ones, unless nothing has changed since the last."""
         state = training_state(trainer), trainer.steps
         if state == self._saved:
             return

@@ -1,10 +1,11 @@
-"""Enough is enough."""
+"""Ending a run that no longer improves."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from foundation_nn._arguments import number, whole_number
 from foundation_nn.training._best import Best
 from foundation_nn.training._callback import Callback
 from foundation_nn.training._history import Evaluation
@@ -12,18 +13,18 @@ from foundation_nn.training._trainer import Trainer
 
 
 class EarlyStopping(Callback):
-    """End a run that no longer gets better; ``stopped_by`` is then "no improvement".
+    """Ends a run that no longer improves; ``stopped_by`` is then "no improvement".
 
     Parameters
     ----------
     patience : int
-        So many evaluations in a row without improvement end it.
+        The run ends after this number of evaluations in a row without improvement.
     metric : str
         "loss", or the name of one of the trainer's metrics.
     maximize : bool
-        More is better.
+        Whether a larger value is better, as for BLEU.
     min_delta : float
-        What is better by no more than this is no improvement.
+        A value that is better by no more than this does not count as an improvement.
 
     Raises
     ------
@@ -38,11 +39,9 @@ class EarlyStopping(Callback):
         maximize: bool = False,
         min_delta: float = 0.0,
     ) -> None:
-        if patience < 1:
-            raise ValueError(f"EarlyStopping: expected patience >= 1, got {patience}")
-        if not min_delta >= 0:
-            raise ValueError(f"EarlyStopping: expected min_delta >= 0, got {min_delta}")
-        self.patience = patience
+        name = "EarlyStopping"
+        self.patience = whole_number(name, "patience", patience, at_least=1)
+        min_delta = number(name, "min_delta", min_delta, at_least=0)
         self.best = Best(metric, maximize, min_delta)
 
     def on_start(self, trainer: Trainer) -> None:

@@ -1,4 +1,4 @@
-"""A step that came to nothing, kept so that it can be run again."""
+"""A step that failed, kept so that it can be run again."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
 
 @dataclass(frozen=True, eq=False)
 class FailedStep:
-    """What a step with a loss or gradient that is not finite was given.
+    """A step whose loss or gradient was not finite, with all that it takes to run it again.
 
     On disk it is a folder of ``model.safetensors``, ``batch.safetensors`` and
     ``failed_step.json``, written and checked as a checkpoint is.
@@ -36,7 +36,7 @@ class FailedStep:
     step : int
         From 1.
     lr : float
-        It would have had.
+        The learning rate that it would have had.
     message : str
         What the :class:`Trainer` said.
     batch : object

@@ -38,7 +38,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What the model was worth after a step.
+    """The results of an evaluation.
 
     Attributes
     ----------
@@ -46,9 +46,9 @@ class Evaluation:
     loss : float
         On the validation data, a mean over all targets.
     metrics : dict of str to float
-        Of the trainer's ``metrics``.
+        The values of the trainer's ``metrics``.
     samples : list of str
-        Of the trainer's ``samples``.
+        What the trainer's ``samples`` returned.
     """
 
     step: int

@@ -1,4 +1,4 @@
-"""A run as one page that needs nothing else."""
+"""A run as one HTML page, which needs no other file."""
 
 from __future__ import annotations
 

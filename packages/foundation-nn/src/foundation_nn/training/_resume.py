@@ -1,4 +1,4 @@
-"""Everything that the next bit of a run depends on, as a value."""
+"""Everything that the rest of a run depends on, as values that can be saved."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def training_state(trainer: Trainer) -> dict[str, Any]:
-    """What is neither parameter nor state of the optimiser, as JSON can hold it."""
+    """All but the parameters and the state of the optimiser, as JSON values."""
     batches = trainer._batches
     return {
         "position": dataclasses.asdict(trainer._position),
@@ -36,11 +36,12 @@ def training_state(trainer: Trainer) -> dict[str, Any]:
 
 
 def load_training_state(path: str | os.PathLike[str], trainer: Trainer, loaded: Checkpoint) -> None:
-    """Bring a trainer to where it was saved; if something does not fit, it is of no more use.
+    """Bring a trainer to where it was saved.
 
     Raises
     ------
     ValueError
+        If something does not fit. Parts may have been loaded already: make the trainer anew.
     """
     state = loaded.extras.get("training")
     if state is None or loaded.optimizer is None:

@@ -43,7 +43,9 @@ MAX_SKIPPED = 10
 
 
 class Trainer:
-    """Forward, backward, clip, step; until enough. :meth:`fit` is the loop.
+    """Trains a model step by step; :meth:`fit` is the loop.
+
+    A step is forward and backward, clipping of the gradients, and the optimiser's update.
 
     Parameters
     ----------
@@ -56,22 +58,25 @@ class Trainer:
     clip_norm : float, optional
         Largest norm of the gradients.
     accumulate : int
-        Batches for each step, weighed by their targets: the gradient is that of all of them in
-        one. The last step of an epoch takes what is left.
+        The number of batches for each step. Their gradients are added, weighed by their targets,
+        so that the step is that of all of them in one batch. The last step of an epoch takes the
+        batches that are left.
     ema : EMA, optional
-        Updated after each step; evaluations are made with the averaged parameters.
+        An average of the parameters. It is updated after each step, and evaluations are made with
+        the averaged parameters.
     metrics : dict of str to callable, optional
-        ``metric(model)`` is a number that is told with each evaluation.
+        Numbers that each evaluation computes beside the loss, as ``metric(model)``.
     samples : callable, optional
-        ``samples(model)`` is a list of texts that shows what the model can do, for the same place.
+        Texts that show what the model can do. Each evaluation computes them as ``samples(model)``.
     skip_failed : bool
-        Leave out a step with a loss or gradient that is not finite, instead of ending the run;
-        ten in a row end it all the same.
+        Leave out a step whose loss or gradient is not finite, instead of ending the run with an
+        error. Ten such steps in a row end the run nevertheless.
     rng : numpy.random.Generator, optional
         For dropout.
     callbacks : sequence of Callback
     folder : path, optional
-        Where the first such step is kept, as ``failed_step_N``: see :class:`FailedStep`.
+        Where the first step that was not finite is kept, as ``failed_step_N``: see
+        :class:`FailedStep`.
 
     Attributes
     ----------
@@ -245,9 +250,10 @@ class Trainer:
         return checkpoint.save(path, self.model, self.optimizer, training=training, **extras)
 
     def resume(self, path: str | os.PathLike[str]) -> dict[str, Any]:
-        """Go on where a checkpoint was saved: the run ends with the bits it would have had.
+        """Continue a run from a checkpoint, to the same bits as if it had never stopped.
 
-        Make this trainer as the one that was saved: model, optimiser, schedule, callbacks.
+        Make the trainer as it was made for the run: with the same model, optimiser, schedule and
+        callbacks.
 
         Returns
         -------
