@@ -1,12 +1,20 @@
-"""Every public class shows the path by which it is imported."""
+"""Errors show the path by which they are imported, and the source of all classes is found."""
+
+import inspect
 
 import foundation_data
 import pytest
 
+CLASSES = [
+    value
+    for value in (getattr(foundation_data, name) for name in foundation_data.__all__)
+    if isinstance(value, type)
+]
 
-@pytest.mark.parametrize("name", foundation_data.__all__)
-def test_classes_show_the_public_path(name):
-    value = getattr(foundation_data, name)
-    if isinstance(value, type):
-        assert value.__module__ == "foundation_data"
-        assert "._" not in repr(value)
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_errors_show_the_public_path_and_sources_are_found(cls):
+    if issubclass(cls, BaseException):
+        assert cls.__module__ == "foundation_data"
+    else:
+        assert inspect.getsource(cls).startswith(("class ", "@"))

@@ -1,43 +1,30 @@
-"""The classes of a package show its name."""
+"""Errors show the package that exports them, and the source of everything public is found."""
 
-import sys
-from types import ModuleType
+import importlib
+import inspect
+import traceback
 
+import foundation_nn
 import pytest
-from foundation_nn import Tensor, publish
+from foundation_nn import GradientError, Linear, checkpoint
 
 
-@pytest.fixture
-def package(monkeypatch):
-    """A package with a public class, a helper, and a class of another package."""
-    inner, outer = ModuleType("a_package._inner"), ModuleType("a_package")
-    code = """
-class Public:
-    def method(self): ...
-    @classmethod
-    def make(cls): ...
-    @staticmethod
-    def helper(): ...
-    number = 1
-
-class Private: ...
-def function(): ...
-"""
-    exec(code, vars(inner))  # noqa: S102 - a module without a file
-    outer.Public = inner.Public
-    outer.function = inner.function
-    outer.Tensor = Tensor
-    outer.__all__ = ["Public", "Tensor", "function"]
-    for module in (inner, outer):
-        monkeypatch.setitem(sys.modules, module.__name__, module)
-    return inner
+def test_a_traceback_ends_with_the_public_path():
+    for error, path in [
+        (GradientError("wrong"), "foundation_nn.GradientError: wrong"),
+        (checkpoint.CheckpointError("gone"), "foundation_nn.checkpoint.CheckpointError: gone"),
+    ]:
+        assert traceback.format_exception_only(error) == [f"{path}\n"]
+        module, name = path.partition(":")[0].rsplit(".", 1)
+        assert getattr(importlib.import_module(module), name) is type(error)
 
 
-def test_public_classes_and_their_methods_name_the_package(package):
-    before = Tensor.__module__
-    publish("a_package")
-    assert repr(package.Public) == "<class 'a_package.Public'>"
-    for method in (package.Public.method, package.Public.make, package.Public.helper):
-        assert method.__module__ == "a_package"
-    assert package.Private.__module__ == "a_package._inner"
-    assert Tensor.__module__ == before  # not this package's
+def test_other_classes_keep_the_file_that_holds_their_source():
+    assert Linear.__module__ == "foundation_nn.modules._linear"
+
+
+@pytest.mark.parametrize("name", foundation_nn.__all__)
+def test_the_source_of_what_is_public_is_found(name):
+    value = getattr(foundation_nn, name)
+    if isinstance(value, type) and not issubclass(value, BaseException):
+        assert inspect.getsource(value).startswith(("class ", "@"))

@@ -133,3 +133,5 @@ __all__ = [
     "training",
     "whole_number",
 ]
+
+publish(__name__)

@@ -9,7 +9,10 @@ back), ``_classes`` (which classes a file may name), ``_folder`` (how files are 
 crash leaves a whole checkpoint), ``_average``.
 """
 
+from foundation_nn._publish import publish
 from foundation_nn.checkpoint._checkpoint import Checkpoint, average, exists, load, may_save, save
 from foundation_nn.checkpoint._folder import CheckpointError
 
 __all__ = ["Checkpoint", "CheckpointError", "average", "exists", "load", "may_save", "save"]
+
+publish(__name__)

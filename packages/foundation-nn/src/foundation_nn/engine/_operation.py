@@ -24,7 +24,7 @@ from typing import Annotated, Any, ParamSpec, Protocol, TypeAlias, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from foundation_nn.engine._tape import Backward, Edge, Node, Part, recording
+from foundation_nn.engine._tape import Backward, Edge, Leaf, Node, Part, recording
 from foundation_nn.engine._tensor import Tensor, check_floating, result
 from foundation_nn.engine._threads import SERIAL_SIZE, one_blas_thread
 from foundation_nn.engine._watch import watching
@@ -191,7 +191,7 @@ def _edge(x: Any) -> Edge:
         return None
     if x._node is not None:
         return x._node
-    return (x, x._version) if x._leaf else None
+    return Leaf(x, x._version) if x._leaf else None
 
 
 def _gather(backward: Backward, shapes: list[Any], dtype: Any) -> Backward:

@@ -16,7 +16,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +26,10 @@ from foundation_nn.engine._watch import watching
 if TYPE_CHECKING:
     from foundation_nn.engine._tensor import Tensor
 
-#: ``backward(g)``: from the gradient of the value to one gradient per ``Array`` input. It may be
-#: None, or a function without arguments that computes it, which is called only if it is needed.
+#: ``backward(g)`` turns the gradient of the value into a tuple with one gradient for each ``Array``
+#: input; of a single input it may be given without the tuple. A gradient is an array, None, or a
+#: function without arguments that computes it, which is called only if somebody needs it. For an
+#: operation with several values, ``g`` is a list.
 Backward: TypeAlias = Callable[..., Any]
 
 recording: ContextVar[bool] = ContextVar("recording", default=True)
@@ -55,9 +57,9 @@ def no_grad() -> Iterator[None]:
 
 
 def is_recording() -> bool:
-    """Whether anybody takes note of operations: the tape, or ``trace``, ``profile`` and their like.
+    """Whether operations are recorded on the tape, or watched by ``trace``, ``profile`` and so on.
 
-    Where nobody does, a module may compute on plain arrays what its operations would give.
+    If not, a module may take a faster way that leaves no trace: plain NumPy instead of operations.
 
     Examples
     --------
@@ -122,9 +124,18 @@ class Node:
         self.owned = False
 
 
-#: Where a gradient goes: to the node that made the input, to a leaf (with the version that it had
-#: when it was read), or nowhere.
-Edge: TypeAlias = "Node | tuple[Tensor, int] | None"
+class Leaf(NamedTuple):
+    """A tensor that no operation has made, and the number of changes it had seen when it was read.
+
+    If somebody gives it a new value before the walk, the number says so.
+    """
+
+    tensor: Tensor
+    version: int
+
+
+#: Where the gradient of an input goes: to the node that made it, to a leaf, or nowhere.
+Edge: TypeAlias = "Node | Leaf | None"
 
 
 class Part:

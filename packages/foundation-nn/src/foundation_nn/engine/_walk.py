@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from foundation_nn.engine._aside import Aside
 from foundation_nn.engine._memory import keep_freed_memory
-from foundation_nn.engine._tape import Node, Part
+from foundation_nn.engine._tape import Leaf, Node, Part
 from foundation_nn.engine._threads import SERIAL_SIZE, one_blas_thread
 from foundation_nn.engine._watch import watching
 
@@ -38,7 +38,7 @@ def walk(root: Node, seed: NDArray[Any]) -> None:
     seed : ndarray
         The gradient to begin with, of its shape.
     """
-    # Whoever walks back once will do so again: what this step frees is kept for the next one.
+    # The C library shall keep the memory that is freed: the next training step needs as much.
     keep_freed_memory()
     _Walk().run(root, seed)
 
@@ -104,11 +104,10 @@ class _Walk:
         for edge, dx in zip(edges, grads, strict=True):
             if edge is None or dx is None:
                 continue
-            if type(edge) is Node:
+            if isinstance(edge, Node):
                 self.add_to_node(edge, computed(dx), node.name)
             else:
-                leaf, version = edge  # type: ignore[misc]
-                self.add_to_leaf(leaf, version, dx, node.name)
+                self.add_to_leaf(edge, dx, node.name)
 
     def add_to_node(self, node: Node, dx: Any, name: str) -> None:
         if node.grad is None:
@@ -116,10 +115,10 @@ class _Walk:
         if isinstance(dx, Part):  # the parts of an operation's gradient that are missing stay None
             if node.grad is None:
                 node.grad = [None] * len(node.shape)
-            node.grad[dx.index] = dx.grad
+            node.grad[dx.index] = dx.grad  # the sum: each part is a node that is visited once
             return
         dx = unbroadcast(dx, node.shape, name)
-        if dx.dtype != node.dtype:  # a NumPy scalar in the backward of a kernel widened it
+        if dx.dtype != node.dtype:  # multiplied by a np.float64, float32 has become float64
             dx = dx.astype(node.dtype)
         if node.grad is None:
             node.grad = dx
@@ -130,19 +129,20 @@ class _Walk:
             node.grad = node.grad + dx
             node.owned = True
 
-    def add_to_leaf(self, leaf: Tensor, version: int, dx: Any, name: str) -> None:
-        if leaf._version != version:
+    def add_to_leaf(self, edge: Leaf, dx: Any, name: str) -> None:
+        leaf = edge.tensor
+        if leaf._version != edge.version:
             raise RuntimeError(
                 f"{name}: a parameter of shape {leaf.shape} was changed between the forward and "
                 "the backward pass; call backward() before the optimiser's step(), or run the "
                 "forward pass again"
             )
-
         if self.aside is None and callable(dx) and leaf.size >= SERIAL_SIZE:
             self.aside = Aside()
         if self.aside is None:
             _accumulate(leaf, dx, name)
         elif callable(dx) or self.aside.waits_for(id(leaf)):
+            # What is added to one leaf stays in line, so that sums do not depend on the threads.
             self.aside.add(id(leaf), partial(_accumulate, leaf, dx, name))
         else:
             _accumulate(leaf, dx, name)
@@ -160,13 +160,14 @@ def computed(dx: Any) -> Any:
 def unbroadcast(g: NDArray[Any], shape: tuple[int, ...], name: str) -> NDArray[Any]:
     """Sum over the axes along which an input of ``shape`` was repeated.
 
-    Where broadcasting has copied a number, its gradient is the sum over all copies.
+    Where broadcasting has copied a number, its gradient is the sum over all copies: that of an
+    input (3, 1) that has become (2, 3, 5) is summed over the axes 0 and 2.
     """
     if g.shape == shape:
         return g
-    new = g.ndim - len(shape)  # axes that the input does not have
-    tail = g.shape[max(new, 0) :]
-    if new < 0 or any(n not in (1, m) for n, m in zip(shape, tail, strict=True)):
+    added = g.ndim - len(shape)  # leading axes that the input does not have
+    lengths = list(zip(shape, g.shape[max(added, 0) :], strict=True))
+    if added < 0 or any(before not in (1, after) for before, after in lengths):
         raise ValueError(f"{name}: expected a gradient of shape {shape}, backward gave {g.shape}")
-    stretched = [new + axis for axis, (n, m) in enumerate(zip(shape, tail, strict=True)) if n != m]
-    return np.asarray(g.sum(axis=(*range(new), *stretched), keepdims=True)).reshape(shape)
+    stretched = [added + axis for axis, (before, after) in enumerate(lengths) if before != after]
+    return np.asarray(g.sum(axis=(*range(added), *stretched), keepdims=True)).reshape(shape)

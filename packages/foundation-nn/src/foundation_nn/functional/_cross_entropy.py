@@ -1,4 +1,4 @@
-"""Cross-entropy from logits, softmax and loss in one."""
+"""Softmax and cross-entropy in one function, from logits."""
 
 from __future__ import annotations
 
@@ -22,16 +22,21 @@ def cross_entropy(
 ) -> Result:
     """The mean of -Σ_v q_v log p_v over the targets that count, p = softmax(logits).
 
-    The target distribution q has 1 - ε at the target class and ε/V more on every class, where ε
-    is ``label_smoothing`` [1]_. The gradient is (p Σ_v q_v - q) / count: no second array of the
-    size of the logits is held between forward and backward, only one number per row.
+    q is the distribution that the target stands for: 1 at the target class and 0 elsewhere. With
+    ``label_smoothing`` ε it is (1 - ε) there, and ε/V more at each of the V classes [1]_.
+
+    Since log p_v = z_v - log Σ_u exp(z_u), and the derivative of that sum's logarithm with respect
+    to z_v is p_v, the gradient of a row is p Σ_v q_v - q, divided by the number of targets; that
+    is p - q unless class weights make the sum of q another one than 1. The exponentials are
+    computed twice instead of being kept: between forward and backward no second array of the size
+    of the logits is held.
 
     Parameters
     ----------
     logits : (..., V) tensor
-        The last axis holds the classes, whatever the others are. In PyTorch it is the second:
-        logits (B, V, T) from there are read as T classes if T happens to be V, so turn them
-        round with ``logits.swapaxes(1, -1)``.
+        The last axis holds the classes. In PyTorch the second one does, (B, V, T): such logits are
+        refused, unless T happens to equal V, which nobody can notice here. Write
+        ``logits.swapaxes(1, -1)``.
     targets : (...) integer array
         One class per row of ``logits``.
     ignore_index : int, optional
@@ -46,7 +51,7 @@ def cross_entropy(
     Returns
     -------
     () tensor
-        In nats.
+        In nats: the logarithm is the natural one.
 
     Raises
     ------
@@ -95,71 +100,75 @@ def cross_entropy(
         raise ValueError(f"cross_entropy: expected 0 <= label_smoothing < 1, got {label_smoothing}")
     z = as_rows(logits)  # (N, V)
     t = targets.flatten()  # (N,), a copy: the backward needs it as it is now
-    counts = None
+    counted = None  # which rows count; None: all
     if ignore_index is not None:
-        counts = t != ignore_index
-        t = np.where(counts, t, 0)
+        counted = t != ignore_index
+        t = np.where(counted, t, 0)  # a class that exists, so that it can be an index
     outside = (t < 0) | (t >= classes)
-    if np.count_nonzero(outside):
+    if outside.any():
         raise ValueError(
             f"cross_entropy: target {t[outside][0]} lies outside the {classes} classes "
             f"0..{classes - 1}; pass ignore_index= for targets that shall not count"
         )
     w = None if weight is None else _class_weights(weight, classes, z.dtype)
     importance = np.ones(len(z), z.dtype) if w is None else w[t]  # (N,)
-    if counts is not None:
-        importance = np.where(counts, importance, z.dtype.type(0))
-    total = float(importance.sum()) or 1.0
+    if counted is not None:
+        importance = np.where(counted, importance, z.dtype.type(0))
+    divisor = float(importance.sum()) or 1.0  # where nothing counts, the mean is 0 / 1
 
-    # q of a row: `hard` at its target, and `soft` on all classes, the target included.
-    hard = importance * z.dtype.type(1 - label_smoothing)  # (N,)
-    soft = None
+    # q of a row: `at_target` at its target, and `everywhere` at all classes, the target included.
+    at_target = importance * z.dtype.type(1 - label_smoothing)  # (N,)
+    everywhere = None
     if label_smoothing:
-        soft = np.full(classes, label_smoothing / classes, z.dtype)  # (V,)
+        everywhere = np.full(classes, label_smoothing / classes, z.dtype)  # (V,)
         if w is not None:
-            soft *= w
-    losses, backward_of_rows = _losses(z, t, hard, counts, soft)
+            everywhere *= w
+    losses, backward_of_rows = _losses(z, t, at_target, counted, everywhere)
 
     def backward(g: Array) -> Array:
-        return backward_of_rows(np.full_like(losses, g / total)).reshape(logits.shape)
+        g_of_each_row = np.full_like(losses, g / divisor)
+        return backward_of_rows(g_of_each_row).reshape(logits.shape)
 
-    return losses.sum() / total, backward
+    return losses.sum() / divisor, backward
 
 
-@by_rows
+@by_rows  # cuts z into blocks of rows, and with it what is marked PerRow
 def _losses(
-    z: Array, target: PerRow, hard: PerRow, counts: PerRow | None, soft: NDArray[Any] | None
+    z: Array,
+    target: PerRow,
+    at_target: PerRow,
+    counted: PerRow | None,
+    everywhere: NDArray[Any] | None,
 ) -> Result:
-    """-Σ_v q_v log p_v of each row; q has ``hard`` at the target and ``soft`` on all classes.
+    """-Σ_v q_v log p_v of each row (n,), 0 for rows that do not count.
 
-    With m = Σ_v q_v:  dz = m p - q. The exponentials are computed twice instead of being kept, as
-    they would be a second copy of the logits. Rows that do not count may hold anything, even NaN.
+    With m = Σ_v q_v:  dz = m p - q. Rows that do not count may hold anything, even NaN.
     """
-    place = np.arange(len(z)), target
-    mass = hard if soft is None else hard + soft.sum()
-    # The maximum and the sum are kept apart: in float32, log Σ exp(z) of logits around 10⁴ as one
-    # rounded number would be wrong by 10⁻³.
+    of_target = (np.arange(len(z)), target)  # an index: the element of each row at its target
+    m = at_target if everywhere is None else at_target + everywhere.sum()
+    # The maximum and the sum of exponentials are kept apart. Their logarithm as one rounded number,
+    # top + log(total), would lose digits: near 10⁴, float32 has steps of 10⁻³.
     top = row_max(z)
-    with np.errstate(invalid="ignore", over="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):  # in rows that do not count
         shifted = z - top
-        loss = -hard * shifted[place]
-        if soft is not None:
-            loss -= shifted @ soft
+        loss = -at_target * shifted[of_target]
+        if everywhere is not None:
+            loss -= shifted @ everywhere
         total = row_sum(np.exp(shifted, out=shifted))
-        loss += mass * np.log(total[:, 0])
-    if counts is not None:
-        loss[~counts] = 0
+        loss += m * np.log(total[:, 0])
+    if counted is not None:
+        loss[~counted] = 0
 
     def backward(g: Array) -> Array:
         with np.errstate(invalid="ignore", over="ignore"):
             dz = z - top
             np.exp(dz, out=dz)
-            dz *= (mass * g)[:, None] / total
-        if soft is not None:
-            dz -= g[:, None] * soft
-        dz[place] -= hard * g
-        if counts is not None:
-            dz[~counts] = 0
+            dz *= (m * g)[:, None] / total
+        if everywhere is not None:
+            dz -= g[:, None] * everywhere
+        dz[of_target] -= at_target * g
+        if counted is not None:
+            dz[~counted] = 0
         return dz
 
     return loss, backward

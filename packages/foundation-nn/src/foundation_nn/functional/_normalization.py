@@ -1,4 +1,9 @@
-"""Layer normalisation and its simpler sibling, row by row over the last axis."""
+"""Layer normalisation, and RMS normalisation, which leaves the mean out.
+
+Both treat every row of the last axis alike. So the kernels below are written for a block of rows,
+(n, D), whatever the shape of ``x`` was, and the decorator ``by_rows`` does the rest: it cuts ``x``
+into blocks, and it adds up the gradients of weight and bias, which the kernels return for each row.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +20,23 @@ def layer_norm(
 ) -> Result:
     """y = x̂ w + b with x̂ = (x - μ) r and r = 1 / √(σ² + ε), for each row [1]_.
 
-    With dx̂ = g w:  dx = r (dx̂ - mean(dx̂) - x̂ mean(dx̂ x̂)),  dw = Σ g x̂,  db = Σ g.
+    μ and σ² are the mean and the variance of the row. An element x_j acts on x̂_i in three ways,
+    directly (if i = j), through the mean, and through r:
+
+        ∂x̂_i / ∂x_j = r ([i = j] - 1/D - x̂_i x̂_j / D)
+
+    Multiplied by the gradient of x̂_i and summed over i, that is the gradient of x_j. The vectors w
+    and b act on all rows, so that their gradients are sums over the rows. Together, with
+    dx̂ = g w:  dx = r (dx̂ - mean(dx̂) - x̂ mean(dx̂ x̂)),  dw = Σ g x̂,  db = Σ g.
 
     Parameters
     ----------
     x : (..., D) tensor
+        Each row of the last axis is normalised by itself.
     weight, bias : (D,) tensor, optional
+        By default 1 and 0.
     eps : float
+        Keeps the root away from 0 where a row is constant.
 
     Returns
     -------
@@ -52,9 +67,9 @@ def layer_norm(
     """
     _check("layer_norm", x, eps, weight=weight, bias=bias)
     D = x.shape[-1]
-    xhat = centred(x)
-    r = 1 / np.sqrt(row_dot(xhat, xhat) / D + eps)
-    xhat *= r
+    deviation = centred(x)
+    r = 1 / np.sqrt(row_dot(deviation, deviation) / D + eps)
+    xhat = np.multiply(deviation, r, out=deviation)
     y = xhat if weight is None else xhat * weight
     if bias is not None:
         y = y + bias
@@ -64,7 +79,7 @@ def layer_norm(
         dx = dxhat - row_mean(dxhat)
         dx -= xhat * (row_dot(dxhat, xhat) / D)
         dx *= r
-        dw = None if weight is None else g * xhat
+        dw = None if weight is None else g * xhat  # of each row; by_rows adds them up
         db = None if bias is None else g
         return dx, dw, db
 
@@ -76,14 +91,21 @@ def layer_norm(
 def rms_norm(x: Array, weight: Vector | None = None, eps: float = 1e-5) -> Result:
     """y = x̂ w with x̂ = x r and r = 1 / √(mean(x²) + ε), for each row [1]_.
 
-    With dx̂ = g w:  dx = r (dx̂ - x̂ mean(dx̂ x̂)),  dw = Σ g x̂.
+    An element x_j acts on x̂_i directly (if i = j) and through r, so that
+
+        ∂x̂_i / ∂x_j = r ([i = j] - x̂_i x̂_j / D)
+
+    Together, with dx̂ = g w:  dx = r (dx̂ - x̂ mean(dx̂ x̂)),  dw = Σ g x̂.
 
     Parameters
     ----------
     x : (..., D) tensor
+        Each row of the last axis is normalised by itself.
     weight : (D,) tensor, optional
+        By default 1.
     eps : float
-        PyTorch's default is the machine epsilon of the dtype; ours is Llama's.
+        Keeps the root away from 0. PyTorch's default is the machine epsilon of the dtype; ours is
+        the one that Llama uses.
 
     Returns
     -------
@@ -121,7 +143,7 @@ def rms_norm(x: Array, weight: Vector | None = None, eps: float = 1e-5) -> Resul
         dxhat = g if weight is None else g * weight
         dx = dxhat - xhat * (row_dot(dxhat, xhat) / D)
         dx *= r
-        dw = None if weight is None else g * xhat
+        dw = None if weight is None else g * xhat  # of each row; by_rows adds them up
         return dx, dw
 
     return y, backward

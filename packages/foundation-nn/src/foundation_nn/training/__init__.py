@@ -12,6 +12,7 @@ Read in this order:
   ``_blame`` and ``_forensics``.
 """
 
+from foundation_nn._publish import publish
 from foundation_nn.training._callback import Callback
 from foundation_nn.training._checkpoints import Checkpoints
 from foundation_nn.training._early_stopping import EarlyStopping
@@ -47,3 +48,5 @@ __all__ = [
     "set_generator",
     "write_report",
 ]
+
+publish(__name__)
