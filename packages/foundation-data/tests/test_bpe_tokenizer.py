@@ -2,6 +2,7 @@
 
 import codecs
 import json
+import math
 import os
 import random
 import subprocess
@@ -13,7 +14,16 @@ from typing import Any
 
 import pytest
 import straightforward_bpe
-from foundation_data import BPETokenizer, SpecialTokens, Tokenizer, Vocabulary, load_tokenizer
+from foundation_data import (
+    BPETokenizer,
+    CharTokenizer,
+    SpecialTokens,
+    Tokenizer,
+    Vocabulary,
+    WordPieceTokenizer,
+    WordTokenizer,
+    load_tokenizer,
+)
 from foundation_data.tokenizers._added_tokens import AddedToken, TokenFinder
 from foundation_data.tokenizers.subwords._byte_alphabet import ALPHABET, BYTE_TO_CHARACTER
 from foundation_data.tokenizers.subwords._merges import apply_merges, learn_merges
@@ -322,6 +332,9 @@ def edited(edit: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
         (lambda d: d["added_tokens"][0].update(single_word=True), "'<pad>' asks for single_word"),
         (lambda d: d["added_tokens"][0].pop("lstrip"), "added_tokens: malformed content"),
         (lambda d: d["added_tokens"][0].update(content=""), "expected a non-empty content"),
+        (lambda d: d["added_tokens"][0].update(lstrip="false"), "lstrip: expected true or false"),
+        (lambda d: d.update(decoder=[]), r"decoder: expected an object or null, got \[\]"),
+        (lambda d: d["model"].update(ignore_merges=0), "ignore_merges: expected true or false"),
     ],
 )
 def test_a_foreign_file_altered_by_hand(
@@ -352,19 +365,32 @@ def at(value: Any, path: tuple[Any, ...]) -> Any:
     return value
 
 
-SMALL = BPETokenizer.train(["ab ab"]).to_dict()
-json_values = st.none() | st.booleans() | st.integers(-1, 300) | st.text(max_size=3) | st.just([])
+SMALL = [
+    BPETokenizer.train(["ab ab"]),
+    BPETokenizer.train(["ab ab"], lossless=False),
+    WordPieceTokenizer.train(["ab abc ab"]),
+    WordTokenizer.train(["ab ab, c"]),
+    CharTokenizer.train(["ab"]),
+]
+json_values = st.none() | st.booleans() | st.integers(-1, 300) | st.text(max_size=3)
+json_values |= st.sampled_from([[], {}, [1], ["a"], 1.5, math.inf, 10**20, "false"])
 
 
-@given(place=st.sampled_from(places(SMALL)), value=json_values | st.just({}))
-def test_anything_may_be_wrong_with_a_document(place: tuple[Any, ...], value: Any) -> None:
-    document = json.loads(json.dumps(SMALL))
+@given(data=st.data(), tokenizer=st.sampled_from(SMALL), value=json_values)
+def test_anything_may_be_wrong_with_a_document(
+    data: st.DataObject, tokenizer: Tokenizer, value: Any
+) -> None:
+    document = json.loads(json.dumps(tokenizer.to_dict()))
+    place = data.draw(st.sampled_from(places(document)))
     at(document, place[:-1])[place[-1]] = value
     try:
-        tokenizer = Tokenizer.from_dict(document)
+        read = Tokenizer.from_dict(document)
     except ValueError:
         return  # and nothing but a ValueError
-    assert isinstance(tokenizer.encode("ab <eos>"), list)
+    ids = read.encode("ab <eos>,c", add_bos=True, add_eos=True)
+    assert isinstance(read.decode(ids), str)
+    assert isinstance(read.decode(range(len(read))), str)
+    assert Tokenizer.from_dict(read.to_dict()) == read
 
 
 def test_files_that_are_no_tokenizer(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ In reading order:
 * ``_counted_tokenizer``, ``_char_tokenizer``: a vocabulary by counting; characters.
 * ``_words``, ``_word_tokenizer``: where words begin and end; words.
 * ``subwords``, a room of its own: byte pairs and word pieces.
-* ``_load_tokenizer``: the files of other programs. ``_patterns`` runs the regular expressions in
-  them.
+* ``_load_tokenizer``: the files of other programs. ``_fields`` and ``_patterns`` read the values
+  and run the regular expressions in them.
 """
 
 from foundation_data.tokenizers._char_tokenizer import CharTokenizer

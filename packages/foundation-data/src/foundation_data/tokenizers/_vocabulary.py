@@ -31,6 +31,8 @@ class Vocabulary:
 
     Raises
     ------
+    TypeError
+        If a token is not a string, or a count not an integer.
     ValueError
         If lengths differ, a token appears twice, a special is not at its id, or a count is
         impossible.
@@ -55,6 +57,12 @@ class Vocabulary:
     def __post_init__(self) -> None:
         object.__setattr__(self, "tokens", tuple(self.tokens))
         object.__setattr__(self, "counts", tuple(self.counts))
+        for token in self.tokens:
+            if not isinstance(token, str):
+                raise TypeError(f"Vocabulary: expected tokens that are strings, got {token!r:.60}")
+        for count in (*self.counts, self.total):
+            if type(count) is not int:
+                raise TypeError(f"Vocabulary: expected counts that are integers, got {count!r:.60}")
         ids = {token: index for index, token in enumerate(self.tokens)}
         object.__setattr__(self, "_ids", ids)
         if len(self.counts) != len(self.tokens):

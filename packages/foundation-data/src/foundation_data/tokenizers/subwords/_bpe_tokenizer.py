@@ -16,8 +16,10 @@ from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from operator import add
+from types import NoneType
 from typing import Any, Self
 
+from foundation_data.tokenizers._fields import field
 from foundation_data.tokenizers._specials import SpecialTokens
 from foundation_data.tokenizers._vocabulary import Vocabulary
 from foundation_data.tokenizers.subwords._byte_alphabet import (
@@ -268,9 +270,11 @@ class BPETokenizer(SubwordTokenizer):
             raise ValueError(
                 "pre_tokenizer: expected a ByteLevel step: only byte-level BPE is supported"
             )
-        merges = [read_merge(merge, rank) for rank, merge in enumerate(model["merges"])]
-        ignore_merges = bool(model.get("ignore_merges", False))
-        return cls(vocabulary, merges, pipeline, ignore_merges, model.get("unk_token"))
+        pairs = field(model, "merges", list)
+        merges = [read_merge(merge, rank) for rank, merge in enumerate(pairs)]
+        ignore_merges = field(model, "ignore_merges", bool, default=False)
+        unk_token = field(model, "unk_token", str, NoneType, default=None)
+        return cls(vocabulary, merges, pipeline, ignore_merges, unk_token)
 
 
 def _merge_table(

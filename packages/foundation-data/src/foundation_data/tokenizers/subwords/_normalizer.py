@@ -10,11 +10,13 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain
+from types import NoneType
 from typing import Any, Protocol
 
 import regex
 
 from foundation_data._text import INVISIBLE, normalize
+from foundation_data.tokenizers._fields import field
 from foundation_data.tokenizers._patterns import WHITE_SPACE
 
 
@@ -160,9 +162,14 @@ def normalizers_from_json(content: Any) -> tuple[Normalizer, ...]:
             parts = map(normalizers_from_json, content["normalizers"])
             return tuple(chain.from_iterable(parts))
         if kind == "BertNormalizer":
-            options = {name: value for name, value in content.items() if name != "type"}
-            return (BertNormalizer(**options),)
-    except (KeyError, TypeError) as error:
+            clean = BertNormalizer(
+                clean_text=field(content, "clean_text", bool, default=True),
+                handle_chinese_chars=field(content, "handle_chinese_chars", bool, default=True),
+                strip_accents=field(content, "strip_accents", bool, NoneType, default=None),
+                lowercase=field(content, "lowercase", bool, default=True),
+            )
+            return (clean,)
+    except (KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"normalizer: malformed content: {error!r}") from error
     if kind in ("NFC", "NFD", "NFKC", "NFKD"):
         return (UnicodeForm(kind),)

@@ -7,10 +7,13 @@ becomes tokens.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
+from types import NoneType
 from typing import Any
 
 from foundation_data.tokenizers._added_tokens import AddedToken
+from foundation_data.tokenizers._fields import field
 from foundation_data.tokenizers.subwords._normalizer import (
     Normalizer,
     UnicodeForm,
@@ -21,7 +24,6 @@ from foundation_data.tokenizers.subwords._pre_tokenizer import Step, steps_from_
 # Parts that say how a program presents ids (templates, padding, truncation). They are not acted
 # upon, but written as they were when the tokenizer is saved again.
 _UNUSED = ("truncation", "padding", "post_processor", "decoder")
-_TOKEN_FIELDS = ("content", "special", "lstrip", "rstrip", "normalized")
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Pipeline:
     added: tuple[AddedToken, ...] = ()
     normalizers: tuple[Normalizer, ...] = ()
     steps: tuple[Step, ...] = ()
-    unused: Mapping[str, Any] = field(default_factory=dict)
+    unused: Mapping[str, Any] = dataclass_field(default_factory=dict)
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Pipeline:
@@ -55,12 +57,12 @@ class Pipeline:
             If a part is malformed or not supported.
         """
         normalizers = normalizers_from_json(document.get("normalizer"))
-        added = document.get("added_tokens", ())
+        added = field(document, "added_tokens", list, NoneType, default=None) or []
         return cls(
             added=tuple(_read_added(token, normalizers) for token in added),
             normalizers=normalizers,
             steps=steps_from_json(document.get("pre_tokenizer")),
-            unused={name: document.get(name) for name in _UNUSED},
+            unused={name: field(document, name, dict, NoneType, default=None) for name in _UNUSED},
         )
 
     def to_json(self, ids: Mapping[str, int], model: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,12 +92,20 @@ def _as_one(parts: list[dict[str, Any]], plural: str) -> dict[str, Any] | None:
 
 def _read_added(content: Any, normalizers: tuple[Normalizer, ...]) -> AddedToken:
     try:
-        token = AddedToken(*(content[name] for name in _TOKEN_FIELDS))
-        single_word = content["single_word"]
+        token = AddedToken(
+            content=field(content, "content", str),
+            special=field(content, "special", bool),
+            lstrip=field(content, "lstrip", bool),
+            rstrip=field(content, "rstrip", bool),
+            normalized=field(content, "normalized", bool),
+        )
+        single_word = field(content, "single_word", bool)
     except (KeyError, TypeError) as error:
         raise ValueError(f"added_tokens: malformed content: {error!r}") from error
-    if not isinstance(content["content"], str) or not token.content:
-        raise ValueError(f"added_tokens: expected a non-empty content, got {token.content!r}")
+    except ValueError as error:
+        raise ValueError(f"added_tokens: {error}") from error
+    if not token.content:
+        raise ValueError("added_tokens: expected a non-empty content, got ''")
     if single_word:
         raise ValueError(
             f"added_tokens: {token.content!r} asks for single_word, which is not supported"

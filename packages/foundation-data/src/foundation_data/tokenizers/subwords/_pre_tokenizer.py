@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import chain, groupby
 from typing import Any, Protocol
 
+from foundation_data.tokenizers._fields import field
 from foundation_data.tokenizers._patterns import Pattern, compile_pattern
 
 #: A part of a text, and whether the pattern has matched it.
@@ -200,7 +201,7 @@ def steps_from_json(content: Any) -> tuple[Step, ...]:
         return ()
     try:
         return _read_steps(content)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"pre_tokenizer: malformed content: {error!r}") from error
 
 
@@ -209,13 +210,17 @@ def _read_steps(content: dict[str, Any]) -> tuple[Step, ...]:
     if kind == "Sequence":
         return tuple(chain.from_iterable(map(_read_steps, content["pretokenizers"])))
     if kind == "Split":
-        pattern = content["pattern"]
-        regex = pattern["Regex"] if "Regex" in pattern else re.escape(pattern["String"])
-        return (Split(regex, content["behavior"], content["invert"]),)
+        pattern = field(content, "pattern", dict)
+        if "Regex" in pattern:
+            source = field(pattern, "Regex", str)
+        else:
+            source = re.escape(field(pattern, "String", str))
+        return (Split(source, field(content, "behavior", str), field(content, "invert", bool)),)
     if kind == "Digits":
-        return (Digits(content["individual_digits"]),)
+        return (Digits(field(content, "individual_digits", bool)),)
     if kind == "ByteLevel":
-        return (ByteLevel(content["add_prefix_space"], content.get("use_regex", True)),)
+        prefix_space = field(content, "add_prefix_space", bool)
+        return (ByteLevel(prefix_space, field(content, "use_regex", bool, default=True)),)
     if kind == "BertPreTokenizer":
         return (BertWords(),)
     raise ValueError(

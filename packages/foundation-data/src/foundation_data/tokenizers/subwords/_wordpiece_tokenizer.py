@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 from foundation_data.tokenizers._added_tokens import AddedToken
+from foundation_data.tokenizers._fields import field
 from foundation_data.tokenizers._specials import SpecialTokens
 from foundation_data.tokenizers._vocabulary import Vocabulary
 from foundation_data.tokenizers.subwords._merges import learn_merges
@@ -204,7 +205,9 @@ class WordPieceTokenizer(SubwordTokenizer):
                 f"model.unk_token: expected the special token {vocabulary.specials.unk!r}, got "
                 f"{model['unk_token']!r}"
             )
-        prefix, longest_word = model["continuing_subword_prefix"], model["max_input_chars_per_word"]
+        prefix = field(model, "continuing_subword_prefix", str)
+        longest_word = field(model, "max_input_chars_per_word", int)
+        field(pipeline.unused.get("decoder") or {}, "cleanup", bool, default=True)
         return cls(vocabulary, pipeline, prefix, longest_word)
 
 
