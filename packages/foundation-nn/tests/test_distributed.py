@@ -156,3 +156,9 @@ def test_without_mpi_the_extra_is_named(monkeypatch, module):
     monkeypatch.setitem(sys.modules, "mpi4py.MPI", None)
     with pytest.raises(ImportError, match=r"pip install 'foundation-nn\[mpi\]'.*MPI library"):
         distributed.world()
+
+
+def test_targets_are_a_whole_number_that_is_not_negative():
+    for targets, error in ((-1, ValueError), (1.5, ValueError), ("3", TypeError)):
+        with pytest.raises(error, match="average_gradients: expected targets"):
+            distributed.average_gradients(Linear(2, 1), targets)

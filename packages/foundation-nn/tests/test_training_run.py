@@ -403,6 +403,34 @@ def test_a_history_is_written_line_by_line_and_read_again(tmp_path):
         read_history(path)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[" * 100_000,
+        '{"event": "step"}',
+        '{"event": "step", "step": 1}',
+        '{"event": "step", "step": 1.5}',
+        '{"event": "step", "step": "1", "loss": 1, "lr": 1, "grad_norm": 1, "tokens": 1}',
+        '{"event": "step", "step": 1, "loss": "x", "lr": 1, "grad_norm": 1, "tokens": 1, '
+        '"seconds": 1}',
+        '{"event": "step", "step": 1, "loss": 1, "lr": 1, "grad_norm": 1, "tokens": -1, '
+        '"seconds": 1}',
+        '{"event": "step", "step": 1, "loss": 1, "lr": 1, "grad_norm": 1, "tokens": 1, '
+        '"seconds": 1, "more": 1}',
+        '{"event": "evaluation", "step": 1, "loss": null}',
+        '{"event": "evaluation", "step": 1, "loss": 1, "metrics": [1]}',
+        '{"event": "evaluation", "step": 1, "loss": 1, "metrics": {"bleu": "high"}}',
+        '{"event": "evaluation", "step": 1, "loss": 1, "samples": [7]}',
+        "\ud800".encode("utf-8", "surrogatepass"),
+    ],
+)
+def test_a_history_that_was_altered_is_refused_by_name(tmp_path, line):
+    path = tmp_path / "history.jsonl"
+    path.write_bytes((line.encode() if isinstance(line, str) else line) + b"\n")
+    with pytest.raises(ValueError, match=r"history\.jsonl: not the history of a run"):
+        read_history(path)
+
+
 def test_logs_go_on_where_the_run_does(tmp_path):
     def logs():
         return [JsonLog(tmp_path / "history.jsonl"), CsvLog(tmp_path / "steps.csv")]

@@ -48,6 +48,25 @@ class Adafactor(Optimizer):
     ----------
     .. [1] N. Shazeer and M. Stern, "Adafactor: Adaptive Learning Rates with Sublinear Memory
        Cost", ICML 2018, arXiv:1804.04235.
+
+    Examples
+    --------
+    The formula in plain NumPy, for the first step of a matrix, where ω = 1:
+
+    >>> import numpy as np
+    >>> from foundation_nn import Parameter, optim
+    >>> w, g = np.random.default_rng(0).standard_normal((2, 3, 5))
+    >>> parameter = Parameter(w)
+    >>> optimizer = optim.Adafactor(parameter, lr=0.1)
+    >>> parameter.grad = g
+    >>> optimizer.step()
+    >>> r, c = (g**2).mean(axis=1), (g**2).mean(axis=0)
+    >>> v = np.outer(r, c) / r.mean()
+    >>> u = g / np.sqrt(v)
+    >>> rms_w, rms_u = np.sqrt((w**2).mean()), np.sqrt((u**2).mean())
+    >>> w = w - 0.1 * rms_w * u / max(1, rms_u)
+    >>> bool(np.allclose(parameter.data, w, rtol=1e-12))
+    True
     """
 
     def __init__(

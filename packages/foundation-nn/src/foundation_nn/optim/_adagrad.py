@@ -32,6 +32,23 @@ class Adagrad(Optimizer):
     ----------
     .. [1] J. Duchi, E. Hazan and Y. Singer, "Adaptive Subgradient Methods for Online Learning and
        Stochastic Optimization", JMLR 12, 2011.
+
+    Examples
+    --------
+    The formula in plain NumPy, step by step beside the optimiser:
+
+    >>> import numpy as np
+    >>> from foundation_nn import Parameter, optim
+    >>> w, s = np.array([[1.0, -2.0]]), 0.0
+    >>> parameter = Parameter(w)
+    >>> optimizer = optim.Adagrad(parameter, lr=0.1)
+    >>> for _ in range(3):
+    ...     g = parameter.grad = 2 * w  # the gradient of |w|²
+    ...     optimizer.step()
+    ...     s = s + g**2
+    ...     w = w - 0.1 * g / (np.sqrt(s) + 1e-10)
+    >>> bool(np.allclose(parameter.data, w, rtol=1e-12))
+    True
     """
 
     def __init__(

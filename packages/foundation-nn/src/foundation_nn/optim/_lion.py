@@ -32,6 +32,23 @@ class Lion(Optimizer):
     ----------
     .. [1] X. Chen et al., "Symbolic Discovery of Optimization Algorithms", NeurIPS 2023,
        arXiv:2302.06675.
+
+    Examples
+    --------
+    The formula in plain NumPy, step by step beside the optimiser:
+
+    >>> import numpy as np
+    >>> from foundation_nn import Parameter, optim
+    >>> w, m = np.array([[1.0, -2.0]]), 0.0
+    >>> parameter = Parameter(w)
+    >>> optimizer = optim.Lion(parameter, lr=0.1, weight_decay=0.5)
+    >>> for _ in range(3):
+    ...     g = parameter.grad = 2 * w  # the gradient of |w|²
+    ...     optimizer.step()
+    ...     w = w - 0.1 * (np.sign(0.9 * m + 0.1 * g) + 0.5 * w)
+    ...     m = 0.99 * m + 0.01 * g
+    >>> bool(np.allclose(parameter.data, w, rtol=1e-12))
+    True
     """
 
     def __init__(

@@ -68,6 +68,27 @@ class Muon(AdamW):
     .. [1] K. Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024,
        https://kellerjordan.github.io/posts/muon/.
     .. [2] J. Liu et al., "Muon is Scalable for LLM Training", 2025, arXiv:2502.16982.
+
+    Examples
+    --------
+    The formula in plain NumPy, for one step of a matrix with more columns than rows:
+
+    >>> import numpy as np
+    >>> from foundation_nn import Parameter, optim
+    >>> w, g = np.random.default_rng(0).standard_normal((2, 3, 5))
+    >>> parameter = Parameter(w)
+    >>> optimizer = optim.Muon(parameter, lr=0.1, weight_decay=0.5)
+    >>> parameter.grad = g
+    >>> optimizer.step()
+    >>> m = 0.05 * g
+    >>> u = 0.05 * g + 0.95 * m
+    >>> x = u / np.linalg.norm(u)
+    >>> for _ in range(5):
+    ...     a = x @ x.T
+    ...     x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
+    >>> w = w - 0.1 * 0.5 * w - 0.1 * 0.2 * np.sqrt(5) * x
+    >>> bool(np.allclose(parameter.data, w, rtol=1e-12))
+    True
     """
 
     def __init__(

@@ -33,6 +33,23 @@ class RMSprop(Optimizer):
     ----------
     .. [1] T. Tieleman and G. Hinton, "Lecture 6.5: RMSprop", Neural Networks for Machine Learning,
        2012.
+
+    Examples
+    --------
+    The formula in plain NumPy, step by step beside the optimiser:
+
+    >>> import numpy as np
+    >>> from foundation_nn import Parameter, optim
+    >>> w, v = np.array([[1.0, -2.0]]), 0.0
+    >>> parameter = Parameter(w)
+    >>> optimizer = optim.RMSprop(parameter, lr=0.1, alpha=0.9)
+    >>> for _ in range(3):
+    ...     g = parameter.grad = 2 * w  # the gradient of |w|²
+    ...     optimizer.step()
+    ...     v = 0.9 * v + 0.1 * g**2
+    ...     w = w - 0.1 * g / (np.sqrt(v) + 1e-8)
+    >>> bool(np.allclose(parameter.data, w, rtol=1e-12))
+    True
     """
 
     def __init__(

@@ -26,6 +26,23 @@ class SGD(Optimizer):
         μ in [0, 1).
     weight_decay : float
         λ, for matrices only.
+
+    Examples
+    --------
+    The formula in plain NumPy, step by step beside the optimiser:
+
+    >>> import numpy as np
+    >>> from foundation_nn import Parameter, optim
+    >>> w, u = np.array([[1.0, -2.0]]), 0.0
+    >>> parameter = Parameter(w)
+    >>> optimizer = optim.SGD(parameter, lr=0.1, momentum=0.9, weight_decay=0.5)
+    >>> for _ in range(3):
+    ...     g = parameter.grad = 2 * w  # the gradient of |w|²
+    ...     optimizer.step()
+    ...     u = 0.9 * u + g + 0.5 * w
+    ...     w = w - 0.1 * u
+    >>> bool(np.allclose(parameter.data, w, rtol=1e-12))
+    True
     """
 
     def __init__(

@@ -108,7 +108,7 @@ class FailedStep:
             )
         except CheckpointError:
             raise
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise CheckpointError(f"{source}: cannot be used ({error!r})") from error
 
     def replay(

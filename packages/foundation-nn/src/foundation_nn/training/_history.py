@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
+
+from foundation_nn._arguments import described, whole_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,22 @@ class Step:
     seconds: float
     clipped: bool = False
 
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """The opposite of :func:`dataclasses.asdict`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a name is unknown or missing, or a value is no number.
+        """
+        step = cls(**content)
+        for name in ("step", "tokens"):
+            whole_number("Step", name, content[name], at_least=0)
+        for name in ("loss", "lr", "grad_norm", "seconds"):
+            _require_number("Step", name, content[name])
+        return step
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
@@ -55,6 +74,29 @@ class Evaluation:
     loss: float
     metrics: dict[str, float] = field(default_factory=dict)
     samples: list[str] = field(default_factory=list)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """The opposite of :func:`dataclasses.asdict`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a name is unknown or missing, or a value is not what it should be.
+        """
+        evaluation = cls(**content)
+        whole_number("Evaluation", "step", evaluation.step, at_least=0)
+        _require_number("Evaluation", "loss", evaluation.loss)
+        metrics: Any = evaluation.metrics
+        samples: Any = evaluation.samples
+        if not isinstance(metrics, dict) or not isinstance(samples, list):
+            raise TypeError("Evaluation: expected a dictionary of metrics and a list of samples")
+        for name, value in metrics.items():
+            _require_number("Evaluation", name, value)
+        for sample in samples:
+            if not isinstance(sample, str):
+                raise TypeError(f"Evaluation: expected samples of text, got {described(sample)}")
+        return evaluation
 
     def value(self, metric: str) -> float:
         """The loss, or one of the metrics.
@@ -99,5 +141,12 @@ class History:
     def from_dict(cls, content: dict[str, Any]) -> Self:
         """The opposite of :meth:`to_dict`."""
         return cls(
-            [Step(**s) for s in content["steps"]], [Evaluation(**e) for e in content["evaluations"]]
+            [Step.from_dict(step) for step in content["steps"]],
+            [Evaluation.from_dict(evaluation) for evaluation in content["evaluations"]],
         )
+
+
+def _require_number(owner: str, name: str, value: Any) -> None:
+    """Refuse what is no number; a loss may be infinite or NaN."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError(f"{owner}: expected {name} to be a number, got {described(value)}")

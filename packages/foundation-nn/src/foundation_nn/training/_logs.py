@@ -59,7 +59,7 @@ class JsonLog(_FileLog):
     def on_start(self, trainer: Trainer) -> None:
         kept = _lines_until(self.path, trainer) if trainer.steps and self.path.exists() else []
         if not trainer.history.steps:
-            trainer.history = _history(kept)
+            trainer.history = _history(self.path, kept)
         self._open("".join(map(_as_line, kept)))
 
     def on_step(self, trainer: Trainer, step: Step) -> None:  # noqa: ARG002
@@ -103,16 +103,17 @@ def read_history(path: str | os.PathLike[str]) -> History:
     ValueError
         If it is another kind of file.
     """
-    return _history(_read(Path(path)))
+    return _history(Path(path), _read(Path(path)))
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
     try:
         content = [json.loads(line) for line in _whole_lines(path)]
-    except json.JSONDecodeError as error:
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"{path}: not the history of a run ({error})") from None
-    if not all(isinstance(line, dict) and "event" in line for line in content):
-        raise ValueError(f"{path}: not the history of a run")
+    for line in content:
+        if not (isinstance(line, dict) and "event" in line and type(line.get("step")) is int):
+            raise ValueError(f"{path}: not the history of a run")
     return content
 
 
@@ -128,14 +129,17 @@ def _lines_until(path: Path, trainer: Trainer) -> list[dict[str, Any]]:
     return [line for line in _read(path) if line["step"] <= last.get(line["event"], -1)]
 
 
-def _history(lines: list[dict[str, Any]]) -> History:
+def _history(path: Path, lines: list[dict[str, Any]]) -> History:
     history = History()
     for line in lines:
-        rest = {name: value for name, value in line.items() if name != "event"}
-        if line["event"] == "step":
-            history.steps.append(Step(**rest))
-        elif line["event"] == "evaluation":
-            history.evaluations.append(Evaluation(**rest))
+        values = {name: value for name, value in line.items() if name != "event"}
+        try:
+            if line["event"] == "step":
+                history.steps.append(Step.from_dict(values))
+            elif line["event"] == "evaluation":
+                history.evaluations.append(Evaluation.from_dict(values))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{path}: not the history of a run ({error})") from None
     return history
 
 

@@ -143,7 +143,7 @@ class Trainer:
         self._batches: Any = None
         self._validation: Iterable[Any] | None = None
         self._evaluate_every: int | None = None
-        self._limits = Limits(0, None, None)
+        self._limits = Limits(0, None, None)  # of a trainer that does not run
         self._statistics: list[Buffer] = []
         self._requested = ""
 
