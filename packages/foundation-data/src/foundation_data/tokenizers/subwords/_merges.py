@@ -56,6 +56,7 @@ True
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from heapq import heapify, heappop, heappush
@@ -98,8 +99,8 @@ def apply_merges(symbols: Sequence[int], table: MergeTable) -> list[int]:
     # A list linked by places. The entry behind the last symbol is a border on both sides, because
     # it is also the one at index -1: None is part of no pair.
     ids: list[Any] = [*symbols, None]  # None, too, where a symbol was merged into the one before it
-    before = list(range(-1, size))
-    after = [*range(1, size + 1), size]
+    before = array("q", range(-1, size))
+    after = array("q", [*range(1, size + 1), size])
     # What can be merged, as one number each: the least is the earliest-learnt and, of equals, the
     # leftmost.
     waiting = [
