@@ -226,3 +226,22 @@ def test_of_several_that_begin_at_once_one_trains(tmp_path):
     assert told == ["refused", "refused", "trained"]
     assert len(checkpoints_of(tmp_path)) == 3
     assert not (tmp_path / ".lock").exists()
+
+
+def test_what_is_left_of_a_failed_step_is_removed_or_completed(tmp_path):
+    def failing(model, batch):
+        value, count = square(model, batch)
+        return value * np.float32(np.nan), count
+
+    trainer = make()
+    trainer.loss, trainer.folder = failing, tmp_path
+    with np.errstate(all="ignore"), pytest.raises(FloatingPointError):
+        trainer.fit(ROWS, max_steps=1)
+    kept = tmp_path / "failed_step_1"
+    before = sorted(file.name for file in kept.iterdir())
+    (kept / ".batch.0123456789abcdef.part.safetensors").write_bytes(b"half")
+    (tmp_path / "failed_step_7").mkdir()
+    (tmp_path / "failed_step_7" / ".model.0123456789abcdef.part.safetensors").write_bytes(b"half")
+    make(Checkpoints(tmp_path, every=9)).fit(ROWS, max_steps=1)
+    assert sorted(file.name for file in kept.iterdir()) == before
+    assert not (tmp_path / "failed_step_7").exists()
