@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from compare import compare
 from functions import FUNCTIONS
+from large import large_samples
 from modules import MODULES, module_samples
 from operations import OPERATIONS
 from optimisers import compare_averages, compare_clipping, compare_optimisers
@@ -52,6 +53,10 @@ def run(report: Report, dtype: str) -> None:
         report.begin(group)
         pairs = {k: pair for k, pair in modules.items() if report.wants(f"nn.{k.__name__}")}
         for sample in module_samples(pairs, theirs):
+            compare(sample, report, rng)
+    report.begin("in several blocks")
+    for sample in large_samples(theirs):
+        if report.wants(sample.operation):
             compare(sample, report, rng)
     report.begin("optimisers, clipping, averages")
     compare_optimisers(report, dtype)

@@ -68,7 +68,8 @@ def compare(sample: Sample, report: Report, rng: np.random.Generator) -> None:
 
 def draw_weights(sample: Sample, rng: np.random.Generator) -> Weights:
     """Random weights of every output that depends on an input."""
-    outputs = call_theirs(sample, [torch.tensor(x).requires_grad_() for x in sample.inputs])
+    leaves = [torch.tensor(x).requires_grad_() for x in sample.inputs]
+    outputs = call_theirs(sample, leaves, wide=False)
     if NotImplemented in outputs:
         raise TypeError("an operator that steps back")
     return [
@@ -79,8 +80,11 @@ def draw_weights(sample: Sample, rng: np.random.Generator) -> Weights:
     ]
 
 
-def call_theirs(sample: Sample, leaves: list[Any]) -> list[Any]:
-    return as_list(sample.theirs(leaves, [torch.tensor(array) for array in sample.constants]))
+def call_theirs(sample: Sample, leaves: list[Any], wide: bool) -> list[Any]:
+    constants = [torch.tensor(array) for array in sample.constants]
+    if wide:
+        constants = [x.double() if x.is_floating_point() else x for x in constants]
+    return as_list(sample.theirs(leaves, constants))
 
 
 def run_theirs(sample: Sample, weights: Weights, wide: bool = False) -> dict[str, Array]:
@@ -93,7 +97,7 @@ def run_theirs(sample: Sample, weights: Weights, wide: bool = False) -> dict[str
     module = sample.modules[0] if sample.modules else torch.nn.Module()
     if wide:
         module.double()
-    outputs = call_theirs(sample, list(leaves))
+    outputs = call_theirs(sample, list(leaves), wide)
     results = {f"output {i}": y.detach().numpy().copy() for i, y in enumerate(outputs)}
     sources = {f"gradient of input {i}": leaf for i, leaf in enumerate(leaves)}
     sources |= {f"gradient of {name}": p for name, p in module.named_parameters()}

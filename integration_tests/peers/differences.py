@@ -81,7 +81,7 @@ REFUSALS = (
         "a mask is boolean; PyTorch also adds numbers",
     ),
     Known(
-        r"nn\.CrossEntropyLoss",
+        r"nn\.CrossEntropyLoss|nn_functional_(linear_)?cross_entropy(_chunked)?",
         r"expected weights >= 0",
         "the weight of a class is not negative",
     ),

@@ -62,7 +62,6 @@ def cross_entropy(
         raise NotOurs("cross_entropy: probabilities as targets")
     if logits.ndim > 2:
         logits = logits.transpose(0, *range(2, logits.ndim), 1)
-    weight = weight.data if isinstance(weight, Tensor) else weight
     return F.cross_entropy(logits, target, ignore_index, label_smoothing, weight)
 
 

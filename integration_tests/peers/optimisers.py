@@ -6,7 +6,8 @@ PyTorch's are told to decay matrices only, as ours do.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, partial
 from itertools import product
 from typing import Any, NamedTuple
 from unittest import mock
@@ -26,6 +27,7 @@ SHAPES: dict[str, list[tuple[int, ...]]] = {
     "one matrix": [(3, 5)],
     "matrices": [(3, 5), (7, 2), (1, 4)],
     "all kinds": [(3, 5), (5,), (2, 3, 4), (), (1,), (7, 2)],
+    "several blocks": [(311, 1009), (1009, 2), (3, 5)],
 }
 #: How large the gradients are, and what part of them is zero.
 GRADIENTS = {
@@ -119,33 +121,48 @@ def steps_of_theirs(kind: Any, given: dict[str, Any], problem: Problem, dtype: A
     return named(p.detach().numpy() for p in parameters)
 
 
+def problems(dtype: str, matrices_only: bool = False) -> Iterator[tuple[str, Problem]]:
+    """Each with its name; of the large one there is only one, because it takes its time."""
+    for shapes, size in product(SHAPES, GRADIENTS):
+        too_many = shapes == "several blocks" and size != "normal"
+        if not too_many and not (matrices_only and shapes == "all kinds"):
+            yield f"{shapes}, {size}", Problem(shapes, size, dtype)
+
+
+def compare_layouts(
+    report: Report,
+    row: str,
+    call: str,
+    ours: Callable[[Layout], dict[str, Array]],
+    theirs: Callable[[Any], dict[str, Array]],
+    dtype: str,
+) -> None:
+    """Ours in every layout beside theirs, which is computed once."""
+    computed = cache(theirs)
+    for layout in LAYOUTS:
+        settle(report, row, f"{call} [{layout.name}]", partial(ours, layout), computed, dtype)
+
+
 def compare_optimisers(report: Report, dtype: str) -> None:
     for info in optim_db:
         name = info.optim_cls.__name__
         row = f"optim.{name}"
         if name not in OPTIMISERS or not report.wants(row):
             continue
-        # PyTorch's Muon takes matrices only.
-        shapes = [kind for kind in SHAPES if kind != "all kinds" or name != "Muon"]
         for sample in info.optim_inputs_func("cpu"):
             # A learning rate that is a tensor would be rounded to float32.
             given = {
                 key: value.item() if isinstance(value, torch.Tensor) else value
                 for key, value in sample.kwargs.items()
             }
-            for kind, size, layout in product(shapes, GRADIENTS, LAYOUTS):
-                problem = Problem(kind, size, dtype)
-                settle(
-                    report,
-                    row,
-                    f"{given}, {kind}, {size} [{layout.name}]",
-                    lambda: steps_of_ours(OPTIMISERS[name], given, problem, layout),  # noqa: B023
-                    lambda wide: steps_of_theirs(info.optim_cls, given, problem, wide),  # noqa: B023
-                    dtype,
-                )
+            # PyTorch's Muon takes matrices only.
+            for kind, problem in problems(dtype, matrices_only=name == "Muon"):
+                ours = partial(steps_of_ours, OPTIMISERS[name], given, problem)
+                theirs = partial(steps_of_theirs, info.optim_cls, given, problem)
+                compare_layouts(report, row, f"{given}, {kind}", ours, theirs, dtype)
 
 
-def clipped_by_us(problem: Problem, layout: Layout, limit: float, through: str) -> Any:
+def clipped_by_us(problem: Problem, limit: float, through: str, layout: Layout) -> Any:
     parameters = problem.parameters(layout)
     for p, g in zip(parameters, problem.steps[0], strict=True):
         p.grad = layout.arrange(g)
@@ -163,21 +180,17 @@ def clipped_by_them(problem: Problem, limit: float, dtype: Any) -> Any:
 
 
 def compare_clipping(report: Report, dtype: str) -> None:
-    targets = ("parameters", "an optimiser")
-    cases = product((0.1, 1.0, 5.0, 1e3), targets, SHAPES, GRADIENTS, LAYOUTS)
-    for limit, through, kind, size, layout in cases if report.wants("clip_grad_norm") else ():
-        problem = Problem(kind, size, dtype)
-        settle(
-            report,
-            "clip_grad_norm",
-            f"{limit}, {through}, {kind}, {size} [{layout.name}]",
-            lambda: clipped_by_us(problem, layout, limit, through),  # noqa: B023
-            lambda wide: clipped_by_them(problem, limit, wide),  # noqa: B023
-            dtype,
-        )
+    if not report.wants("clip_grad_norm"):
+        return
+    for kind, problem in problems(dtype):
+        for limit, through in product((0.1, 1.0, 5.0, 1e3), ("parameters", "an optimiser")):
+            ours = partial(clipped_by_us, problem, limit, through)
+            theirs = partial(clipped_by_them, problem, limit)
+            call = f"{limit}, {through}, {kind}"
+            compare_layouts(report, "clip_grad_norm", call, ours, theirs, dtype)
 
 
-def averaged_by_us(problem: Problem, layout: Layout, decay: float) -> Any:
+def averaged_by_us(problem: Problem, decay: float, layout: Layout) -> Any:
     parameters = problem.parameters(layout)
     average = optim.EMA(optim.SGD(parameters, 0.1), decay)
     for values in problem.steps:
@@ -199,14 +212,10 @@ def averaged_by_them(problem: Problem, decay: float, dtype: Any) -> Any:
 
 
 def compare_averages(report: Report, dtype: str) -> None:
-    cases = product((0.0, 0.5, 0.999), SHAPES, GRADIENTS, LAYOUTS)
-    for decay, kind, size, layout in cases if report.wants("EMA") else ():
-        problem = Problem(kind, size, dtype)
-        settle(
-            report,
-            "EMA",
-            f"{decay}, {kind}, {size} [{layout.name}]",
-            lambda: averaged_by_us(problem, layout, decay),  # noqa: B023
-            lambda wide: averaged_by_them(problem, decay, wide),  # noqa: B023
-            dtype,
-        )
+    if not report.wants("EMA"):
+        return
+    for kind, problem in problems(dtype):
+        for decay in (0.0, 0.5, 0.999):
+            ours = partial(averaged_by_us, problem, decay)
+            theirs = partial(averaged_by_them, problem, decay)
+            compare_layouts(report, "EMA", f"{decay}, {kind}", ours, theirs, dtype)

@@ -65,7 +65,12 @@ def take_apart(operation: str, theirs: Adapter, ours: Adapter, call: Any) -> Sam
             home.append(array)
         return slots[id(x)]
 
-    form = replaced(call, torch.Tensor, slot)
+    args, kwargs = call
+    if "cross_entropy" in operation:  # the weights of classes have no gradient in PyTorch
+        for name in kwargs.keys() & {"weight", "pos_weight"}:
+            slots[id(kwargs[name])] = Slot(kwargs[name].numpy(), False, len(constants))
+            constants.append(kwargs[name].numpy())
+    form = replaced((args, kwargs), torch.Tensor, slot)
 
     def filled(tensors: list[Any], others: list[Any]) -> Any:
         return replaced(form, Slot, lambda s: (tensors if s.floating else others)[s.index])
