@@ -162,7 +162,7 @@ def _gelu_tanh(x: Array, slope_wanted: bool) -> Result:
     t += scale
     t *= near
     np.tanh(t, out=t)
-    cdf = t * 0.5
+    cdf = 0.5 * t
     cdf += 0.5
     slope: Array = None
     if slope_wanted:
@@ -171,7 +171,7 @@ def _gelu_tanh(x: Array, slope_wanted: bool) -> Result:
         square += 0.5 * scale
         square *= near
         t *= t
-        slope = 1 - t
+        slope = np.subtract(1, t, out=t)
         slope *= square
         slope += cdf
 

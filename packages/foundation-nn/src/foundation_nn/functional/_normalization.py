@@ -76,8 +76,9 @@ def layer_norm(
 
     def backward(g: Array) -> tuple[Array, Array, Array]:
         dxhat = g if weight is None else g * weight
-        dx = dxhat - row_mean(dxhat)
-        dx -= xhat * (row_dot(dxhat, xhat) / D)
+        dx = xhat * (-row_dot(dxhat, xhat) / D)
+        dx += dxhat
+        dx -= row_mean(dxhat)
         dx *= r
         dw = None if weight is None else g * xhat  # of each row; by_rows adds them up
         db = None if bias is None else g
@@ -141,7 +142,8 @@ def rms_norm(x: Array, weight: Vector | None = None, eps: float = 1e-5) -> Resul
 
     def backward(g: Array) -> tuple[Array, Array]:
         dxhat = g if weight is None else g * weight
-        dx = dxhat - xhat * (row_dot(dxhat, xhat) / D)
+        dx = xhat * (-row_dot(dxhat, xhat) / D)
+        dx += dxhat
         dx *= r
         dw = None if weight is None else g * xhat  # of each row; by_rows adds them up
         return dx, dw
