@@ -198,6 +198,9 @@ def main() -> None:
     networks(torch)
     operations(torch)
     optimiser(torch)
+    # With several threads, gradients of weights are computed beside the walk: the times do not add up.
+    fn.set_num_threads(1)
+    print("\non one thread:")
     tape()
     block_stack()
 
