@@ -198,7 +198,7 @@ def main() -> None:
     networks(torch)
     operations(torch)
     optimiser(torch)
-    # With several threads, gradients of weights are computed beside the walk: the times do not add up.
+    # With several threads, gradients of weights are computed beside the walk: times do not add up.
     fn.set_num_threads(1)
     print("\non one thread:")
     tape()
