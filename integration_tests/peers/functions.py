@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from closeness import NotOurs
-from foundation_attn import attention
+from foundation_attn import attention, masked_softmax
 from foundation_nn import Tensor
 from foundation_nn import functional as F
 from samples import Adapter
@@ -110,6 +110,12 @@ def scaled_dot_product_attention(
     return attention(q, k, v, attn_mask, is_causal)
 
 
+def softmax_of_some(x: Tensor, dim: int, mask: Any = None) -> Tensor:
+    if x.ndim == 0 or dim not in (-1, x.ndim - 1):
+        raise NotOurs("masked_softmax: along another axis than the last")
+    return masked_softmax(x, None if mask is None else mask[(None,) * (x.ndim - mask.ndim)])
+
+
 def glu(x: Tensor, dim: int = -1) -> Tensor:
     half = x.shape[dim] // 2
     front = (slice(None),) * (dim % x.ndim)
@@ -125,6 +131,7 @@ FUNCTIONS: dict[str, Adapter] = {
     "tanh": F.tanh,
     "softmax": F.softmax,
     "log_softmax": F.log_softmax,
+    "masked_softmax": softmax_of_some,
     "nn_functional_softmin": lambda x, dim: F.softmax(-x, dim),
     "nn_functional_linear": lambda x, weight, bias=None: F.linear(x, weight, bias),
     "nn_functional_layer_norm": layer_norm,

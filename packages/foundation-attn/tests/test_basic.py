@@ -81,6 +81,14 @@ def test_gradcheck_of_the_softmax(rng):
     assert gradcheck(masked_softmax, rng.standard_normal((2, 0)))
 
 
+def test_masked_softmax_names_what_it_takes_instead_of_two_axes():
+    scores, mask = Tensor(np.zeros((2, 3, 5))), np.arange(5) < np.array([[5], [2]])
+    with pytest.raises(ValueError, match=r"\(B, S\) as mask\[:, None\], .* as mask=mask\[None\]$"):
+        masked_softmax(scores, mask)
+    p = masked_softmax(scores, mask[:, None]).data
+    np.testing.assert_allclose(p[:, 0], [[0.2] * 5, [0.5, 0.5, 0, 0, 0]])
+
+
 def test_huge_scores(rng):
     p = masked_softmax(Tensor(np.array([[1e30, -1e30, 1e30]])))
     assert p.data.tolist() == [[0.5, 0, 0.5]]
@@ -146,7 +154,6 @@ def test_a_mask_of_two_axes_is_not_guessed(rng):
     q = Tensor(rng.standard_normal((3, 3, 3)))  # it could be padding or a pattern
     for call in (
         lambda mask: score_attention(dot_score, q, q, q, mask=mask),
-        lambda mask: masked_softmax(q, mask),
         lambda mask: SelfAttention(3).astype(np.float64)(q, mask=mask),
     ):
         with pytest.raises(ValueError, match=r"got \(3, 3\); two axes .*key_mask=.*mask\[None\]"):

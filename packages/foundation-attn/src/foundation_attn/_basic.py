@@ -126,7 +126,8 @@ def masked_softmax(scores: Tensor, mask: Mask | None = None) -> Tensor:
     array([[0.25, 0.75, 0.  ],
            [0.  , 0.  , 0.  ]], dtype=float32)
     """
-    return _masked_softmax(scores, check_mask(mask, scores.shape, "masked_softmax"))
+    pattern = check_mask(mask, scores.shape, "masked_softmax", beside_key_mask=False)
+    return _masked_softmax(scores, pattern)
 
 
 @operation

@@ -87,15 +87,20 @@ def check_pattern(mask: Mask | None, B: int, H: int | None, T: int, S: int) -> M
     )
 
 
-def check_mask(mask: Mask | None, scores: tuple[int, ...], name: str) -> Mask | None:
-    """A pattern for scores of this shape, (..., T, S), with an axis for each of theirs."""
+def check_mask(
+    mask: Mask | None, scores: tuple[int, ...], name: str, beside_key_mask: bool = True
+) -> Mask | None:
+    """A pattern for scores of this shape, (..., T, S), with an axis for each of theirs.
+
+    ``beside_key_mask`` says whether the caller's function takes a ``key_mask``, too.
+    """
     if mask is None:
         return None
     require_bool(mask, name)
     if mask.ndim != len(scores) or not _broadcasts(mask.shape, scores):
         raise ValueError(
             f"{name}: expected a mask of shape {scores}, in which axes of length 1 broadcast, "
-            f"got {mask.shape}{_two_remedies(mask, len(scores))}"
+            f"got {mask.shape}{_two_remedies(mask, len(scores), beside_key_mask)}"
         )
     return mask
 
@@ -104,13 +109,14 @@ def _broadcasts(shape: tuple[int, ...], full: tuple[int, ...]) -> bool:
     return all(n in (1, whole) for n, whole in zip(shape, full, strict=True))
 
 
-def _two_remedies(mask: Mask, axes: int) -> str:
+def _two_remedies(mask: Mask, axes: int, beside_key_mask: bool = True) -> str:
     """What to write instead of a mask of two axes, where a pattern has ``axes``."""
     if mask.ndim != 2 or axes < 3:
         return ""
     new_axes = ", ".join(["None"] * (axes - 2))
+    padding = "key_mask=" if beside_key_mask else f"mask[:, {new_axes}]"
     return (
-        "; two axes could mean two things: pass padding (B, S) as key_mask=, and a pattern (T, S) "
+        f"; two axes could mean two things: pass padding (B, S) as {padding}, and a pattern (T, S) "
         f"for the whole batch as mask=mask[{new_axes}]"
     )
 
