@@ -42,7 +42,7 @@ def test_half_a_run_does_not_replace_a_finished_one(
     (mine / "holiday.png").write_bytes(b"mine")
     before = (mine / "checkpoint" / "model.safetensors").read_bytes()
     monkeypatch.setattr(Progress, "on_step", interrupting_progress)
-    assert main(["demo", "--data", str(data), "--seed", "7", "--out", str(mine)]) == 0
+    assert main(["demo", "--data", str(data), "--seed", "7", "--out", str(mine)]) == 130
     printed = capsys.readouterr().out
     assert (mine / "checkpoint" / "model.safetensors").read_bytes() == before
     place = mine / "checkpoint-interrupted"
@@ -65,7 +65,7 @@ def test_ctrl_c_while_scoring_says_that_the_model_is_saved(
 
     monkeypatch.setattr(_demo, "show_translations", impatient)
     out = tmp_path / "out"
-    assert main(["demo", "--data", str(finished[0]), "--epochs", "1", "--out", str(out)]) == 0
+    assert main(["demo", "--data", str(finished[0]), "--epochs", "1", "--out", str(out)]) == 130
     assert "the trained model is saved" in capsys.readouterr().out
     assert checkpoint.load(out / "checkpoint").model
 

@@ -168,8 +168,8 @@ def test_ctrl_c_leaves_a_usable_checkpoint_and_says_so(
 ) -> None:
     data = write_pairs(tmp_path / "numbers.tsv")
     out = tmp_path / "out"
-    monkeypatch.setattr(_demo, "Progress", Impatient)
-    assert main(["demo", "--data", str(data), "--epochs", "50", "--out", str(out)]) == 0
+    monkeypatch.setattr(_demo, "Progress", lambda _: Impatient())
+    assert main(["demo", "--data", str(data), "--epochs", "50", "--out", str(out)]) == 130
     captured = capsys.readouterr()
     assert "Trained 3 steps" in captured.out
     assert "Interrupted" in captured.out

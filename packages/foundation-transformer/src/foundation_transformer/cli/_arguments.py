@@ -77,7 +77,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     def command(name: str, short: str, text: str, module: str, function: str) -> Any:
         new = commands.add_parser(name, help=short, description=text, formatter_class=_Raw)
-        new.set_defaults(run=(module, function))
+        new.set_defaults(run=(module, function), trains=name in ("train", "resume", "demo"))
         return new
 
     train = command("train", "train a model of your own", TRAIN, "_train", "train")

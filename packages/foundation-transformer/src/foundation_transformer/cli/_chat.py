@@ -14,6 +14,7 @@ from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer.cli._conversation import END, Conversation, default_system
 from foundation_transformer.cli._memory import Memory
 from foundation_transformer.cli._pretrained import load_with_tokenizer
+from foundation_transformer.cli._streams import is_typed
 
 
 def chat(options: argparse.Namespace) -> None:
@@ -30,7 +31,7 @@ def chat(options: argparse.Namespace) -> None:
         raise ValueError(f"{options.model}: a text encoder cannot answer; see: foundation embed")
     system = default_system(loaded.chat_template)
     system = system if options.system is None else options.system
-    typed = sys.stdin.isatty()
+    typed = is_typed()
     if typed:
         print(
             f"Loaded in {time.perf_counter() - started:.1f} s. An empty line or Ctrl-D ends, "

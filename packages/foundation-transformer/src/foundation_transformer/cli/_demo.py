@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import sys
 import time
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from foundation_nn.training import Progress, Trainer
 from foundation_transformer._transformer import Transformer
 from foundation_transformer.cli._folder import CHECKPOINT, place_for, writable
 from foundation_transformer.cli._show import Tokenizers, draw, show_translations
+from foundation_transformer.cli._status import DONE, INTERRUPTED
+from foundation_transformer.cli._streams import obeying
 from foundation_transformer.cli._translate import translate_lines
 from foundation_transformer.config import TransformerConfig
 from foundation_transformer.recipes import train_translator
@@ -32,13 +35,13 @@ BATCH_SIZE = 64
 MAX_LEN = 64
 
 
-def demo(options: argparse.Namespace) -> None:
-    """Run the demo with the parsed options of the command line."""
+def demo(options: argparse.Namespace) -> int:
+    """Run the demo with the parsed options of the command line; returns the exit status."""
     folder = options.out or Path("runs", _name(options))
     if options.interactive:
         greedy = {"beam_size": 1, "length_penalty": 0.6, "n_best": None, "batch_size": 1}
         translate_lines(argparse.Namespace(folder=folder, **greedy))
-        return
+        return DONE
     with writable(folder):
         model, trainer, tokenizers, test = _train(options)
         interrupted = trainer.stopped_by == "interrupt"
@@ -60,7 +63,9 @@ def demo(options: argparse.Namespace) -> None:
             written += draw(folder, trainer.history, model, tokenizers, test)
     except KeyboardInterrupt:
         print("\nInterrupted; the trained model is saved.")
+        interrupted = True
     _say_what_next(written, folder, options)
+    return INTERRUPTED if interrupted else DONE
 
 
 def _name(options: argparse.Namespace) -> str:
@@ -100,7 +105,7 @@ def _train(
         max_seconds=options.max_seconds,
         validation=BatchLoader(test_set, BATCH_SIZE, shuffle=False, bucket=True),
         rng=rng,
-        callbacks=[Progress()],
+        callbacks=[Progress(obeying(sys.stderr))],
     )
     print(
         f"Trained {trainer.steps:,} steps in {time.perf_counter() - started:.0f} s "

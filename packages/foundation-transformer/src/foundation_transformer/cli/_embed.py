@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from itertools import islice
 
 from foundation_transformer.cli._pretrained import text_encoder
+from foundation_transformer.cli._streams import standard_input
 from foundation_transformer.pretrained import embed
 
 #: Lines that are read before the first vector is written.
@@ -22,6 +22,6 @@ def embed_lines(options: argparse.Namespace) -> None:
         If there is no such model, or it is no text encoder.
     """
     model, tokenizer = text_encoder(options.model)
-    while lines := [line.rstrip("\n") for line in islice(sys.stdin, _AT_ONCE)]:
+    while lines := [line.rstrip("\n") for line in islice(standard_input(), _AT_ONCE)]:
         for vector in embed(model, lines, tokenizer):
             print(" ".join(f"{number:.6f}" for number in vector), flush=True)

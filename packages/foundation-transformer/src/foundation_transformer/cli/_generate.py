@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 import numpy as np
 from foundation_seq import SamplingConfig, stream_text, stream_tokens
 
 from foundation_transformer.cli._pretrained import language_model
+from foundation_transformer.cli._streams import read_standard_input
 
 
 def generate_text(options: argparse.Namespace) -> None:
@@ -20,7 +20,7 @@ def generate_text(options: argparse.Namespace) -> None:
         If there is no language model, or the prompt is too long or empty.
     """
     model, tokenizer = language_model(options.folder)
-    prompt = sys.stdin.read() if options.prompt == "-" else options.prompt
+    prompt = read_standard_input() if options.prompt == "-" else options.prompt
     ids = tokenizer.encode(prompt)
     if not ids:
         raise ValueError("there is nothing to continue; give a prompt")

@@ -1,34 +1,87 @@
-"""Arguments in, exit code out, and no traceback for a user's mistake."""
+"""Arguments in, exit status out, and no traceback for a user's mistake."""
 
 from __future__ import annotations
 
-import os
+import argparse
+import dis
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
 from foundation_transformer.cli._arguments import make_parser
+from foundation_transformer.cli._status import DONE, FAILED, INTERRUPTED, OUR_FAULT
+from foundation_transformer.cli._streams import Output, safe_streams
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code.
+    """Run the command line; returns the exit status.
 
-    0 is success, 1 a failure that the message explains, 2 a mistake in the arguments, and 130 an
-    interruption.
+    0 is success, 1 a failure that the message explains, 2 a mistake in the arguments, 70 a fault
+    of this program, and 130 an interruption, also of a run that was stopped by a signal and can be
+    resumed.
     """
-    options = make_parser().parse_args(arguments)
+    with safe_streams() as output:
+        try:
+            options = make_parser().parse_args(arguments)
+        finally:
+            output.flush()  # --help and --version end by SystemExit
+        return _run(options, output)
+
+
+def _run(options: argparse.Namespace, output: Output) -> int:
+    # What a training prints is a comment: whoever stops reading it does not want to lose the run.
+    output.needed = not options.trains
     try:
         # Imported late, so that --help is there at once.
         module, function = options.run
-        getattr(import_module(f"foundation_transformer.cli.{module}"), function)(options)
-        sys.stdout.flush()
+        status = getattr(import_module(f"foundation_transformer.cli.{module}"), function)(options)
+        output.flush()
     except BrokenPipeError:  # whoever read the output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError, TypeError, ImportError, FloatingPointError) as error:
-        message = " ".join(str(error).split()) if "\n" not in str(error) else str(error)
-        print(f"foundation {options.command}: {message}", file=sys.stderr)
-        return 1
+        return DONE
     except KeyboardInterrupt:
         print(f"\nfoundation {options.command}: interrupted", file=sys.stderr)
-        return 130
-    return 0
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - shown whole if it is our fault
+        if not is_explained(error):
+            traceback.print_exc()
+            print(
+                f"foundation {options.command}: this is a fault of the program, not yours. Please "
+                "report it with the lines above and what you typed.",
+                file=sys.stderr,
+            )
+            return OUR_FAULT
+        print(f"foundation {options.command}: {_message(error)}", file=sys.stderr)
+        return FAILED
+    return status or DONE
+
+
+def is_explained(error: Exception) -> bool:
+    """Whether the message was written for the user, by us or by the operating system.
+
+    Our packages document ``ValueError``, ``TypeError``, ``ImportError`` and ``FloatingPointError``
+    for what a user can cause, and raise them in a ``raise`` statement. The same errors from an
+    operation, such as adding a number to a string, are faults of ours; so is every other kind of
+    error.
+    """
+    if isinstance(error, OSError | ModuleNotFoundError | MemoryError):
+        return True
+    origin = error.__traceback__
+    if not isinstance(error, ValueError | TypeError | ImportError | ArithmeticError) or not origin:
+        return False
+    while origin.tb_next is not None:
+        origin = origin.tb_next
+    module = str(origin.tb_frame.f_globals.get("__name__"))
+    instruction = origin.tb_frame.f_code.co_code[origin.tb_lasti]
+    return module.startswith("foundation_") and dis.opname[instruction] == "RAISE_VARARGS"
+
+
+def _message(error: Exception) -> str:
+    text = str(error)
+    if isinstance(error, MemoryError):
+        text = f"there is not enough memory {text}".rstrip()
+    elif isinstance(error, ModuleNotFoundError) and error.name:
+        text = f"{text}; install foundation-transformer[cli]"
+    elif isinstance(error, OSError) and error.filename is not None and error.strerror:
+        text = f"{error.filename}: {error.strerror}"
+    return text if "\n" in text else " ".join(text.split())

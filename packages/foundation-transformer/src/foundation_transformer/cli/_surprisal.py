@@ -9,6 +9,7 @@ import numpy as np
 
 from foundation_transformer.cli._labels import labels
 from foundation_transformer.cli._pretrained import language_model
+from foundation_transformer.cli._streams import obeying, printable, read_standard_input
 from foundation_transformer.evaluation import surprisal
 from foundation_transformer.plotting import plot_surprisal, surprisal_text
 
@@ -22,7 +23,7 @@ def show_surprisal(options: argparse.Namespace) -> None:
         If there is no language model, or the text is empty or too long for it.
     """
     model, tokenizer = language_model(options.model)
-    text = sys.stdin.read().rstrip("\n") if options.text == "-" else options.text
+    text = read_standard_input().rstrip("\n") if options.text == "-" else options.text
     ids = tokenizer.encode(text)
     if not ids:
         raise ValueError("there is nothing to read; give a text")
@@ -31,7 +32,7 @@ def show_surprisal(options: argparse.Namespace) -> None:
         plot_surprisal(tokens, bits, options.out)
         print(options.out)
     elif sys.stdout.isatty():
-        print(surprisal_text(tokens, bits))
+        print(surprisal_text(list(map(printable, tokens)), bits), file=obeying(sys.stdout))
         known = bits[~np.isnan(bits)]
         print(f"{known.mean() if len(known) else 0:.2f} bits a token, {known.sum():.0f} in all")
     else:

@@ -25,6 +25,7 @@ from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer._transformer import Transformer
 from foundation_transformer._translate import translate
 from foundation_transformer.cli._settings import Settings
+from foundation_transformer.cli._streams import printable
 from foundation_transformer.config import TransformerConfig
 from foundation_transformer.evaluation import score_translations
 from foundation_transformer.recipes import (
@@ -126,7 +127,7 @@ def _translation(settings: Settings) -> Task:
     def samples(model: Transformer) -> list[str]:
         shown = sources[: settings.samples]
         written = translate(model, shown, *sides)
-        return [f"{s} → {t}" for s, t in zip(shown, written, strict=True)]
+        return [printable(f"{s} → {t}") for s, t in zip(shown, written, strict=True)]
 
     # It asks for untokenized text, which this is; what ends in " ." was written so.
     logging.getLogger("sacrebleu").setLevel(logging.ERROR)

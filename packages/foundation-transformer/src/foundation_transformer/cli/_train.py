@@ -6,6 +6,7 @@ import argparse
 import json
 import math
 import platform
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from foundation_nn.training import (
 
 from foundation_transformer.cli._folder import writable
 from foundation_transformer.cli._settings import Settings, settings_of
+from foundation_transformer.cli._status import DONE, INTERRUPTED
+from foundation_transformer.cli._streams import obeying
 from foundation_transformer.cli._task import Task, make_task
 
 #: Within the folder of a run: its settings.
@@ -32,8 +35,8 @@ SETTINGS = "run.json"
 HISTORY = "history.jsonl"
 
 
-def train(options: argparse.Namespace) -> None:
-    """Begin a run.
+def train(options: argparse.Namespace) -> int:
+    """Begin a run; returns the exit status.
 
     Raises
     ------
@@ -55,10 +58,10 @@ def train(options: argparse.Namespace) -> None:
         text = json.dumps(content, ensure_ascii=False, indent=1)
         # What is no text, such as the name of a file in another encoding, is escaped as in JSON.
         write_file(folder / SETTINGS, text.encode(errors="backslashreplace"))
-        _run(folder, settings, task, None)
+        return _run(folder, settings, task, None)
 
 
-def resume(options: argparse.Namespace) -> None:
+def resume(options: argparse.Namespace) -> int:
     """Go on with a run that was interrupted or killed, from its newest checkpoint or a given one.
 
     Raises
@@ -72,7 +75,7 @@ def resume(options: argparse.Namespace) -> None:
     place = options.checkpoint or (saved[-1] if saved else None)
     task = make_task(settings)
     with own_folder(folder):
-        _run(folder, settings, task, place)
+        return _run(folder, settings, task, place)
 
 
 def read_settings(folder: Path) -> Settings:
@@ -94,7 +97,7 @@ def read_settings(folder: Path) -> Settings:
         raise ValueError(f"{folder / SETTINGS}: not the settings of a run ({error!r})") from None
 
 
-def _run(folder: Path, settings: Settings, task: Task, place: Path | None) -> None:
+def _run(folder: Path, settings: Settings, task: Task, place: Path | None) -> int:
     rng = np.random.default_rng(settings.seed)
     model = task.make_model(rng)
     trainer = _make_trainer(folder, settings, task, model, rng)
@@ -114,6 +117,7 @@ def _run(folder: Path, settings: Settings, task: Task, place: Path | None) -> No
         max_seconds=settings.max_seconds,
     )
     _say_what_next(folder, settings, trainer)
+    return INTERRUPTED if trainer.stopped_by == "interrupt" else DONE
 
 
 def _make_trainer(
@@ -129,7 +133,7 @@ def _make_trainer(
     saver = Checkpoints(
         folder, settings.save_every, settings.keep, settings.metric, maximize, **task.tokenizers
     )
-    callbacks = [JsonLog(folder / HISTORY), saver, Progress()]
+    callbacks = [JsonLog(folder / HISTORY), saver, Progress(obeying(sys.stderr))]
     if settings.patience is not None:
         callbacks.append(EarlyStopping(settings.patience, settings.metric, maximize))
     return Trainer(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from foundation_transformer._transformer import Transformer
 from foundation_transformer._translate import translate
 from foundation_transformer.cli._folder import find_checkpoint
 from foundation_transformer.cli._n_best import n_best
+from foundation_transformer.cli._streams import is_typed
 
 Translate = Callable[[list[str]], list[list[str]]]
 
@@ -72,7 +72,7 @@ def translate_lines(options: argparse.Namespace) -> None:
         )
         return [[text] for text in written]
 
-    if sys.stdin.isatty():
+    if is_typed():
         _converse(all_of, source_tokenizer)
     else:
         _filter(all_of, options.batch_size, numbered=bool(options.n_best))
@@ -102,8 +102,6 @@ def _converse(all_of: Translate, source_tokenizer: Any) -> None:
 
 
 def _filter(all_of: Translate, batch_size: int, numbered: bool) -> None:
-    if isinstance(sys.stdin, io.TextIOWrapper):  # some locales let broken bytes pass
-        sys.stdin.reconfigure(encoding="utf-8", errors="strict")
     number = 0
     for lines in _batches(batch_size):
         try:
