@@ -1,5 +1,6 @@
 """Blocks of rows, on threads."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -52,6 +53,34 @@ if not child:
 print(os.waitpid(child, 0)[1])
 """
 
+FORKED_WHILE_OTHERS_ARE_AT_WORK = """
+import os, threading
+import numpy as np
+from foundation_nn import functional as F, set_num_threads
+from foundation_nn.engine import _threads
+set_num_threads(2)
+F.gelu(np.ones((2000, 1000), np.float32))
+before = [library.num_threads for library in _threads._blas()]
+entered = threading.Event()
+
+def other():
+    with _threads.one_blas_thread(), _threads._all_threads.lock:
+        entered.set()
+        threading.Event().wait()
+
+threading.Thread(target=other, daemon=True).start()
+entered.wait()
+child = os.fork()
+if not child:
+    for _ in range(2):
+        assert [library.num_threads for library in _threads._blas()] == before
+        F.gelu(np.ones((2000, 1000), np.float32))
+    set_num_threads(1)
+    os._exit(0)
+print(os.waitpid(child, 0)[1])
+os._exit(0)
+"""
+
 
 def run(program):
     """Its output; the process and its children end with it, also when they hang."""
@@ -73,6 +102,7 @@ def test_a_task_may_use_over_rows_itself():
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_operations_work_in_a_forked_child():
     assert run(FORKED) == "0"
+    assert run(FORKED_WHILE_OTHERS_ARE_AT_WORK) == "0"
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
@@ -238,9 +268,12 @@ def test_the_number_of_threads_is_at_least_one(threads):
     threads(3)
     assert get_num_threads() == 3
     for n in (0, -1):
-        with pytest.raises(
-            ValueError, match=f"set_num_threads: expected at least 1 thread, got {n}"
-        ):
+        with pytest.raises(ValueError, match=f"set_num_threads: expected n >= 1, got {n}"):
+            threads(n)
+    with pytest.raises(ValueError, match="set_num_threads: expected n to be a whole number"):
+        threads(2.5)
+    for n in ("2", None, True):
+        with pytest.raises(TypeError, match="set_num_threads: expected n to be a number, got"):
             threads(n)
     assert get_num_threads() == 3
 
@@ -285,3 +318,123 @@ def test_two_who_ask_at_once_leave_it_as_it_was(threads):
     leave.set()
     thread.join()
     assert blas_threads() == before
+
+
+def test_the_last_one_who_leaves_puts_back_what_the_first_one_found(threads):
+    threads(2)
+    before = blas_threads()
+    first_has_left, seen = threading.Event(), []
+
+    def other():
+        with _threads.one_blas_thread():
+            entered.set()
+            first_has_left.wait(10)
+            seen.append(blas_threads())
+
+    entered = threading.Event()
+    thread = threading.Thread(target=other)
+    with _threads.one_blas_thread():
+        thread.start()
+        assert entered.wait(10)
+    first_has_left.set()
+    thread.join()
+    assert seen == [[1] * len(before)]
+    assert blas_threads() == before
+
+
+def test_a_number_that_is_set_while_an_operation_runs_holds_afterwards(threads):
+    threads(2)
+    libraries = len(blas_threads())
+    for n in (1, 3, 2):
+
+        def set_and_look(part, n=n):
+            threads(n)
+            assert blas_threads() == [1] * libraries  # the operation is still running
+
+        over_parts(set_and_look, 1)
+        assert get_num_threads() == n
+        assert blas_threads() == [n] * libraries
+
+
+def test_there_need_not_be_a_blas(threads, monkeypatch):
+    threads(2)
+    monkeypatch.setattr(_threads, "_blas", functools.cache(list))
+    done = []
+    over_parts(done.append, 3)
+    with _threads.one_blas_thread():
+        threads(1)
+    assert sorted(done) == [0, 1, 2]
+
+
+class Library:
+    """A BLAS, as threadpoolctl shows it, with one number for the whole process."""
+
+    internal_api = "openblas"
+
+    def __init__(self, n):
+        self.n = n
+
+    @property
+    def num_threads(self):
+        return self.n
+
+    def set_num_threads(self, n):
+        self.n = n
+
+
+class LibraryOfThreads(Library):
+    """One with a number for each calling thread, as that of MKL."""
+
+    internal_api = "mkl"
+
+    def __init__(self, n):
+        self.default = n
+        self.of_thread = threading.local()
+
+    @property
+    def num_threads(self):
+        return getattr(self.of_thread, "n", self.default)
+
+    def set_num_threads(self, n):
+        self.of_thread.n = n
+
+
+def test_all_blas_libraries_have_their_own_number_again(monkeypatch):
+    monkeypatch.setattr(_threads, "_blas", lambda: libraries)
+    libraries = [Library(3), Library(5), LibraryOfThreads(7)]
+    with _threads.one_blas_thread():
+        assert blas_threads() == [1, 1, 1]
+    assert blas_threads() == [3, 5, 7]
+
+
+def test_a_library_with_a_number_for_each_thread_is_limited_in_all_of_them(threads, monkeypatch):
+    threads(2)
+    monkeypatch.setattr(_threads, "_blas", functools.cache(lambda: [LibraryOfThreads(7)]))
+    monkeypatch.setattr(_threads, "_all_helpers", functools.cache(_threads._Helpers))
+    inside, both = [], threading.Barrier(2)
+
+    def task(part):
+        both.wait(5)
+        inside.append(blas_threads())
+
+    over_parts(task, 2)
+    assert inside == [[1], [1]]
+    assert blas_threads() == [7]
+
+
+def test_any_thread_may_set_the_number(threads):
+    threads(2)  # in this thread, which threadpoolctl remembers
+    libraries = len(blas_threads())
+    seen = []
+
+    def other():
+        with _threads.one_blas_thread():
+            seen.append(blas_threads())
+        seen.append(blas_threads())
+        threads(3)
+        seen.append(blas_threads())
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    thread.join()
+    assert seen == [[1] * libraries, [2] * libraries, [3] * libraries]

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from functools import cache
 from queue import SimpleQueue
@@ -24,6 +24,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from threadpoolctl import ThreadpoolController
+
+from foundation_nn._arguments import whole_number
 
 #: Bytes of one operand in a block, which the passes of a kernel find in the cache. Smaller ones
 #: (256 kB) are slower by a tenth: each pass over each block is a call of NumPy.
@@ -61,7 +63,8 @@ class _Helpers:
 
     def _help(self) -> None:
         _here.is_helper = True
-        _inside.depth = 1  # the thread that has the job sees to it that BLAS uses one thread
+        _inside.depth = 1  # the thread that has the job limits what the whole process shares
+        _limit(_of_each_thread)
         while True:
             self._jobs.get().take_part()
 
@@ -92,9 +95,6 @@ def _available() -> int:
     return os.cpu_count() or 1
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_all_helpers.cache_clear)  # threads do not survive a fork
-
 _setting = {"threads": _available()}
 
 
@@ -106,15 +106,25 @@ def get_num_threads() -> int:
 def set_num_threads(n: int) -> None:
     """Set the number of threads of all operations, and of NumPy's own matrix products.
 
+    Operations that are running go on with the threads they have.
+
     Raises
     ------
+    TypeError
+        If ``n`` is no number.
     ValueError
-        If ``n`` is less than one.
+        If it is not whole, or less than one.
     """
-    if n < 1:
-        raise ValueError(f"set_num_threads: expected at least 1 thread, got {n}")
-    ThreadpoolController().limit(limits=n)  # looked up now: others may have loaded a BLAS since
-    _setting["threads"] = n
+    n = whole_number("set_num_threads", "n", n, at_least=1)
+    _blas.cache_clear()  # others may have loaded a BLAS since
+    with _all_threads.lock:
+        for library in _blas():
+            _set_blas_threads(library, n)
+        if _all_threads.inside:
+            _all_threads.to_restore = [(library, n) for library, _ in _limit(_of_process)]
+        if _inside.depth:
+            _inside.to_restore = [(library, n) for library, _ in _limit(_of_each_thread)]
+        _setting["threads"] = n
 
 
 def over_parts(task: Callable[[int], None], count: int) -> None:
@@ -130,8 +140,8 @@ def over_parts(task: Callable[[int], None], count: int) -> None:
                 task(i)
             return
         parts = _Parts(task, count)
-        call_helpers(parts, helpers)
         try:
+            call_helpers(parts, helpers)
             parts.do()
         finally:
             parts.finish()
@@ -249,22 +259,32 @@ def product(a: NDArray[Any], b: NDArray[Any], out: NDArray[Any] | None = None) -
 
 
 class _Inside(threading.local):
-    """How many of the contexts below the calling thread is in."""
+    """How many of the contexts below the calling thread is in, and what to put back after them."""
 
     depth = 0
+    to_restore: Sequence[tuple[Any, int]] = ()
+
+
+class _AllThreads:
+    """The same for the whole process: how many threads are in a context."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.inside = 0
+        self.to_restore: Sequence[tuple[Any, int]] = ()
 
 
 _inside = _Inside()
-_lock = threading.Lock()
-_found: list[list[tuple[Any, int]]] = []  # for each thread that is inside: what the first one found
+_all_threads = _AllThreads()
 
 
 class one_blas_thread:
     """Within this context matrix products run on the calling thread alone.
 
-    The number of threads belongs to the whole process, and several threads may be in here at once:
-    each that leaves puts back what the first one found. Those that are still inside then lose
-    speed, nothing else. A context within another one costs nothing.
+    Several threads may be in here at once. Most BLAS libraries have one number of threads for the
+    whole process: the first thread that enters sets it to one, and the last that leaves puts it
+    back. Others, such as MKL, have a number for each calling thread, which is set and put back by
+    each. A context within another one costs nothing.
     """
 
     __slots__ = ()
@@ -273,25 +293,82 @@ class one_blas_thread:
         _inside.depth += 1
         if _inside.depth > 1:
             return
-        with _lock:
-            found = _found[0] if _found else [(x, x.num_threads) for x in _blas()]
-            _found.append(found)
-            for library, _ in found:
-                library.set_num_threads(1)
+        with _all_threads.lock:
+            _all_threads.inside += 1
+            if _all_threads.inside == 1:
+                _all_threads.to_restore = _limit(_of_process)
+            _inside.to_restore = _limit(_of_each_thread)
 
     def __exit__(self, *_: object) -> None:
         _inside.depth -= 1
         if _inside.depth:
             return
-        with _lock:
-            for library, n in _found.pop():
-                library.set_num_threads(n)
+        with _all_threads.lock:
+            _restore(_inside)
+            _all_threads.inside -= 1
+            if not _all_threads.inside:
+                _restore(_all_threads)
 
 
 @cache
 def _blas() -> list[Any]:
     """The loaded BLAS libraries; looking for them takes longer than a small product."""
     return [x for x in ThreadpoolController().lib_controllers if x.user_api == "blas"]
+
+
+def _of_each_thread(library: Any) -> bool:
+    """Whether the number that threadpoolctl sets is that of the calling thread alone."""
+    return library.internal_api == "mkl" or getattr(library, "threading_layer", "") == "openmp"
+
+
+def _of_process(library: Any) -> bool:
+    return not _of_each_thread(library)
+
+
+def _limit(kind: Callable[[Any], bool]) -> Sequence[tuple[Any, int]]:
+    """Have the libraries of a kind use one thread; what they used before."""
+    found = [(library, library.num_threads) for library in _blas() if kind(library)]
+    for library, _ in found:
+        _set_blas_threads(library, 1)
+    return found
+
+
+def _restore(where: _Inside | _AllThreads) -> None:
+    for library, n in where.to_restore:
+        _set_blas_threads(library, n)
+    where.to_restore = ()
+
+
+def _set_blas_threads(library: Any, n: int) -> None:
+    """Set the number of threads of a library, whichever thread has set it before.
+
+    Recent versions of threadpoolctl do nothing in a thread if another one has set the number of
+    OpenBLAS and is still alive, so that no thread undoes what another did. Our threads take care
+    of that themselves, by the lock and the counter above, so the number belongs to none of them.
+    """
+    disown = getattr(library, "clear_controlling_thread", None)
+    if disown is not None:
+        disown(force=True)
+    library.set_num_threads(n)
+    if disown is not None:
+        disown(force=True)
+
+
+def _after_fork() -> None:
+    """Begin anew in a forked child, which has no other thread than the one that forked.
+
+    The helpers are gone, and so are the threads that were in :class:`one_blas_thread` or held its
+    lock: they would never leave.
+    """
+    _all_helpers.cache_clear()
+    _all_threads.lock = threading.Lock()
+    _all_threads.inside = min(_inside.depth, 1)
+    if not _all_threads.inside:
+        _restore(_all_threads)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def scratch(shape: tuple[int, ...], dtype: DTypeLike, slot: int = 0) -> NDArray[Any]:
