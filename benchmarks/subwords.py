@@ -97,8 +97,7 @@ def plain_loop(tokenizer: BPETokenizer, texts: list[str], spent: float) -> None:
     }
     few = 5
     for when, state in words.items():
-        names = list(tokenizer.vocabulary)
-        each = seconds(lambda s=state, n=names: straightforward_bpe.learn(s, n, few), 2) / few
+        each = seconds(lambda s=state: straightforward_bpe.learn(s, len(tokenizer), few), 2) / few
         total = each * MERGES
         say(
             f"  as the plain loop {when}",

@@ -21,11 +21,11 @@ def replace_pair(symbols: Sequence[int], pair: Pair, new: int) -> list[int]:
     return joined
 
 
-def learn(words: Mapping[Sequence[int], int], names: list[str], merges: int) -> list[Pair]:
-    """Count all pairs anew for every merge; `names` grows."""
+def learn(words: Mapping[Sequence[int], int], first_new_id: int, merges: int) -> list[Pair]:
+    """Count all pairs anew for every merge, while some pair is seen twice."""
     corpus = [(list(word), count) for word, count in words.items()]
     learnt: list[Pair] = []
-    while len(learnt) < merges:
+    for new in range(first_new_id, first_new_id + merges):
         counts: Counter[Pair] = Counter()
         for word, count in corpus:
             for pair in pairwise(word):
@@ -33,21 +33,17 @@ def learn(words: Mapping[Sequence[int], int], names: list[str], merges: int) -> 
         if not counts or max(counts.values()) < 2:
             break
         best = min(counts, key=lambda pair: (-counts[pair], pair))
-        name = names[best[0]] + names[best[1]]
-        if name not in names:
-            names.append(name)
         learnt.append(best)
-        new = names.index(name)
         corpus = [(replace_pair(word, best, new), count) for word, count in corpus]
     return learnt
 
 
-def apply(symbols: Sequence[int], table: Mapping[Pair, tuple[int, int]]) -> list[int]:
+def apply(symbols: Sequence[int], ranks: Mapping[Pair, int], new_ids: Sequence[int]) -> list[int]:
     """Join the leftmost pair of the lowest rank until there is none."""
     symbols = list(symbols)
     while True:
-        found = [(table[p][0], i) for i, p in enumerate(pairwise(symbols)) if p in table]
+        found = [(ranks[pair], i) for i, pair in enumerate(pairwise(symbols)) if pair in ranks]
         if not found:
             return symbols
-        _, i = min(found)
-        symbols[i : i + 2] = [table[symbols[i], symbols[i + 1]][1]]
+        rank, i = min(found)
+        symbols[i : i + 2] = [new_ids[rank]]

@@ -7,8 +7,9 @@ import os
 import random
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
-from operator import add
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,14 @@ from foundation_data import (
     load_tokenizer,
 )
 from foundation_data.tokenizers._added_tokens import AddedToken, TokenFinder
+from foundation_data.tokenizers.subwords._apply_merges import apply_merges
 from foundation_data.tokenizers.subwords._byte_alphabet import ALPHABET, BYTE_TO_CHARACTER
-from foundation_data.tokenizers.subwords._merges import apply_merges, learn_merges
+from foundation_data.tokenizers.subwords._learn_merges import (
+    MAX_SYMBOLS,
+    PairIndex,
+    changed_pairs,
+    learn_merges,
+)
 from foundation_data.tokenizers.subwords._pipeline import Pipeline
 from foundation_data.tokenizers.subwords._pre_tokenizer import ByteLevel, Digits, Split
 from foundation_data.tokenizers.subwords._subword_tokenizer import _PieceCache
@@ -78,20 +85,67 @@ def test_min_freq_and_max_size() -> None:
     assert unbounded.merges == (("a", "b"), ("Ġ", "ab"))
 
 
+def test_a_subclass_trains_itself(tmp_path: Path) -> None:
+    for base in (BPETokenizer, WordPieceTokenizer, WordTokenizer, CharTokenizer):
+        mine = type("Mine", (base,), {"__slots__": ()})
+        trained = mine.train(["low lower"])
+        assert type(trained) is mine
+        assert trained.encode("low") == base.train(["low lower"]).encode("low")
+        trained.save(tmp_path / "tokenizer.json")
+        assert mine.load(tmp_path / "tokenizer.json") == trained
+        assert type(Tokenizer.load(tmp_path / "tokenizer.json")) is base
+        with pytest.raises(TypeError, match=r"Mine\.train: expected a list of texts"):
+            mine.train("low")
+        with pytest.raises(ValueError, match=r"Mine\.train: expected at least one text"):
+            mine.train([])
+
+
 words = st.dictionaries(st.text("abc", min_size=1, max_size=12), st.integers(1, 3), max_size=12)
 
 
 @given(words, st.integers(0, 30))
 def test_learning_against_counting_anew(words: dict[str, int], merges: int) -> None:
-    ours, theirs = ["a", "b", "c"], ["a", "b", "c"]
     symbols = {word: tuple("abc".index(letter) for letter in word) for word in words}
-    expected = straightforward_bpe.learn({symbols[w]: c for w, c in words.items()}, theirs, merges)
+    expected = straightforward_bpe.learn({symbols[w]: c for w, c in words.items()}, 3, merges)
     as_text = {"".join(map(chr, symbols[word])): count for word, count in words.items()}
-    learnt = learn_merges(as_text, ours, 0, len(theirs), 2, add)
-    assert learnt == expected[: len(learnt)]
-    assert ours == theirs
+    learnt = learn_merges(as_text, first_new_id=3, max_size=3 + merges, min_freq=2)
+    assert learnt == expected
     shuffled = dict(random.Random(0).sample(list(as_text.items()), len(as_text)))
-    assert learn_merges(shuffled, ["a", "b", "c"], 0, len(theirs), 2, add) == learnt
+    assert learn_merges(shuffled, first_new_id=3, max_size=3 + merges, min_freq=2) == learnt
+    # No stretch of letters is made in two ways, so every merge is a token of its own.
+    tokens = ["a", "b", "c"]
+    for first, second in learnt:
+        tokens.append(tokens[first] + tokens[second])
+    assert len(set(tokens)) == len(tokens)
+
+
+@given(words)
+def test_the_index_is_what_counting_anew_gives(words: dict[str, int]) -> None:
+    index = PairIndex(words)
+    for merged in "ABCDEF":
+        pair = index.pop_commonest(1)
+        if pair is None:
+            break
+        index.merge(pair, merged)
+        counts: Counter[str] = Counter()
+        for word, frequency in zip(index.words, index.frequencies, strict=True):
+            for first, second in pairwise(word):
+                counts[first + second] += frequency
+        assert {pair: count for pair, count in index.counts.items() if count} == counts
+        for other in counts:
+            holders = {place for place, word in enumerate(index.words) if other in word}
+            assert holders <= index.holders[other]
+        promised = {pair: -negative for negative, pair in index.heap}
+        assert all(count <= promised[pair] for pair, count in counts.items())
+        assert len(promised) == len(index.heap)
+
+
+def test_the_pairs_that_a_merge_changes() -> None:
+    assert changed_pairs(["", ""], "es", "A") == []
+    assert changed_pairs(["x", ""], "es", "A") == [("xe", "xA")]
+    assert changed_pairs(["", "x"], "es", "A") == [("sx", "Ax")]
+    # eeeee becomes AAe: the pair itself is an old neighbour.
+    assert changed_pairs(["", "", "e"], "ee", "A") == [("ee", "AA"), ("ee", "Ae")]
 
 
 tables = st.lists(
@@ -99,7 +153,7 @@ tables = st.lists(
 ).flatmap(
     lambda pairs: st.permutations(range(len(pairs))).flatmap(
         lambda ranks: st.tuples(*(st.integers(2, 6) for _ in pairs)).map(
-            lambda made: dict(zip(pairs, zip(ranks, made, strict=True), strict=True))
+            lambda new_ids: (dict(zip(pairs, ranks, strict=True)), new_ids)
         )
     )
 )
@@ -107,12 +161,14 @@ tables = st.lists(
 
 @given(st.lists(st.integers(0, 3), max_size=40), tables)
 def test_merging_against_the_definition(symbols: list[int], table: Any) -> None:
-    assert apply_merges(symbols, table) == straightforward_bpe.apply(symbols, table)
+    ranks, new_ids = table
+    expected = straightforward_bpe.apply(symbols, ranks, new_ids)
+    assert apply_merges(symbols, ranks, new_ids) == expected
 
 
 def test_the_leftmost_of_overlapping_pairs() -> None:
     # The pair of twos that merging makes lies left of the one that was there before.
-    assert apply_merges([0, 1, 2, 2], {(0, 1): (0, 2), (2, 2): (1, 5)}) == [5, 2]
+    assert apply_merges([0, 1, 2, 2], {(0, 1): 0, (2, 2): 1}, [2, 5]) == [5, 2]
 
 
 def test_added_tokens_by_hand() -> None:
@@ -215,11 +271,14 @@ def test_special_tokens_in_a_text_are_text_unless_allowed() -> None:
 
 def test_no_merge_makes_a_special_token() -> None:
     # In training ...
-    symbols = {name: chr(index) for index, name in enumerate(["<e>", "<", "e", ">"])}
-    names = list(symbols)
-    word = symbols["<"] + symbols["e"] + symbols[">"]
-    learn_merges({word: 9}, names, 1, None, 2, add)
-    assert names == ["<e>", "<", "e", ">", "<e"]
+    for trained in (
+        BPETokenizer.train(["<eos> <eos><eos> <pad>"] * 9),
+        BPETokenizer.train(["<eos> <eos><eos> <pad>"] * 9, lossless=False),
+        WordPieceTokenizer.train(["[PAD] [PAD][PAD] [MASK]"] * 9, lowercase=False),
+    ):
+        assert max(map(len, trained.vocabulary.tokens[5:])) < len("<eos>")
+        assert min(trained.encode("<eos>[PAD]")) >= 1
+        assert not set(trained.tokenize("<eos>[PAD]")) & {"<eos>", "[PAD]"}
     # ... and in a file that has such a merge.
     tokenizer = plain([("<", "e"), ("o", "s"), ("<e", "os"), ("<eos", ">")])
     assert tokenizer.tokenize("<eos>") == ["<eos", ">"]
@@ -313,8 +372,9 @@ def edited(edit: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
         (lambda d: d["model"]["vocab"].update({"new": 9999}), "the ids 0 to 600.* 9999 for 'new'"),
         (lambda d: d["model"]["vocab"].pop("!"), "the ids 0 to 598, each for one token, got 599"),
         (lambda d: d["model"].pop("vocab"), "BPETokenizer: malformed content: 'vocab' is missing"),
-        (lambda d: d["model"].update(dropout=0.1), "model.dropout: expected 0.0, got 0.1"),
-        (lambda d: d["model"].update(byte_fallback=True), "model.byte_fallback: expected False"),
+        (lambda d: d["model"].pop("merges"), "malformed content: 'merges' is missing"),
+        (lambda d: d["model"].update(dropout=0.1), "dropout: expected null or 0.0, got 0.1"),
+        (lambda d: d["model"].update(byte_fallback=True), "byte_fallback: expected null or false"),
         (lambda d: d["model"].update(end_of_word_suffix="</w>"), "end_of_word_suffix.*'</w>'"),
         (lambda d: d["model"].update(unk_token="<none>"), "unk_token: '<none>' is not in the voc"),
         (lambda d: d.update(pre_tokenizer=None), "expected a ByteLevel step"),
@@ -462,6 +522,13 @@ def test_bad_input() -> None:
         BPETokenizer.train(["a"], min_freq=0)
     with pytest.raises(ValueError, match=r"max_size of at least 260 .* got 259"):
         BPETokenizer.train(["a"], max_size=259)
+    for tokenizer in (BPETokenizer, WordPieceTokenizer):
+        message = (
+            rf"{tokenizer.__name__}.train: expected max_size of at most 1,114,112, .* 1,114,113"
+        )
+        with pytest.raises(ValueError, match=message):
+            tokenizer.train(["a"], max_size=MAX_SYMBOLS + 1)
+        assert len(tokenizer.train(["ab"], max_size=MAX_SYMBOLS, min_freq=1)) > 5
     with pytest.raises(TypeError, match="encode: expected a str, got bytes"):
         TOKENIZER.encode(b"a")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="normalize: expected a str, got None"):

@@ -173,6 +173,24 @@ def test_merges_in_an_order_that_no_training_gives(tmp_path: Path) -> None:
         assert ours.encode(text) == theirs.encode(text).ids
 
 
+def test_of_equal_merges_the_last_counts(tmp_path: Path) -> None:
+    theirs = library.Tokenizer(
+        models.BPE({"a": 0, "b": 1, "c": 2, "ab": 3, "bc": 4, "<e>": 5}, [("a", "b"), ("b", "c")])
+    )
+    theirs.pre_tokenizer = bare
+    theirs.add_special_tokens(["<e>"])
+    document = json.loads(theirs.to_str())
+    document["model"]["merges"].append(["a", "b"])
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    ours = load_tokenizer(path)
+    assert ours.tokenize("abc") == ["a", "bc"]
+    assert ours.encode("abc") == library.Tokenizer.from_file(str(path)).encode("abc").ids
+    ours.save(path)
+    assert Tokenizer.load(path) == ours
+    assert ours.encode("abc") == library.Tokenizer.from_file(str(path)).encode("abc").ids
+
+
 def test_the_same_merges_are_learnt() -> None:
     theirs = library.Tokenizer(models.BPE())
     theirs.pre_tokenizer = words

@@ -10,7 +10,8 @@ from typing import Any
 from foundation_data._files import parse_json
 from foundation_data.tokenizers._tokenizer import Tokenizer
 from foundation_data.tokenizers._tokenizer_files import read_tokenizer
-from foundation_data.tokenizers.subwords._bpe_tokenizer import BPETokenizer, read_merge
+from foundation_data.tokenizers.subwords._bpe_model import read_merge
+from foundation_data.tokenizers.subwords._bpe_tokenizer import BPETokenizer
 from foundation_data.tokenizers.subwords._subword_tokenizer import vocabulary_of
 
 _ROLES = ("pad", "bos", "eos", "unk")

@@ -224,6 +224,8 @@ class Tokenizer(ABC):
         """
         kind = content.get("kind")
         found = Tokenizer._kinds.get(kind) if isinstance(kind, str) else None
+        if found is not None and issubclass(cls, found):
+            found = cls  # a subclass of the caller's without a kind of its own
         if found is None or not issubclass(found, cls):
             expected = sorted(
                 name for name, known in Tokenizer._kinds.items() if issubclass(known, cls)

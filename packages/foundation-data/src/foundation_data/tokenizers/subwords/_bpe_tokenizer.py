@@ -1,78 +1,102 @@
-"""Byte pairs as tokens: GPT-2's way, and that of most language models since.
+r"""Byte pairs as tokens, as in GPT-2 and in most language models since.
 
-What happens to a text in `BPETokenizer.encode`:
+What happens to a text in `BPETokenizer.encode`, for a tokenizer that was trained on four words:
 
-1. Special tokens are set apart, where the caller allows them (`Tokenizer.encode`).
-2. What stands between them is cut into pieces, mostly words with the space before them. No token
-   crosses the border of a piece.
-3. A piece is written as its UTF-8 bytes, each of which is a token.
-4. Neighbouring tokens are merged into longer ones, in the order that training has found. The plain
-   algorithm stands at the beginning of ``_merges.py``.
+>>> tokenizer = BPETokenizer.train(["low lower lowest slow"])
+>>> text = "slow é"
+
+1. Special tokens such as ``<eos>`` are set apart, where the caller allows them. The class
+   `Tokenizer` does that, which all tokenizers inherit from.
+2. The text between them is cut into pieces, mostly words with the space before them. No token goes
+   beyond a piece. The parent class `SubwordTokenizer` does that:
+
+   >>> from foundation_data.tokenizers.subwords._pre_tokenizer import cut_text
+   >>> cut_text(tokenizer.pipeline.steps, text)
+   ['slow', ' é']
+
+3. Each piece is written as its UTF-8 bytes, and each byte is a token. Here the class of this file
+   begins: the parent calls `BPETokenizer._ids_of_piece` for each piece, and remembers the ids of
+   short pieces, because words repeat. A byte has a printable character as its name; that of the
+   space is ``Ġ``, see ``_byte_alphabet.py``.
+
+   >>> text_to_bytes(" é"), bytes_to_token(text_to_bytes(" é"))
+   (b' \xc3\xa9', 'ĠÃ©')
+
+4. Neighbouring tokens are merged into longer ones, in the order that training has found.
+   ``_learn_merges.py`` and ``_apply_merges.py`` explain how, beginning with the plain algorithm.
+
+   >>> tokenizer.merges
+   (('l', 'o'), ('lo', 'w'), ('Ġ', 'low'), ('Ġlow', 'e'))
+   >>> tokenizer.tokenize(text)
+   ['s', 'low', 'Ġ', 'Ã', '©']
+
+`BPETokenizer.decode` is short: the tokens are written as bytes again, and the bytes read as text.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from operator import add
-from types import NoneType
 from typing import Any, Self
 
-from foundation_data.tokenizers._fields import field
 from foundation_data.tokenizers._specials import SpecialTokens
 from foundation_data.tokenizers._vocabulary import Vocabulary
+from foundation_data.tokenizers.subwords._apply_merges import apply_merges
+from foundation_data.tokenizers.subwords._bpe_model import BPEModel, model_from_json, model_to_json
 from foundation_data.tokenizers.subwords._byte_alphabet import (
     ALPHABET,
     BYTE_TO_CHARACTER,
     bytes_to_text,
+    bytes_to_token,
     text_to_bytes,
     token_to_bytes,
 )
-from foundation_data.tokenizers.subwords._merges import apply_merges, learn_merges
+from foundation_data.tokenizers.subwords._learn_merges import learn_merges
 from foundation_data.tokenizers.subwords._normalizer import CleanText
 from foundation_data.tokenizers.subwords._pipeline import Pipeline
 from foundation_data.tokenizers.subwords._pre_tokenizer import ByteLevel
-from foundation_data.tokenizers.subwords._subword_tokenizer import SubwordTokenizer, count_pieces
+from foundation_data.tokenizers.subwords._subword_tokenizer import (
+    SubwordTokenizer,
+    check_limits,
+    count_pieces,
+)
 
+# Written to the file for the `tokenizers` library, which needs it for decoding. We do not read it.
 _DECODER = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
 _GPT2 = Pipeline(steps=(ByteLevel(),), unused={"decoder": _DECODER})
-# Training takes longer pieces in parts: nothing that repeats is as long, and a page without a space
-# must not become one word that every merge searches anew.
+# Training cuts longer pieces into parts of so many bytes, and does not see the pairs across a cut.
+# Otherwise a page without a space would be one word, which almost every merge searches anew.
 _LONGEST_TRAINED = 1024
-# Options of a file that go beyond plain byte-level BPE, with the values that ask for nothing.
-_REFUSED: dict[str, tuple[Any, ...]] = {
-    "dropout": (None, 0.0),
-    "continuing_subword_prefix": (None, ""),
-    "end_of_word_suffix": (None, ""),
-    "fuse_unk": (None, False),
-    "byte_fallback": (None, False),
-}
 
 
 class BPETokenizer(SubwordTokenizer):
     r"""Byte-level byte-pair encoding: any text in, the same text out.
 
-    A text is cut into words with the space before them, and a word is at first its UTF-8 bytes.
-    Training merges the two neighbours that are seen together most often into a new token, again
-    and again; encoding merges neighbours in the order that training has found. Since all 256 bytes
-    are tokens, nothing is unknown and nothing is lost: ``decode(encode(text)) == text`` for every
-    string, also for half a surrogate pair, which is encoded as the three bytes it would have.
+    A text is cut into words with the space before them, and each word is at first a sequence of
+    bytes. Training merges the two neighbours that are seen together most often into a new token,
+    again and again; encoding merges neighbours in the order that training has found. Since all 256
+    bytes are tokens, nothing is unknown and nothing is lost: ``decode(encode(text)) == text`` for
+    every string. That includes broken ones, which hold half of a surrogate pair.
 
-    Tokens are written in GPT-2's alphabet, where ``Ġ`` is the space.
+    A token is stored as printable text, with one character for each of its bytes, because files of
+    tokens are text files. In this alphabet, which is GPT-2's, ``Ġ`` is the space.
 
     Parameters
     ----------
     vocabulary : Vocabulary
         The tokens and their ids.
     merges : sequence of (str, str)
-        Which tokens become one, in the order in which they were learnt.
+        Which tokens become one, in the order in which they were learnt. If a pair comes twice, its
+        last place counts, as in the ``tokenizers`` library.
     pipeline : Pipeline
-        How a text is cut; GPT-2's way by default. The text is lossless unless this normalises.
+        How a text is cut; GPT-2's way by default. Decoding gives the same text back unless the
+        pipeline normalises it.
     ignore_merges : bool
-        Whether a piece that is itself a token is one, whatever the merges say.
+        Whether a piece that is a token becomes that token at once, without looking at the merges.
     unk_token : str, optional
-        What stands for a byte that is no token, in a foreign vocabulary.
+        The token of a byte that is not in the vocabulary. Other programs make vocabularies that
+        lack some bytes; `train` does not.
 
     Raises
     ------
@@ -81,7 +105,11 @@ class BPETokenizer(SubwordTokenizer):
 
     Examples
     --------
-    >>> tokenizer = BPETokenizer.train(["low lower lowest slow"], max_size=265)
+    Four specials, 256 bytes and four merges, which are all that is seen twice:
+
+    >>> tokenizer = BPETokenizer.train(["low lower lowest slow"])
+    >>> len(tokenizer)
+    264
     >>> tokenizer.tokenize("slowest lows")
     ['s', 'low', 'e', 's', 't', 'Ġlow', 's']
     >>> tokenizer.decode(tokenizer.encode("naïve 👍\n"))
@@ -95,10 +123,11 @@ class BPETokenizer(SubwordTokenizer):
 
     __slots__ = (
         "_byte_ids",
-        "_bytes",
+        "_bytes_of_token",
         "_ignore_merges",
-        "_merge_table",
         "_merges",
+        "_new_ids",
+        "_ranks",
         "_unk_token",
         "_whole_pieces",
     )
@@ -116,15 +145,27 @@ class BPETokenizer(SubwordTokenizer):
         self._merges = tuple(merges)
         self._ignore_merges = bool(ignore_merges)
         self._unk_token = unk_token
+        # Not `vocabulary.token_to_id`, which has an answer for tokens that do not exist, too.
         ids = {token: index for index, token in enumerate(vocabulary)}
-        added = {token.content for token in self.pipeline.added}
         if unk_token is not None and unk_token not in ids:
             raise ValueError(f"unk_token: {unk_token!r} is not in the vocabulary")
+        # Special tokens, and others that are found in a text before it is cut.
+        added = {token.content for token in self.pipeline.added}
+
+        # For encoding: the id of each byte, and the two tables of `apply_merges`.
         unknown = None if unk_token is None else ids[unk_token]
         self._byte_ids = [ids.get(BYTE_TO_CHARACTER[byte], unknown) for byte in range(256)]
-        self._merge_table = _merge_table(self._merges, ids, added)
+        self._new_ids = _new_ids(self._merges, ids)
+        self._ranks = {
+            (ids[first], ids[second]): rank
+            for rank, (first, second) in enumerate(self._merges)
+            # Text must not become a special token because its letters are merged.
+            if first + second not in added
+        }
         self._whole_pieces = frozenset(ids.keys() - added) if ignore_merges else frozenset()
-        self._bytes = {
+
+        # For decoding. Added tokens are stored as plain text, all others in the byte alphabet.
+        self._bytes_of_token = {
             token: text_to_bytes(token) if token in added else token_to_bytes(token)
             for token in vocabulary
         }
@@ -136,21 +177,22 @@ class BPETokenizer(SubwordTokenizer):
         min_freq: int = 2,
         max_size: int | None = 8192,
         lossless: bool = True,
-    ) -> BPETokenizer:
+    ) -> Self:
         """Learn merges from `texts`.
 
-        Of pairs seen equally often, the one whose first token has the smallest id is merged, then
-        the one whose second has: the same texts give the same merges on every machine.
+        Of pairs that are seen equally often, the one whose first token has the smallest id is
+        merged, and of those the one whose second token has. So the same texts give the same merges
+        on every machine.
 
         Parameters
         ----------
         texts : iterable of str
             The training texts; read once.
         min_freq : int
-            Stop when no pair is seen so often.
+            Stop when the commonest pair is seen fewer times than this.
         max_size : int, optional
-            The largest V: four specials, 256 bytes and the merges. None: as many as `min_freq`
-            leaves.
+            The largest number of tokens: four specials, 256 bytes and the merges. None: as many as
+            `min_freq` leaves. Never more than 1,114,112, see ``_learn_merges.py``.
         lossless : bool
             Whether text is taken as it is. If not, it is normalised first, here and in `encode`,
             see :func:`foundation_data.normalize`: line ends and several spaces become one space,
@@ -167,37 +209,30 @@ class BPETokenizer(SubwordTokenizer):
         TypeError
             If `texts` is a single string, or holds something that is no string.
         ValueError
-            If `texts` are empty, `min_freq` is below 1, or `max_size` below 260.
+            If `texts` are empty, `min_freq` is below 1, or `max_size` below 260 or too large.
         """
         cls._check_texts(texts, "train")
+        caller = f"{cls.__name__}.train"
         specials = SpecialTokens()
-        names = [*specials.tokens, *ALPHABET]
-        if min_freq < 1:
-            raise ValueError(f"BPETokenizer.train: expected min_freq of at least 1, got {min_freq}")
-        if max_size is not None and max_size < len(names):
-            raise ValueError(
-                f"BPETokenizer.train: expected max_size of at least {len(names)} (the specials and "
-                f"the bytes), got {max_size}"
-            )
+        tokens = [*specials.tokens, *ALPHABET]
+        max_size = check_limits(
+            caller, min_freq, max_size, smallest=len(tokens), why="the specials and the bytes"
+        )
         pipeline = _GPT2 if lossless else replace(_GPT2, normalizers=(CleanText(),))
-        words = cls._words_of_ids(names, count_pieces(pipeline, texts, "BPETokenizer.train"))
-        num_specials = len(specials.tokens)
-        merges = learn_merges(words, names, num_specials, max_size, min_freq, add)
-        pairs = [(names[first], names[second]) for first, second in merges]
-        return BPETokenizer(Vocabulary.without_counts(names, specials), pairs, pipeline)
-
-    @staticmethod
-    def _words_of_ids(names: Sequence[str], pieces: Mapping[str, int]) -> Counter[str]:
-        """The pieces with a character ``chr(id)`` for each byte, as `learn_merges` takes them."""
-        ids = {name: index for index, name in enumerate(names)}
-        id_of_byte = {byte: ids[BYTE_TO_CHARACTER[byte]] for byte in range(256)}
-        words: Counter[str] = Counter()
-        for piece, count in pieces.items():
-            # Latin-1 reads each byte as the character of its number, which `translate` looks up.
-            word = text_to_bytes(piece).decode("latin-1").translate(id_of_byte)
-            for start in range(0, len(word), _LONGEST_TRAINED):
-                words[word[start : start + _LONGEST_TRAINED]] += count
-        return words
+        pieces = count_pieces(pipeline, texts, caller)
+        pairs = learn_merges(
+            _words_of_ids(pieces, tokens),
+            first_new_id=len(tokens),
+            max_size=max_size,
+            min_freq=min_freq,
+        )
+        merges: list[tuple[str, str]] = []
+        for first, second in pairs:
+            merges.append((tokens[first], tokens[second]))
+            # This is never a token that exists, because no two merges make the same bytes; nor a
+            # special token, because no piece of GPT-2's cut holds both < and a letter.
+            tokens.append(tokens[first] + tokens[second])
+        return cls(Vocabulary.without_counts(tokens, specials), merges, pipeline)
 
     @property
     def merges(self) -> tuple[tuple[str, str], ...]:
@@ -205,28 +240,35 @@ class BPETokenizer(SubwordTokenizer):
         return self._merges
 
     def _ids_of_piece(self, piece: str) -> Sequence[int]:
+        """Return the ids of a piece; `SubwordTokenizer` calls this when it encodes a text."""
         data = text_to_bytes(piece)
         if self._ignore_merges:
-            token = "".join(BYTE_TO_CHARACTER[byte] for byte in data)
+            token = bytes_to_token(data)
             if token in self._whole_pieces:
                 return [self._vocabulary.token_to_id(token)]
-        return apply_merges([self._id_of_byte(byte, piece) for byte in data], self._merge_table)
+        symbols = [self._id_of_byte(byte, piece) for byte in data]
+        return apply_merges(symbols, self._ranks, self._new_ids)
 
     def _id_of_byte(self, byte: int, piece: str) -> int:
         index = self._byte_ids[byte]
         if index is None:
             raise ValueError(
-                f"BPETokenizer: the byte 0x{byte:02x} of {piece!r:.80} is not in the "
+                f"{type(self).__name__}: the byte 0x{byte:02x} of {piece!r:.80} is not in the "
                 "vocabulary, which names no unk_token either; leave it out of the text"
             )
         return index
 
     def detokenize(self, tokens: Iterable[str]) -> str:
-        """Put tokens together again: ``detokenize(tokenize(text)) == text``."""
+        """Put tokens together again: ``detokenize(tokenize(text)) == text``.
+
+        `Tokenizer.decode` calls this, when it has looked up the tokens of the ids.
+        """
         return bytes_to_text(b"".join(map(self._to_bytes, tokens)))
 
     def _to_bytes(self, token: str) -> bytes:
-        return self._bytes[token] if token in self._bytes else token_to_bytes(token)
+        if token in self._bytes_of_token:
+            return self._bytes_of_token[token]
+        return token_to_bytes(token)  # a token of the caller's that is not in the vocabulary
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
         """Return the bytes of `ids`, for text that arrives in parts.
@@ -242,52 +284,47 @@ class BPETokenizer(SubwordTokenizer):
         return b"".join(map(self._to_bytes, self._visible_tokens(ids)))
 
     def _model_to_json(self) -> dict[str, Any]:
-        return {
-            "type": "BPE",
-            "dropout": None,
-            "unk_token": self._unk_token,
-            "continuing_subword_prefix": None,
-            "end_of_word_suffix": None,
-            "fuse_unk": False,
-            "byte_fallback": False,
-            "ignore_merges": self._ignore_merges,
-            # In one string each, as every version of the library reads them: no token of this
-            # alphabet holds a space.
-            "merges": [f"{first} {second}" for first, second in self._merges],
-        }
+        """Return what the file holds beside the tokens; the parent's `to_dict` calls this."""
+        return model_to_json(BPEModel(self._merges, self._ignore_merges, self._unk_token))
 
     @classmethod
     def _from_model(
         cls, vocabulary: Vocabulary, model: Mapping[str, Any], pipeline: Pipeline
     ) -> Self:
-        for option, harmless in _REFUSED.items():
-            if model.get(option) not in harmless:
-                raise ValueError(
-                    f"model.{option}: expected {harmless[-1]!r}, got {model[option]!r}, which is "
-                    "not supported"
-                )
+        """Return the tokenizer of a file; the parent's `from_dict` and `load` call this."""
         if not any(isinstance(step, ByteLevel) for step in pipeline.steps):
             raise ValueError(
                 "pre_tokenizer: expected a ByteLevel step: only byte-level BPE is supported"
             )
-        pairs = field(model, "merges", list)
-        merges = [read_merge(merge, rank) for rank, merge in enumerate(pairs)]
-        ignore_merges = field(model, "ignore_merges", bool, default=False)
-        unk_token = field(model, "unk_token", str, NoneType, default=None)
-        return cls(vocabulary, merges, pipeline, ignore_merges, unk_token)
+        read = model_from_json(model)
+        return cls(vocabulary, read.merges, pipeline, read.ignore_merges, read.unk_token)
 
 
-def _merge_table(
-    merges: Sequence[tuple[str, str]], ids: Mapping[str, int], added: Container[str]
-) -> dict[tuple[int, int], tuple[int, int]]:
-    """The merges with ids instead of tokens: for each pair its rank and what it becomes.
+def _words_of_ids(pieces: Mapping[str, int], tokens: Sequence[str]) -> Counter[str]:
+    """Return the pieces as `learn_merges` takes them: with a character ``chr(id)`` for each byte.
 
-    A merge that makes one of the `added` tokens is left out: text must not become a special token
-    by merging its letters.
+    Where the tokens are ``!``, ``"``, ``#`` and so on, the byte of ``!`` has the id 0, and that of
+    ``#`` has the id 2:
+
+    >>> _words_of_ids({"!#": 5}, ALPHABET)
+    Counter({'\\x00\\x02': 5})
     """
-    table: dict[tuple[int, int], tuple[int, int]] = {}
-    for rank, pair in enumerate(merges):
-        first, second = pair
+    ids = {token: index for index, token in enumerate(tokens)}
+    id_of_byte = {byte: ids[character] for byte, character in BYTE_TO_CHARACTER.items()}
+    words: Counter[str] = Counter()
+    for piece, count in pieces.items():
+        # `str.translate` replaces the character number n by the character number `id_of_byte[n]`.
+        # Latin-1 makes a string of the bytes in which the byte n is the character number n.
+        word = text_to_bytes(piece).decode("latin-1").translate(id_of_byte)
+        for start in range(0, len(word), _LONGEST_TRAINED):
+            words[word[start : start + _LONGEST_TRAINED]] += count
+    return words
+
+
+def _new_ids(merges: Sequence[tuple[str, str]], ids: Mapping[str, int]) -> list[int]:
+    """Return the id that each merge makes; a `ValueError` if a token of it does not exist."""
+    new_ids: list[int] = []
+    for rank, (first, second) in enumerate(merges):
         merged = first + second
         for token in (first, second, merged):
             if token not in ids:
@@ -295,18 +332,5 @@ def _merge_table(
                     f"merges[{rank}]: {first!r} and {second!r} make {merged!r}, but {token!r} is "
                     "not in the vocabulary; do the two belong together?"
                 )
-        if merged not in added:
-            table[ids[first], ids[second]] = (rank, ids[merged])
-    return table
-
-
-def read_merge(merge: Any, rank: int) -> tuple[str, str]:
-    """Return the two tokens of an entry of ``merges``: a list of two, or ``"a b"``."""
-    parts = merge.split(" ") if isinstance(merge, str) else merge
-    if (
-        not isinstance(parts, list)
-        or len(parts) != 2
-        or not all(isinstance(part, str) and part for part in parts)
-    ):
-        raise ValueError(f"merges[{rank}]: expected two tokens, got {merge!r}")
-    return parts[0], parts[1]
+        new_ids.append(ids[merged])
+    return new_ids

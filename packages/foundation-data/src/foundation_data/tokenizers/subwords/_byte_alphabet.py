@@ -45,6 +45,17 @@ def bytes_to_text(data: bytes) -> str:
         return data.decode("utf-8", "replace")
 
 
+def bytes_to_token(data: bytes) -> str:
+    """Return the name of a token with these bytes: a character of the alphabet for each.
+
+    Examples
+    --------
+    >>> bytes_to_token(b" caf")
+    'Ġcaf'
+    """
+    return "".join(BYTE_TO_CHARACTER[byte] for byte in data)
+
+
 def token_to_bytes(token: str) -> bytes:
     """Return the bytes that a token stands for; its UTF-8 if it is not of this alphabet.
 

@@ -16,6 +16,7 @@ from foundation_data.tokenizers._specials import SpecialTokens, guess_specials
 from foundation_data.tokenizers._tokenizer import Tokenizer
 from foundation_data.tokenizers._tokenizer_files import write_tokenizer_json
 from foundation_data.tokenizers._vocabulary import Vocabulary
+from foundation_data.tokenizers.subwords._learn_merges import MAX_SYMBOLS
 from foundation_data.tokenizers.subwords._normalizer import normalize_with
 from foundation_data.tokenizers.subwords._pipeline import Pipeline
 from foundation_data.tokenizers.subwords._pre_tokenizer import cut_text
@@ -46,6 +47,10 @@ class _PieceCache(dict[str, Sequence[int]]):
 class SubwordTokenizer(Tokenizer):
     """A tokenizer that cuts text into pieces and each piece into tokens.
 
+    This class does the first half. A subclass says how a piece becomes tokens (`_ids_of_piece`),
+    how tokens become text (`detokenize`), and what stands in its file beside the tokens
+    (`_model_to_json`, `_from_model`).
+
     Parameters
     ----------
     vocabulary : Vocabulary
@@ -73,7 +78,8 @@ class SubwordTokenizer(Tokenizer):
         return self._pipeline
 
     @abstractmethod
-    def _ids_of_piece(self, piece: str) -> Sequence[int]: ...
+    def _ids_of_piece(self, piece: str) -> Sequence[int]:
+        """The ids of a piece of text, for `encode`; called for pieces that the cache lacks."""
 
     def _encode_ordinary(self, text: str) -> list[int]:
         pieces = cut_text(self._pipeline.steps, self._normalized(text))
@@ -99,13 +105,15 @@ class SubwordTokenizer(Tokenizer):
         return self._vocabulary.to_tokens(self.encode(text))
 
     @abstractmethod
-    def _model_to_json(self) -> dict[str, Any]: ...
+    def _model_to_json(self) -> dict[str, Any]:
+        """The ``model`` of the file without its tokens, for `to_dict` and `save`."""
 
     @classmethod
     @abstractmethod
     def _from_model(
         cls, vocabulary: Vocabulary, model: Mapping[str, Any], pipeline: Pipeline
-    ) -> Self: ...
+    ) -> Self:
+        """The tokenizer of a file with this ``model``, for `from_dict` and `load`."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as a JSON-able dictionary, for `from_dict`."""
@@ -182,6 +190,43 @@ def _other(tokens: Sequence[str | None], index: Any) -> str:
     if isinstance(index, int) and 0 <= index < len(tokens):
         return f" and for {tokens[index]!r}"
     return ""
+
+
+def check_limits(name: str, min_freq: int, max_size: int | None, *, smallest: int, why: str) -> int:
+    """Check the limits of a training, and return `max_size` as a number.
+
+    Parameters
+    ----------
+    name : str
+        Who asks, for the messages.
+    min_freq : int
+        How often something must be seen; at least 1.
+    max_size : int, optional
+        How many tokens there may be; None for as many as possible.
+    smallest : int
+        The least that `max_size` may be.
+    why : str
+        What these tokens are, for the message.
+
+    Raises
+    ------
+    ValueError
+        If a limit is out of its range.
+    """
+    if min_freq < 1:
+        raise ValueError(f"{name}: expected min_freq of at least 1, got {min_freq}")
+    if max_size is None:
+        return MAX_SYMBOLS
+    if max_size < smallest:
+        raise ValueError(
+            f"{name}: expected max_size of at least {smallest} ({why}), got {max_size}"
+        )
+    if max_size > MAX_SYMBOLS:
+        raise ValueError(
+            f"{name}: expected max_size of at most {MAX_SYMBOLS:,}, because training writes each "
+            f"id as a character, got {max_size:,}; take None for no limit of your own"
+        )
+    return max_size
 
 
 def count_pieces(pipeline: Pipeline, texts: Iterable[str], name: str) -> Counter[str]:

@@ -10,11 +10,15 @@ from foundation_data.tokenizers._added_tokens import AddedToken
 from foundation_data.tokenizers._fields import field
 from foundation_data.tokenizers._specials import SpecialTokens
 from foundation_data.tokenizers._vocabulary import Vocabulary
-from foundation_data.tokenizers.subwords._merges import learn_merges
+from foundation_data.tokenizers.subwords._learn_merges import learn_merges
 from foundation_data.tokenizers.subwords._normalizer import BertNormalizer
 from foundation_data.tokenizers.subwords._pipeline import Pipeline
 from foundation_data.tokenizers.subwords._pre_tokenizer import BertWords
-from foundation_data.tokenizers.subwords._subword_tokenizer import SubwordTokenizer, count_pieces
+from foundation_data.tokenizers.subwords._subword_tokenizer import (
+    SubwordTokenizer,
+    check_limits,
+    count_pieces,
+)
 
 _SPECIALS = SpecialTokens(
     pad="[PAD]", unk="[UNK]", bos="[CLS]", eos="[SEP]", pad_id=0, unk_id=1, bos_id=2, eos_id=3
@@ -86,7 +90,7 @@ class WordPieceTokenizer(SubwordTokenizer):
         min_freq: int = 2,
         max_size: int | None = 8192,
         lowercase: bool = True,
-    ) -> WordPieceTokenizer:
+    ) -> Self:
         """Learn pieces from `texts`, by merging like `BPETokenizer.train`.
 
         Parameters
@@ -94,10 +98,11 @@ class WordPieceTokenizer(SubwordTokenizer):
         texts : iterable of str
             The training texts; read once.
         min_freq : int
-            Stop when no pair of pieces is seen so often.
+            Stop when the commonest pair of pieces is seen fewer times than this.
         max_size : int, optional
-            The largest V: five specials, the letters, the merges. If there is no room for all
-            letters, the frequent ones stay. None: as many as `min_freq` leaves.
+            The largest number of tokens: five specials, the letters, the merges. If there is no
+            room for all letters, the frequent ones stay. None: as many as `min_freq` leaves. Never
+            more than 1,114,112, see ``_learn_merges.py``.
         lowercase : bool
             Lower-case all text and take its accents off, here and in `encode`.
 
@@ -111,46 +116,41 @@ class WordPieceTokenizer(SubwordTokenizer):
         TypeError
             If `texts` is a single string, or holds something that is no string.
         ValueError
-            If `texts` are empty, `min_freq` is below 1, or `max_size` below 6.
+            If `texts` are empty, `min_freq` is below 1, or `max_size` below 6 or too large.
         """
         cls._check_texts(texts, "train")
         reserved = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]  # in the order of their ids
-        if min_freq < 1:
-            raise ValueError(
-                f"WordPieceTokenizer.train: expected min_freq of at least 1, got {min_freq}"
-            )
-        if max_size is not None and max_size <= len(reserved):
-            raise ValueError(
-                f"WordPieceTokenizer.train: expected max_size of at least {len(reserved) + 1} (the "
-                f"specials and a letter), got {max_size}"
-            )
+        caller = f"{cls.__name__}.train"
+        max_size = check_limits(
+            caller, min_freq, max_size, smallest=len(reserved) + 1, why="the specials and a letter"
+        )
         pipeline = Pipeline(
             added=tuple(map(AddedToken, reserved)),
             normalizers=(BertNormalizer(lowercase=lowercase),),
             steps=(BertWords(),),
             unused={"decoder": {"type": "WordPiece", "prefix": _PREFIX, "cleanup": True}},
         )
-        pieces = count_pieces(pipeline, texts, "WordPieceTokenizer.train")
+        pieces = count_pieces(pipeline, texts, caller)
         letters_of = {piece: _letters(piece) for piece in pieces if len(piece) <= _LONGEST_WORD}
         counts: Counter[str] = Counter()
         for piece, letters in letters_of.items():
             for letter in letters:
                 counts[letter] += pieces[piece]
         commonest = sorted(counts, key=lambda letter: (-counts[letter], letter))
-        if max_size is not None:
-            commonest = commonest[: max_size - len(reserved)]
-        names = [*reserved, *sorted(commonest)]
-        # Words as strings of characters chr(id), as `learn_merges` takes them. What holds a letter
-        # for which there was no room is left out.
-        symbols = {name: chr(index) for index, name in enumerate(names)}
+        tokens = [*reserved, *sorted(commonest[: max_size - len(reserved)])]
+        # `learn_merges` takes words as strings with the character chr(id) for each symbol. A word
+        # with a letter for which there was no room is left out.
+        symbols = {token: chr(index) for index, token in enumerate(tokens)}
         words = {
             "".join(symbols[letter] for letter in letters): pieces[piece]
             for piece, letters in letters_of.items()
             if all(letter in symbols for letter in letters)
         }
-        learn_merges(words, names, len(reserved), max_size, min_freq, _join)
-        vocabulary = Vocabulary.without_counts(names, _SPECIALS)
-        return WordPieceTokenizer(vocabulary, pipeline)
+        pairs = learn_merges(words, first_new_id=len(tokens), max_size=max_size, min_freq=min_freq)
+        for first, second in pairs:
+            # No merge makes a special token: `BertWords` leaves no piece with both [ and a letter.
+            tokens.append(_join(tokens[first], tokens[second]))
+        return cls(Vocabulary.without_counts(tokens, _SPECIALS), pipeline)
 
     def _ids_of_piece(self, piece: str) -> Sequence[int]:
         """Take the longest known beginning of what is left, again and again."""
@@ -200,10 +200,11 @@ class WordPieceTokenizer(SubwordTokenizer):
     def _from_model(
         cls, vocabulary: Vocabulary, model: Mapping[str, Any], pipeline: Pipeline
     ) -> Self:
-        if model["unk_token"] != vocabulary.specials.unk:
+        unk_token = field(model, "unk_token", str)
+        if unk_token != vocabulary.specials.unk:
             raise ValueError(
                 f"model.unk_token: expected the special token {vocabulary.specials.unk!r}, got "
-                f"{model['unk_token']!r}"
+                f"{unk_token!r}"
             )
         prefix = field(model, "continuing_subword_prefix", str)
         longest_word = field(model, "max_input_chars_per_word", int)

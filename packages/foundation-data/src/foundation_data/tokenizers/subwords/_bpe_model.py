@@ -1,0 +1,100 @@
+"""The ``model`` of a byte-pair tokenizer's `tokenizer.json`: its merges and its options.
+
+The format is that of Hugging Face's ``tokenizers`` library. The rest of the file is read in
+``_pipeline.py``, and the tokens with their ids in ``_subword_tokenizer.py``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from types import NoneType
+from typing import Any, NamedTuple
+
+from foundation_data.tokenizers._fields import field
+
+# Options of the format that would change the tokens in ways that are not implemented here, each
+# with the values that switch it off. Any other value is refused.
+_SWITCHED_OFF: dict[str, tuple[Any, ...]] = {
+    "dropout": (None, 0.0),
+    "continuing_subword_prefix": (None, ""),
+    "end_of_word_suffix": (None, ""),
+    "fuse_unk": (None, False),
+    "byte_fallback": (None, False),
+}
+
+
+class BPEModel(NamedTuple):
+    """What a file says about byte-pair encoding; the fields are arguments of `BPETokenizer`."""
+
+    merges: tuple[tuple[str, str], ...]
+    ignore_merges: bool
+    unk_token: str | None
+
+
+def model_to_json(model: BPEModel) -> dict[str, Any]:
+    """Return the ``model`` of a `tokenizer.json`, without its tokens."""
+    return {
+        "type": "BPE",
+        "dropout": None,
+        "unk_token": model.unk_token,
+        "continuing_subword_prefix": None,
+        "end_of_word_suffix": None,
+        "fuse_unk": False,
+        "byte_fallback": False,
+        "ignore_merges": model.ignore_merges,
+        # As "a b" and not as ["a", "b"], because old versions of the library read only that. It is
+        # not ambiguous: the byte alphabet has no space.
+        "merges": [f"{first} {second}" for first, second in model.merges],
+    }
+
+
+def model_from_json(content: Mapping[str, Any]) -> BPEModel:
+    """Read what `model_to_json` or the library wrote.
+
+    Raises
+    ------
+    KeyError
+        If there are no ``merges``. `Tokenizer.from_dict`, from which this is called, makes of it a
+        `ValueError` that names what is missing.
+    ValueError
+        If a field is of the wrong type or asks for something that is not supported.
+    """
+    for option, harmless in _SWITCHED_OFF.items():
+        if content.get(option) not in harmless:
+            expected = " or ".join(map(json.dumps, harmless))
+            raise ValueError(
+                f"model.{option}: expected {expected}, got {content[option]!r}, which is not "
+                "supported"
+            )
+    merges = field(content, "merges", list)
+    return BPEModel(
+        merges=tuple(read_merge(merge, rank) for rank, merge in enumerate(merges)),
+        ignore_merges=field(content, "ignore_merges", bool, default=False),
+        unk_token=field(content, "unk_token", str, NoneType, default=None),
+    )
+
+
+def read_merge(merge: Sequence[str] | str, rank: int) -> tuple[str, str]:
+    """Return the two tokens of an entry of ``merges``: a list of two, or ``"a b"``.
+
+    Parameters
+    ----------
+    merge : list or str
+        The entry.
+    rank : int
+        Which entry it is, for the message.
+
+    Raises
+    ------
+    ValueError
+        If it is anything else.
+    """
+    parts = merge.split(" ") if isinstance(merge, str) else merge
+    if (
+        not isinstance(parts, list)
+        or len(parts) != 2
+        or not all(isinstance(part, str) and part for part in parts)
+    ):
+        raise ValueError(f"merges[{rank}]: expected two tokens, got {merge!r}")
+    return parts[0], parts[1]
