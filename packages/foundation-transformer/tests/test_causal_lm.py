@@ -288,6 +288,10 @@ def test_refusals(rng):
         model(np.array([[1, 2], [3, 4]]), mask=np.tri(2, dtype=bool))
     with pytest.raises(ValueError, match="prompt of row 0 is empty"):
         generate(model, [[]], 3)
+    with pytest.raises(ValueError, match="at least one token in each row, got an empty one"):
+        model.start(np.array([[1, 2], [3, 4]]), np.array([2, 0]), capacity=4)
+    with pytest.raises(ValueError, match="at least one token in each row, got an empty one"):
+        model.start(np.zeros((1, 0), int), np.array([0]), capacity=4)
     with pytest.raises(ValueError, match="id 99 lies outside"):
         generate(model, [[99]], 3)
     with pytest.raises(ValueError, match="stop id 13 lies outside the vocabulary of 13"):

@@ -1,60 +1,98 @@
-"""Multi-head attention: projections around :func:`foundation_attn.attention`."""
+"""Multi-head attention: several attentions side by side, each on its own view of the input.
+
+Every position of a text asks all positions: its *query* is compared with the *key* of each, and it
+fetches a mean of their *values*, weighted by how well the keys answer. Queries, keys and values are
+linear functions of the input, of width D. They are cut into H heads of width K = D / H, each head
+attends by itself, and a last linear layer mixes what the heads have found.
+
+In plain NumPy, for B texts of T positions:
+
+>>> import numpy as np
+>>> def plain_multi_head(x, W_qkv, W_out, H):
+...     B, T, D = x.shape
+...     K = D // H
+...     q, k, v = np.split(x @ W_qkv.T, 3, axis=-1)  # (B, T, D) each
+...     q, k, v = [a.reshape(B, T, H, K).swapaxes(1, 2) for a in (q, k, v)]  # (B, H, T, K)
+...     scores = q @ k.swapaxes(-1, -2) / np.sqrt(K)  # (B, H, T, T)
+...     weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
+...     weights /= weights.sum(axis=-1, keepdims=True)  # softmax: each row sums to 1
+...     heads = weights @ v  # (B, H, T, K)
+...     side_by_side = heads.swapaxes(1, 2).reshape(B, T, D)
+...     return side_by_side @ W_out.T  # (B, T, D)
+
+>>> from foundation_attn import MultiHeadAttention
+>>> from foundation_nn import Tensor
+>>> rng = np.random.default_rng(0)
+>>> layer = MultiHeadAttention(8, num_heads=2, bias=False, rng=rng)
+>>> x = rng.standard_normal((3, 5, 8), np.float32)
+>>> expected = plain_multi_head(x, layer.in_proj_weight.data, layer.out_proj.weight.data, H=2)
+>>> np.allclose(layer(Tensor(x)).data, expected, atol=1e-6)
+True
+
+The class does the same in the same order: project, attend, put side by side, mix. To that it adds,
+each in a few lines:
+
+    masks            who may attend to whom
+    padding          may hold anything, even NaN, and is therefore replaced by zeros
+    cross-attention  keys and values come from another text, of S positions
+    cache            keys and values of earlier positions are computed once
+    rotary           queries and keys are turned by their positions
+    groups           G key heads, each shared by H / G query heads
+    capturing        the weights, for pictures
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from foundation_nn import Linear, Module, Parameter, Tensor, init, whole_number
 from foundation_nn import functional as F
 from numpy.typing import NDArray
 
+from foundation_attn._arguments import (
+    Positions,
+    Rotary,
+    check_heads,
+    check_inputs,
+    check_positions,
+    check_slopes,
+    refuse_gradients,
+    refuse_rotary,
+)
 from foundation_attn._attention import attend, check_dropout, hide_unreachable, weights
 from foundation_attn._cache import KVCache
 from foundation_attn._capture import active_maps
 from foundation_attn._heads import merge_heads, split_heads
-from foundation_attn._rule import Rule, padding_pattern
-from foundation_attn.masks import (
-    Mask,
-    check_key_mask,
-    check_pattern,
-    hide,
-    reach,
-    real_positions,
-)
-
-Positions: TypeAlias = NDArray[np.integer[Any]]
-#: Turns (B, h, T, K) queries or keys by their positions, (T,) or (B, T).
-Rotary: TypeAlias = Callable[[Tensor, Positions], Tensor]
+from foundation_attn._rule import Rule, check_head_masks, check_window_and_cap
+from foundation_attn.masks import Mask, hide, real_positions
 
 
 class MultiHeadAttention(Module):
     """Attention of several heads, each on its own projection of the input [1]_.
 
-    head_h = attention(X W_hᵠ, Y W_hᵏ, Y W_hᵛ);  the result is W_out · concat(heads).
+    Of queries X and of keys and values Y, which in self-attention are the same:
 
-    Parameter names and shapes are those of ``torch.nn.MultiheadAttention(batch_first=True)``,
-    whose state dict loads as it is. Differences: in both masks True means "is real" or "may
-    attend" (in PyTorch's it means the opposite), self-attention is asked for by leaving ``key``
-    out, and the weights are not returned; see :func:`foundation_attn.capture_attention`.
+    head_h = attention(X W_query,h, Y W_key,h, Y W_value,h);  result = W_out · concat(heads).
 
     Parameters
     ----------
     d_model : int
-        D.
+        D, the width of the input and of the result.
     num_heads : int
-        H, a divisor of D.
+        H, a divisor of D. The width of a head is K = D / H.
     num_kv_heads : int, optional
-        Fewer heads for keys and values, each shared by a group of query heads [2]_.
+        G, fewer heads for keys and values, each shared by a group of H / G query heads [2]_.
     dropout : float
         Of the weights, within ``train_mode``.
     bias : bool
+        Whether the projections have one.
     rng : numpy.random.Generator, optional
+        Draws the initial weights.
     rotary : callable, optional
-        ``rotary(x, positions)`` turns queries and keys (B, h, T, K), split into heads, by their
-        positions, (T,) or (B, T) [3]_. Keys are cached as turned. For self-attention.
+        ``rotary(x, positions)`` turns queries and keys (B, heads, T, K) by their positions, (T,)
+        or (B, T) [3]_. Keys are cached as turned. For self-attention.
     slopes : (H,) array, optional
         ALiBi: scores fall by slope · distance, a constant for each head.
     window : int, optional
@@ -64,14 +102,22 @@ class MultiHeadAttention(Module):
 
     Attributes
     ----------
-    in_proj_weight : (D + 2 · K · num_kv_heads, D) Parameter
-        Query, key and value projections, stacked; in_proj_bias likewise.
+    in_proj_weight : (D + 2 · G · K, D) Parameter
+        The projections, one beneath the other: D rows for the queries, G · K for the keys, G · K
+        for the values. in_proj_bias likewise.
     out_proj : Linear
 
     Raises
     ------
     ValueError
         If the heads do not divide the width, or the key heads the query heads.
+
+    Notes
+    -----
+    Parameter names and shapes are those of ``torch.nn.MultiheadAttention(batch_first=True)``,
+    whose state dict loads as it is. Differences: in both masks True means "is real" or "may
+    attend" (in PyTorch's it means the opposite), self-attention is asked for by leaving ``key``
+    out, and the weights are not returned; see :func:`foundation_attn.capture_attention`.
 
     References
     ----------
@@ -96,27 +142,15 @@ class MultiHeadAttention(Module):
         window: int | None = None,
         cap: float | None = None,
     ) -> None:
-        num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads
         kind = "MultiHeadAttention"
+        num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads
         d_model = whole_number(kind, "d_model", d_model, at_least=1)
         num_heads = whole_number(kind, "num_heads", num_heads, at_least=1)
         num_kv_heads = whole_number(kind, "num_kv_heads", num_kv_heads, at_least=1)
-        if d_model % num_heads:
-            raise ValueError(
-                f"MultiHeadAttention: num_heads={num_heads} does not divide d_model={d_model}"
-            )
-        if num_heads % num_kv_heads:
-            raise ValueError(
-                f"MultiHeadAttention: num_kv_heads={num_kv_heads} does not divide "
-                f"num_heads={num_heads}"
-            )
-        check_dropout("MultiHeadAttention", dropout)
-        if slopes is not None and np.shape(slopes) != (num_heads,):
-            raise ValueError(
-                f"MultiHeadAttention: expected slopes of shape (num_heads={num_heads},), got "
-                f"{np.shape(slopes)}"
-            )
-        Rule(window=window, cap=cap)  # refuses what is not positive
+        check_heads(d_model, num_heads, num_kv_heads)
+        check_dropout(kind, dropout)
+        check_slopes(slopes, num_heads)
+        check_window_and_cap(window, cap)
         rng = init.generator(rng)
         self.d_model = d_model
         self.num_heads = num_heads
@@ -126,11 +160,11 @@ class MultiHeadAttention(Module):
         self.slopes = None if slopes is None else np.asarray(slopes)
         self.window = window
         self.cap = cap
-        width = d_model + 2 * (d_model // num_heads) * num_kv_heads
-        self.in_proj_weight = Parameter(init.xavier_uniform(rng, (width, d_model)))
-        self.in_proj_bias = Parameter(np.zeros(width, np.float32)) if bias else None
+        rows = d_model + 2 * num_kv_heads * (d_model // num_heads)  # queries; keys and values
+        self.in_proj_weight = Parameter(init.xavier_uniform(rng, (rows, d_model)))
+        self.in_proj_bias = Parameter(np.zeros(rows, np.float32)) if bias else None
         self.out_proj = Linear(d_model, d_model, bias, rng=rng)
-        if self.out_proj.bias is not None:
+        if self.out_proj.bias is not None:  # it starts at zero, as in PyTorch
             self.out_proj.bias.data = np.zeros(d_model, np.float32)
 
     def forward(
@@ -147,9 +181,9 @@ class MultiHeadAttention(Module):
     ) -> Tensor:
         """Attend.
 
-        In self-attention a position is padding if ``key_mask`` says so, or if it neither attends
-        to a real position nor does one attend to it. Its query, key and value are hidden, so that
-        it may hold NaN. One that only looks, at which nobody looks, is no padding.
+        In self-attention a position is padding if ``key_mask`` says so, or if it has no link: it
+        neither attends to a real position nor is attended to by one. What stands there is replaced
+        by zeros. A position that looks at others is real, even if none of them looks at it.
 
         Parameters
         ----------
@@ -158,7 +192,7 @@ class MultiHeadAttention(Module):
             Left out, this is self-attention: the keys are those of the query. Given, it is
             cross-attention, in which every query is real.
         value : (B, S, D) tensor, optional
-            By default the key.
+            By default the key, or in self-attention the query.
         key_mask : (B, S) bool array, optional
             Padding: True where a key is real; beside a cache, for all positions so far.
         mask : (B, T, S) or (B, H, T, S) bool array, optional
@@ -168,20 +202,20 @@ class MultiHeadAttention(Module):
         cache : KVCache, optional
             In self-attention, the keys before the query, to which the query's are added. In
             cross-attention, filled by the first call, after which the same ``key`` is expected but
-            not projected again. Not differentiable: for use under ``no_grad``. Beside a cache
-            ``key_mask`` alone tells what is padding: a later query may look at what no query has
-            looked at yet.
+            not projected again. Not differentiable: for use under ``no_grad``. A later query may
+            look at what no query has looked at yet, so that beside a cache ``key_mask`` alone
+            tells what is padding.
         positions : (T,) or (B, T) integer array, optional
-            What ``rotary`` turns by, where it is not the place in the row, counted on beside a
-            cache: several texts packed into a row, or prompts of unequal length, which are
-            padded on the left so that all end together. Differences of places are right in both
-            cases, and all that causality, window and slopes look at.
+            What ``rotary`` turns by: 0, 1, 2, ... by default, counted on from the length of a
+            cache. To be given if a row holds several texts, or if prompts of unequal length are
+            padded on the left, so that all end together. Causality, window and slopes look at
+            places in the row instead: they need differences of positions only, which are the same.
 
         Returns
         -------
         (B, T, D) tensor
-            A query that may attend to nothing, and padding, gets the bias of ``out_proj``: its
-            heads are zero.
+            At padding, and for a query that may attend to nothing, the heads are zero, so that
+            the result is the bias of ``out_proj``.
 
         Raises
         ------
@@ -191,16 +225,15 @@ class MultiHeadAttention(Module):
             If shapes do not fit, the cache is full or belongs to another batch or to other keys,
             or a cache is used where gradients are recorded.
         """
-        self._check(query, key, value)
+        check_inputs(query, key, value, self.d_model)
         if key is None:
-            self._check_positions(query, positions)
-            y = self._self_attention(query, value, key_mask, mask, causal, cache, positions)
+            check_positions(query, positions, self.rotary)
+            heads = self._self_attention(query, value, key_mask, mask, causal, cache, positions)
         else:
-            self._check_no_rotary(positions)
-            y = self._cross_attention(query, key, value, key_mask, mask, causal, cache)
-        return self.out_proj(y)  # type: ignore[no-any-return]
-
-    # --- the two kinds of attention, each from (B, T, D) to the heads side by side, (B, T, D)
+            refuse_rotary(positions, self.rotary)
+            heads = self._cross_attention(query, key, value, key_mask, mask, causal, cache)
+        y: Tensor = self.out_proj(heads)  # (B, T, D), from the heads side by side
+        return y
 
     def _self_attention(
         self,
@@ -212,28 +245,37 @@ class MultiHeadAttention(Module):
         cache: KVCache | None,
         positions: Positions | None,
     ) -> Tensor:
+        """From ``x`` (B, T, D) to its heads side by side, (B, T, D)."""
         B, T, _ = x.shape
-        earlier = 0 if cache is None else cache.length
-        rule = self._rule(key_mask, mask, causal, B, T, earlier + T)
-        real = real_positions(
-            (B, T), key_mask, mask, causal, self.window, None if cache is None else earlier
-        )
+        earlier = None if cache is None else cache.length  # an empty cache is a cache, too
+        start = earlier or 0
+        rule = self._rule(key_mask, mask, causal, B, T, S=start + T)
+
+        # Which positions are no padding, (B, T); None: all of them.
+        real = real_positions((B, T), key_mask, mask, causal, self.window, earlier)
         x = hide(x, real)
         if value is None:
-            q, k, v = self.project(x, "qkv")
+            q, k, v = self.project(x, "qkv")  # (B, H, T, K), (B, G, T, K), (B, G, T, K)
         else:
             q, k = self.project(x, "qk")
             (v,) = self.project(hide(value, real), "v")
+
         if self.rotary is not None:
-            places = np.arange(earlier, earlier + T) if positions is None else positions
-            q, k = self.rotary(q, places), self.rotary(k, places)
+            if positions is None:
+                positions = np.arange(start, start + T)
+            q = self.rotary(q, positions)
+            k = self.rotary(k, positions)
+
         if cache is not None:
-            _refuse_gradients(q, k, v)
-            k, v = map(Tensor.wrap, cache.append(k.data, v.data))
-        unclean = cache is not None and mask is not None
-        if unclean and real is not None:  # what padding alone would see is hidden, too
-            rule = replace(rule, masks=(*rule.masks, real[:, None, :, None]))
-        return self._attend("self", q, k, v, rule, real, unclean)
+            refuse_gradients(q, k, v)
+            k, v = _append(cache, k, v)  # (B, G, S, K) each: those of all positions so far
+            if mask is not None and real is not None:
+                # What padding alone would see is to be hidden, see _attend.
+                rule = replace(rule, masks=(*rule.masks, real[:, None, :, None]))  # (B, 1, T, 1)
+
+        keys_may_be_nan = cache is not None and mask is not None
+        heads = self._attend("self", q, k, v, rule, keys_may_be_nan, real)  # (B, H, T, K)
+        return hide(merge_heads(heads), real)  # padding does not attend, either
 
     def _cross_attention(
         self,
@@ -245,34 +287,80 @@ class MultiHeadAttention(Module):
         causal: bool,
         cache: KVCache | None,
     ) -> Tensor:
+        """From ``query`` (B, T, D), ``key`` and ``value`` (B, S, D) to heads side by side."""
         B, T, _ = query.shape
         S = key.shape[1]
-        source = (key.data, key.data if value is None else value.data)
         rule = self._rule(key_mask, mask, causal, B, T, S)
-        attends: Mask | None
+
+        # Which queries see some key (B, T), which keys are seen by some query (B, S); None: all.
         if cache is None:
-            attends, seen = self._reach(rule, T, S)
+            attends, seen = rule.real_queries_and_keys(T, S)
+        elif key_mask is None:
+            attends, seen = None, None
+        else:  # later queries may see what these do not: key_mask alone tells
+            attends, seen = np.any(key_mask, axis=1, keepdims=True), key_mask
+
+        (q,) = self.project(hide(query, attends), "q")  # (B, H, T, K)
+        if cache is None:
+            k, v = self._project_memory(key, value, seen)  # (B, G, S, K) each
         else:
-            # A later query may see more than these do: key_mask alone tells what is padding.
-            attends = None if key_mask is None else np.any(key_mask, axis=1, keepdims=True)
-            seen = key_mask
-        (q,) = self.project(hide(query, attends), "q")
-        if cache is not None and cache.length:
-            _refuse_gradients(q)
-            cache.check_source(source, key_mask)
-            k, v = map(Tensor.wrap, cache.view())
-        else:
-            if value is None:
-                k, v = self.project(hide(key, seen), "kv")
+            refuse_gradients(q)
+            # What the cache is filled from, to be recognised in later calls.
+            source = (key.data, key.data if value is None else value.data)
+            if cache.length:
+                cache.check_source(source, key_mask)
+                cached_k, cached_v = cache.view()
+                k, v = Tensor.wrap(cached_k), Tensor.wrap(cached_v)
             else:
-                (k,) = self.project(hide(key, seen), "k")
-                (v,) = self.project(hide(value, seen), "v")
-            if cache is not None:
-                _refuse_gradients(q, k, v)
-                k, v = map(Tensor.wrap, cache.append(k.data, v.data))
+                k, v = self._project_memory(key, value, seen)
+                refuse_gradients(k, v)
+                k, v = _append(cache, k, v)
                 cache.source = source
-        unclean = cache is not None and mask is not None
-        return self._attend("cross", q, k, v, rule, unclean=unclean)
+
+        keys_may_be_nan = cache is not None and mask is not None
+        heads = self._attend("cross", q, k, v, rule, keys_may_be_nan)  # (B, H, T, K)
+        return merge_heads(heads)
+
+    # --- the steps of both
+
+    def _rule(
+        self, key_mask: Mask | None, mask: Mask | None, causal: bool, B: int, T: int, S: int
+    ) -> Rule:
+        """Who may attend to whom, and how scores are made: masks and options as one value."""
+        masks = check_head_masks(key_mask, mask, B, self.num_heads, T, S)  # (B, H, T, S) or 1s
+        return Rule(masks, causal, scale=None, window=self.window, slopes=self.slopes, cap=self.cap)
+
+    def project(self, x: Tensor, letters: str) -> tuple[Tensor, ...]:
+        """``x`` (B, T, D) as queries (B, H, T, K), keys and values (B, G, T, K).
+
+        ``letters`` says which: "q", "k", "v" or neighbours of "qkv", which one product makes. A
+        subclass whose weights are of another kind replaces this method.
+        """
+        D, H, G = self.d_model, self.num_heads, self.num_kv_heads
+        K = D // H
+        heads = {"q": H, "k": G, "v": G}
+        first_row = {"q": 0, "k": D, "v": D + G * K}  # in_proj_weight: queries, keys, values
+        wanted = tuple([heads[letter] for letter in letters])
+        start = first_row[letters[0]]
+        stop = start + K * sum(wanted)
+
+        W: Tensor = self.in_proj_weight
+        b: Tensor | None = self.in_proj_bias
+        if letters != "qkv":  # to select all rows would be one more operation to record
+            W = W[start:stop]
+            b = None if b is None else b[start:stop]
+        return split_heads(F.linear(x, W, b), wanted)
+
+    def _project_memory(
+        self, key: Tensor, value: Tensor | None, seen: Mask | None
+    ) -> tuple[Tensor, Tensor]:
+        """Keys and values (B, G, S, K) of what is attended to, zeros where it is not ``seen``."""
+        if value is None:
+            k, v = self.project(hide(key, seen), "kv")
+        else:
+            (k,) = self.project(hide(key, seen), "k")
+            (v,) = self.project(hide(value, seen), "v")
+        return k, v
 
     def _attend(
         self,
@@ -281,126 +369,45 @@ class MultiHeadAttention(Module):
         k: Tensor,
         v: Tensor,
         rule: Rule,
+        keys_may_be_nan: bool,
         real: Mask | None = None,
-        unclean: bool = False,
     ) -> Tensor:
-        """The heads of queries (B, H, T, K), keys and values (B, num_kv_heads, S, K), merged.
+        """Each head by itself: (B, H, T, K), from queries of that shape, keys (B, G, S, K), values.
 
-        ``real`` (B, T) says which queries are no padding; the others get zeros. ``unclean`` says
-        that keys may be NaN where the pattern hides them: in a cache they are as they came.
+        ``kind`` and ``real``, which queries (B, T) are no padding, are for whoever looks at the
+        weights.
         """
-        grouped = self.num_kv_heads < self.num_heads
-        if grouped:
-            q, k, v = self._in_groups(q), self._in_groups(k), self._in_groups(v)
-            rule = self._rule_of_groups(rule)
-        if unclean:
-            q, k, v = hide_unreachable(q, k, v, rule)
-        maps = active_maps()
-        if maps is not None:
-            p = weights(q.data, k.data, rule)
-            p = p.reshape(-1, self.num_heads, *p.shape[-2:])
-            maps.record(self, kind, p if real is None else p * real[:, None, :, None])
-        heads = attend(q, k, v, rule, self.dropout)
-        if grouped:
-            B, _, _, T, K = heads.shape
-            heads = heads.reshape(B, self.num_heads, T, K)
-        return hide(merge_heads(heads), real)  # padding does not attend, either
-
-    # --- what they are made of
-
-    def project(self, x: Tensor, letters: str) -> tuple[Tensor, ...]:
-        """``x`` (B, T, D) as queries, keys and values in heads, (B, h, T, K) each.
-
-        ``letters`` names them, such as "q" or "kv": neighbours, so that one product makes all. A
-        subclass whose weights are of another kind replaces this method.
-        """
-        D, H, G = self.d_model, self.num_heads, self.num_kv_heads
-        shared = G * (D // H)
-        first_row = {"q": 0, "k": D, "v": D + shared}[letters[0]]
-        rows = sum(D if letter == "q" else shared for letter in letters)
-        heads = tuple([H if letter == "q" else G for letter in letters])
-        W: Tensor = self.in_proj_weight
-        b: Tensor | None = self.in_proj_bias
-        if rows < len(W):
-            chosen = slice(first_row, first_row + rows)
-            W, b = W[chosen], None if b is None else b[chosen]
-        return split_heads(F.linear(x, W, b), heads)
-
-    def _rule(
-        self, key_mask: Mask | None, mask: Mask | None, causal: bool, B: int, T: int, S: int
-    ) -> Rule:
-        """Masks of four axes, (B, H, T, S) or of length 1, and the options of the layer."""
-        check_key_mask(key_mask, (B, S))
-        pattern = check_pattern(mask, B, self.num_heads, T, S)
-        padding = None if key_mask is None else padding_pattern(key_mask, 4)
-        masks = tuple(m for m in (pattern, padding) if m is not None)
-        return Rule(masks, causal, None, self.window, self.slopes, self.cap)
-
-    def _reach(self, rule: Rule, T: int, S: int) -> tuple[Mask | None, Mask | None]:
-        """Which queries see a key (B, T), which keys are seen (B, S), in any head; None: all."""
-        if rule.reaches_everything(T, S):
-            return None, None
-        attends, seen = reach(rule.masks, T, S, rule.causal, rule.window)
-        if rule.masks:  # (B, H, T) and (B, H, S)
-            return np.asarray(attends.any(axis=1)), np.asarray(seen.any(axis=1))
-        return attends, seen
-
-    def _in_groups(self, x: Tensor) -> Tensor:
-        """(B, heads, T, K) to (B, num_kv_heads, heads per group, T, K)."""
-        B, heads, T, K = x.shape
-        return x.reshape(B, self.num_kv_heads, heads // self.num_kv_heads, T, K)
-
-    def _rule_of_groups(self, rule: Rule) -> Rule:
-        """The rule for heads in groups: H becomes (num_kv_heads, heads per group)."""
+        B, H, T, K = q.shape
         G = self.num_kv_heads
-        masks = []
-        for mask in rule.masks:
-            B, heads, T, S = mask.shape
-            masks.append(mask[:, :, None] if heads == 1 else mask.reshape(B, G, -1, T, S))
-        slopes = None if rule.slopes is None else rule.slopes.reshape(G, -1)
-        return replace(rule, masks=tuple(masks), slopes=slopes)
+        S = k.shape[2]
+        if G < H:  # an axis more: H / G query heads to each key head, whose axis has length 1
+            q = q.reshape(B, G, H // G, T, K)
+            k = k.reshape(B, G, 1, S, K)
+            v = v.reshape(B, G, 1, S, K)
+            rule = rule.in_groups(G)
+        if keys_may_be_nan:
+            # A cache holds what was not padding when it came, and might be NaN. If a mask hides
+            # it now, its weight is 0, but 0 · NaN is NaN: it is replaced by zeros.
+            q, k, v = hide_unreachable(q, k, v, rule)
+        self._record_weights(kind, q, k, rule, real)
+        heads = attend(q, k, v, rule, self.dropout)
+        return heads.reshape(B, H, T, K) if G < H else heads
 
-    # --- refusals
-
-    def _check(self, query: Tensor, key: Tensor | None, value: Tensor | None) -> None:
-        B, D = query.shape[0] if query.ndim else 0, self.d_model
-        for name, x, letter in (("query", query, "T"), ("key", key, "S"), ("value", value, "S")):
-            if x is not None and (x.ndim != 3 or x.shape[0] != B or x.shape[-1] != D):
-                raise ValueError(
-                    f"expected {name} of shape (B={B}, {letter}, D={D}), got {x.shape}"
-                )
-        keys = query if key is None else key
-        if value is not None and value.shape != keys.shape:
-            raise ValueError(
-                f"expected a value for each key, got shapes {keys.shape} and {value.shape}"
-            )
-
-    def _check_no_rotary(self, positions: Positions | None) -> None:
-        if self.rotary is not None:
-            raise ValueError(
-                "rotary: expected self-attention, for which key is left out; positions in two "
-                "texts cannot be compared"
-            )
-        if positions is not None:
-            raise ValueError("positions: in cross-attention nothing needs them; leave them out")
-
-    def _check_positions(self, query: Tensor, positions: Positions | None) -> None:
-        if positions is None:
+    def _record_weights(
+        self, kind: str, q: Tensor, k: Tensor, rule: Rule, real: Mask | None
+    ) -> None:
+        """Leave the weights (B, H, T, S) to ``capture_attention``, if somebody is within it."""
+        maps = active_maps()
+        if maps is None:
             return
-        if self.rotary is None:
-            raise ValueError("positions: this layer was made without rotary, which needs them")
-        B, T, _ = query.shape
-        if positions.dtype.kind not in "iu":
-            raise TypeError(f"positions: expected integers, got {positions.dtype}")
-        if positions.shape not in ((T,), (B, T)):
-            raise ValueError(
-                f"positions: expected shape (T={T},) or (B={B}, T), got {positions.shape}"
-            )
+        p = weights(q.data, k.data, rule)
+        p = p.reshape(-1, self.num_heads, *p.shape[-2:])  # groups side by side again
+        if real is not None:
+            p = p * real[:, None, :, None]
+        maps.record(self, kind, p)
 
 
-def _refuse_gradients(*tensors: Tensor) -> None:
-    if any(x.requires_grad for x in tensors):
-        raise ValueError(
-            "cache: keys and values in a cache have no gradients, so that a model trained with one "
-            "would learn wrongly; call it within no_grad(), or leave the cache out"
-        )
+def _append(cache: KVCache, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """Put new keys and values (B, G, T, K) into a cache; all that are in it now, (B, G, S, K)."""
+    all_k, all_v = cache.append(k.data, v.data)
+    return Tensor.wrap(all_k), Tensor.wrap(all_v)

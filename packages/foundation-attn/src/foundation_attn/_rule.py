@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foundation_attn.masks import Mask, check_key_mask, check_mask
+from foundation_attn.masks import Mask, check_key_mask, check_mask, check_pattern, reach
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,43 @@ class Rule:
     cap: float | None = None
 
     def __post_init__(self) -> None:
-        if self.window is not None and self.window < 1:
-            raise ValueError(f"window: expected at least 1 position, got {self.window}")
-        if self.cap is not None and not self.cap > 0:
-            raise ValueError(f"cap: expected a positive number, got {self.cap}")
+        check_window_and_cap(self.window, self.cap)
 
     def reaches_everything(self, T: int, S: int) -> bool:
         """Whether each query sees some key, and some query each key, without looking at pairs."""
         by_distance = self.causal or self.window is not None
         return not self.masks and (T == S or not by_distance)  # at least the one at its own place
+
+    def real_queries_and_keys(self, T: int, S: int) -> tuple[Mask | None, Mask | None]:
+        """Which queries attend to some key, and which keys some query sees, in any head.
+
+        For masks of four axes, (B, H, T, S). The results are (B, T) and (B, S), with B = 1 without
+        masks; None and None if all queries and keys are linked.
+        """
+        if self.reaches_everything(T, S):
+            return None, None
+        attends, seen = reach(self.masks, T, S, self.causal, self.window)
+        if not self.masks:
+            return attends[None], seen[None]  # (1, T) and (1, S)
+        # From (B, H, T) and (B, H, S).
+        return np.asarray(attends.any(axis=1)), np.asarray(seen.any(axis=1))
+
+    def in_groups(self, groups: int) -> Rule:
+        """The rule of (B, H, T, S) scores for (B, groups, H / groups, T, S) scores."""
+        masks = []
+        for mask in self.masks:
+            B, H, T, S = mask.shape
+            masks.append(mask[:, :, None] if H == 1 else mask.reshape(B, groups, -1, T, S))
+        slopes = None if self.slopes is None else self.slopes.reshape(groups, -1)
+        return replace(self, masks=tuple(masks), slopes=slopes)
+
+
+def check_window_and_cap(window: int | None, cap: float | None) -> None:
+    """Refuse a window of no position, and a cap that is not positive."""
+    if window is not None and window < 1:
+        raise ValueError(f"window: expected at least 1 position, got {window}")
+    if cap is not None and not cap > 0:
+        raise ValueError(f"cap: expected a positive number, got {cap}")
 
 
 def check_shapes(q: tuple[int, ...], k: tuple[int, ...], v: tuple[int, ...]) -> tuple[int, ...]:
@@ -71,6 +99,16 @@ def check_masks(
     check_key_mask(key_mask, (*scores[:-2][:1], scores[-1]))
     pattern = check_mask(mask, scores, "attention")
     padding = None if key_mask is None else padding_pattern(key_mask, len(scores))
+    return tuple(m for m in (pattern, padding) if m is not None)
+
+
+def check_head_masks(
+    key_mask: Mask | None, mask: Mask | None, B: int, H: int, T: int, S: int
+) -> tuple[Mask, ...]:
+    """Padding (B, S) and a pattern (B, T, S) or (B, H, T, S), with four axes each."""
+    check_key_mask(key_mask, (B, S))
+    pattern = check_pattern(mask, B, H, T, S)
+    padding = None if key_mask is None else padding_pattern(key_mask, 4)
     return tuple(m for m in (pattern, padding) if m is not None)
 
 

@@ -14,7 +14,10 @@ from foundation_transformer._relative import ALiBi, Rotary
 from foundation_transformer._stacks import TransformerEncoder
 from foundation_transformer.config import TransformerConfig
 
-Ids: TypeAlias = NDArray[np.integer[Any]]
+#: Whole numbers, such as the lengths of texts or the rows that are chosen.
+IntArray: TypeAlias = NDArray[np.integer[Any]]
+#: Tokens, as numbers: rows of an embedding.
+Ids: TypeAlias = IntArray
 
 
 def absolute_positions(c: TransformerConfig, rng: np.random.Generator) -> Module | None:

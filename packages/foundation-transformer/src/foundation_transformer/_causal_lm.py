@@ -1,4 +1,86 @@
-"""Decoder-only language models: GPT-2, Llama and everything between."""
+"""Decoder-only language models, which write texts from left to right: GPT-2, Llama and others.
+
+A text is cut into tokens, each of which is a number, its id. From every token and those before it
+the model predicts the next one. This is what flows through it (B texts of T tokens each, D numbers
+for a token, V tokens in the vocabulary):
+
+    ids        (B, T)
+    embedding  (B, T, D)   the row of a table (V, D) that belongs to each token
+    positions  (B, T, D)   added: which place in the text it is
+    layers     (B, T, D)   each lets every token look back at the others, then think by itself
+    norm       (B, T, D)   to a common scale
+    output     (B, T, V)   logits: a score for each token of the vocabulary to be the next
+
+The whole of GPT-2 in plain NumPy, with the parameter names of this file:
+
+>>> import numpy as np
+>>> def norm(x, weight, bias):
+...     centred = x - x.mean(axis=-1, keepdims=True)
+...     variance = (centred**2).mean(axis=-1, keepdims=True)
+...     return centred / np.sqrt(variance + 1e-5) * weight + bias
+>>> def attend(x, in_weight, in_bias, out_weight, out_bias, H):
+...     B, T, D = x.shape
+...     K = D // H  # the width of each of H heads
+...     qkv = x @ in_weight.T + in_bias  # (B, T, 3D): query, key and value of each token
+...     q, k, v = qkv.reshape(B, T, 3, H, K).transpose(2, 0, 3, 1, 4)  # (B, H, T, K) each
+...     scores = q @ k.swapaxes(-1, -2) / np.sqrt(K)  # (B, H, T, T)
+...     scores = np.where(np.tri(T, dtype=bool), scores, -np.inf)  # nobody sees a later token
+...     weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
+...     weights /= weights.sum(axis=-1, keepdims=True)  # softmax: each row sums to 1
+...     heads = weights @ v  # (B, H, T, K)
+...     return heads.swapaxes(1, 2).reshape(B, T, D) @ out_weight.T + out_bias
+>>> def think(x, weight1, bias1, weight2, bias2):
+...     h = x @ weight1.T + bias1  # (B, T, 4D)
+...     h = h * (1 + np.tanh(np.sqrt(2 / np.pi) * (h + 0.044715 * h**3))) / 2  # GELU
+...     return h @ weight2.T + bias2  # (B, T, D)
+>>> def plain_gpt(ids, p, num_layers, H):
+...     x = p["embedding.weight"][ids] + p["positions.weight"][: ids.shape[1]]  # (B, T, D)
+...     for i in range(num_layers):
+...         def of_layer(*names):
+...             return [p[f"stack.layers.{i}.{name}"] for name in names]
+...         h = norm(x, *of_layer("norm1.weight", "norm1.bias"))
+...         x = x + attend(h, *of_layer(
+...             "self_attn.in_proj_weight", "self_attn.in_proj_bias",
+...             "self_attn.out_proj.weight", "self_attn.out_proj.bias"), H)
+...         h = norm(x, *of_layer("norm2.weight", "norm2.bias"))
+...         x = x + think(h, *of_layer(
+...             "linear1.weight", "linear1.bias", "linear2.weight", "linear2.bias"))
+...     x = norm(x, p["stack.norm.weight"], p["stack.norm.bias"])
+...     return x @ p["embedding.weight"].T  # (B, T, V), by the embedding's own table: tied
+
+It computes what the class below does:
+
+>>> from foundation_transformer import CausalLM, TransformerConfig
+>>> config = TransformerConfig.gpt2(vocab_size=11, d_model=8, num_heads=2, num_layers=2, max_len=9)
+>>> model = CausalLM(config, rng=np.random.default_rng(0)).astype(np.float64)
+>>> ids = np.array([[3, 1, 4, 1, 5]])
+>>> logits = model(ids).data  # (1, 5, 11)
+>>> np.allclose(logits, plain_gpt(ids, model.state_dict(), num_layers=2, H=2))
+True
+
+Trained it is with ``cross_entropy(model(ids[:, :-1]), ids[:, 1:])``: at each place the next token
+is the target. To write, choose a token from the last logits, append it, and go on:
+
+>>> def write(ids, num_tokens):
+...     for _ in range(num_tokens):
+...         best = model(ids).data[:, -1].argmax(axis=-1)  # (B,)
+...         ids = np.concatenate([ids, best[:, None]], axis=1)
+...     return ids
+
+That reads the whole text again for every token. ``start`` and ``step`` remember instead the keys
+and values that each layer has computed, and compute those of the new token alone:
+
+>>> def write_from_memory(ids, num_tokens):
+...     lengths = np.full(len(ids), ids.shape[1])
+...     logits, state = model.start(ids, lengths, capacity=ids.shape[1] + num_tokens)
+...     for _ in range(num_tokens):
+...         best = logits.argmax(axis=-1)  # (B,)
+...         ids = np.concatenate([ids, best[:, None]], axis=1)
+...         logits, state = model.step(state, best)
+...     return ids
+>>> np.array_equal(write(ids, 4), write_from_memory(ids, 4))
+True
+"""
 
 from __future__ import annotations
 
@@ -15,6 +97,7 @@ from numpy.typing import NDArray
 
 from foundation_transformer._build import (
     Ids,
+    IntArray,
     absolute_positions,
     init_normal,
     layer_options,
@@ -29,24 +112,30 @@ from foundation_transformer.config import TransformerConfig
 
 @dataclass
 class TextState:
-    """What is remembered of each row of text.
+    """What is remembered of the texts while they are written, one text a row.
 
     Attributes
     ----------
     caches : list of KVCache
-        Keys and values of all columns so far.
+        For each layer, the keys and values of all tokens so far.
     padding : (B,) integer array
-        How many columns of each row, on its left, are not real.
+        How many padding tokens stand at the left of each row, so that all rows end together.
     """
 
     caches: list[KVCache]
-    padding: Ids
+    padding: IntArray
+
+    @property
+    def length(self) -> int:
+        """How many tokens a row has, padding included: the same in all rows and layers."""
+        return self.caches[0].length
 
 
 class CausalLM(Module):
-    """From each token, and those before it, to logits for the next one [1]_.
+    """Predicts the next token: logits, from each token and those before it [1]_.
 
-    A stack of causal encoder layers between an embedding and an output layer. What makes it a
+    Layers without attention to another text (PyTorch calls such a layer an encoder layer), in
+    which no token sees a later one, between an embedding and an output layer. What makes it a
     GPT-2 or a Llama is its configuration alone: ``TransformerConfig.gpt2()`` or ``.llama()``.
 
     Implements :class:`foundation_seq.StepwiseModel`, so that ``generate``, ``stream_tokens`` and
@@ -57,13 +146,14 @@ class CausalLM(Module):
     config : TransformerConfig
     rng : numpy.random.Generator, optional
         Draws the initial weights: normal with standard deviation 0.02, and 0.02 / √(2 layers) for
-        what ends a residual branch, as in GPT-2; biases start at zero.
+        the last matrix of each residual branch, as in GPT-2; biases start at zero.
 
     Attributes
     ----------
     embedding : Embedding
     positions : Module or None
-        Sinusoidal or learned ones; rotary and ALiBi live in the layers.
+        The layer that adds sinusoidal or learned positions to the embeddings. Rotary positions and
+        ALiBi are part of the attention of each layer, so that here it is None.
     stack : TransformerEncoder
     output : Linear
         Without bias; its weight is the embedding's when tied.
@@ -89,22 +179,23 @@ class CausalLM(Module):
     def __init__(
         self, config: TransformerConfig, *, rng: np.random.Generator | None = None
     ) -> None:
-        config.check_model("CausalLM")
+        config.check_model("CausalLM")  # refuses the fields of other kinds of models
         rng = init.generator(rng)
-        self.config = c = config
-        self.embedding = Embedding(c.vocab_size, c.d_model, 0.02, rng=rng)
-        self.positions = absolute_positions(c, rng)
+        self.config = config
+        self.embedding = Embedding(config.vocab_size, config.d_model, std=0.02, rng=rng)
+        self.positions = absolute_positions(config, rng)
         self.stack = TransformerEncoder(
-            c.num_layers,
-            c.d_model,
-            c.num_heads,
-            c.feed_forward_width,
-            final_norm=c.norm_first,  # post-norm layers end in a normalisation already
-            **layer_options(c, rng),
+            config.num_layers,
+            config.d_model,
+            config.num_heads,
+            config.feed_forward_width,
+            final_norm=config.norm_first,  # post-norm layers end in a normalisation already
+            **layer_options(config, rng),  # dropout, activation, norm, rotary, ...: see there
         )
-        self.output = Linear(c.d_model, c.vocab_size, bias=False, rng=rng)
-        if c.tie_embeddings:
+        self.output = Linear(config.d_model, config.vocab_size, bias=False, rng=rng)
+        if config.tie_embeddings:
             self.output.weight = self.embedding.weight
+        # Every matrix is drawn anew, as GPT-2's were; one that is shared is drawn once.
         init_normal(self, rng, branches_of=self.stack)
 
     def forward(
@@ -120,13 +211,13 @@ class CausalLM(Module):
         ----------
         ids : (B, T) integer array
         key_mask : (B, T) bool array, optional
-            Padding: True where a token is real. Padding after the real tokens needs no mask:
-            nobody looks at it.
+            Padding: True where a token is real. Padding after the real tokens needs no mask: no
+            real token sees a later one.
         mask : (B, T, T) or (B, H, T, T) bool array, optional
-            A pattern beside causality: True where a token may attend to another, such as within
-            its own text where a row holds several.
+            A pattern beside causality: True where a token may attend to another. With it, several
+            texts in one row can be kept apart.
         positions : (T,) or (B, T) integer array, optional
-            From 0 on by default. For rows that hold several texts.
+            The place of each token in its text: 0, 1, 2, ... by default.
 
         Returns
         -------
@@ -135,61 +226,110 @@ class CausalLM(Module):
         Raises
         ------
         ContextLengthError
-            If the text is longer than the model's positions; without positions, and with ALiBi,
-            no text is.
+            If the text is longer than the model's positions. A model with ALiBi, or without any
+            positions, has no limit.
         """
-        places = 0 if positions is None else positions
-        return self.output(self._hidden(ids, key_mask, mask, places))  # type: ignore[no-any-return]
+        first_or_all = 0 if positions is None else positions
+        h = self._hidden(ids, first_or_all, key_mask, mask)  # (B, T, D)
+        logits: Tensor = self.output(h)  # (B, T, V)
+        return logits
 
     def _hidden(
         self,
         ids: Ids,
-        key_mask: Mask | None = None,
+        positions: int | Positions,
+        key_mask: Mask | None,
         mask: Mask | None = None,
-        positions: int | Positions = 0,
         caches: list[KVCache] | None = None,
     ) -> Tensor:
-        require_ids(ids)
+        """What the last layer says of each token, (B, T) to (B, T, D).
+
+        ``positions`` is the place of the first token, after which the others count on, or an array
+        of all places. With ``caches`` the ids follow those that the caches hold, and ``key_mask``
+        (B, S) tells of all S tokens so far.
+        """
+        require_ids(ids)  # of shape (B, T)
         earlier = None if caches is None else caches[0].length
+        # Which of these tokens are no padding, (B, T); None: all of them.
         real = real_positions(np.shape(ids), key_mask, mask, causal=True, earlier=earlier)
-        x = self.embedding(real_ids(ids, real))
+        x = self.embedding(real_ids(ids, real))  # (B, T, D); padding is read as id 0
         if self.positions is not None:
             x = self.positions(x, positions)
         x = F.dropout(x, self.config.dropout)
-        for_layers = rotary_positions(self.config.positions, positions)
-        return self.stack(x, key_mask, mask, True, caches, for_layers)  # type: ignore[no-any-return]
+        h: Tensor = self.stack(  # (B, T, D)
+            x,
+            key_mask,
+            mask,
+            causal=True,
+            caches=caches,
+            # None unless positions are rotary and do not simply count on.
+            positions=rotary_positions(self.config.positions, positions),
+        )
+        return h
 
-    def start(self, prompt: Ids, lengths: Ids, capacity: int) -> tuple[NDArray[Any], TextState]:
-        """Read prompts; see :class:`foundation_seq.StepwiseModel`.
+    # --- writing: start, then step as often as wanted, see foundation_seq.StepwiseModel
+
+    def start(
+        self, prompt: Ids, lengths: IntArray, capacity: int
+    ) -> tuple[NDArray[Any], TextState]:
+        """Read the beginnings of the texts.
+
+        Parameters
+        ----------
+        prompt : (B, T) integer array
+            One beginning a row, padded at its end with any ids.
+        lengths : (B,) integer array
+            How many tokens of each row are real, at least 1.
+        capacity : int
+            How many tokens the longest text will have in the end.
+
+        Returns
+        -------
+        logits : (B, V) array
+            For the token after each beginning.
+        state : TextState
 
         Raises
         ------
         ContextLengthError
-            If prompt and new tokens together are longer than the model's positions.
+            If the texts will be longer than the model's positions.
+        ValueError
+            If a prompt is empty.
         """
-        if self.config.positions not in ("alibi", "none"):
+        if self.config.has_length_limit:
             require_room(capacity, self.config.max_len)
-        ids, padding = align_right(prompt, lengths)
+        # Padding moves to the left, so that the last column is the last token of every row.
+        ids, padding = align_right(prompt, lengths)  # (B, T), (B,)
         state = TextState(self.stack.new_caches(), padding)
-        return self.extend(state, ids), state
+        logits = self.extend(state, ids)
+        return logits, state
 
     def step(self, state: TextState, tokens: Ids) -> tuple[NDArray[Any], TextState]:
-        """Append one token to each row; see :class:`foundation_seq.StepwiseModel`."""
-        return self.extend(state, tokens[:, None]), state
+        """Append one token (B,) to each row: the logits (B, V) after it, and the same state."""
+        logits = self.extend(state, tokens[:, None])
+        return logits, state
 
-    def select(self, state: TextState, rows: Ids) -> TextState:
-        """The state in which row i is the former row ``rows[i]``; the former state is used up."""
+    def extend(self, state: TextState, ids: Ids) -> NDArray[Any]:
+        """Append ids (B, T) to the rows, in the state itself; the logits (B, V) after them."""
+        start = state.length
+        stop = start + ids.shape[1]
+        # Which of all tokens are real (B, stop), and the places of the new ones in their texts.
+        key_mask, positions = real_and_positions(state.padding, start, stop)
+        with no_grad():
+            h = self._hidden(ids, positions, key_mask, caches=state.caches)  # (B, T, D)
+            logits: NDArray[Any] = self.output(h[:, -1]).data  # (B, V)
+        return logits
+
+    def select(self, state: TextState, rows: IntArray) -> TextState:
+        """The state in which row i is the former row ``rows[i]``; the former state is used up.
+
+        Beam search goes on with the best rows in this way.
+        """
         for cache in state.caches:
             cache.reorder(rows)
         return TextState(state.caches, state.padding[rows])
 
-    def extend(self, state: TextState, ids: Ids) -> NDArray[Any]:
-        """Append ids (B, T) to the rows of a state; the logits (B, V) after them."""
-        start = state.caches[0].length
-        real, positions = real_and_positions(state.padding, start, start + ids.shape[1])
-        with no_grad():
-            h = self._hidden(ids, real, None, positions, state.caches)
-            return self.output(h[:, -1]).data  # type: ignore[no-any-return]
+    # --- checkpoints
 
     def to_dict(self) -> dict[str, Any]:
         """The configuration, for a checkpoint."""

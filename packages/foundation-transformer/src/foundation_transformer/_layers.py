@@ -1,7 +1,55 @@
-"""Encoder and decoder layers.
+"""The layers of a transformer: an encoder layer, and a decoder layer, which reads its output.
 
-Each sub-layer stands in a residual branch with a normalisation, either around the sum, as in the
-original (post-norm), or inside the branch (pre-norm), which trains without a warm-up's care [1]_.
+Two kinds of work alternate. *Attention* lets each position look at the others and fetch what it
+needs; a *feed-forward network* then works on each position by itself. Each of them is a branch,
+whose result is added to what came in (a residual connection), and has a normalisation, which
+brings the vectors to a common scale:
+
+    x = norm(x + f(x))     post-norm, the original
+    x = x + f(norm(x))     pre-norm, which trains without a warm-up of the learning rate [1]_
+
+An encoder layer has two branches, self-attention and feed-forward. A decoder layer, in which no
+position sees a later one, has a third between them: attention to the encoder's output (the memory).
+
+B texts of T positions with D numbers each, F inside the feed-forward network, H heads of width
+K = D / H: an encoder layer with pre-norm, without masks and dropout, in plain NumPy:
+
+>>> import numpy as np
+>>> def norm(x, weight, bias):
+...     centred = x - x.mean(axis=-1, keepdims=True)
+...     variance = (centred**2).mean(axis=-1, keepdims=True)
+...     return centred / np.sqrt(variance + 1e-5) * weight + bias
+>>> def self_attention(x, W_qkv, b_qkv, W_out, b_out, H):
+...     B, T, D = x.shape
+...     qkv = x @ W_qkv.T + b_qkv  # (B, T, 3D): query, key and value of each position
+...     q, k, v = qkv.reshape(B, T, 3, H, D // H).transpose(2, 0, 3, 1, 4)  # (B, H, T, K) each
+...     scores = q @ k.swapaxes(-1, -2) / np.sqrt(D // H)  # (B, H, T, T)
+...     weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
+...     weights /= weights.sum(axis=-1, keepdims=True)  # softmax: each row sums to 1
+...     heads = weights @ v  # (B, H, T, K): means of the values
+...     return heads.swapaxes(1, 2).reshape(B, T, D) @ W_out.T + b_out
+>>> def feed_forward(x, W1, b1, W2, b2):
+...     h = np.maximum(x @ W1.T + b1, 0)  # (B, T, F)
+...     return h @ W2.T + b2  # (B, T, D)
+>>> def plain_layer(x, attention, linear, norm1, norm2, H):
+...     x = x + self_attention(norm(x, *norm1), *attention, H)
+...     return x + feed_forward(norm(x, *norm2), *linear)
+
+It computes what the class below does:
+
+>>> from foundation_nn import Tensor
+>>> from foundation_transformer import TransformerEncoderLayer
+>>> rng = np.random.default_rng(0)
+>>> layer = TransformerEncoderLayer(8, num_heads=2, d_ff=16, norm_first=True, rng=rng)
+>>> a, l1, l2, n1, n2 = layer.self_attn, layer.linear1, layer.linear2, layer.norm1, layer.norm2
+>>> weights = [[p.data for p in part] for part in (
+...     (a.in_proj_weight, a.in_proj_bias, a.out_proj.weight, a.out_proj.bias),
+...     (l1.weight, l1.bias, l2.weight, l2.bias),
+...     (n1.weight, n1.bias),
+...     (n2.weight, n2.bias))]
+>>> x = rng.standard_normal((3, 5, 8), np.float32)
+>>> np.allclose(layer(Tensor(x)).data, plain_layer(x, *weights, H=2), atol=1e-5)
+True
 
 References
 ----------
@@ -12,7 +60,8 @@ References
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import ClassVar, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from foundation_attn import KVCache, MultiHeadAttention
@@ -27,16 +76,178 @@ from foundation_transformer._relative import Rotary
 
 
 def make_norm(d_model: int, norm: str, eps: float, bias: bool) -> LayerNorm | RMSNorm:
-    """A normalisation layer of the given kind."""
-    if norm not in ("layer", "rms"):
-        raise ValueError(f"norm: expected one of ('layer', 'rms'), got {norm!r}")
-    return RMSNorm(d_model, eps) if norm == "rms" else LayerNorm(d_model, eps, bias)
+    """A normalisation of the kind "layer" or "rms"; the latter never has a bias."""
+    if norm == "layer":
+        return LayerNorm(d_model, eps, bias)
+    if norm == "rms":
+        return RMSNorm(d_model, eps)
+    raise ValueError(f"norm: expected one of ('layer', 'rms'), got {norm!r}")
 
 
 class _Layer(Module):
-    """What both kinds of layer share: their parameters and the residual branches."""
+    """What both kinds of layer share: self-attention, the feed-forward network, the branches."""
 
-    attends_to_memory: ClassVar[bool] = False
+    def __init__(
+        self,
+        d_model: int,
+        num_heads: int,
+        d_ff: int,
+        dropout: float = 0.0,
+        activation: str = "relu",
+        norm_first: bool = False,
+        *,
+        num_kv_heads: int | None = None,
+        norm: str = "layer",
+        norm_eps: float = 1e-5,
+        bias: bool = True,
+        rotary: Rotary | None = None,
+        slopes: NDArray[np.float64] | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> None:
+        rng = init.generator(rng)  # None: a fresh one
+        self.dropout = dropout
+        self.activation = activation
+        self.norm_first = norm_first
+        self.self_attn = MultiHeadAttention(
+            d_model,
+            num_heads,
+            num_kv_heads,
+            dropout,
+            bias,
+            rng=rng,
+            rotary=rotary,
+            slopes=slopes,
+        )
+        # The network's two linear layers are held here, where PyTorch's parameters have their
+        # names; _feed_forward applies them.
+        network = FeedForward(d_model, d_ff, activation, dropout, bias, rng=rng)
+        self.linear1 = network.linear1  # D to F
+        self.linear2 = network.linear2  # F to D
+        self.norm1 = make_norm(d_model, norm, norm_eps, bias)
+        self.norm2 = make_norm(d_model, norm, norm_eps, bias)
+
+    def _residual(self, x: Tensor, norm: Module, branch: Callable[[Tensor], Tensor]) -> Tensor:
+        """x + branch(norm(x)) in pre-norm, norm(x + branch(x)) in post-norm."""
+        if self.norm_first:
+            return x + F.dropout(branch(norm(x)), self.dropout)
+        normalised: Tensor = norm(x + F.dropout(branch(x), self.dropout))
+        return normalised
+
+    def _feed_forward(self, x: Tensor) -> Tensor:
+        """linear2(activation(linear1(x))): the second kind of branch, (B, T, D) to (B, T, D)."""
+        return feed_forward(x, self.linear1, self.linear2, self.activation, self.dropout)
+
+    def branch_ends(self) -> Iterator[Parameter]:
+        """The last matrix of each branch.
+
+        What they make is added up from layer to layer, so that ``init_normal`` draws them more
+        narrowly the more layers there are.
+        """
+        yield self.self_attn.out_proj.weight
+        yield self.linear2.weight
+
+
+class TransformerEncoderLayer(_Layer):
+    """Self-attention, then a feed-forward network, each in a residual branch.
+
+    Parameters
+    ----------
+    d_model, num_heads, d_ff : int
+        The width D of the vectors, the number of heads H, the inner width F of the feed-forward
+        network.
+    dropout : float
+        Of the attention weights, the hidden feed-forward units and what both branches return.
+    activation : {"relu", "gelu", "gelu_tanh", "silu", "swiglu"}
+        With "swiglu" ``linear1`` has twice the rows, see :class:`FeedForward`.
+    norm_first : bool
+        Pre-norm; post-norm otherwise.
+    num_kv_heads : int, optional
+        Fewer heads for keys and values than for queries, see
+        :class:`foundation_attn.MultiHeadAttention`.
+    norm : {"layer", "rms"}
+        :class:`foundation_nn.LayerNorm` or :class:`foundation_nn.RMSNorm`.
+    norm_eps : float
+        What the normalisations add to the variance.
+    bias : bool
+        Whether the linear layers and layer normalisations have one.
+    rotary : Rotary, optional
+        Turns queries and keys of the self-attention by their positions.
+    slopes : (H,) array, optional
+        ALiBi: in each head, the scores of the self-attention fall with the distance by a slope of
+        its own.
+    rng : numpy.random.Generator, optional
+        Draws the initial weights.
+
+    Notes
+    -----
+    State dicts of ``torch.nn.TransformerEncoderLayer`` load as they are. Differences: batch first
+    always; masks are boolean, and True means "is real" or "may attend".
+    """
+
+    def forward(
+        self,
+        x: Tensor,
+        key_mask: Mask | None = None,
+        mask: Mask | None = None,
+        causal: bool = False,
+        cache: KVCache | None = None,
+        positions: Positions | None = None,
+    ) -> Tensor:
+        """Apply the layer.
+
+        Parameters
+        ----------
+        x : (B, T, D) tensor
+        key_mask : (B, T) bool array, optional
+            Padding: True where a position is real. Padding may hold anything, even NaN.
+        mask : (B, T, T) or (B, H, T, T) bool array, optional
+            A pattern: True where a position may attend to another; axes of length 1 broadcast.
+            A position without any link, which neither attends to a real one nor is attended to by
+            one, is padding, too.
+        causal : bool
+            No position attends to a later one: a layer of a decoder-only model.
+        cache : KVCache, optional
+            The keys and values of earlier positions; ``x`` then holds the new ones only. For use
+            under ``no_grad``. The masks tell of all S positions so far: (B, S) and (B, T, S).
+        positions : (T,) or (B, T) integer array, optional
+            What ``rotary`` turns by: 0, 1, 2, ... by default, counted on beside a cache.
+
+        Returns
+        -------
+        (B, T, D) tensor
+        """
+        self_attention = partial(
+            self.self_attn,
+            key_mask=key_mask,
+            mask=mask,
+            causal=causal,
+            cache=cache,
+            positions=positions,
+        )
+        # Attention alone would ignore padding, but NaN would travel on along the residual sums.
+        x = hide_padding(x, key_mask, mask, causal, cache)
+        x = self._residual(x, self.norm1, self_attention)
+        return self._residual(x, self.norm2, self._feed_forward)
+
+
+class DecoderCache(NamedTuple):
+    """What one decoder layer remembers: keys and values of the target so far, and of the memory."""
+
+    target: KVCache
+    memory: KVCache
+
+
+class TransformerDecoderLayer(_Layer):
+    """Causal self-attention, attention to the encoder's output, then a feed-forward network.
+
+    Parameters as for :class:`TransformerEncoderLayer`; ``rotary`` and ``slopes`` are those of the
+    self-attention, for positions in two texts cannot be compared.
+
+    Notes
+    -----
+    State dicts of ``torch.nn.TransformerDecoderLayer`` load as they are. Self-attention is always
+    causal; PyTorch asks for a mask.
+    """
 
     def __init__(
         self,
@@ -56,131 +267,25 @@ class _Layer(Module):
         rng: np.random.Generator | None = None,
     ) -> None:
         rng = init.generator(rng)
-        self.dropout = dropout
-        self.activation = activation
-        self.norm_first = norm_first
-        self.self_attn = MultiHeadAttention(
+        super().__init__(
             d_model,
             num_heads,
-            num_kv_heads,
+            d_ff,
             dropout,
-            bias,
-            rng=rng,
+            activation,
+            norm_first,
+            num_kv_heads=num_kv_heads,
+            norm=norm,
+            norm_eps=norm_eps,
+            bias=bias,
             rotary=rotary,
             slopes=slopes,
+            rng=rng,
         )
-        inner = FeedForward(d_model, d_ff, activation, dropout, bias, rng=rng)
-        self.linear1, self.linear2 = inner.linear1, inner.linear2  # PyTorch's names
-        self.norm1 = make_norm(d_model, norm, norm_eps, bias)
-        self.norm2 = make_norm(d_model, norm, norm_eps, bias)
-        if self.attends_to_memory:
-            self.multihead_attn = MultiHeadAttention(
-                d_model, num_heads, num_kv_heads, dropout, bias, rng=rng
-            )
-            self.norm3 = make_norm(d_model, norm, norm_eps, bias)
-
-    def branch_ends(self) -> Iterator[Parameter]:
-        """The matrices whose product is added to the residual stream."""
-        yield self.self_attn.out_proj.weight
-        if self.attends_to_memory:
-            yield self.multihead_attn.out_proj.weight
-        yield self.linear2.weight
-
-    def _residual(self, x: Tensor, norm: Module, sublayer: Callable[[Tensor], Tensor]) -> Tensor:
-        if self.norm_first:
-            return x + F.dropout(sublayer(norm(x)), self.dropout)
-        return norm(x + F.dropout(sublayer(x), self.dropout))  # type: ignore[no-any-return]
-
-    def _feed_forward(self, x: Tensor) -> Tensor:
-        return feed_forward(x, self.linear1, self.linear2, self.activation, self.dropout)
-
-
-class TransformerEncoderLayer(_Layer):
-    """Self-attention, then a feed-forward network, each in a residual branch.
-
-    State dicts of ``torch.nn.TransformerEncoderLayer`` load as they are. Differences: batch first
-    always; masks are boolean, and True means "is real" or "may attend".
-
-    Parameters
-    ----------
-    d_model, num_heads, d_ff : int
-        D, H and F.
-    dropout : float
-        Of the attention weights, the hidden feed-forward units and both branches.
-    activation : {"relu", "gelu", "gelu_tanh", "silu", "swiglu"}
-        With "swiglu" ``linear1`` has twice the rows, see :class:`FeedForward`.
-    norm_first : bool
-        Pre-norm.
-    num_kv_heads : int, optional
-    norm : {"layer", "rms"}
-    norm_eps : float
-    bias : bool
-    rotary : Rotary, optional
-        Turns queries and keys of the self-attention.
-    slopes : (H,) array, optional
-        ALiBi, of the self-attention.
-    rng : numpy.random.Generator, optional
-    """
-
-    def forward(
-        self,
-        x: Tensor,
-        key_mask: Mask | None = None,
-        mask: Mask | None = None,
-        causal: bool = False,
-        cache: KVCache | None = None,
-        positions: Positions | None = None,
-    ) -> Tensor:
-        """Apply the layer.
-
-        Parameters
-        ----------
-        x : (B, T, D) tensor
-        key_mask : (B, T) bool array, optional
-            Padding: True where a position is real. Padding may hold anything. Beside a cache,
-            (B, S), of all positions so far.
-        mask : (B, T, T) or (B, H, T, T) bool array, optional
-            A pattern: True where a position may attend to another; axes of length 1 broadcast.
-            What neither attends nor is attended to is padding, too. Beside a cache, (B, T, S).
-        causal : bool
-            No position attends to a later one: a layer of a decoder-only model.
-        cache : KVCache, optional
-            ``x`` holds the new positions only; under ``no_grad``.
-        positions : (T,) or (B, T) integer array, optional
-            For ``rotary``, where they are not the places in the row.
-
-        Returns
-        -------
-        (B, T, D) tensor
-        """
-        x = hide_padding(x, key_mask, mask, causal, cache)
-        x = self._residual(
-            x,
-            self.norm1,
-            lambda h: self.self_attn(
-                h, key_mask=key_mask, mask=mask, causal=causal, cache=cache, positions=positions
-            ),
+        self.multihead_attn = MultiHeadAttention(  # PyTorch's name for the attention to the memory
+            d_model, num_heads, num_kv_heads, dropout, bias, rng=rng
         )
-        return self._residual(x, self.norm2, self._feed_forward)
-
-
-class DecoderCache(NamedTuple):
-    """What one decoder layer remembers: keys and values of the target so far, and of the memory."""
-
-    target: KVCache
-    memory: KVCache
-
-
-class TransformerDecoderLayer(_Layer):
-    """Causal self-attention, attention to the encoder's output, then a feed-forward network.
-
-    State dicts of ``torch.nn.TransformerDecoderLayer`` load as they are. Self-attention is always
-    causal; PyTorch asks for a mask. Parameters as for :class:`TransformerEncoderLayer`.
-    """
-
-    attends_to_memory = True
-    multihead_attn: MultiHeadAttention
-    norm3: LayerNorm | RMSNorm
+        self.norm3 = make_norm(d_model, norm, norm_eps, bias)
 
     def forward(
         self,
@@ -200,45 +305,51 @@ class TransformerDecoderLayer(_Layer):
         memory : (B, S, D) tensor
             The encoder's output.
         key_mask : (B, T) bool array, optional
-            Padding: True where a position is real; with a cache, for all positions so far.
+            Padding: True where a position of ``x`` is real. Padding may hold anything, even NaN.
         memory_key_mask : (B, S) bool array, optional
-            Padding of the memory.
+            Padding of the memory, which may hold anything, too.
         mask : (B, T, T) or (B, H, T, T) bool array, optional
-            A pattern beside causality; with a cache, (B, T, positions so far).
+            A pattern beside causality.
         cache : DecoderCache, optional
-            ``x`` holds the new positions only; under ``no_grad``.
+            What was computed for earlier positions; ``x`` then holds the new ones only. For use
+            under ``no_grad``. ``key_mask`` and ``mask`` tell of all target positions so far.
         positions : (T,) or (B, T) integer array, optional
-            For ``rotary``, where they are not the places in the row.
+            What ``rotary`` turns by: 0, 1, 2, ... by default, counted on beside a cache.
 
         Returns
         -------
         (B, T, D) tensor
         """
-        target_cache, memory_cache = (None, None) if cache is None else cache
-        x = hide_padding(x, key_mask, mask, True, target_cache)  # attention hides the memory's
-        x = self._residual(
-            x,
-            self.norm1,
-            lambda h: self.self_attn(
-                h,
-                key_mask=key_mask,
-                mask=mask,
-                causal=True,
-                cache=target_cache,
-                positions=positions,
-            ),
+        target_cache = None if cache is None else cache.target
+        memory_cache = None if cache is None else cache.memory
+        self_attention = partial(
+            self.self_attn,
+            key_mask=key_mask,
+            mask=mask,
+            causal=True,
+            cache=target_cache,
+            positions=positions,
         )
-        x = self._residual(
-            x,
-            self.norm2,
-            lambda h: self.multihead_attn(h, memory, key_mask=memory_key_mask, cache=memory_cache),
+        # The queries are what _residual passes, keys and values come from the memory.
+        memory_attention = partial(
+            self.multihead_attn, key=memory, key_mask=memory_key_mask, cache=memory_cache
         )
+        # The memory's padding needs no such care: it is seen by attention alone, which ignores it.
+        x = hide_padding(x, key_mask, mask, causal=True, cache=target_cache)
+        x = self._residual(x, self.norm1, self_attention)
+        x = self._residual(x, self.norm2, memory_attention)
         return self._residual(x, self.norm3, self._feed_forward)
+
+    def branch_ends(self) -> Iterator[Parameter]:
+        """The last matrix of each branch, see the encoder layer's."""
+        yield from super().branch_ends()
+        yield self.multihead_attn.out_proj.weight
 
 
 def hide_padding(
     x: Tensor, key_mask: Mask | None, mask: Mask | None, causal: bool, cache: KVCache | None
 ) -> Tensor:
-    """Zeros in place of padding; what was there, even NaN, is gone."""
-    earlier = None if cache is None else cache.length
-    return hide(x, real_positions(x.shape[:2], key_mask, mask, causal, earlier=earlier))
+    """``x`` (B, T, D) with zeros in place of padding; what was there, even NaN, is gone."""
+    earlier = None if cache is None else cache.length  # an empty cache is a cache, too
+    real = real_positions(x.shape[:2], key_mask, mask, causal, earlier=earlier)  # (B, T) or None
+    return hide(x, real)

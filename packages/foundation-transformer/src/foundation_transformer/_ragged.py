@@ -9,12 +9,16 @@ from __future__ import annotations
 import numpy as np
 from foundation_attn.masks import Mask
 
-from foundation_transformer._build import Ids
+from foundation_transformer._build import Ids, IntArray
 from foundation_transformer._positions import Positions
 
 
-def align_right(prompt: Ids, lengths: Ids) -> tuple[Ids, Ids]:
+def align_right(prompt: Ids, lengths: IntArray) -> tuple[Ids, IntArray]:
     """Rows padded on the right as rows padded on the left, with zeros, and their padding (B,)."""
+    if np.min(lengths, initial=1) < 1:
+        raise ValueError(
+            "prompt: expected at least one token in each row, got an empty one; begin with bos_id"
+        )
     padding = prompt.shape[1] - lengths
     source = np.arange(prompt.shape[1]) - padding[:, None]  # (B, T)
     ids = np.take_along_axis(prompt, np.maximum(source, 0), axis=1)
@@ -22,7 +26,9 @@ def align_right(prompt: Ids, lengths: Ids) -> tuple[Ids, Ids]:
     return ids, padding
 
 
-def real_and_positions(padding: Ids, start: int, stop: int) -> tuple[Mask | None, int | Positions]:
+def real_and_positions(
+    padding: IntArray, start: int, stop: int
+) -> tuple[Mask | None, int | Positions]:
     """Which of all columns are real, (B, stop), and the positions of those from ``start`` on.
 
     Where nothing is padded: None, and ``start`` alone tells them; otherwise (B, stop - start).

@@ -140,6 +140,11 @@ class TransformerConfig:
         object.__setattr__(self, name, int(value))  # a NumPy integer is no JSON
 
     @property
+    def has_length_limit(self) -> bool:
+        """Whether no text may be longer than ``max_len``; with ALiBi or no positions any may."""
+        return self.positions not in ("alibi", "none")
+
+    @property
     def decoder_vocab_size(self) -> int:
         """V of the target language."""
         return self.vocab_size if self.target_vocab_size is None else self.target_vocab_size
