@@ -1,11 +1,24 @@
 """Gradients of weights, computed by another thread while the walk goes on."""
 
+import gc
 import threading
+import time
+import weakref
 
 import numpy as np
 import pytest
-from foundation_nn import Array, Linear, Parameter, Result, Tensor, get_num_threads, operation
+from foundation_nn import (
+    Array,
+    Linear,
+    Parameter,
+    Result,
+    Tensor,
+    get_num_threads,
+    operation,
+    over_parts,
+)
 from foundation_nn import functional as F
+from foundation_nn.engine import _threads
 from foundation_nn.engine._aside import MOST_WAITING, Aside
 
 
@@ -125,3 +138,95 @@ def test_what_a_walk_leaves_is_complete(threads):
     for repeat in range(1, 20):
         (x @ w.T).sum().backward()
         assert (w.grad == 50 * repeat).all()
+
+
+def test_work_for_a_key_stays_in_line_when_the_number_of_threads_changes(threads):
+    threads(2)
+    aside = Aside()
+    go_on, started, done = threading.Event(), threading.Event(), []
+    aside.add("key", lambda: (started.set(), go_on.wait(5), done.append("first")))
+    assert started.wait(5)
+    threads(1)
+    aside.add("key", lambda: done.append("second"))
+    aside.add("other", lambda: done.append("at once"))
+    assert done == ["at once"]
+    go_on.set()
+    aside.finish()
+    assert done == ["at once", "first", "second"]
+
+
+def test_work_for_one_key_does_not_pile_up(threads):
+    threads(2)
+    aside = Aside()
+    done, waiting = [], []
+
+    def work():
+        time.sleep(0.001)  # slower than what adds it
+        done.append(1)
+
+    for i in range(5 * MOST_WAITING):
+        aside.add("key", work)
+        waiting.append(i + 1 - len(done))
+    aside.finish()
+    assert len(done) == 5 * MOST_WAITING
+    assert max(waiting) <= MOST_WAITING + 1  # one is being done
+
+
+@pytest.mark.parametrize("where", ["aside", "parts"])
+def test_what_failed_is_freed_at_once(threads, where):
+    threads(2)
+
+    class Large:
+        """What stands for an array that the failing work refers to."""
+
+    def fail():
+        large = Large()
+        references.append(weakref.ref(large))
+        both = threading.Barrier(2)
+
+        def work(part=0):
+            both.wait(5)
+            assert large
+            raise KeyError(part)
+
+        if where == "parts":
+            over_parts(work, 2)
+        else:
+            aside = Aside()
+            aside.add("key", work)
+            both.wait(5)
+            aside.finish()
+
+    references = []
+    gc.collect()
+    gc.disable()  # a circle of references would stay until it runs
+    try:
+        with pytest.raises(KeyError) as caught:
+            fail()
+        del caught
+        for _ in range(100):  # until the helper has left its last function
+            if references[0]() is not None:
+                time.sleep(0.01)
+        assert references[0]() is None
+    finally:
+        gc.enable()
+
+
+def test_helpers_find_one_blas_thread_also_where_gradients_are_small(threads):
+    threads(2)
+    before, inside = [library.num_threads for library in _threads._blas()], []
+
+    @operation
+    def spy(x: Array, weight: Array) -> Result:
+        def backward(g):
+            def dw():
+                inside.append([library.num_threads for library in _threads._blas()])
+                return np.zeros_like(weight)
+
+            return g, dw
+
+        return x * 1, backward
+
+    spy(Tensor([1.0]), Parameter(np.ones((200, 100), np.float32))).sum().backward()
+    assert inside == [[1] * len(before)]
+    assert [library.num_threads for library in _threads._blas()] == before

@@ -188,3 +188,16 @@ def test_a_kernel_that_forgets_its_backward_is_told_so(returned, what):
     message = rf"forgetful: a kernel returns a tuple \(y, backward\).*; got {what}"
     with pytest.raises(TypeError, match=message):
         forgetful(Tensor([1.0], requires_grad=True))
+
+
+@pytest.mark.parametrize("wrong", [(3,), (), (1, 1), (2, 2)])
+def test_a_gradient_of_another_shape_is_refused(wrong):
+    @operation
+    def careless(x: Array) -> Result:
+        return x.sum(), lambda g: np.ones(wrong)
+
+    x = Tensor(np.ones((3, 1)), requires_grad=True)
+    with pytest.raises(
+        ValueError, match=r"careless: expected a gradient of shape \(3, 1\), backward gave \("
+    ):
+        careless(x).backward()

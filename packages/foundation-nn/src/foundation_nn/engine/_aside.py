@@ -12,44 +12,49 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from contextvars import copy_context
 
-from foundation_nn.engine._threads import call_helpers, error_of, get_num_threads, is_helper
+from foundation_nn.engine._threads import call_helpers, get_num_threads, is_helper
 
 Work = Callable[[], None]
 
-#: What waits to be done keeps memory. If it is more than this, the calling thread helps.
+#: What waits to be done keeps memory. If it is more than this, the calling thread helps, or waits.
 MOST_WAITING = 8
 
 
 class Aside:
     """Work to be done before :meth:`finish` returns, by whichever thread comes first.
 
-    Work for one ``key`` is done in the order in which it was added: a sum of several gradients is
-    the same to the bit, whatever the number of threads.
+    Work for one ``key`` is done in the order in which it was added, one after the other: a sum of
+    several gradients is the same to the bit, whatever the number of threads.
     """
 
     def __init__(self) -> None:
         self._context = copy_context()
         self._lock = threading.Lock()
-        self._nobody_works = threading.Condition(self._lock)
-        self._waiting: dict[Hashable, deque[Work]] = {}
+        self._progress = threading.Condition(self._lock)  # some work was done
+        self._waiting: dict[Hashable, deque[Work]] = {}  # also keys that a thread works for
+        self._count = 0  # of what is in there
         self._ready: deque[Hashable] = deque()  # keys with work that no thread has begun with
-        self._working = 0
+        self._working = 0  # threads
         self._error: BaseException | None = None
 
     def add(self, key: Hashable, work: Work) -> None:
         """Have this done, later; at once where there is nobody to help."""
-        if get_num_threads() == 1 or is_helper():
+        alone = get_num_threads() == 1 or is_helper()
+        with self._lock:
+            in_line = key in self._waiting
+            if in_line or not alone:
+                self._waiting.setdefault(key, deque()).append(work)
+                self._count += 1
+                if not in_line:
+                    self._ready.append(key)
+        if not in_line and alone:
             work()
             return
-        with self._lock:
-            if key in self._waiting:
-                self._waiting[key].append(work)
-                return
-            self._waiting[key] = deque([work])
-            self._ready.append(key)
-        call_helpers(self, 1)
-        if len(self._ready) > MOST_WAITING:
-            self._do_one_key()
+        if not in_line:
+            call_helpers(self, 1)
+        while self._count > MOST_WAITING and self._error is None:
+            if not self._do_one_key():
+                self._wait(lambda: self._count <= MOST_WAITING)
 
     def waits_for(self, key: Hashable) -> bool:
         """Whether there is work for this key that may not be done yet."""
@@ -65,20 +70,24 @@ class Aside:
         """Help until all is done, and raise the first error."""
         while self._do_one_key():
             pass
-        self._wait()
+        self._wait(lambda: False)
         if self._error is not None:
-            raise self._error
+            try:
+                raise self._error
+            finally:
+                self._error = None  # it refers to this frame, and with it to all that is in it
 
     def give_up(self) -> None:
         """Leave undone what nobody has begun with."""
         with self._lock:
             self._ready.clear()
-        self._wait()
+        self._wait(lambda: False)
 
-    def _wait(self) -> None:
+    def _wait(self, enough: Callable[[], bool]) -> None:
+        """Wait until no thread works, or there was enough progress."""
         with self._lock:
-            while self._working:
-                self._nobody_works.wait()
+            while self._working and not enough():
+                self._progress.wait()
 
     def _do_one_key(self) -> bool:
         """Do all that waits for one key; False if there is none."""
@@ -88,17 +97,19 @@ class Aside:
             key = self._ready.popleft()
             self._working += 1
         while (work := self._next_of(key)) is not None:
-            error = error_of(work)
-            if error is not None:
-                self._error = error
+            try:
+                work()
+            except BaseException as error:  # noqa: BLE001, it is raised by ``finish``
+                self._error = self._error or error
         return True
 
     def _next_of(self, key: Hashable) -> Work | None:
         """The next work for a key; None if there is none, and the thread is free again."""
         with self._lock:
+            self._progress.notify_all()
             if self._waiting[key] and self._error is None:
+                self._count -= 1
                 return self._waiting[key].popleft()
-            del self._waiting[key]
+            self._count -= len(self._waiting.pop(key))
             self._working -= 1
-            self._nobody_works.notify_all()
             return None

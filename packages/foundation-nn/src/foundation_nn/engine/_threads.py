@@ -177,10 +177,14 @@ class _Parts:
             self._open = False
         for _ in self._left:  # after an error of our own, nobody begins with another part
             pass
-        errors = [self._done.get() for _ in range(self._helping)]
-        for error in errors:
-            if error is not None:
-                raise error
+        done = [self._done.get() for _ in range(self._helping)]
+        errors = [error for error in done if error is not None]
+        if errors:
+            try:
+                raise errors[0]
+            finally:  # an error refers to this frame; if that referred to it, both would stay
+                done.clear()
+                errors.clear()
 
 
 def error_of(work: Callable[[], None]) -> BaseException | None:

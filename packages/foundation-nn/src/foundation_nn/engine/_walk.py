@@ -50,7 +50,7 @@ class _Walk:
         self.waiting: list[tuple[int, Node]] = []  # a heap; the smallest is minus the highest order
         self.watcher = watching.get()
         self.aside: Aside | None = None  # made when the first weight is met
-        self.blas: one_blas_thread | None = None  # entered when the first large gradient is met
+        self.blas: one_blas_thread | None = None  # entered when the first large array is met
 
     def run(self, root: Node, seed: NDArray[Any]) -> None:
         root.grad = seed
@@ -70,6 +70,12 @@ class _Walk:
             if self.blas is not None:
                 self.blas.__exit__()
 
+    def limit_blas(self) -> None:
+        """Have BLAS use one thread until the end of the walk."""
+        if self.blas is None:
+            self.blas = one_blas_thread()
+            self.blas.__enter__()
+
     def visit(self, node: Node) -> None:
         """Call the backward of a node, and hand its gradients to the inputs of the operation."""
         backward = node.function
@@ -83,9 +89,8 @@ class _Walk:
             )
         node.function = None
         node.edges = ()
-        if self.blas is None and isinstance(g, np.ndarray) and g.size >= SERIAL_SIZE:
-            self.blas = one_blas_thread()
-            self.blas.__enter__()
+        if isinstance(g, np.ndarray) and g.size >= SERIAL_SIZE:
+            self.limit_blas()
         started = 0.0 if self.watcher is None else perf_counter()
         grads = backward(g)
         if not isinstance(grads, tuple):
@@ -138,6 +143,7 @@ class _Walk:
                 "forward pass again"
             )
         if self.aside is None and callable(dx) and leaf.size >= SERIAL_SIZE:
+            self.limit_blas()  # helpers do not do it for themselves
             self.aside = Aside()
         if self.aside is None:
             _accumulate(leaf, dx, name)
@@ -166,7 +172,7 @@ def unbroadcast(g: NDArray[Any], shape: tuple[int, ...], name: str) -> NDArray[A
     if g.shape == shape:
         return g
     added = g.ndim - len(shape)  # leading axes that the input does not have
-    lengths = list(zip(shape, g.shape[max(added, 0) :], strict=True))
+    lengths = list(zip(shape, g.shape[max(added, 0) :], strict=False))
     if added < 0 or any(before not in (1, after) for before, after in lengths):
         raise ValueError(f"{name}: expected a gradient of shape {shape}, backward gave {g.shape}")
     stretched = [added + axis for axis, (before, after) in enumerate(lengths) if before != after]
