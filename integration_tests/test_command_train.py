@@ -315,7 +315,17 @@ def test_a_failed_step_is_replayed(
         (["train", "language-model", "--data", "x", "--metric", "bleu"], "the loss alone"),
         (["train", "translation", "--data", "x", "--lr", "0.1", "--keep", "0"], "keep: expected"),
         (["train", "translation", "--data", "x", "--model", "d_model"], "expected NAME=VALUE"),
-        (["train", "translation", "--data", "x", "--validation", "2"], "between 0 and 1"),
+        (["train", "translation", "--data", "x", "--validation", "2"], "from 0 to 1"),
+        (["train", "translation", "--data", "x", "--lr", "0"], "nothing would be learnt"),
+        (["train", "translation", "--data", "x", "--epochs", "0"], "epochs: expected at least 1"),
+        (["train", "language-model", "--data", "x", "--epochs", "3"], "give steps instead"),
+        (["train", "language-model", "--data", "x", "--columns", "1,2"], "columns: does nothing"),
+        (["train", "language-model", "--data", "x", "--label-smoothing", "0"], "does nothing"),
+        (["train", "translation", "--data", "x", "--epochs", "3", "--steps", "5"], "one of them"),
+        (
+            ["train", "translation", "--data", "x", "--validation", "0", "--patience", "5"],
+            "patience: does nothing where nothing is held out",
+        ),
         (["resume", "nowhere"], "no run there; begin one with: foundation train --help"),
         (["report", "nowhere"], "nowhere: no trained model there"),
         (["average", "nowhere", "--out", "x"], "nowhere: no checkpoints there"),
@@ -422,3 +432,129 @@ def test_a_damaged_checkpoint_is_not_resumed_but_an_older_one_is(
         contents(out)["checkpoint/model.safetensors"]
         == (contents(run)["checkpoint/model.safetensors"])
     )
+
+
+def test_steps_are_meant_and_not_cut_by_the_default_epochs(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    few = tmp_path / "few.tsv"
+    few.write_text("".join(data.read_text("utf-8").splitlines(keepends=True)[:30]), "utf-8")
+    options = ["--steps", "25", "--out", str(out)]
+    assert main(["train", "translation", "--data", str(few), *SMALL, *options]) == 0
+    steps = read_history(out / "history.jsonl").steps
+    assert len(steps) == 25  # of two or three in an epoch
+    assert steps[12].lr > steps[-1].lr
+
+
+def test_a_run_that_has_ended_is_prolonged(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    code, printed, _ = run_main(
+        capsys, "train", "translation", "--data", data, *SMALL, "--epochs", 1, "--out", out
+    )
+    assert code == 0
+    assert f"foundation resume {out} --epochs 2" in printed
+    first = len(read_history(out / "history.jsonl").steps)
+    assert main(["resume", str(out), "--epochs", "3"]) == 0
+    history = read_history(out / "history.jsonl")
+    assert len(history.steps) == 3 * first
+    assert json.loads((out / "run.json").read_text("utf-8"))["settings"]["epochs"] == 3
+    code, _, err = run_main(capsys, "resume", out, "--epochs", 2)
+    assert code == 1
+    assert "--epochs: the run has 3; expected more, got 2" in err
+
+
+def test_columns_and_a_header(data: Path, tmp_path: Path) -> None:
+    from foundation_transformer.cli._task import read_columns
+
+    table = tmp_path / "table.txt"
+    table.write_text("id;french;english\n1;un;one\n2;deux;two\n", "utf-8")
+    pairs = read_columns(table, "3,2", skip_header=True, delimiter=";")
+    assert list(pairs) == [("one", "un"), ("two", "deux")]
+    records = tmp_path / "pairs.jsonl"
+    records.write_text('{"en": "one", "fr": "un"}\n', "utf-8")
+    assert list(read_columns(records, "en,fr", skip_header=False, delimiter=None)) == [
+        ("one", "un")
+    ]
+    for wrong in ("1", "0,1", "1,1", "1,2,3"):
+        with pytest.raises(ValueError, match="^columns: "):
+            read_columns(table, wrong, skip_header=False, delimiter=";")
+    numbered = tmp_path / "numbered.csv"
+    lines = data.read_text("utf-8").splitlines()
+    rows = [f"{number},{line}".replace("\t", ",") for number, line in enumerate(lines)]
+    numbered.write_text("\n".join(["number,source,target", *rows]), "utf-8")
+    out = tmp_path / "run"
+    options = ["--columns", "2,3", "--skip-header", "--steps", "2", "--out", str(out)]
+    assert main(["train", "translation", "--data", str(numbered), *SMALL, *options]) == 0
+    words = checkpoint.load(out / "checkpoint").extras["source_tokenizer"].vocabulary
+    assert "one" in words
+    assert "7" not in words
+    assert "source" not in words
+
+
+@pytest.mark.parametrize("task", ["translation", "language-model"])
+def test_nothing_is_held_out_if_that_is_wanted(task: str, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    options = ["--validation", "0", "--steps", "3", "--max-len", "16", "--out", str(out)]
+    assert main(["train", task, "--data", str(data), *SMALL, *options]) == 0
+    history = read_history(out / "history.jsonl")
+    assert (len(history.steps), history.evaluations) == (3, [])
+    loaded = checkpoint.load(out / "checkpoint")
+    assert loaded.extras["step"] == 3
+    if task == "translation":
+        known = loaded.extras["source_tokenizer"].vocabulary
+        words = {
+            w for line in data.read_text("utf-8").splitlines() for w in line.split("\t")[0].split()
+        }
+        assert all(word in known for word in words)
+
+
+def test_a_language_model_whose_text_has_changed_is_not_resumed(
+    writer: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "writer"
+    shutil.copytree(writer, out)
+    run = json.loads((out / "run.json").read_text("utf-8"))
+    text = tmp_path / "text.txt"
+    original = Path(run["settings"]["data"]).read_text("utf-8")
+    run["settings"]["data"] = str(text)
+    (out / "run.json").write_text(json.dumps(run), "utf-8")
+    text.write_text(original.replace("three", "seven"), "utf-8")
+    before = contents(out)
+    code, _, err = run_main(capsys, "resume", out, "--steps", 14)
+    assert code == 1
+    assert "the state belongs to another text" in err
+    assert {k: v for k, v in contents(out).items() if k != "run.json"} == {
+        k: v for k, v in before.items() if k != "run.json"
+    }
+    text.write_text(original, "utf-8")
+    assert main(["resume", str(out), "--steps", "14"]) == 0
+
+
+def test_a_failed_step_is_replayed_with_the_smoothing_of_its_run(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from foundation_transformer.cli import _replay
+
+    settings = json.loads((run / "run.json").read_text("utf-8"))
+    settings["settings"]["label_smoothing"] = 0.25
+    folder = run.parent / "smoothed"
+    folder.mkdir()
+    (folder / "run.json").write_text(json.dumps(settings), "utf-8")
+    seen: list[float | None] = []
+    monkeypatch.setattr(_replay, "loss_of", lambda settings: seen.append(settings.label_smoothing))
+    _replay._loss_of_the_run(folder / "failed_step_3")
+    assert seen == [0.25]
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"settings": 3, "environment": {}}', "["])
+def test_a_report_on_broken_settings_is_refused(
+    content: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(run, out)
+    (out / "run.json").write_text(content, "utf-8")
+    for command in ("report", "resume"):
+        code, _, err = run_main(capsys, command, out)
+        assert code == 1
+        assert f"{out / 'run.json'}: not the settings of a run" in err

@@ -178,6 +178,13 @@ def test_learns_what_two_tokens_say_of_the_next(preset):
     assert row == [8, 2, 10, 1, 0, 1, 1, 2]
 
 
+def test_windows_of_another_text_are_not_gone_on_with(rng):
+    state = recipes.RandomWindows(np.arange(9), 3, 2, rng).state_dict()
+    recipes.RandomWindows(np.arange(9, dtype=np.int32), 3, 2, rng).load_state_dict(state)
+    with pytest.raises(ValueError, match="belongs to another text"):
+        recipes.RandomWindows(np.arange(1, 10), 3, 2, rng).load_state_dict(state)
+
+
 def test_the_schedule_and_the_limits(rng):
     text = rng.integers(V, size=90)
     windows = recipes.RandomWindows(text, 12, 2, rng)

@@ -44,7 +44,9 @@ Flags come before what the file says. Ctrl-C or SIGTERM stops after the present 
 """
 RESUME = """\
 Go on with a run that was interrupted or killed. It ends with the very bits it would have had
-without the interruption, on the same machine with the same number of threads.
+without the interruption, on the same machine with the same number of threads. With --epochs,
+--steps or --max-seconds a run that has ended is prolonged; its learning rate follows the curve of
+the longer run from there.
 """
 TRANSLATE = """\
 Translate lines from standard input, or what one types, with the model of a checkpoint.
@@ -94,6 +96,18 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="CHECKPOINT",
         help="one of the folder's last/step_N (default: the newest)",
     )
+
+    for flag, unit in (
+        ("--epochs", "passes"),
+        ("--steps", "updates"),
+        ("--max-seconds", "seconds"),
+    ):
+        resume.add_argument(
+            flag,
+            type=positive,
+            metavar="N",
+            help=f"end after so many {unit} in all (default: as the run was begun)",
+        )
 
     translate = command(
         "translate", "translate with a trained model", TRANSLATE, "_translate", "translate_lines"

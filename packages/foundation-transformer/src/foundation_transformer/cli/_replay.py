@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+from typing import Any
 
 from foundation_nn.training import FailedStep
 
 from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer._transformer import Transformer
+from foundation_transformer.cli._task import loss_of
+from foundation_transformer.cli._train import SETTINGS, read_settings
 from foundation_transformer.recipes import language_model_loss, translation_loss
+
+
+def _loss_of_the_run(bundle: Path) -> Any:
+    """With the label smoothing of the run in whose folder the bundle lies."""
+    folder = bundle.resolve().parent
+    return loss_of(read_settings(folder)) if (folder / SETTINGS).exists() else translation_loss()
 
 
 def replay(options: argparse.Namespace) -> None:
@@ -21,7 +31,7 @@ def replay(options: argparse.Namespace) -> None:
     """
     failed = FailedStep.load(options.folder)
     if isinstance(failed.model, Transformer):
-        culprit = failed.replay(translation_loss())
+        culprit = failed.replay(_loss_of_the_run(options.folder))
     elif isinstance(failed.model, CausalLM):
         culprit = failed.replay(language_model_loss)
     else:

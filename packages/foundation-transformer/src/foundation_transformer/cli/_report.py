@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
 from foundation_nn import checkpoint
 from foundation_nn.training import History, read_history, write_report
 
 from foundation_transformer.cli._folder import find_checkpoint
-from foundation_transformer.cli._train import HISTORY, SETTINGS
+from foundation_transformer.cli._train import HISTORY, read_run
 
 
 def report(options: argparse.Namespace) -> None:
@@ -26,8 +25,8 @@ def report(options: argparse.Namespace) -> None:
     environment: dict[str, Any] = {}
     if (folder / HISTORY).exists():
         history = read_history(folder / HISTORY)
-        content = json.loads((folder / SETTINGS).read_text("utf-8"))
-        settings, environment = content["settings"], content["environment"]
+        of_the_run, environment = read_run(folder)
+        settings = of_the_run.to_dict()
     else:
         loaded = checkpoint.load(find_checkpoint(folder))
         found = loaded.extras.get("history")

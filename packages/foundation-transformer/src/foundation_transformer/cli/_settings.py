@@ -34,12 +34,21 @@ class Settings:
     tokenizer: str | None = _option(
         None, "word, char or bpe (default: word for translation, char for a language model)"
     )
+    columns: str | None = _option(
+        None,
+        "where source and target stand: numbers from 1, such as 1,3, or the names of the fields "
+        "in .jsonl, such as en,fr (default: the first two, or source,target)",
+    )
+    skip_header: bool = _option(False, "the first line names the columns")
+    delimiter: str | None = _option(
+        None, "what separates the columns, such as ';' or tab (default: as the name of the file)"
+    )
     vocab_size: int = _option(16_000, "the most tokens of each vocabulary")
-    validation: float = _option(0.1, "the share of the data that is held out")
+    validation: float = _option(0.1, "the share of the data that is held out; 0: none")
     max_len: int = _option(64, "the longest sentence or window, in tokens")
     batch_size: int = _option(64, "sentences or windows in a batch")
     accumulate: int = _option(1, "batches for each update")
-    epochs: int = _option(10, "passes over the pairs")
+    epochs: int | None = _option(None, "passes over the pairs (default: 10)")
     steps: int | None = _option(
         None, "updates, instead of epochs (default for a language model: 2000)"
     )
@@ -47,7 +56,7 @@ class Settings:
     lr: float = _option(3e-3, "the learning rate at its peak")
     warmup: int | None = _option(None, "steps in which it rises (default: a tenth, at most 400)")
     weight_decay: float = _option(0.01, "of matrices")
-    label_smoothing: float = _option(0.1, "of translation")
+    label_smoothing: float | None = _option(None, "of translation, in training (default: 0.1)")
     clip_norm: float = _option(1.0, "the largest norm of the gradients")
     ema: float = _option(0.0, "decay of an average of the parameters, such as 0.999; 0: none")
     evaluate_every: int | None = _option(
@@ -84,17 +93,45 @@ class Settings:
         _among("metric", self.metric, _METRICS)
         if self.tokenizer is not None:
             _among("tokenizer", self.tokenizer, _TOKENIZERS)
-        for name in ("vocab_size", "max_len", "batch_size", "accumulate", "epochs", "keep"):
+        for name in ("vocab_size", "max_len", "batch_size", "accumulate", "keep"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
-        for name in ("steps", "max_seconds", "evaluate_every", "save_every", "patience"):
+        for name in ("epochs", "steps", "max_seconds", "evaluate_every", "save_every", "patience"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name}: expected at least 1, got {value}")
-        if not 0 < self.validation < 1:
-            raise ValueError(f"validation: expected a share between 0 and 1, got {self.validation}")
-        if self.task == "language-model" and self.metric != "loss":
-            raise ValueError(f"metric: a language model has the loss alone, got {self.metric!r}")
+        if not 0 <= self.validation < 1:
+            raise ValueError(f"validation: expected a share from 0 to 1, got {self.validation}")
+        if self.lr <= 0:
+            raise ValueError(f"lr: expected more than 0, got {self.lr}; nothing would be learnt")
+        self._refuse_what_would_be_ignored()
+
+    def _refuse_what_would_be_ignored(self) -> None:
+        """A setting that changes nothing is a mistake of the user, who should hear of it.
+
+        Raises
+        ------
+        ValueError
+        """
+        if self.epochs is not None and self.steps is not None:
+            raise ValueError("epochs and steps: a run ends by one of them; leave the other out")
+        if self.task == "language-model":
+            if self.metric != "loss":
+                raise ValueError(
+                    f"metric: a language model has the loss alone, got {self.metric!r}"
+                )
+            for name in ("epochs", "label_smoothing", "columns", "skip_header", "delimiter"):
+                value = getattr(self, name)
+                if value is not None and value is not False:
+                    remedy = "; give steps instead" if name == "epochs" else ""
+                    raise ValueError(f"{name}: does nothing for a language model{remedy}")
+        if not self.validation:
+            given = {"patience": self.patience, "evaluate_every": self.evaluate_every}
+            idle = [name for name, value in given.items() if value is not None]
+            if self.metric != "loss":
+                idle.append("metric")
+            if idle:
+                raise ValueError(f"{idle[0]}: does nothing where nothing is held out; validation=0")
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, for JSON."""

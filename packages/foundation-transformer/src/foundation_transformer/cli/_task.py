@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from foundation_data import (
     BatchLoader,
     BPETokenizer,
     CharTokenizer,
+    Pairs,
     Tokenizer,
     TranslationDataset,
     WordTokenizer,
@@ -49,7 +50,9 @@ class Task:
     make_model : callable
         From a generator.
     loss : callable
-    batches, validation : iterable
+    batches : iterable
+    validation : iterable or None
+        None if nothing is held out.
     batches_per_epoch : int or None
         None if there are no epochs.
     tokenizers : dict of str to Tokenizer
@@ -61,15 +64,22 @@ class Task:
     make_model: Callable[[np.random.Generator], Any]
     loss: Callable[..., Any]
     batches: Any
-    validation: Iterable[Any]
+    validation: Iterable[Any] | None
     batches_per_epoch: int | None
     tokenizers: dict[str, Tokenizer]
-    samples: Callable[[Any], Sequence[str]]
+    samples: Callable[[Any], Sequence[str]] | None
     metrics: dict[str, Callable[[Any], float]]
 
 
-def make_task(settings: Settings) -> Task:
-    """Read the data, train the tokenizers; equal settings and data give equal tasks.
+def make_task(settings: Settings, tokenizers: Mapping[str, Any] | None = None) -> Task:
+    """Read the data; equal settings, tokenizers and data give equal tasks.
+
+    Parameters
+    ----------
+    settings : Settings
+    tokenizers : dict of str to Tokenizer, optional
+        Those of a checkpoint, so that a run goes on with the ids it began with. By default they
+        are trained on the data.
 
     Raises
     ------
@@ -77,13 +87,14 @@ def make_task(settings: Settings) -> Task:
         If the data cannot be read or are too few.
     """
     make = _translation if settings.task == "translation" else _language_model
-    return make(settings)
+    return make(settings, tokenizers or {})
 
 
 def loss_of(settings: Settings) -> Callable[..., Any]:
     """Of a run."""
     if settings.task == "translation":
-        return translation_loss(settings.label_smoothing)
+        smoothing = settings.label_smoothing
+        return translation_loss() if smoothing is None else translation_loss(smoothing)
     return language_model_loss
 
 
@@ -100,19 +111,44 @@ def _tokenizer(settings: Settings, default: str, texts: Iterable[str], lossless:
     return tokenizer
 
 
-def _translation(settings: Settings) -> Task:
-    pairs = read_pairs(settings.data)
+def read_columns(
+    path: str | Path, columns: str | None, skip_header: bool, delimiter: str | None
+) -> Pairs:
+    """Pairs, with the columns as one types them.
+
+    Raises
+    ------
+    OSError, ValueError
+        If they cannot be read, or the columns are not two.
+    """
+    chosen: list[int] | list[str] | None = None
+    if columns is not None:
+        names = [name.strip() for name in columns.split(",")]
+        if len(names) != 2 or not all(names) or names[0] == names[1]:
+            raise ValueError(f"columns: expected two of them, such as 1,3, got {columns!r}")
+        numbers = [int(name) for name in names if name.isdecimal()]
+        if 0 in numbers:
+            raise ValueError(f"columns: they are counted from 1, got {columns!r}")
+        chosen = [number - 1 for number in numbers] if len(numbers) == 2 else names
+    separator = {"tab": "\t", "\\t": "\t"}.get(delimiter or "", delimiter)
+    return read_pairs(path, delimiter=separator, header=skip_header, columns=chosen)
+
+
+def _translation(settings: Settings, tokenizers: Mapping[str, Any]) -> Task:
+    pairs = read_columns(settings.data, settings.columns, settings.skip_header, settings.delimiter)
     print(pairs.report)
     train, held_out, _ = split_pairs(pairs, validation=settings.validation, test=0.0)
-    if not train or not held_out:
-        raise ValueError(f"{settings.data}: {len(pairs)} pairs are too few to hold some out")
+    if not held_out and settings.validation:
+        raise ValueError(
+            f"{settings.data}: {len(pairs)} pairs are too few to hold some out; "
+            "--validation 0 holds out none"
+        )
     source, target = (
-        _tokenizer(settings, "word", side, lossless=False) for side in zip(*train, strict=True)
+        tokenizers.get(f"{side}_tokenizer") or _tokenizer(settings, "word", texts, lossless=False)
+        for side, texts in zip(("source", "target"), zip(*train, strict=True), strict=True)
     )
     sides = source, target
-    sets = [
-        TranslationDataset(part, source, target, settings.max_len) for part in (train, held_out)
-    ]
+    train_set = TranslationDataset(train, source, target, settings.max_len)
     config = TransformerConfig.tiny(
         **{
             "vocab_size": len(source),
@@ -136,12 +172,16 @@ def _translation(settings: Settings) -> Task:
         scores = score_translations(translate(model, sources, *sides), references)
         return float(getattr(scores, settings.metric))
 
-    loader = BatchLoader(sets[0], settings.batch_size, seed=settings.seed, prefetch=2)
+    loader = BatchLoader(train_set, settings.batch_size, seed=settings.seed, prefetch=2)
+    validation = None
+    if held_out:
+        held_out_set = TranslationDataset(held_out, source, target, settings.max_len)
+        validation = BatchLoader(held_out_set, settings.batch_size, shuffle=False, bucket=True)
     return Task(
         lambda rng: Transformer(config, rng=rng),
         loss_of(settings),
         loader,
-        BatchLoader(sets[1], settings.batch_size, shuffle=False, bucket=True),
+        validation,
         len(loader),
         {"source_tokenizer": source, "target_tokenizer": target},
         samples,
@@ -149,13 +189,15 @@ def _translation(settings: Settings) -> Task:
     )
 
 
-def _language_model(settings: Settings) -> Task:
+def _language_model(settings: Settings, tokenizers: Mapping[str, Any]) -> Task:
     text = read_text(Path(settings.data))
     cut = len(text) - round(len(text) * settings.validation)
-    tokenizer = _tokenizer(settings, "char", [text[:cut]], lossless=True)
+    tokenizer = tokenizers.get("tokenizer") or _tokenizer(
+        settings, "char", [text[:cut]], lossless=True
+    )
     train, held_out = (np.array(tokenizer.encode(part)) for part in (text[:cut], text[cut:]))
     length = settings.max_len
-    if min(len(train), len(held_out)) <= length:
+    if len(train) <= length or (settings.validation and len(held_out) <= length):
         raise ValueError(
             f"{settings.data}: too short, with {len(train)} tokens to train on and {len(held_out)} "
             f"held out, for windows of {length}; lower --max-len"
@@ -183,10 +225,10 @@ def _language_model(settings: Settings) -> Task:
         RandomWindows(
             train, length, settings.batch_size, np.random.default_rng([settings.seed, 1])
         ),
-        consecutive_windows(held_out, length, settings.batch_size),
+        consecutive_windows(held_out, length, settings.batch_size) if len(held_out) else None,
         None,
         {"tokenizer": tokenizer},
-        samples,
+        samples if len(held_out) else None,
         {},
     )
 

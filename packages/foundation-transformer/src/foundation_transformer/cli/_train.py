@@ -7,11 +7,12 @@ import json
 import math
 import platform
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from foundation_nn import optim, schedules, summary
+from foundation_nn import checkpoint, optim, schedules, summary
 from foundation_nn.files import write_file
 from foundation_nn.training import (
     Checkpoints,
@@ -31,6 +32,8 @@ from foundation_transformer.cli._task import Task, make_task
 
 #: Within the folder of a run: its settings.
 SETTINGS = "run.json"
+#: Passes over the pairs, if nothing else is said.
+EPOCHS = 10
 #: And what happened in it.
 HISTORY = "history.jsonl"
 
@@ -54,10 +57,7 @@ def train(options: argparse.Namespace) -> int:
         )
     task = make_task(settings)
     with writable(folder), own_folder(folder):
-        content = {"settings": settings.to_dict(), "environment": _environment()}
-        text = json.dumps(content, ensure_ascii=False, indent=1)
-        # What is no text, such as the name of a file in another encoding, is escaped as in JSON.
-        write_file(folder / SETTINGS, text.encode(errors="backslashreplace"))
+        _write_settings(folder, settings)
         return _run(folder, settings, task, None)
 
 
@@ -70,12 +70,69 @@ def resume(options: argparse.Namespace) -> int:
         If there is no run, or the checkpoint cannot be used.
     """
     folder = options.folder
-    settings = read_settings(folder)
+    settings = _prolonged(read_settings(folder), options)
     saved = checkpoints_of(folder)
     place = options.checkpoint or (saved[-1] if saved else None)
-    task = make_task(settings)
+    # The tokenizers are those of the checkpoint: new ones, of a text that has changed, would give
+    # other ids to the weights that were learnt.
+    tokenizers = None if place is None else checkpoint.load(place).extras
+    task = make_task(settings, tokenizers)
     with own_folder(folder):
+        if settings != read_settings(folder):
+            _write_settings(folder, settings)
         return _run(folder, settings, task, place)
+
+
+def _prolonged(settings: Settings, options: argparse.Namespace) -> Settings:
+    """The settings with another end, if one is given.
+
+    Raises
+    ------
+    ValueError
+        If the run would end earlier, or a language model shall count epochs.
+    """
+    given = {name: getattr(options, name) for name in ("epochs", "steps", "max_seconds")}
+    given = {name: value for name, value in given.items() if value is not None}
+    for name, value in given.items():
+        before = getattr(settings, name)
+        if before is not None and value < before:
+            raise ValueError(
+                f"--{name.replace('_', '-')}: the run has {before:,}; expected more, got {value:,}"
+            )
+    if "steps" in given and "epochs" not in given:
+        given["epochs"] = None
+    elif "epochs" in given and "steps" not in given:
+        given["steps"] = None
+    return replace(settings, **given)
+
+
+def _write_settings(folder: Path, settings: Settings) -> None:
+    content = {"settings": settings.to_dict(), "environment": _environment()}
+    text = json.dumps(content, ensure_ascii=False, indent=1)
+    # What is no text, such as the name of a file in another encoding, is escaped as in JSON.
+    write_file(folder / SETTINGS, text.encode(errors="backslashreplace"))
+
+
+def read_run(folder: Path) -> tuple[Settings, dict[str, Any]]:
+    """The settings of a run, and the environment that it began in.
+
+    Raises
+    ------
+    OSError, ValueError
+        If there is no run, or its file was altered.
+    """
+    try:
+        content = json.loads((folder / SETTINGS).read_text("utf-8"))
+        environment = content["environment"]
+        if not isinstance(content["settings"], dict) or not isinstance(environment, dict):
+            raise TypeError("expected settings and environment")
+        return Settings.from_dict(content["settings"]), environment
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(
+            f"{folder}: no run there; begin one with: foundation train --help"
+        ) from None
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"{folder / SETTINGS}: not the settings of a run ({error})") from None
 
 
 def read_settings(folder: Path) -> Settings:
@@ -86,15 +143,7 @@ def read_settings(folder: Path) -> Settings:
     OSError, ValueError
         If there is no run, or its file was altered.
     """
-    try:
-        content = json.loads((folder / SETTINGS).read_text("utf-8"))
-        return Settings.from_dict(content["settings"])
-    except (FileNotFoundError, NotADirectoryError):
-        raise FileNotFoundError(
-            f"{folder}: no run there; begin one with: foundation train --help"
-        ) from None
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
-        raise ValueError(f"{folder / SETTINGS}: not the settings of a run ({error!r})") from None
+    return read_run(folder)[0]
 
 
 def _run(folder: Path, settings: Settings, task: Task, place: Path | None) -> int:
@@ -107,13 +156,14 @@ def _run(folder: Path, settings: Settings, task: Task, place: Path | None) -> in
         trainer.resume(place)
         print(f"\nGoing on after step {trainer.steps:,}, from {place}")
     print("Ctrl-C stops after the present step, and keeps all that is needed to go on.\n")
-    steps = _steps(settings, task)
+    epochs = settings.epochs or EPOCHS
+    by_steps = settings.steps is not None or task.batches_per_epoch is None
     trainer.fit(
         task.batches,
         validation=task.validation,
         evaluate_every=_evaluate_every(settings, task),
-        max_steps=steps if settings.steps or task.batches_per_epoch is None else None,
-        max_epochs=None if task.batches_per_epoch is None else settings.epochs,
+        max_steps=_steps(settings, task) if by_steps else None,
+        max_epochs=None if by_steps else epochs,
         max_seconds=settings.max_seconds,
     )
     _say_what_next(folder, settings, trainer)
@@ -155,13 +205,15 @@ def _make_trainer(
 
 def _steps(settings: Settings, task: Task) -> int:
     """Where the learning rate has come down."""
-    if task.batches_per_epoch is None:
+    if settings.steps is not None or task.batches_per_epoch is None:
         return settings.steps or 2000
-    whole = settings.epochs * math.ceil(task.batches_per_epoch / settings.accumulate)
-    return min(settings.steps or whole, whole)
+    epochs = settings.epochs or EPOCHS
+    return epochs * math.ceil(task.batches_per_epoch / settings.accumulate)
 
 
 def _evaluate_every(settings: Settings, task: Task) -> int | None:
+    if task.validation is None:
+        return None
     if settings.evaluate_every is None and task.batches_per_epoch is None:
         return max(1, _steps(settings, task) // 10)
     return settings.evaluate_every
@@ -179,10 +231,22 @@ def _environment() -> dict[str, str]:
     return found
 
 
+def _longer(settings: Settings, trainer: Trainer) -> tuple[str, int]:
+    """The flag with which the run goes on for as long again."""
+    if trainer.stopped_by == "seconds" and settings.max_seconds:
+        return "max-seconds", 2 * settings.max_seconds
+    if settings.steps is not None or settings.task == "language-model":
+        return "steps", 2 * trainer.steps
+    return "epochs", 2 * (settings.epochs or EPOCHS)
+
+
 def _say_what_next(folder: Path, settings: Settings, trainer: Trainer) -> None:
     reason = {"interrupt": "interrupted"}.get(trainer.stopped_by, trainer.stopped_by)
     print(f"\nEnded after step {trainer.steps:,} ({reason}).")
     use = "translate" if settings.task == "translation" else "generate"
     if trainer.stopped_by == "interrupt":
         print(f"  go on:   foundation resume {folder}")
+    else:
+        limit, count = _longer(settings, trainer)
+        print(f"  longer:  foundation resume {folder} --{limit} {count}")
     print(f"  use it:  foundation {use} {folder}\n  look:    foundation report {folder}")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
-from foundation_nn import Tensor, optim, schedules
+from foundation_nn import Tensor, current_generator, optim, schedules
 from foundation_nn import functional as F
 from foundation_nn.training import Callback, Trainer
 from numpy.typing import NDArray
@@ -46,12 +46,17 @@ class Batches(Protocol):
 def translation_loss(
     label_smoothing: float = 0.1,
 ) -> Callable[[Transformer, TranslationBatch], tuple[Tensor, int]]:
-    """The cross-entropy of the target tokens, padding left out, and their number."""
+    """The cross-entropy of the target tokens, padding left out, and their number.
+
+    As dropout, label smoothing acts within ``train_mode`` alone: an evaluation measures the plain
+    loss, which can be compared between runs and whose exponential is the perplexity.
+    """
 
     def loss(model: Transformer, batch: TranslationBatch) -> tuple[Tensor, int]:
         logits = model(batch.source, batch.target_in, batch.source_mask, batch.target_mask)
         targets = np.where(batch.target_mask, batch.target_out, -1)
-        value = F.cross_entropy(logits, targets, ignore_index=-1, label_smoothing=label_smoothing)
+        smoothing = 0.0 if current_generator() is None else label_smoothing
+        value = F.cross_entropy(logits, targets, ignore_index=-1, label_smoothing=smoothing)
         return value, batch.num_tokens
 
     return loss

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -73,6 +74,11 @@ class RandomWindows:
         self.batch_size = batch_size
         self.rng = init.generator(rng)
 
+    @property
+    def fingerprint(self) -> str:
+        """A checksum of the text: with equal ones, the same generator draws the same windows."""
+        return hashlib.sha256(self.ids.astype("<i8").tobytes()).hexdigest()
+
     def __iter__(self) -> Iterator[WindowBatch]:
         within = np.arange(self.length + 1)
         while True:
@@ -81,11 +87,22 @@ class RandomWindows:
             yield WindowBatch(window[:, :-1], window[:, 1:])
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of the generator, so that a run can be resumed."""
-        return {"rng": generator_state(self.rng)}
+        """The state of the generator, and a checksum of the text, so that a run can be resumed."""
+        return {"rng": generator_state(self.rng), "fingerprint": self.fingerprint}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where :meth:`state_dict` was taken."""
+        """Go on where :meth:`state_dict` was taken.
+
+        Raises
+        ------
+        ValueError
+            If that was with another text.
+        """
+        if state["fingerprint"] != self.fingerprint:
+            raise ValueError(
+                "RandomWindows: the state belongs to another text; resume with the text and the "
+                "tokenizer as they were"
+            )
         set_generator(self.rng, state["rng"])
 
 
