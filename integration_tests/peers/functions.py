@@ -122,11 +122,18 @@ def glu(x: Tensor, dim: int = -1) -> Tensor:
     return x[(*front, slice(None, half))] * F.sigmoid(x[(*front, slice(half, None))])
 
 
+def softplus(x: Tensor, beta: Any = 1, threshold: Any = 20) -> Tensor:
+    """Beyond the threshold PyTorch takes x itself; ours needs none, it does not overflow."""
+    return F.where(beta * x.data > threshold, x, F.softplus(beta * x) / beta)
+
+
 FUNCTIONS: dict[str, Adapter] = {
     "nn_functional_relu": F.relu,
     "nn_functional_gelu": lambda x, approximate="none": F.gelu(x, approximate),
     "nn_functional_silu": F.silu,
     "nn_functional_glu": glu,
+    "nn_functional_softplus": softplus,
+    "nn_functional_logsigmoid": F.log_sigmoid,
     "sigmoid": F.sigmoid,
     "tanh": F.tanh,
     "softmax": F.softmax,

@@ -18,6 +18,13 @@ def times(factor: Any, y: Any) -> Any:
     return 0.0 if factor == 0 else factor * y
 
 
+def clamp(x: Tensor, low: Any, high: Any) -> Tensor:
+    """Between bounds, which are numbers, or tensors that have gradients, too."""
+    if isinstance(low, Tensor) or isinstance(high, Tensor):
+        raise NotOurs("clamp: bounds that have gradients")
+    return F.clip(x, low, high)
+
+
 def added_product(
     c: Tensor, a: Tensor, b: Tensor, beta: Any = 1, alpha: Any = 1, *, sum_batch: bool = False
 ) -> Tensor:
@@ -48,28 +55,24 @@ def axes(dim: Any) -> Any:
 
 
 def variance(x: Tensor, dim: Any = None, correction: Any = 1, keepdim: bool = False) -> Tensor:
-    axis = axes(dim)
-    centred = x - x.mean(axis, keepdims=True)
-    squares = (centred * centred).sum(axis, keepdims=keepdim)
-    freedom = x.size // squares.size - (1 if correction is None else correction)
-    if freedom <= 0:
-        raise NotOurs("var: of fewer values than degrees of freedom")
-    return squares / freedom
+    return F.var(x, axes(dim), keepdim, 1 if correction is None else correction)
 
 
 def deviation(x: Tensor, dim: Any = None, correction: Any = 1, keepdim: bool = False) -> Tensor:
-    return variance(x, dim, correction, keepdim).sqrt()
+    return F.std(x, axes(dim), keepdim, 1 if correction is None else correction)
 
 
-def euclidean_norm(x: Tensor, ord: Any = 2, dim: Any = None, keepdim: bool = False) -> Tensor:
-    if ord != 2:
-        raise NotOurs("norm: other than the Euclidean one")
-    return (x * x).sum(axes(dim), keepdims=keepdim).sqrt()
+def vector_norm(x: Tensor, ord: Any = 2, dim: Any = None, keepdim: bool = False) -> Tensor:
+    axis = axes(dim)
+    if ord == 2:
+        return F.norm(x, None, axis, keepdim)
+    if x.ndim == 0 or np.ndim(axis) or (axis is None and x.ndim > 1) or ord not in (1, np.inf):
+        raise NotOurs("norm: other than the Euclidean one, over several axes or of another order")
+    return F.norm(x, ord, axis, keepdim)
 
 
 def normalize(x: Tensor, p: Any = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
-    norm = euclidean_norm(x, p, dim, keepdim=True)
-    return x / F.where(norm > eps, norm, eps)
+    return x / F.maximum(vector_norm(x, p, dim, keepdim=True), eps)
 
 
 ARITHMETIC: dict[str, Adapter] = {
@@ -84,6 +87,20 @@ ARITHMETIC: dict[str, Adapter] = {
     "__rmul__": lambda x, y: y * x,
     "__rdiv__": lambda x, y: y / x,
     "neg": lambda x: -x,
+    "log1p": F.log1p,
+    "abs": F.abs,
+    "sign": F.sign,
+    "sin": F.sin,
+    "cos": F.cos,
+    "erf": F.erf,
+    "clamp": lambda x, low=None, high=None, min=None, max=None: clamp(
+        x, min if low is None else low, max if high is None else high
+    ),
+    "maximum": F.maximum,
+    "minimum": F.minimum,
+    "max_binary": F.maximum,
+    "min_binary": F.minimum,
+    "__rpow__": lambda x, y: y**x,
     "pow": lambda x, exponent: x**exponent,
     "square": lambda x: x**2,
     "reciprocal": lambda x: x**-1,
@@ -131,9 +148,11 @@ REDUCTIONS: dict[str, Adapter] = {
     "min_reduction_with_dim": lambda x, dim, keepdim=False: x.min(dim, keepdim),
     "max_reduction_no_dim": lambda x: x.max(),
     "min_reduction_no_dim": lambda x: x.min(),
+    "logsumexp": lambda x, dim, keepdim=False: F.logsumexp(x, axes(dim), keepdim),
+    "cumsum": lambda x, dim: F.cumsum(x, dim if x.ndim else None).reshape(x.shape),
     "var": variance,
     "std": deviation,
-    "linalg_vector_norm": euclidean_norm,
+    "linalg_vector_norm": vector_norm,
     "nn_functional_normalize": normalize,
 }
 

@@ -41,7 +41,7 @@ class Case(NamedTuple):
         rng = np.random.default_rng(len(self.name))
         return [
             (rng.choice([-1, 1], shape) * rng.uniform(0.5, 2, shape)).astype(dtype)
-            if self.name not in ("log", "sqrt", "power", "bce")
+            if self.name not in ("log", "log1p", "sqrt", "power", "powers", "bce")
             else rng.uniform(0.1, 0.9, shape).astype(dtype)
             for shape in self.shapes
         ]
@@ -60,6 +60,25 @@ OPERATIONS = [
     Case("exp", F.exp, ((2, 3),)),
     Case("log", F.log, ((2, 3),)),
     Case("sqrt", F.sqrt, ((2, 3),)),
+    Case("powers", F.power, ((2, 3), (2, 1))),
+    Case("log1p", F.log1p, ((2, 3),)),
+    Case("abs", F.abs, ((2, 3, 5),)),
+    Case("sign", F.sign, ((2, 3),)),
+    Case("maximum", F.maximum, ((2, 3, 5), (3, 1))),
+    Case("minimum", F.minimum, ((5,), (2, 3, 5))),
+    Case("clip", lambda x: F.clip(x, -1, np.array([[1.0], [1.5], [3]])), ((2, 3, 5),)),
+    Case("sin", F.sin, ((2, 3),)),
+    Case("cos", F.cos, ((2, 3),)),
+    Case("erf", F.erf, ((2, 3),)),
+    Case("softplus", F.softplus, ((2, 3, 5),)),
+    Case("log_sigmoid", F.log_sigmoid, ((2, 3, 5),)),
+    Case("logsumexp", lambda x: F.logsumexp(x, (0, -1)), ((2, 3, 5),)),
+    Case("cumsum", lambda x: F.cumsum(x, 1), ((2, 3, 5),)),
+    Case("var", lambda x: F.var(x, 1, ddof=1), ((2, 3, 5),)),
+    Case("std", lambda x: F.std(x, (0, 2), keepdims=True), ((2, 3, 5),)),
+    Case("norm", lambda x: F.norm(x, axis=-1), ((2, 3, 5),)),
+    Case("norm 1", lambda x: F.norm(x, 1, axis=-1), ((2, 3),)),
+    Case("norm inf", lambda x: F.norm(x, np.inf, axis=0), ((2, 3),)),
     Case("matmul", F.matmul, ((7, 2, 3), (3, 5))),
     Case("matmul of vectors", F.matmul, ((3,), (3,))),
     Case("vector by matrices", F.matmul, ((3,), (2, 3, 5))),

@@ -24,6 +24,16 @@ SCALARS = [2, 2.0, True, np.float64(2), np.float32(2), np.int8(2), np.float16(2)
         (F.softmax, np.exp([1, 2, 4]) / np.exp([1, 2, 4]).sum()),
         (lambda n: n.mean(), 7 / 3),
         (lambda n: n**-1, [1, 0.5, 0.25]),
+        (lambda n: 2.0**n, [2, 4, 16]),
+        (lambda n: n ** (-n), [1, 0.25, 1 / 256]),
+        (F.log1p, np.log([2, 3, 5])),
+        (F.sin, np.sin([1, 2, 4])),
+        (F.softplus, np.log1p(np.exp([1, 2, 4]))),
+        (F.logsumexp, np.log(np.exp([1, 2, 4]).sum())),
+        (lambda n: n.clip(1.5, 3), [1.5, 2, 3]),
+        (lambda n: n.var(), 14 / 9),
+        (lambda n: n.std(), np.sqrt(14) / 3),
+        (F.norm, np.sqrt(21)),
         (lambda n: n**0.5, np.sqrt([1, 2, 4])),
         (lambda n: F.rms_norm(n, eps=0.0), np.array([1, 2, 4]) / np.sqrt(7)),
         (lambda n: F.layer_norm(n * 3 - 7, eps=0.0), np.array([-4, -1, 5]) / np.sqrt(14)),
@@ -38,12 +48,33 @@ def test_where_a_result_is_not_whole_integers_become_float32(function, expected)
         np.testing.assert_allclose(y.data, expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (lambda n: abs(-n), [1, 2, 4]),
+        (lambda n: F.sign(-n), [-1, -1, -1]),
+        (lambda n: F.maximum(n, 2), [2, 2, 4]),
+        (lambda n: F.minimum(2, n), [1, 2, 2]),
+        (lambda n: n.clip(2, 3), [2, 2, 3]),
+        (lambda n: n.cumsum(), [1, 3, 7]),
+        (lambda n: n**2, [1, 4, 16]),
+        (lambda n: 2**n, [2, 4, 16]),
+        (lambda n: n**n, [1, 4, 256]),
+    ],
+)
+def test_whole_results_stay_whole(function, expected):
+    y = function(COUNTS)
+    assert y.dtype == COUNTS.dtype
+    np.testing.assert_array_equal(y.data, expected)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("scalar", SCALARS, ids=lambda s: f"{type(s).__name__}")
 def test_no_scalar_changes_the_dtype(dtype, scalar):
     x = Tensor(np.array([1, 2, 4], dtype), requires_grad=True)
     results = [x + scalar, scalar - x, x * scalar, scalar / x, x / scalar, x**scalar]
     results += [F.where(x > 1, x, scalar), F.rms_norm(x, None, scalar), F.mean(x) * scalar]
+    results += [scalar**x, F.maximum(scalar, x), x.clip(scalar), x.clip(max=scalar)]
     for y in results:
         assert y.dtype == dtype
         y.sum().backward()

@@ -73,9 +73,17 @@ WRONG = {
     "no axis": (lambda: F.softmax(X, None), "softmax: expected one axis, got None"),
     "two axes": (lambda: F.log_softmax(X, (0, 1)), "log_softmax: expected one axis, got a tuple"),
     "half an axis": (lambda: F.softmax(X, 0.5), "softmax: expected one axis, got the float 0.5"),
-    "a number to the power of a tensor": (
-        lambda: 2.0**X,
-        r"power: the exponent is a number, got Tensor; for a tensor as exponent write exp\(y",
+    "a bound with a gradient": (
+        lambda: F.clip(X, Tensor(0.0, requires_grad=True)),
+        r"clip: the bounds are constants.* write maximum\(x, low\) or minimum\(x, high\)",
+    ),
+    "a variance of one": (
+        lambda: F.var(X[:1, :1], ddof=1),
+        r"var: expected more than ddof=1 elements to take it of, got 1 over axis None",
+    ),
+    "a norm of a matrix": (
+        lambda: F.norm(X, 2),
+        r"norm: expected ord to be None, or 1, 2 or inf over one axis, got the int 2 over",
     ),
 }
 

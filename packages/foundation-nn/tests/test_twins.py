@@ -55,6 +55,14 @@ def gelu(x):
     return x * (0.5 + 0.5 * x * (density * weights).sum(-1))
 
 
+def log1p_exp(x):
+    return (1 + x.exp()).log()
+
+
+def var(x, axis):
+    return ((x - x.mean(axis, keepdims=True)) ** 2).mean(axis)
+
+
 TARGETS = np.array([[3, 6, 0], [6, 3, 1]])
 PAIRS = {
     "relu": (F.relu, lambda x: F.where(x > 0, x, 0.0), [(3, 5)]),
@@ -63,6 +71,25 @@ PAIRS = {
     "silu": (F.silu, lambda x: x * sigmoid(x), [(3, 5)]),
     "gelu": (F.gelu, gelu, [(3, 5)]),
     "gelu, tanh": (lambda x: F.gelu(x, "tanh"), gelu_tanh, [(3, 5)]),
+    "softplus": (F.softplus, log1p_exp, [(3, 5)]),
+    "log_sigmoid": (F.log_sigmoid, lambda x: -log1p_exp(-x), [(3, 5)]),
+    "logsumexp": (lambda x: F.logsumexp(x, 1), lambda x: x.exp().sum(1).log(), [(3, 5)]),
+    "log1p": (lambda x: F.log1p(x * x), lambda x: (1 + x * x).log(), [(3, 5)]),
+    "var": (lambda x: F.var(x, (0, 2)), lambda x: var(x, (0, 2)), [(2, 3, 5)]),
+    "std": (lambda x: F.std(x, 1), lambda x: var(x, 1).sqrt(), [(3, 5)]),
+    "norm": (lambda x: F.norm(x, axis=1), lambda x: (x * x).sum(1).sqrt(), [(3, 5)]),
+    "cumsum": (lambda x: F.cumsum(x, 1), lambda x: x @ np.triu(np.ones((5, 5))), [(3, 5)]),
+    "abs": (F.abs, lambda x: F.where(x < 0, -x, x), [(3, 5)]),
+    "maximum": (F.maximum, lambda x, y: F.where(x > y, x, y), [(3, 5), (5,)]),
+    "minimum": (F.minimum, lambda x, y: F.where(x < y, x, y), [(3, 5), (5,)]),
+    "clip": (
+        lambda x: F.clip(x, -0.1, 0.2),
+        lambda x: F.where(x < -0.1, -0.1, F.where(x > 0.2, 0.2, x)),
+        [(3, 5)],
+    ),
+    "power": (lambda x, y: (x * x) ** y, lambda x, y: (y * (x * x).log()).exp(), [(3, 5), (5,)]),
+    "erf": (F.erf, lambda x: 2 * gelu(x * math.sqrt(2)) / (x * math.sqrt(2)) - 1, [(3, 5)]),
+    "cos": (F.cos, lambda x: F.sin(x + math.pi / 2), [(3, 5)]),
     "softmax": (F.softmax, softmax, [(3, 5)]),
     "softmax, axis 0": (lambda x: F.softmax(x, 0), lambda x: softmax(x, 0), [(3, 5, 2)]),
     "log_softmax": (F.log_softmax, lambda x: softmax(x).log(), [(3, 5)]),

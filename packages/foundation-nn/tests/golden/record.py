@@ -136,7 +136,40 @@ def operations():
     case("stack", lambda *xs: torch.stack(xs, -1), normal((2, 3)), normal((2, 3)))
     case("where", lambda x, y: torch.where(mask, x, y), normal((2, 3)), normal(3))
     case("mask_rows", lambda x: x.masked_fill(~mask[..., None], 0), wide)
+    everyday_operations(case, rng)
     return cases
+
+
+def everyday_operations(case, rng):
+    """Those that most programs need somewhere."""
+    normal = rng.standard_normal
+    x, column, positive = normal((2, 3, 5)), normal((3, 1)), rng.random((2, 3)) + 0.1
+    far = np.concatenate([np.linspace(-40, 40, 23), [0.0, 1e-3, -1e-9]])
+    whole = rng.integers(-2, 3, (3, 5)).astype(float)  # with ties, and with zeros
+    case("power_of_tensors", torch.pow, positive, normal((2, 1)))
+    case("power_of_a_number", lambda y: 2.5**y, x)
+    case("power_of_zero", torch.pow, np.zeros(3), np.array([0.0, 1.0, 2.0]))
+    case("log1p", torch.log1p, positive)
+    case("abs", torch.abs, whole)
+    case("sign", torch.sign, whole)
+    case("maximum", torch.maximum, whole, whole[::-1].copy())
+    case("minimum", torch.minimum, x, column)
+    case("clip", lambda x: x.clamp(-1, 1), whole)
+    case("clip_from_below", lambda x: x.clamp(min=0.5), x)
+    case("sin", torch.sin, far)
+    case("cos", torch.cos, far)
+    case("erf", torch.erf, far / 8)
+    case("softplus", lambda x: F.softplus(x, threshold=100), far)
+    case("log_sigmoid", F.logsigmoid, far)
+    case("logsumexp", lambda x: x.logsumexp((0, 2)), 20 * x)
+    case("cumsum", lambda x: x.cumsum(1), x)
+    case("var", lambda x: x.var((0, 2), correction=1), x)
+    case("std", lambda x: x.std(1, correction=0, keepdim=True), x)
+    case("std_of_equal_numbers", lambda x: x.std(1, correction=0), np.ones((2, 3)))
+    case("norm", lambda x: torch.linalg.vector_norm(x, 2, (0, 2)), x)
+    case("norm_of_zeros", lambda x: torch.linalg.vector_norm(x, 2, 1), np.zeros((2, 3)))
+    case("norm_1", lambda x: torch.linalg.vector_norm(x, 1, 1), whole)
+    case("norm_inf", lambda x: torch.linalg.vector_norm(x, np.inf, 1), whole)
 
 
 def modules():

@@ -9,6 +9,8 @@ that nobody differentiates are as good as arrays: for them, NumPy's own function
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
+from inspect import Signature, signature
 from typing import Any
 
 import numpy as np
@@ -23,40 +25,49 @@ _COUNTERPARTS: dict[Callable[..., Any], str] = {
     np.multiply: "multiply",
     np.divide: "divide",
     np.negative: "negative",
+    np.absolute: "abs",
+    np.sign: "sign",
+    np.maximum: "maximum",
+    np.minimum: "minimum",
+    np.clip: "clip",
     np.power: "power",
     np.matmul: "matmul",
     np.exp: "exp",
     np.log: "log",
+    np.log1p: "log1p",
+    np.sin: "sin",
+    np.cos: "cos",
     np.sqrt: "sqrt",
     np.tanh: "tanh",
     np.sum: "sum",
     np.mean: "mean",
     np.max: "max",
     np.min: "min",
+    np.cumsum: "cumsum",
+    np.var: "var",
+    np.std: "std",
+    np.linalg.norm: "norm",
+    np.concatenate: "concat",
+    np.stack: "stack",
+    np.where: "where",
     np.reshape: "reshape",
     np.transpose: "transpose",
     np.swapaxes: "swapaxes",
 }
+#: Of these the third argument by position is another one than ours, such as a dtype.
+_TWO_BY_POSITION: frozenset[Callable[..., Any]] = frozenset(
+    [np.sum, np.mean, np.max, np.min, np.var, np.std, np.cumsum]
+)
 #: What to write instead of other functions that people reach for.
 _INSTEAD: dict[Callable[..., Any], str] = {
-    np.concatenate: "foundation_nn.functional.concat([x, y], axis=...)",
     np.hstack: "foundation_nn.functional.concat([x, y], axis=1)",
     np.vstack: "foundation_nn.functional.concat([x, y], axis=0)",
-    np.stack: "foundation_nn.functional.stack([x, y], axis=...)",
-    np.where: "foundation_nn.functional.where(condition, x, y)",
     np.dot: "x @ y",
     np.inner: "x @ y.mT",
     np.tensordot: "x @ y",
     np.vdot: "(x * y).sum()",
     np.outer: "x.reshape(-1, 1) * y.reshape(1, -1)",
     np.einsum: "x @ y, with reshape and swapaxes around it",
-    np.linalg.norm: "(x * x).sum().sqrt()",
-    np.var: "((x - x.mean()) ** 2).mean()",
-    np.std: "((x - x.mean()) ** 2).mean().sqrt()",
-    np.clip: "foundation_nn.functional.where(x > high, high, x)",
-    np.maximum: "foundation_nn.functional.where(x > y, x, y)",
-    np.minimum: "foundation_nn.functional.where(x < y, x, y)",
-    np.absolute: "foundation_nn.functional.where(x < 0, -x, x)",
     np.square: "x * x",
     np.expand_dims: "x[:, None] or x.reshape(...)",
     np.squeeze: "x[:, 0] or x.reshape(...)",
@@ -80,7 +91,6 @@ _QUESTIONS: frozenset[Callable[..., Any]] = frozenset(
         np.argmax,
         np.argmin,
         np.argsort,
-        np.sign,
         np.allclose,
         np.array_equal,
     ]
@@ -97,16 +107,39 @@ def call_numpy(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     """
     counterpart = _COUNTERPARTS.get(function)
     if counterpart is not None:
-        return getattr(operators, counterpart)(*args, **kwargs)
+        operation = getattr(operators, counterpart)
+        alike = len(args) <= 2 or function not in _TWO_BY_POSITION
+        if alike and _takes(operation, args, kwargs):
+            return operation(*args, **kwargs)
     recorded = recording.get() and any(x.requires_grad for x in _tensors((args, kwargs)))
     if not recorded or function in _QUESTIONS:
         return function(*_as_arrays(args), **_as_arrays(kwargs))
     instead = _INSTEAD.get(function)
-    fix = f"write {instead}, which does" if instead else "there is no operation for it"
+    if counterpart is not None:
+        names = ", ".join(_signature(operation).parameters)
+        fix = f"write foundation_nn.functional.{counterpart}({names}), which does"
+    elif instead:
+        fix = f"write {instead}, which does"
+    else:
+        fix = "there is no operation for it"
     raise TypeError(
         f"np.{function.__name__} does not record what it does, so its result would have no "
         f"gradient; {fix}. If only the numbers are wanted, give it x.data"
     )
+
+
+def _takes(operation: Callable[..., Any], args: Any, kwargs: Any) -> bool:
+    """Whether an operation takes these arguments; ``out``, ``where`` and others it does not."""
+    try:
+        _signature(operation).bind(*args, **kwargs)
+    except TypeError:
+        return False
+    return True
+
+
+@cache
+def _signature(operation: Callable[..., Any]) -> Signature:
+    return signature(operation)
 
 
 def call_ufunc(function: np.ufunc, method: str, args: Any, kwargs: Any) -> Any:

@@ -24,6 +24,7 @@ from typing import Annotated, Any, ParamSpec, Protocol, TypeAlias, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from foundation_nn._arguments import described
 from foundation_nn.engine._tape import Backward, Edge, Leaf, Node, Part, recording
 from foundation_nn.engine._tensor import Tensor, check_floating, result
 from foundation_nn.engine._threads import SERIAL_SIZE, one_blas_thread
@@ -269,6 +270,8 @@ def _in_dtype(value: Any, dtype: np.dtype[Any] | None, keep: bool) -> Any:
         return None
     if dtype is None:  # integers alone; NumPy's rule is that an int does not widen an int8 array
         return value if isinstance(value, np.ndarray | int) else _constant(value)
+    if not isinstance(value, int | float) and np.asarray(value).dtype.kind not in "fiub":
+        raise TypeError(f"an operation takes tensors and numbers, got {described(value)}")
     array = np.asarray(value, dtype=dtype)
     return array.copy() if keep and array is value and array.flags.writeable else array
 

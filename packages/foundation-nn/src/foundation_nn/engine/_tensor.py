@@ -1,18 +1,21 @@
-"""The tensor: an array, its gradient, and the operators that lead to operations."""
+"""The tensor: an array, its gradient, and how it goes back along the tape.
+
+Its operators and methods stand in :mod:`foundation_nn.engine._methods`.
+"""
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from foundation_nn.engine._methods import Axis, Methods
 from foundation_nn.engine._numpy_calls import call_numpy, call_ufunc
-from foundation_nn.engine._operators import operators
 from foundation_nn.engine._tape import Node, recording
 from foundation_nn.engine._walk import walk
 
-Axis: TypeAlias = "int | tuple[int, ...] | None"
+__all__ = ["Axis", "Tensor", "check_floating", "result"]
 
 
 def check_floating(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -28,7 +31,7 @@ def check_floating(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return dtype
 
 
-class Tensor:
+class Tensor(Methods):
     """An array that remembers how it was computed.
 
     Parameters
@@ -243,108 +246,6 @@ class Tensor:
 
     def __ge__(self, other: ArrayLike | Tensor) -> NDArray[np.bool_]:
         return np.asarray(np.greater_equal(self._data, _value(other)))
-
-    def __add__(self, other: Any) -> Tensor:
-        return operators.add(self, other)
-
-    def __radd__(self, other: Any) -> Tensor:
-        return operators.add(other, self)
-
-    def __sub__(self, other: Any) -> Tensor:
-        return operators.subtract(self, other)
-
-    def __rsub__(self, other: Any) -> Tensor:
-        return operators.subtract(other, self)
-
-    def __mul__(self, other: Any) -> Tensor:
-        return operators.multiply(self, other)
-
-    def __rmul__(self, other: Any) -> Tensor:
-        return operators.multiply(other, self)
-
-    def __truediv__(self, other: Any) -> Tensor:
-        return operators.divide(self, other)
-
-    def __rtruediv__(self, other: Any) -> Tensor:
-        return operators.divide(other, self)
-
-    def __pow__(self, exponent: float) -> Tensor:
-        return operators.power(self, exponent)
-
-    def __rpow__(self, base: Any) -> Tensor:
-        return operators.power(base, self)  # which refuses, and says how to write it
-
-    def __neg__(self) -> Tensor:
-        return operators.negative(self)
-
-    def __matmul__(self, other: Any) -> Tensor:
-        return operators.matmul(self, other)
-
-    def __rmatmul__(self, other: Any) -> Tensor:
-        return operators.matmul(other, self)
-
-    def __getitem__(self, index: Any) -> Tensor:
-        return operators.getitem(self, index)
-
-    def reshape(self, *shape: Any) -> Tensor:
-        return operators.reshape(self, shape[0] if len(shape) == 1 else shape)
-
-    def transpose(self, *axes: Any) -> Tensor:
-        """Permute the axes as NumPy does: all of them, in their new order; reversed by default.
-
-        Raises
-        ------
-        ValueError
-            If the numbers are no permutation, or are written out and change nothing:
-            ``x.transpose(0, 1)`` of a matrix exchanges two axes in PyTorch, and is the matrix
-            itself in NumPy.
-        """
-        if not axes:
-            return operators.transpose(self, None)
-        if len(axes) == 1 and np.ndim(axes[0]):
-            return operators.transpose(self, axes[0])
-        if len(axes) == self.ndim > 1 and all(a % self.ndim == i for i, a in enumerate(axes)):
-            raise ValueError(
-                f"transpose{axes}: this is the order that the axes of shape {self.shape} have; "
-                "to exchange two axes write x.swapaxes(i, j), or x.mT for the last two"
-            )
-        return operators.transpose(self, axes)
-
-    def swapaxes(self, axis1: int, axis2: int) -> Tensor:
-        return operators.swapaxes(self, axis1, axis2)
-
-    @property
-    def T(self) -> Tensor:
-        """The tensor with its axes in reverse order: of a matrix, the transpose."""
-        return operators.transpose(self, None)
-
-    @property
-    def mT(self) -> Tensor:
-        """The last two axes exchanged: the transpose of every matrix in a stack."""
-        if self.ndim < 2:
-            raise ValueError(f"mT: expected at least two axes, got shape {self.shape}")
-        return operators.swapaxes(self, -1, -2)
-
-    def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return operators.sum(self, axis, keepdims)
-
-    def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return operators.mean(self, axis, keepdims)
-
-    def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return operators.max(self, axis, keepdims)
-
-    def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return operators.min(self, axis, keepdims)
-
-    def exp(self) -> Tensor:
-        return operators.exp(self)
-
-    def log(self) -> Tensor:
-        return operators.log(self)
-
-    def sqrt(self) -> Tensor:
-        return operators.sqrt(self)
 
 
 def result(y: Any, node: Node | None) -> Tensor:

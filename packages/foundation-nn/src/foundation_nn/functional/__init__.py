@@ -1,8 +1,9 @@
 """The operations: each a NumPy kernel with its backward beneath it.
 
-Read in this order: ``_basic`` (arithmetic), ``_reductions``, ``_shaping``, ``_linear``, ``_rows``
-(how kernels of rows are cut into blocks), ``_normalization``, ``_activations``, ``_softmax``,
-``_cross_entropy``, ``_losses``, ``_embedding``, ``_dropout``, ``_padding``.
+Read in this order: ``_basic`` (arithmetic), ``_kinks``, ``_reductions``, ``_spread``, ``_shaping``,
+``_linear``, ``_rows`` (how kernels of rows are cut into blocks), ``_normalization``,
+``_activations``, ``_curves``, ``_logarithms``, ``_softmax``, ``_cross_entropy``, ``_losses``,
+``_embedding``, ``_dropout``, ``_padding``.
 """
 
 from foundation_nn.engine._operators import operators
@@ -20,13 +21,16 @@ from foundation_nn.functional._basic import (
     subtract,
 )
 from foundation_nn.functional._cross_entropy import cross_entropy
+from foundation_nn.functional._curves import cos, erf, sin
 from foundation_nn.functional._dropout import dropout, keep_scale, random_keep
 from foundation_nn.functional._embedding import embedding
+from foundation_nn.functional._kinks import abs, clip, maximum, minimum, sign
 from foundation_nn.functional._linear import linear
+from foundation_nn.functional._logarithms import log1p, log_sigmoid, logsumexp, softplus
 from foundation_nn.functional._losses import binary_cross_entropy_with_logits, mse_loss
 from foundation_nn.functional._normalization import layer_norm, rms_norm
 from foundation_nn.functional._padding import mask_rows
-from foundation_nn.functional._reductions import max, mean, min, sum
+from foundation_nn.functional._reductions import cumsum, max, mean, min, sum
 from foundation_nn.functional._shaping import (
     concat,
     getitem,
@@ -37,15 +41,21 @@ from foundation_nn.functional._shaping import (
     where,
 )
 from foundation_nn.functional._softmax import log_softmax, softmax
+from foundation_nn.functional._spread import norm, std, var
 
 __all__ = [
+    "abs",
     "add",
     "binary_cross_entropy_with_logits",
+    "clip",
     "concat",
+    "cos",
     "cross_entropy",
+    "cumsum",
     "divide",
     "dropout",
     "embedding",
+    "erf",
     "exp",
     "gelu",
     "getitem",
@@ -53,30 +63,41 @@ __all__ = [
     "layer_norm",
     "linear",
     "log",
+    "log1p",
+    "log_sigmoid",
     "log_softmax",
+    "logsumexp",
     "mask_rows",
     "matmul",
     "max",
+    "maximum",
     "mean",
     "min",
+    "minimum",
     "mse_loss",
     "multiply",
     "negative",
+    "norm",
     "power",
     "random_keep",
     "relu",
     "reshape",
     "rms_norm",
     "sigmoid",
+    "sign",
     "silu",
+    "sin",
     "softmax",
+    "softplus",
     "sqrt",
     "stack",
+    "std",
     "subtract",
     "sum",
     "swapaxes",
     "tanh",
     "transpose",
+    "var",
     "where",
 ]
 

@@ -81,32 +81,46 @@ def negative(x: Array) -> Result:
 
 
 @operation(integers=True)
-def power(x: Array, exponent: float) -> Result:
-    """``x ** exponent`` for a constant exponent, d/dx = exponent · x^(exponent - 1).
+def power(x: Array, exponent: Array) -> Result:
+    """``x ** y`` with y = ``exponent``, d/dx = y · x^(y - 1) and d/dy = x^y log x.
 
-    Whole numbers stay whole with an exponent that is a natural number.
+    Base and exponent may each be a number or a tensor. Whole numbers stay whole unless an exponent
+    is negative. The power of a negative number is no smooth function of its exponent: there d/dy is
+    NaN. At x = 0 it is 0 if y is not negative.
 
-    Raises
-    ------
-    TypeError
-        If the exponent is not a number.
+    Examples
+    --------
+    >>> from foundation_nn import Tensor
+    >>> y = Tensor([0.0, 1.0, 3.0], requires_grad=True)
+    >>> z = 2.0**y
+    >>> z.data
+    array([1., 2., 8.], dtype=float32)
+    >>> z.sum().backward()
+    >>> y.grad / z.data  # log 2
+    array([0.6931472, 0.6931472, 0.6931472], dtype=float32)
     """
-    if not isinstance(exponent, int | float | np.integer | np.floating):
-        raise TypeError(
-            f"power: the exponent is a number, got {type(exponent).__name__}; "
-            "for a tensor as exponent write exp(y * log(x))"
-        )
-    natural = isinstance(exponent, int | np.integer) and exponent >= 0
-    if x.dtype.kind != "f" and not natural:
-        x = x.astype(np.float32)
+    if np.ndim(exponent) == 0 and isinstance(exponent, np.ndarray):
+        exponent = exponent.item()  # NumPy is faster with a number, and knows squares and roots
+    whole = np.asarray(x).dtype.kind != "f" and np.asarray(exponent).dtype.kind != "f"
+    if whole and np.any(np.less(exponent, 0)):
+        x, exponent = np.asarray(x, np.float32), np.asarray(exponent, np.float32)
+    y = x**exponent
 
-    def backward(g: Array) -> Array:
-        if exponent == 0:
-            return np.zeros_like(g)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return zero_where(g, g * (exponent * x ** (exponent - 1)))
+    def backward(g: Array) -> tuple[Array, Array]:
+        def dx() -> Array:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                slope = np.where(np.equal(exponent, 0), 0, exponent * x ** (exponent - 1))
+                return zero_where(g, g * slope)
 
-    return x**exponent, backward
+        def dexponent() -> Array:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                flat = (x == 0) & np.greater_equal(exponent, 0)
+                slope = np.where(flat, 0, y * np.log(x))
+                return zero_where(g, g * slope)
+
+        return dx, dexponent
+
+    return y, backward
 
 
 @operation

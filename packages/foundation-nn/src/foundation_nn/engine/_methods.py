@@ -1,0 +1,150 @@
+"""The operators and methods of a tensor: each is an operation under another name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foundation_nn.engine._operators import operators
+
+if TYPE_CHECKING:
+    from foundation_nn.engine._tensor import Tensor
+
+Axis: TypeAlias = "int | tuple[int, ...] | None"
+
+
+class Methods:
+    """What one can do with a tensor: ``x + y``, ``x[0]``, ``x.sum()``; the base of ``Tensor``."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+        _data: NDArray[Any]
+
+        @property
+        def shape(self) -> tuple[int, ...]: ...
+
+        @property
+        def ndim(self) -> int: ...
+
+    def __add__(self, other: Any) -> Tensor:
+        return operators.add(self, other)
+
+    def __radd__(self, other: Any) -> Tensor:
+        return operators.add(other, self)
+
+    def __sub__(self, other: Any) -> Tensor:
+        return operators.subtract(self, other)
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return operators.subtract(other, self)
+
+    def __mul__(self, other: Any) -> Tensor:
+        return operators.multiply(self, other)
+
+    def __rmul__(self, other: Any) -> Tensor:
+        return operators.multiply(other, self)
+
+    def __truediv__(self, other: Any) -> Tensor:
+        return operators.divide(self, other)
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return operators.divide(other, self)
+
+    def __pow__(self, exponent: Any) -> Tensor:
+        return operators.power(self, exponent)
+
+    def __rpow__(self, base: Any) -> Tensor:
+        return operators.power(base, self)
+
+    def __neg__(self) -> Tensor:
+        return operators.negative(self)
+
+    def __abs__(self) -> Tensor:
+        return operators.abs(self)
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return operators.matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return operators.matmul(other, self)
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return operators.getitem(self, index)
+
+    def reshape(self, *shape: Any) -> Tensor:
+        return operators.reshape(self, shape[0] if len(shape) == 1 else shape)
+
+    def transpose(self, *axes: Any) -> Tensor:
+        """Permute the axes as NumPy does: all of them, in their new order; reversed by default.
+
+        Raises
+        ------
+        ValueError
+            If the numbers are no permutation, or are written out and change nothing:
+            ``x.transpose(0, 1)`` of a matrix exchanges two axes in PyTorch, and is the matrix
+            itself in NumPy.
+        """
+        if not axes:
+            return operators.transpose(self, None)
+        if len(axes) == 1 and np.ndim(axes[0]):
+            return operators.transpose(self, axes[0])
+        if len(axes) == self.ndim > 1 and all(a % self.ndim == i for i, a in enumerate(axes)):
+            raise ValueError(
+                f"transpose{axes}: this is the order that the axes of shape {self.shape} have; "
+                "to exchange two axes write x.swapaxes(i, j), or x.mT for the last two"
+            )
+        return operators.transpose(self, axes)
+
+    def swapaxes(self, axis1: int, axis2: int) -> Tensor:
+        return operators.swapaxes(self, axis1, axis2)
+
+    @property
+    def T(self) -> Tensor:
+        """The tensor with its axes in reverse order: of a matrix, the transpose."""
+        return operators.transpose(self, None)
+
+    @property
+    def mT(self) -> Tensor:
+        """The last two axes exchanged: the transpose of every matrix in a stack."""
+        if self.ndim < 2:
+            raise ValueError(f"mT: expected at least two axes, got shape {self.shape}")
+        return operators.swapaxes(self, -1, -2)
+
+    def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return operators.sum(self, axis, keepdims)
+
+    def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return operators.mean(self, axis, keepdims)
+
+    def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return operators.max(self, axis, keepdims)
+
+    def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return operators.min(self, axis, keepdims)
+
+    def exp(self) -> Tensor:
+        return operators.exp(self)
+
+    def log(self) -> Tensor:
+        return operators.log(self)
+
+    def sqrt(self) -> Tensor:
+        return operators.sqrt(self)
+
+    def cumsum(self, axis: int | None = None) -> Tensor:
+        return operators.cumsum(self, axis)
+
+    def var(self, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> Tensor:
+        return operators.var(self, axis, keepdims, ddof)
+
+    def std(self, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> Tensor:
+        return operators.std(self, axis, keepdims, ddof)
+
+    def clip(self, min: Any = None, max: Any = None) -> Tensor:
+        return operators.clip(self, min, max)
+
+    def abs(self) -> Tensor:
+        return operators.abs(self)
