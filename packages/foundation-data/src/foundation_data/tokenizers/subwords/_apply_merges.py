@@ -109,8 +109,9 @@ def apply_merges(
     ids = [_NO_SYMBOL, *symbols, _NO_SYMBOL]
     left_of = array("q", range(-1, size - 1))
     right_of = array("q", range(1, size + 1))
-    # A possible merge is kept as one number, rank * size + place, and `divmod` gives the two back.
-    # The smallest number is the lowest rank and, of equal ranks, the leftmost place.
+    # A possible merge is kept as one number, rank * size + place. A place is smaller than size, so
+    # `divmod` gives the two back, and the smallest number is the lowest rank and, of equal ranks,
+    # the leftmost place. Numbers are compared faster than tuples (rank, place).
     waiting = [
         ranks[pair] * size + place
         for place, pair in enumerate(pairwise(symbols), start=1)

@@ -313,8 +313,8 @@ def _words_of_ids(pieces: Mapping[str, int], tokens: Sequence[str]) -> Counter[s
     id_of_byte = {byte: ids[character] for byte, character in BYTE_TO_CHARACTER.items()}
     words: Counter[str] = Counter()
     for piece, count in pieces.items():
-        # `str.translate` replaces the character number n by the character number `id_of_byte[n]`.
-        # Latin-1 makes a string of the bytes in which the byte n is the character number n.
+        # The byte 33 is an exclamation mark. Latin-1 reads it as the character number 33,
+        # and `translate` replaces that by the character number `id_of_byte[33]`.
         word = text_to_bytes(piece).decode("latin-1").translate(id_of_byte)
         for start in range(0, len(word), _LONGEST_TRAINED):
             words[word[start : start + _LONGEST_TRAINED]] += count

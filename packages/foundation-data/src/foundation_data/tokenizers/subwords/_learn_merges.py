@@ -64,6 +64,8 @@ before (``we``) loses what the pair that is there now (``wA``) gains:
 >>> index = PairIndex(text)
 >>> index.counts["es"], index.holders["es"]
 (9, {1, 2})
+>>> index.pop_commonest(min_freq=1)
+'es'
 >>> index.merge("es", "A")
 >>> index.words
 ['low', 'newAt', 'widAt']
@@ -73,10 +75,17 @@ before (``we``) loses what the pair that is there now (``wA``) gains:
 **Finding the commonest pair.** ``min`` looks at every pair there is. A heap (the module `heapq`)
 hands out its smallest entry in a few steps. With entries ``(-count, pair)`` this is the commonest
 pair. An entry inside a heap cannot be changed, so it keeps the count that the pair had when the
-entry was made. Since then the count may have fallen, as that of ``we`` did, but it cannot have
-risen: a pair comes into being in the merge that makes the newer of its two symbols, and all later
-merges can only use it up. So, if the entry that comes out has an old count, it is put back with the
-true one. If its count is true, then no other pair is more common.
+entry was made. Since then the count may have fallen. After the merge above, for instance, two
+entries say 9, but one of them is old:
+
+>>> sorted(index.heap)[:2]
+[(-9, 'At'), (-9, 'st')]
+>>> index.counts["At"], index.counts["st"]
+(9, 0)
+
+The count cannot have risen: a pair comes into being in the merge that makes the newer of its two
+symbols, and all later merges can only use it up. So, if the entry that comes out has an old count,
+it is put back with the true one. If its count is true, then no other pair is more common.
 
 With these three steps `learn_merges` finds what the plain algorithm finds:
 
