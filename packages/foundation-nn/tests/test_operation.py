@@ -1,8 +1,11 @@
 """The decorator: from a NumPy kernel to a differentiable function."""
 
+import array
+
 import numpy as np
 import pytest
-from foundation_nn import Array, Result, Tensor, gradcheck, no_grad, operation
+from foundation_nn import Array, Parameter, Result, Tensor, gradcheck, no_grad, operation, optim
+from foundation_nn import functional as F
 
 
 @operation(outputs=2)
@@ -201,3 +204,65 @@ def test_a_gradient_of_another_shape_is_refused(wrong):
         ValueError, match=r"careless: expected a gradient of shape \(3, 1\), backward gave \("
     ):
         careless(x).backward()
+
+
+def parameter_in_a_buffer():
+    p = Parameter([3.0, 3.0])
+    optimizer = optim.SGD(p, lr=1.0)
+    p.grad = np.ones(2, np.float32)
+    return p.data, optimizer.step
+
+
+def view_of_one_element():
+    one = np.array([3.0], np.float32)
+    return np.broadcast_to(one, (2,)), lambda: one.fill(7)
+
+
+def read_only_view():
+    two = np.array([3.0, 3.0], np.float32)
+    view = two[:]
+    view.flags.writeable = False
+    return view, lambda: two.fill(7)
+
+
+def mapped_file(folder):
+    mapped = np.memmap(folder / "array", np.float32, "w+", shape=(2,))
+    mapped[:] = 3
+    return mapped, lambda: mapped.fill(7)
+
+
+def buffer_of_python():
+    numbers = array.array("f", [3, 3])
+    return numbers, lambda: numbers.__setitem__(slice(2), array.array("f", [7, 7]))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [parameter_in_a_buffer, view_of_one_element, read_only_view, mapped_file, buffer_of_python],
+)
+def test_a_constant_that_changes_afterwards_does_not_change_the_gradient(make, tmp_path):
+    constant, change = make(tmp_path) if make is mapped_file else make()
+    x = Tensor([1.0, 1.0], requires_grad=True)
+    y = F.multiply(x, constant).sum()
+    change()
+    y.backward()
+    assert y.item() == 6
+    np.testing.assert_array_equal(x.grad, [3, 3])
+
+
+def test_what_nobody_can_change_is_not_copied():
+    seen = []
+
+    @operation
+    def spy(x: Array, y: Array) -> Result:
+        seen.append(y)
+        return x * y, lambda g: (g * y, g * x)
+
+    fixed = np.ones(3, np.float32)
+    fixed.flags.writeable = False
+    weight = Parameter(np.ones(3, np.float32))
+    optim.SGD(weight, lr=1.0)  # which writes to the parameter in place, and counts it
+    spy(Tensor([1.0], requires_grad=True), fixed)
+    spy([1.0], weight)
+    assert np.shares_memory(seen[0], fixed)
+    assert np.shares_memory(seen[1], weight.data)

@@ -140,7 +140,8 @@ def operation(
         recorded = wanted and recording.get()
         if not alike or dtype is None or (dtype.kind != "f" and not integers):
             dtype = _working_dtype(dtype, inputs, integers)
-            values = [_in_dtype(value, dtype, recorded) for value in values]
+            pairs = zip(inputs, values, strict=True)
+            values = [_in_dtype(x, value, dtype, recorded) for x, value in pairs]
             for value in values:
                 large = large or (isinstance(value, np.ndarray) and value.size >= SERIAL_SIZE)
         if options:
@@ -261,10 +262,16 @@ def _constant(x: Any) -> NDArray[Any]:
     return x if isinstance(x, np.ndarray) else Tensor(x)._data
 
 
-def _in_dtype(value: Any, dtype: np.dtype[Any] | None, keep: bool) -> Any:
-    """An input in the dtype that the kernel computes in.
+def _in_dtype(x: Any, value: Any, dtype: np.dtype[Any] | None, keep: bool) -> Any:
+    """An input ``x`` in the dtype that the kernel computes in.
 
-    An array that its owner may write to is copied if a backward will ``keep`` it.
+    What is no tensor may be changed by its owner. It is copied if a backward will ``keep`` it.
+
+    Parameters
+    ----------
+    x : tensor, array_like or None
+    value : ndarray, array_like or None
+        The array of a tensor; otherwise ``x`` itself.
     """
     if value is None:
         return None
@@ -272,8 +279,18 @@ def _in_dtype(value: Any, dtype: np.dtype[Any] | None, keep: bool) -> Any:
         return value if isinstance(value, np.ndarray | int) else _constant(value)
     if not isinstance(value, int | float) and np.asarray(value).dtype.kind not in "fiub":
         raise TypeError(f"an operation takes tensors and numbers, got {described(value)}")
-    array = np.asarray(value, dtype=dtype)
-    return array.copy() if keep and array is value and array.flags.writeable else array
+    if keep and not isinstance(x, Tensor) and not _is_fixed(x):
+        return np.array(value, dtype=dtype)
+    return np.asarray(value, dtype=dtype)
+
+
+def _is_fixed(x: Any) -> bool:
+    """Whether nobody may write to an array, neither through it nor through what it is a view of."""
+    while isinstance(x, np.ndarray) and not x.flags.writeable:
+        if x.base is None:
+            return True
+        x = x.base
+    return False
 
 
 def _plain(option: Any) -> Any:
