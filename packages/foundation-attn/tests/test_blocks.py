@@ -62,7 +62,7 @@ def test_however_long_the_rows_a_part_has_a_head(T, S):
 
 
 def block(part, rows, keys):
-    return Block(0, part, rows, keys, lead=(), first=0)
+    return Block(0, part, rows, keys, lead=(), offset=0)
 
 
 @given(

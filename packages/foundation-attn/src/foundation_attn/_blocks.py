@@ -44,8 +44,8 @@ class Block(NamedTuple):
     rows, keys : slice
     lead : tuple of int
         The shape of all heads.
-    first : int
-        The position of query 0 among the keys: the queries are the last ones.
+    offset : int
+        S - T, the position of query 0 among the keys: the queries are the last ones.
     """
 
     number: int
@@ -53,11 +53,33 @@ class Block(NamedTuple):
     rows: slice
     keys: slice
     lead: tuple[int, ...]
-    first: int
+    offset: int
+
+    @classmethod
+    def whole(cls, lead: tuple[int, ...], T: int, S: int) -> Block:
+        """All scores (*lead, T, S) as one block."""
+        return cls(
+            number=0,
+            part=(slice(None),) * len(lead),
+            rows=slice(0, T),
+            keys=slice(0, S),
+            lead=lead,
+            offset=S - T,
+        )
+
+    @property
+    def first_query_position(self) -> int:
+        """Where the first query of the block stands among all keys."""
+        first_row: int = self.rows.start
+        return first_row + self.offset
 
     def query_positions(self) -> NDArray[np.intp]:
-        """Where the queries of the block stand among all keys."""
-        return np.arange(self.rows.start + self.first, self.rows.stop + self.first)
+        """Where the queries of the block stand among all keys, (rows,)."""
+        return np.arange(self.rows.start + self.offset, self.rows.stop + self.offset)
+
+    def key_positions(self) -> NDArray[np.intp]:
+        """Where the keys of the block stand among all keys, (keys,)."""
+        return np.arange(self.keys.start, self.keys.stop)
 
     def of_heads(self, x: NDArray[Any]) -> NDArray[Any]:
         """The part of the block of an array that broadcasts to the shape of all heads."""
@@ -95,7 +117,7 @@ class Cut:
         self, lead: Sequence[int], T: int, S: int, dtype: Any, causal: bool, window: int | None
     ) -> None:
         self.lead = tuple(lead)
-        self.first = S - T
+        self.offset = S - T
         self.dtype = np.dtype(dtype)
         self.rows_and_keys = list(row_blocks(T, S, causal, window, BLOCK_ROWS))
         heads = math.prod(lead)
@@ -109,16 +131,18 @@ class Cut:
 
     def each(
         self,
-        task: Callable[[Block, list[Array], list[Array], list[Array]], None],
+        task: Callable[..., None],
         queries: Sequence[Array],
         keys: Sequence[Array],
         sums: Sequence[Array] = (),
     ) -> None:
-        """Call ``task(block, queries, keys, sums)`` with the views that belong to each block.
+        """Call ``task(block, *queries, *keys, *sums)`` with the views that belong to each block.
 
         Parameters
         ----------
         task : callable
+            Takes a block, then its part of each of the arrays, in the order in which they are
+            given here.
         queries : (..., T, n) arrays
             To be read or written: each row belongs to one block.
         keys : (..., S, n) arrays
@@ -139,10 +163,10 @@ class Cut:
             for i, (rows, columns) in enumerate(self.rows_and_keys):
                 number = n * len(self.rows_and_keys) + i
                 task(
-                    Block(number, part, rows, columns, self.lead, self.first),
-                    [x[..., rows, :] for x in of_queries],
-                    [x[..., columns, :] for x in of_keys],
-                    [x[..., columns, :] for x in of_sums],
+                    Block(number, part, rows, columns, self.lead, self.offset),
+                    *[x[..., rows, :] for x in of_queries],
+                    *[x[..., columns, :] for x in of_keys],
+                    *[x[..., columns, :] for x in of_sums],
                 )
 
         if len(self.parts) == 1:  # such as a cached step, which is over before threads are asked
@@ -150,13 +174,18 @@ class Cut:
         else:
             over_parts(work, len(self.parts))
 
-    def room(self, block: Block, q: Array, slot: int = 0) -> Array:
-        """An array (..., rows, keys) for intermediate results, which the next block writes over."""
-        return scratch(self._shape(block, q), self.dtype, slot)
+    def room_for_scores(self, block: Block, q: Array) -> Array:
+        """An array (..., rows, keys): the block's own if the weights are kept, or a shared one."""
+        if self.keeps_weights:
+            return np.empty(self._shape(block, q), self.dtype)
+        return self.room(block, q)
 
-    def room_to_keep(self, block: Block, q: Array) -> Array:
-        """An array (..., rows, keys) that is nobody else's."""
-        return np.empty(self._shape(block, q), self.dtype)
+    def room(self, block: Block, q: Array, slot: int = 0) -> Array:
+        """An array (..., rows, keys) for intermediate results, which the next block writes over.
+
+        Slot 0 is the one of :meth:`room_for_scores`; what is needed beside it has another.
+        """
+        return scratch(self._shape(block, q), self.dtype, slot)
 
     def _shape(self, block: Block, q: Array) -> tuple[int, ...]:
         return (*q.shape[:-1], block.keys.stop - block.keys.start)

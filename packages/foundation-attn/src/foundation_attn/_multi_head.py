@@ -61,11 +61,11 @@ from foundation_attn._arguments import (
     refuse_gradients,
     refuse_rotary,
 )
-from foundation_attn._attention import attend, check_dropout, hide_unreachable, weights
+from foundation_attn._attention import attend, hide_unreachable, weights_by
 from foundation_attn._cache import KVCache
 from foundation_attn._capture import active_maps
 from foundation_attn._heads import merge_heads, split_heads
-from foundation_attn._rule import Rule, check_head_masks, check_window_and_cap
+from foundation_attn._rule import Rule, check_dropout, check_head_masks, check_window_and_cap
 from foundation_attn.masks import Mask, hide, real_positions
 
 
@@ -400,7 +400,7 @@ class MultiHeadAttention(Module):
         maps = active_maps()
         if maps is None:
             return
-        p = weights(q.data, k.data, rule)
+        p = weights_by(rule, q.data, k.data)
         p = p.reshape(-1, self.num_heads, *p.shape[-2:])  # groups side by side again
         if real is not None:
             p = p * real[:, None, :, None]

@@ -117,3 +117,9 @@ def padding_pattern(key_mask: Mask, ndim: int) -> Mask:
     *batch, S = key_mask.shape
     others = (1,) * (ndim - len(batch) - 1)
     return key_mask.reshape(*batch, *others, S)
+
+
+def check_dropout(name: str, p: float) -> None:
+    """Refuse what :func:`foundation_nn.functional.dropout` would, which rounds p to 1/65536."""
+    if not p >= 0 or round(p * 65536) >= 65536:
+        raise ValueError(f"{name}: expected 0 <= dropout < 1 (by more than 1/131072), got {p}")
