@@ -80,6 +80,8 @@ class Aside:
     def give_up(self) -> None:
         """Leave undone what nobody has begun with."""
         with self._lock:
+            for key in self._ready:  # a helper may keep a reference to this object for a while
+                self._count -= len(self._waiting.pop(key))
             self._ready.clear()
         self._wait(lambda: False)
 

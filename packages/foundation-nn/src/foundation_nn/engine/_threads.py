@@ -178,6 +178,9 @@ class _Parts:
         for _ in self._left:  # after an error of our own, nobody begins with another part
             pass
         done = [self._done.get() for _ in range(self._helping)]
+        # A helper that is still busy elsewhere will find these parts in its queue, much later. The
+        # task, and with it the arrays that it works on, shall not stay in memory until then.
+        self._task = lambda _: None
         errors = [error for error in done if error is not None]
         if errors:
             try:

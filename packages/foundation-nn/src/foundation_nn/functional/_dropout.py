@@ -31,12 +31,12 @@ def keep_scale(p: float) -> float:
 @operation
 @by_rows
 def _dropout(x: Array, keep: PerRow, p: float) -> Result:
-    scale = np.multiply(keep, x.dtype.type(keep_scale(p)), dtype=x.dtype)
+    factor = x.dtype.type(keep_scale(p))
 
-    def backward(g: Array) -> Array:
-        return g * np.multiply(keep, x.dtype.type(keep_scale(p)), dtype=x.dtype)
+    def scaled(values: Array) -> Array:
+        return values * np.multiply(keep, factor)
 
-    return x * scale, backward
+    return scaled(x), scaled
 
 
 def dropout(x: Tensor | NDArray[Any], p: float, rng: np.random.Generator | None = None) -> Tensor:

@@ -36,12 +36,13 @@ def mse_loss(x: Array, target: Array) -> Result:
     """
     _check("mse_loss", x, target)
     difference = x - target
+    n = x.size
 
     def backward(g: Array) -> tuple[Array, Array]:
-        dx = difference * (2 * g / x.size)
+        dx = difference * (2 * g / n)
         return dx, -dx
 
-    return np.vdot(difference, difference) / x.size, backward
+    return np.vdot(difference, difference) / n, backward
 
 
 @operation

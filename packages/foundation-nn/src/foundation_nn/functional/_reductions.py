@@ -18,9 +18,10 @@ def restore(g: Array, ndim: int, axis: Axis, keepdims: bool) -> Array:
 @operation(integers=True)
 def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> Result:
     """Σ x over ``axis`` (all axes by default); every element gets the gradient of its sum."""
+    shape = x.shape  # all that the backward keeps
 
     def backward(g: Array) -> Array:
-        return np.broadcast_to(restore(g, x.ndim, axis, keepdims), x.shape)
+        return np.broadcast_to(restore(g, len(shape), axis, keepdims), shape)
 
     return x.sum(axis=axis, keepdims=keepdims), backward
 
@@ -38,9 +39,10 @@ def mean(x: Array, axis: Axis = None, keepdims: bool = False) -> Result:
     if y.size and not x.size:
         raise ValueError(f"mean: nothing to average over axis {axis} of shape {x.shape}")
     n = x.size // y.size if y.size else 1
+    shape = x.shape  # all that the backward keeps
 
     def backward(g: Array) -> Array:
-        return np.broadcast_to(restore(g, x.ndim, axis, keepdims) / n, x.shape)
+        return np.broadcast_to(restore(g, len(shape), axis, keepdims) / n, shape)
 
     return y / n, backward
 

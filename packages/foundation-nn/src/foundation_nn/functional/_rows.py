@@ -13,7 +13,7 @@ import inspect
 import math
 import threading
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import Annotated, Any, ParamSpec, TypeAlias
 
 import numpy as np
@@ -59,10 +59,11 @@ def by_rows(kernel: Callable[P, Result]) -> Callable[P, Result]:
             y, backward = kernel(*given)  # type: ignore[call-arg]
         else:
             y, backward = _in_blocks(kernel, given, rows, with_gradient)
-        x_rows = given[0].shape
+        row_shape = y.shape
+        y = y.reshape(shape if row_shape == given[0].shape else shape[:-1] + row_shape[1:])
 
-        def backward_of_any_shape(g: Array) -> Any:
-            grads = backward(g.reshape(y.shape))
+        def backward_of_any_shape(g: Array) -> Any:  # keeps neither x nor y, but their shapes
+            grads = backward(g.reshape(row_shape))
             grads = grads if isinstance(grads, tuple) else (grads,)
             shaped = []
             for i, dx in zip(with_gradient, grads, strict=False):
@@ -73,8 +74,7 @@ def by_rows(kernel: Callable[P, Result]) -> Callable[P, Result]:
                 shaped.append(dx)
             return shaped[0] if len(shaped) == 1 else tuple(shaped)
 
-        y_shape = shape if y.shape == x_rows else shape[:-1] + y.shape[1:]
-        return y.reshape(y_shape), backward_of_any_shape
+        return y, backward_of_any_shape
 
     return of_any_shape
 
@@ -93,10 +93,12 @@ def _in_blocks(
     with_gradient : list of int
         Which of them the gradients belong to that the kernel's backward returns.
     """
-    x = given[0]
-    blocks = cut_rows(len(x), max(given[i][:1].nbytes for i in rows))
+    # The backward refers to these numbers, not to x, which only the kernel may want to keep.
+    row_count = len(given[0])
+    in_threads = given[0].nbytes >= THREAD_BYTES
+    blocks = cut_rows(row_count, max(given[i][:1].nbytes for i in rows))
     backwards: list[Any] = [None] * len(blocks)
-    room_for_y = _Room(len(x))
+    room_for_y = _Room(row_count)
 
     def forward(n: int) -> None:
         block = blocks[n]
@@ -104,10 +106,10 @@ def _in_blocks(
         y, backwards[n] = kernel(*arguments)
         room_for_y.like(y)[block] = y
 
-    _run(forward, len(blocks), x)
+    _run(forward, len(blocks), in_threads)
 
     def backward(g: Array) -> tuple[Array, ...]:
-        rooms = [_Room(len(x)) for _ in with_gradient]
+        rooms = [_Room(row_count) for _ in with_gradient]
         sums: list[list[Array]] = [[] for _ in blocks]  # of each block, for what all rows share
 
         def of_block(n: int) -> None:
@@ -123,7 +125,7 @@ def _in_blocks(
                     dx = column_sum(dx)
                 sums[n].append(dx)
 
-        _run(of_block, len(blocks), x)
+        _run(of_block, len(blocks), in_threads)
         return tuple(
             room.array if parts[0] is None else functools.reduce(np.add, parts)
             for room, parts in zip(rooms, zip(*sums, strict=True), strict=False)
@@ -147,13 +149,13 @@ class _Room:
         return self.array
 
 
-def _run(task: Callable[[int], None], count: int, example: Array) -> None:
-    """Call the task for each block; in threads, if that is worth it."""
-    if example.nbytes < THREAD_BYTES:
+def _run(task: Callable[[int], None], count: int, in_threads: bool) -> None:
+    """Call the task for each block."""
+    if in_threads:
+        over_parts(task, count)
+    else:
         for i in range(count):
             task(i)
-    else:
-        over_parts(task, count)
 
 
 def as_rows(x: Array) -> Array:
@@ -171,9 +173,14 @@ def _as_rows_like(a: Array, x: Array) -> Array:
     return as_rows(a) if np.ndim(a) == x.ndim else a.reshape(-1)
 
 
-@lru_cache(maxsize=64)
 def _ones(n: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-    vector = np.ones(n, dtype)
+    """A vector of n ones: the beginning of one that serves many lengths."""
+    return _power_of_two_ones(max(n - 1, 0).bit_length(), dtype)[:n]
+
+
+@cache
+def _power_of_two_ones(exponent: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    vector = np.ones(1 << exponent, dtype)
     vector.flags.writeable = False
     return vector
 

@@ -15,9 +15,10 @@ from foundation_nn.engine._tensor import Tensor
 @operation(integers=True)
 def reshape(x: Array, shape: int | Sequence[int]) -> Result:
     """The same elements in another shape; one length may be -1."""
+    old_shape = x.shape
 
     def backward(g: Array) -> Array:
-        return g.reshape(x.shape)
+        return g.reshape(old_shape)
 
     return x.reshape(shape), backward
 
@@ -70,9 +71,10 @@ def getitem(x: Array, index: Any) -> Result:
     )
     if not basic:  # arrays as indices are kept for the backward as they are now
         index = tuple(_index_array(p) if np.ndim(p) else p for p in parts)
+    shape = x.shape  # the backward keeps no array but those of the index
 
     def backward(g: Array) -> Array:
-        dx = np.zeros_like(x)
+        dx = np.zeros(shape, g.dtype)
         if basic:
             dx[index] = g
         else:
