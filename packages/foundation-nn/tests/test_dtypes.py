@@ -58,6 +58,13 @@ def test_where_a_result_is_not_whole_integers_become_float32(function, expected)
         (lambda n: n.clip(2, 3), [2, 2, 3]),
         (lambda n: n.cumsum(), [1, 3, 7]),
         (lambda n: n**2, [1, 4, 16]),
+        (lambda n: F.einsum("i,i", n, n), 21),
+        (F.flip, [4, 2, 1]),
+        (lambda n: F.repeat(n, 2)[1:4], [1, 2, 2]),
+        (lambda n: F.split(n, [1])[1], [2, 4]),
+        (lambda n: F.take_along_axis(n, [2]), [4]),
+        (lambda n: F.pad(n, (1, 0)), [0, 1, 2, 4]),
+        (lambda n: n.topk(1)[0], [4]),
         (lambda n: 2**n, [2, 4, 16]),
         (lambda n: n**n, [1, 4, 256]),
     ],
@@ -126,3 +133,17 @@ def test_a_state_in_half_precision_is_widened():
         layer.load_state_dict(state, assign=assign)
         assert layer.weight.dtype == np.float32
         assert layer(Tensor([[2.0]])).item() == 4
+
+
+def test_a_cast_keeps_the_gradient_and_gives_it_the_dtype_of_its_input():
+    x = Tensor([1.5, 2.5], requires_grad=True)
+    y = (x * 2).astype(np.float64)
+    assert y.dtype == np.float64
+    (y * np.array([1.0, 10.0])).sum().backward()
+    assert x.grad.dtype == np.float32
+    np.testing.assert_array_equal(x.grad, [2, 20])
+    for kind in (int, bool):
+        assert x.astype(kind).dtype == kind
+        assert not x.astype(kind).requires_grad
+    with pytest.raises(TypeError, match="got float16"):
+        x.astype(np.float16)

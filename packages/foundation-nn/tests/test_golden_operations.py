@@ -87,6 +87,23 @@ OPERATIONS = {
     "norm": lambda x: F.norm(x, axis=(0, 2)),
     "norm_of_zeros": lambda x: F.norm(x, axis=1),
     "norm_1": lambda x: F.norm(x, 1, axis=1),
+    "squeeze": lambda x: F.squeeze(x, 1),
+    "expand_dims": lambda x: F.expand_dims(x, 1),
+    "broadcast_to": lambda x: F.broadcast_to(x, (2, 3, 5)),
+    "flip": lambda x: F.flip(x, (0, 2)),
+    "repeat": lambda x: F.repeat(x, [2, 0, 3], axis=1),
+    "split": lambda x: F.split(x, [1, 4], axis=2)[1],
+    "take_along_axis": lambda x: F.take_along_axis(
+        x, [[[2, 0, 2, 2, 1]], [[0, 1, 1, 0, 0]]], axis=1
+    ),
+    "pad": lambda x: F.pad(x, ((0, 3), (1, 2)), 7.0),
+    "tril": lambda x: F.tril(x, 1),
+    "triu": lambda x: F.triu(x, -1),
+    "outer": F.outer,
+    "einsum": lambda *xs: F.einsum("bij,jk,bk->ki", *xs),
+    "einsum_of_a_diagonal": lambda x: F.einsum("...ii->...", x),
+    "einsum_of_stacks": lambda x, y: F.einsum("...ij,jk", x, y),
+    "astype": lambda x: F.astype(x, np.float32),
     "norm_inf": lambda x: F.norm(x, np.inf, axis=1),
 }
 RANDOM = {"dropout", "keep_scale", "random_keep"}
@@ -109,6 +126,7 @@ def test_value_and_gradients(name, dtype, tolerance):
     ]
     y = OPERATIONS[name](*inputs)
     y.backward(GOLDEN[f"{name}/g"])
+    assert y.dtype == (np.float32 if name == "astype" else dtype)
     close = {"rtol": tolerance, "atol": tolerance}
     np.testing.assert_allclose(y.data, GOLDEN[f"{name}/out"], **close)
     leaves = [x for x in inputs if isinstance(x, Tensor)]

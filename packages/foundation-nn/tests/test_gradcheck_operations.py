@@ -208,6 +208,95 @@ def test_rearrangements(data, shape, seed):
         assert gradcheck(lambda x: F.swapaxes(x, order[0], -1), x, max_elements=4)
 
 
+@given(data=st.data(), shape=SHAPE, seed=SEED)
+def test_axes(data, shape, seed):
+    x = away_from_zero(seed, shape)
+    axis = data.draw(st.none() | st.sampled_from([*range(-len(shape), len(shape)), None]))
+    counts = data.draw(st.integers(0, 3)) if axis is None else None
+    if axis is not None:
+        n = shape[axis]
+        counts = data.draw(st.integers(0, 3) | st.lists(st.integers(0, 3), min_size=n, max_size=n))
+        counts = counts if np.ndim(counts) == 0 or n else 2
+    place = data.draw(st.integers(-len(shape) - 1, len(shape)))
+    k = data.draw(st.integers(-3, 3))
+    before, after = data.draw(st.tuples(st.integers(0, 2), st.integers(0, 2)))
+    functions = [
+        (F.squeeze, np.squeeze, ()),
+        (F.expand_dims, np.expand_dims, (place,)),
+        (F.broadcast_to, np.broadcast_to, ((3, *shape),)),
+        (F.flip, np.flip, (axis,)),
+        (F.repeat, np.repeat, (counts, axis)),
+    ]
+    if len(shape) > 1:
+        functions += [(F.tril, np.tril, (k,)), (F.triu, np.triu, (k,))]
+    if shape:
+        functions += [(F.pad, np.pad, ((before, after),))]
+    for ours, numpys, options in functions:
+        np.testing.assert_array_equal(ours(x, *options).data, numpys(x, *options))
+        assert gradcheck(lambda x: ours(x, *options), x, max_elements=4)  # noqa: B023
+
+
+@given(data=st.data(), shape=ROWS, seed=SEED)
+def test_parts(data, shape, seed):
+    x = away_from_zero(seed, shape)
+    axis = data.draw(st.integers(-len(shape), len(shape) - 1))
+    n = shape[axis]
+    ends = sorted(data.draw(st.lists(st.integers(0, n), max_size=3)))
+    sections = data.draw(st.sampled_from([k for k in range(1, 6) if n % k == 0]))
+    for cut in (ends, sections):
+        parts = F.split(x, cut, axis)
+        for ours, numpys in zip(parts, np.split(x, cut, axis), strict=True):
+            np.testing.assert_array_equal(ours.data, numpys)
+        for i in range(len(parts)):
+            assert gradcheck(lambda x: F.split(x, cut, axis)[i], x, max_elements=4)  # noqa: B023
+    count = data.draw(LENGTH)
+    places = list(shape)
+    places[axis] = count if n else 0
+    indices = np.random.default_rng(seed).integers(-n, max(n, 1), places)
+    expected = np.take_along_axis(x, indices, axis)
+    np.testing.assert_array_equal(F.take_along_axis(x, indices, axis).data, expected)
+    assert gradcheck(lambda x: F.take_along_axis(x, indices, axis), x, max_elements=4)
+
+
+SUBSCRIPTS = {
+    "ij,jk->ik": ("ij", "jk"),
+    "ij,jk": ("ij", "jk"),
+    "bij,bkj->bik": ("bij", "bkj"),
+    "i,i": ("i", "i"),
+    "ij->": ("ij",),
+    "ij->ji": ("ij",),
+    "ii->i": ("ii",),
+    "ii": ("ii",),
+    "iij,ki->jk": ("iij", "ki"),
+    "i,j,k->kij": ("i", "j", "k"),
+    "ij,k->i": ("ij", "k"),
+    "...i,...i->...": ("bi", "i"),
+    "b...,b->...": ("bij", "b"),
+}
+
+
+@pytest.mark.parametrize("subscripts", SUBSCRIPTS)
+@given(lengths=st.tuples(*[LENGTH] * 4), seed=SEED)
+def test_einsum(subscripts, lengths, seed):
+    size = dict(zip("bijk", lengths, strict=True))
+    terms = SUBSCRIPTS[subscripts]
+    xs = [away_from_zero(seed + n, tuple(size[a] for a in term)) for n, term in enumerate(terms)]
+    expected = np.einsum(subscripts, *xs)
+    np.testing.assert_allclose(F.einsum(subscripts, *xs).data, expected, rtol=1e-12, atol=1e-12)
+    assert gradcheck(lambda *xs: F.einsum(subscripts, *xs), *xs, max_elements=4)
+
+
+def test_einsum_broadcasts_an_axis_of_one():
+    x, y = away_from_zero(0, (3, 1)), away_from_zero(1, (5, 2))
+    np.testing.assert_allclose(F.einsum("ij,jk->ik", x, y).data, np.einsum("ij,jk->ik", x, y))
+    assert gradcheck(lambda x, y: F.einsum("ij,jk->ik", x, y), x, y)
+
+
+@given(n=LENGTH, m=LENGTH, seed=SEED)
+def test_outer(n, m, seed):
+    assert gradcheck(F.outer, away_from_zero(seed, (n,)), away_from_zero(seed + 1, (m, 2)))
+
+
 INDICES = st.one_of(
     st.none(),
     st.just(Ellipsis),

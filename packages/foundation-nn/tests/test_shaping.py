@@ -62,3 +62,44 @@ def test_ids_and_masks_are_kept_as_they_were(function, option):
         gradients.append(x.grad)
     np.testing.assert_array_equal(*gradients)
     assert gradients[0].any()
+
+
+def test_questions_are_answered_with_plain_values():
+    x = Tensor([[3.0, 9.0, 5.0], [0.0, 9.0, 9.0]], requires_grad=True)
+    assert x.argmax() == 1
+    assert x.argmax(1).tolist() == [1, 1]
+    assert x.argmin(axis=0).tolist() == [1, 0, 0]
+    assert x.argsort().tolist() == [[0, 2, 1], [0, 1, 2]]
+    assert (x.any(), x.all(), x.all(1).tolist()) == (True, False, [True, False])
+    assert x.tolist() == [[3, 9, 5], [0, 9, 9]]
+    assert (x.flatten().shape, x.ravel().shape) == ((6,), (6,))
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_the_largest_elements_come_in_order_and_have_gradients(axis):
+    x = Tensor(np.array([[3.0, 9.0, 5.0], [9.0, 2.0, 9.0], [9.0, 9.0, 9.0]]), requires_grad=True)
+    values, indices = x.topk(2, axis)
+    expected = np.sort(x.data, axis)[::-1][:2] if axis == 0 else np.sort(x.data)[:, :-3:-1]
+    np.testing.assert_array_equal(values.data, expected)
+    first = [[1, 0, 1], [2, 2, 2]] if axis == 0 else [[1, 2], [0, 2], [0, 1]]
+    np.testing.assert_array_equal(indices, first)
+    values.sum().backward()
+    assert x.grad.sum() == 6
+    with pytest.raises(ValueError, match="topk: expected k of at most 3, the length of axis"):
+        x.topk(4, axis)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x: F.split(x, 2, 1), r"split: cannot cut axis 1 of shape \(2, 3\) into 2 equal"),
+        (lambda x: F.split(x, [2, 1], 1), r"split: expected places in order, got \[2, 1\]"),
+        (lambda x: F.pad(x, (1, 2, 3)), r"pad: expected a width, \(before, after\), or 2 such"),
+        (lambda x: F.einsum("ij", x, x), r"einsum: 'ij' is for 1 operands, got 2"),
+        (lambda x: F.einsum("i->i", x), r"einsum: 'i' in 'i->i' does not name the axes"),
+        (lambda x: F.einsum(x, "ij"), r"einsum: expected the subscripts as text first, got a T"),
+    ],
+)
+def test_what_does_not_fit_is_refused(call, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        call(Tensor(np.ones((2, 3))))

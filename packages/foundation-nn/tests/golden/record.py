@@ -47,7 +47,7 @@ def operations():
         tensors = [torch.tensor(x) for x in inputs]
         leaves = [t.requires_grad_() for t in tensors if t.is_floating_point()]
         y = function(*tensors)
-        g = torch.tensor(normal(tuple(y.shape)))
+        g = torch.tensor(normal(tuple(y.shape)), dtype=y.dtype)
         gradients = torch.autograd.grad(y, leaves, g)
         cases.update({f"{name}/in{i}": t.detach().numpy() for i, t in enumerate(tensors)})
         cases.update({f"{name}/out": y.detach().numpy(), f"{name}/g": g.numpy()})
@@ -169,6 +169,24 @@ def everyday_operations(case, rng):
     case("norm", lambda x: torch.linalg.vector_norm(x, 2, (0, 2)), x)
     case("norm_of_zeros", lambda x: torch.linalg.vector_norm(x, 2, 1), np.zeros((2, 3)))
     case("norm_1", lambda x: torch.linalg.vector_norm(x, 1, 1), whole)
+    place = torch.tensor([[[2, 0, 2, 2, 1]], [[0, 1, 1, 0, 0]]])
+    counts = torch.tensor([2, 0, 3])
+    case("squeeze", lambda x: x.squeeze(1), normal((2, 1, 3)))
+    case("expand_dims", lambda x: x.unsqueeze(1), column)
+    case("broadcast_to", lambda x: x.broadcast_to(2, 3, 5), column)
+    case("flip", lambda x: x.flip(0, 2), x)
+    case("repeat", lambda x: x.repeat_interleave(counts, 1), x)
+    case("split", lambda x: x.split([1, 3, 1], 2)[1], x)
+    case("take_along_axis", lambda x: x.take_along_dim(place, 1), x)
+    case("pad", lambda x: F.pad(x, (1, 2, 0, 3), value=7.0), positive)
+    case("tril", lambda x: x.tril(1), x)
+    case("triu", lambda x: x.triu(-1), x)
+    case("outer", torch.outer, normal(3), normal(5))
+    three = normal((2, 3, 5)), normal((5, 7)), normal((2, 7))
+    case("einsum", lambda *xs: torch.einsum("bij,jk,bk->ki", *xs), *three)
+    case("einsum_of_a_diagonal", lambda x: torch.einsum("...ii->...", x), normal((2, 3, 3)))
+    case("einsum_of_stacks", lambda x, y: torch.einsum("...ij,jk", x, y), x, normal((5, 2)))
+    case("astype", lambda x: x.float(), x)
     case("norm_inf", lambda x: torch.linalg.vector_norm(x, np.inf, 1), whole)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from foundation_nn.engine._operators import operators
 
@@ -148,3 +148,72 @@ class Methods:
 
     def abs(self) -> Tensor:
         return operators.abs(self)
+
+    def norm(self, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return operators.norm(self, ord, axis, keepdims)
+
+    def astype(self, dtype: DTypeLike) -> Tensor:
+        return operators.astype(self, dtype)
+
+    def flatten(self) -> Tensor:
+        """All elements in a row."""
+        return operators.reshape(self, -1)
+
+    def ravel(self) -> Tensor:
+        """All elements in a row, as :meth:`flatten`."""
+        return operators.reshape(self, -1)
+
+    def squeeze(self, axis: Axis = None) -> Tensor:
+        return operators.squeeze(self, axis)
+
+    def repeat(self, repeats: Any, axis: int | None = None) -> Tensor:
+        return operators.repeat(self, repeats, axis)
+
+    # Questions, whose answers are plain arrays and values, without a gradient.
+
+    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Any:
+        return np.argmax(self._data, axis, keepdims=keepdims)
+
+    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Any:
+        return np.argmin(self._data, axis, keepdims=keepdims)
+
+    def argsort(self, axis: int | None = -1, stable: bool | None = None) -> NDArray[np.intp]:
+        return np.argsort(self._data, axis, stable=stable)
+
+    def any(self, axis: Axis = None, keepdims: bool = False) -> Any:
+        return np.any(self._data, axis, keepdims=keepdims)
+
+    def all(self, axis: Axis = None, keepdims: bool = False) -> Any:
+        return np.all(self._data, axis, keepdims=keepdims)
+
+    def tolist(self) -> Any:
+        """The numbers in nested lists."""
+        return self._data.tolist()
+
+    def topk(self, k: int, axis: int = -1) -> tuple[Tensor, NDArray[np.intp]]:
+        """The ``k`` largest elements along an axis, the largest first, and where they stand.
+
+        Of equal elements, the one that stands first comes first. The elements have gradients, the
+        places are a plain array.
+
+        Raises
+        ------
+        ValueError
+            If the axis has fewer than ``k`` elements.
+
+        Examples
+        --------
+        >>> from foundation_nn import Tensor
+        >>> values, indices = Tensor([3.0, 9.0, 5.0]).topk(2)
+        >>> values.data, indices
+        (array([9., 5.], dtype=float32), array([1, 2]))
+        """
+        if not 0 <= k <= self.shape[axis]:
+            raise ValueError(
+                f"topk: expected k of at most {self.shape[axis]}, the length of axis {axis} of "
+                f"shape {self.shape}, got {k}"
+            )
+        backwards = np.flip(self._data, axis)  # the last of a sort is the first of equal elements
+        order = self.shape[axis] - 1 - np.flip(np.argsort(backwards, axis, stable=True), axis)
+        indices = np.take(order, np.arange(k), axis)
+        return operators.take_along_axis(self, indices, axis), indices

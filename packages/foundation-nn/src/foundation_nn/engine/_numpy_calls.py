@@ -50,13 +50,25 @@ _COUNTERPARTS: dict[Callable[..., Any], str] = {
     np.concatenate: "concat",
     np.stack: "stack",
     np.where: "where",
+    np.einsum: "einsum",
+    np.outer: "outer",
+    np.split: "split",
+    np.take_along_axis: "take_along_axis",
+    np.tril: "tril",
+    np.triu: "triu",
+    np.squeeze: "squeeze",
+    np.expand_dims: "expand_dims",
+    np.broadcast_to: "broadcast_to",
+    np.flip: "flip",
+    np.repeat: "repeat",
+    np.pad: "pad",
     np.reshape: "reshape",
     np.transpose: "transpose",
     np.swapaxes: "swapaxes",
 }
 #: Of these the third argument by position is another one than ours, such as a dtype.
 _TWO_BY_POSITION: frozenset[Callable[..., Any]] = frozenset(
-    [np.sum, np.mean, np.max, np.min, np.var, np.std, np.cumsum]
+    [np.sum, np.mean, np.max, np.min, np.var, np.std, np.cumsum, np.pad]
 )
 #: What to write instead of other functions that people reach for.
 _INSTEAD: dict[Callable[..., Any], str] = {
@@ -66,11 +78,7 @@ _INSTEAD: dict[Callable[..., Any], str] = {
     np.inner: "x @ y.mT",
     np.tensordot: "x @ y",
     np.vdot: "(x * y).sum()",
-    np.outer: "x.reshape(-1, 1) * y.reshape(1, -1)",
-    np.einsum: "x @ y, with reshape and swapaxes around it",
     np.square: "x * x",
-    np.expand_dims: "x[:, None] or x.reshape(...)",
-    np.squeeze: "x[:, 0] or x.reshape(...)",
     np.prod: "foundation_nn.functional.exp(x.log().sum())",
 }
 #: Functions whose results want no gradient.
@@ -91,6 +99,8 @@ _QUESTIONS: frozenset[Callable[..., Any]] = frozenset(
         np.argmax,
         np.argmin,
         np.argsort,
+        np.any,
+        np.all,
         np.allclose,
         np.array_equal,
     ]

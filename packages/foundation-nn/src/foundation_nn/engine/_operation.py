@@ -56,7 +56,9 @@ class Operation(Protocol[P, Out]):
 @overload
 def operation(kernel: Callable[P, Result], /) -> Operation[P, Tensor]: ...
 @overload
-def operation(*, integers: bool = ...) -> Callable[[Callable[P, Result]], Operation[P, Tensor]]: ...
+def operation(
+    *, integers: bool = ..., casts: bool = ...
+) -> Callable[[Callable[P, Result]], Operation[P, Tensor]]: ...
 @overload
 def operation(
     *, outputs: int, integers: bool = ...
@@ -69,6 +71,7 @@ def operation(
     *,
     outputs: int = 1,
     integers: bool = False,
+    casts: bool = False,
 ) -> Any:
     """Turn a NumPy kernel into a differentiable function on tensors.
 
@@ -93,6 +96,9 @@ def operation(
     integers : bool
         The result for whole numbers is whole, as it is for a sum: where all inputs are integers,
         the kernel is given them as they are.
+    casts : bool
+        The result has the dtype that the kernel gave it, not that of the inputs; of an operation
+        with one output.
 
     Raises
     ------
@@ -101,7 +107,7 @@ def operation(
         return ``(y, backward)``.
     """
     if kernel is None:
-        return functools.partial(operation, outputs=outputs, integers=integers)
+        return functools.partial(operation, outputs=outputs, integers=integers, casts=casts)
     parameters = list(inspect.signature(kernel, eval_str=True).parameters.values())
     arrays = [p for p in parameters if is_annotated(p, Array, Vector)]
     if not arrays or arrays != parameters[: len(arrays)]:
@@ -165,6 +171,8 @@ def operation(
             )
         y: Any
         y, backward = returned
+        if casts:
+            dtype = y.dtype
         y = _result_in(dtype, y) if outputs == 1 else [_result_in(dtype, part) for part in y]
 
         node = None

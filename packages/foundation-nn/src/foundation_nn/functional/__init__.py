@@ -1,13 +1,14 @@
 """The operations: each a NumPy kernel with its backward beneath it.
 
 Read in this order: ``_basic`` (arithmetic), ``_kinks``, ``_reductions``, ``_spread``, ``_shaping``,
-``_linear``, ``_rows`` (how kernels of rows are cut into blocks), ``_normalization``,
-``_activations``, ``_curves``, ``_logarithms``, ``_softmax``, ``_cross_entropy``, ``_losses``,
-``_embedding``, ``_dropout``, ``_padding``.
+``_axes``, ``_parts``, ``_casting``, ``_einsum``, ``_linear``, ``_rows`` (how kernels of rows are
+cut into blocks), ``_normalization``, ``_activations``, ``_curves``, ``_logarithms``, ``_softmax``,
+``_cross_entropy``, ``_losses``, ``_embedding``, ``_dropout``, ``_padding``.
 """
 
 from foundation_nn.engine._operators import operators
 from foundation_nn.functional._activations import gelu, relu, sigmoid, silu, tanh
+from foundation_nn.functional._axes import broadcast_to, expand_dims, flip, repeat, squeeze
 from foundation_nn.functional._basic import (
     add,
     divide,
@@ -20,9 +21,11 @@ from foundation_nn.functional._basic import (
     sqrt,
     subtract,
 )
+from foundation_nn.functional._casting import astype
 from foundation_nn.functional._cross_entropy import cross_entropy
 from foundation_nn.functional._curves import cos, erf, sin
 from foundation_nn.functional._dropout import dropout, keep_scale, random_keep
+from foundation_nn.functional._einsum import einsum, outer
 from foundation_nn.functional._embedding import embedding
 from foundation_nn.functional._kinks import abs, clip, maximum, minimum, sign
 from foundation_nn.functional._linear import linear
@@ -30,6 +33,7 @@ from foundation_nn.functional._logarithms import log1p, log_sigmoid, logsumexp, 
 from foundation_nn.functional._losses import binary_cross_entropy_with_logits, mse_loss
 from foundation_nn.functional._normalization import layer_norm, rms_norm
 from foundation_nn.functional._padding import mask_rows
+from foundation_nn.functional._parts import pad, split, take_along_axis, tril, triu
 from foundation_nn.functional._reductions import cumsum, max, mean, min, sum
 from foundation_nn.functional._shaping import (
     concat,
@@ -46,7 +50,9 @@ from foundation_nn.functional._spread import norm, std, var
 __all__ = [
     "abs",
     "add",
+    "astype",
     "binary_cross_entropy_with_logits",
+    "broadcast_to",
     "clip",
     "concat",
     "cos",
@@ -54,9 +60,12 @@ __all__ = [
     "cumsum",
     "divide",
     "dropout",
+    "einsum",
     "embedding",
     "erf",
     "exp",
+    "expand_dims",
+    "flip",
     "gelu",
     "getitem",
     "keep_scale",
@@ -78,9 +87,12 @@ __all__ = [
     "multiply",
     "negative",
     "norm",
+    "outer",
+    "pad",
     "power",
     "random_keep",
     "relu",
+    "repeat",
     "reshape",
     "rms_norm",
     "sigmoid",
@@ -89,14 +101,19 @@ __all__ = [
     "sin",
     "softmax",
     "softplus",
+    "split",
     "sqrt",
+    "squeeze",
     "stack",
     "std",
     "subtract",
     "sum",
     "swapaxes",
+    "take_along_axis",
     "tanh",
     "transpose",
+    "tril",
+    "triu",
     "var",
     "where",
 ]
