@@ -228,11 +228,13 @@ class MultiHeadAttention(Module):
         check_inputs(query, key, value, self.d_model)
         if key is None:
             check_positions(query, positions, self.rotary)
-            heads = self._self_attention(query, value, key_mask, mask, causal, cache, positions)
+            side_by_side = self._self_attention(
+                query, value, key_mask, mask, causal, cache, positions
+            )
         else:
             refuse_rotary(positions, self.rotary)
-            heads = self._cross_attention(query, key, value, key_mask, mask, causal, cache)
-        y: Tensor = self.out_proj(heads)  # (B, T, D), from the heads side by side
+            side_by_side = self._cross_attention(query, key, value, key_mask, mask, causal, cache)
+        y: Tensor = self.out_proj(side_by_side)  # (B, T, D): mixes what the heads have found
         return y
 
     def _self_attention(
@@ -253,7 +255,7 @@ class MultiHeadAttention(Module):
 
         # Which positions are no padding, (B, T); None: all of them.
         real = real_positions((B, T), key_mask, mask, causal, self.window, earlier)
-        x = hide(x, real)
+        x = hide(x, real)  # zeros where it is False
         if value is None:
             q, k, v = self.project(x, "qkv")  # (B, H, T, K), (B, G, T, K), (B, G, T, K)
         else:
@@ -270,12 +272,14 @@ class MultiHeadAttention(Module):
             refuse_gradients(q, k, v)
             k, v = _append(cache, k, v)  # (B, G, S, K) each: those of all positions so far
             if mask is not None and real is not None:
-                # What padding alone would see is to be hidden, see _attend.
+                # Nor does padding see anything: what it alone would see is hidden in _attend.
                 rule = replace(rule, masks=(*rule.masks, real[:, None, :, None]))  # (B, 1, T, 1)
 
+        # A cache holds what was not padding when it came, and a mask may hide it now.
         keys_may_be_nan = cache is not None and mask is not None
         heads = self._attend("self", q, k, v, rule, keys_may_be_nan, real)  # (B, H, T, K)
-        return hide(merge_heads(heads), real)  # padding does not attend, either
+        side_by_side = merge_heads(heads)  # (B, T, D)
+        return hide(side_by_side, real)  # padding does not attend, either
 
     def _cross_attention(
         self,
@@ -319,14 +323,14 @@ class MultiHeadAttention(Module):
 
         keys_may_be_nan = cache is not None and mask is not None
         heads = self._attend("cross", q, k, v, rule, keys_may_be_nan)  # (B, H, T, K)
-        return merge_heads(heads)
+        return merge_heads(heads)  # (B, T, D)
 
     # --- the steps of both
 
     def _rule(
         self, key_mask: Mask | None, mask: Mask | None, causal: bool, B: int, T: int, S: int
     ) -> Rule:
-        """Who may attend to whom, and how scores are made: masks and options as one value."""
+        """The masks and options of a call as one value: all that decides about the weights."""
         masks = check_head_masks(key_mask, mask, B, self.num_heads, T, S)  # (B, H, T, S) or 1s
         return Rule(masks, causal, scale=None, window=self.window, slopes=self.slopes, cap=self.cap)
 
@@ -349,7 +353,7 @@ class MultiHeadAttention(Module):
         if letters != "qkv":  # to select all rows would be one more operation to record
             W = W[start:stop]
             b = None if b is None else b[start:stop]
-        return split_heads(F.linear(x, W, b), wanted)
+        return split_heads(F.linear(x, W, b), wanted)  # one (B, heads, T, K) for each letter
 
     def _project_memory(
         self, key: Tensor, value: Tensor | None, seen: Mask | None
@@ -372,10 +376,11 @@ class MultiHeadAttention(Module):
         keys_may_be_nan: bool,
         real: Mask | None = None,
     ) -> Tensor:
-        """Each head by itself: (B, H, T, K), from queries of that shape, keys (B, G, S, K), values.
+        """What each head finds by itself, (B, H, T, K).
 
-        ``kind`` and ``real``, which queries (B, T) are no padding, are for whoever looks at the
-        weights.
+        From queries (B, H, T, K), keys and values (B, G, S, K). ``keys_may_be_nan`` where the rule
+        forbids every query to see them. ``kind`` ("self" or "cross") and ``real``, which queries
+        (B, T) are no padding, are told to whoever captures the weights.
         """
         B, H, T, K = q.shape
         G = self.num_kv_heads
@@ -386,8 +391,7 @@ class MultiHeadAttention(Module):
             v = v.reshape(B, G, 1, S, K)
             rule = rule.in_groups(G)
         if keys_may_be_nan:
-            # A cache holds what was not padding when it came, and might be NaN. If a mask hides
-            # it now, its weight is 0, but 0 · NaN is NaN: it is replaced by zeros.
+            # A weight of 0 does not hide them, for 0 · NaN is NaN: zeros take their place.
             q, k, v = hide_unreachable(q, k, v, rule)
         self._record_weights(kind, q, k, rule, real)
         heads = attend(q, k, v, rule, self.dropout)

@@ -7,46 +7,43 @@ for a token, V tokens in the vocabulary):
     ids        (B, T)
     embedding  (B, T, D)   the row of a table (V, D) that belongs to each token
     positions  (B, T, D)   added: which place in the text it is
-    layers     (B, T, D)   each lets every token look back at the others, then think by itself
+    layers     (B, T, D)   attention: every token looks back at the others and adds what it finds;
+                           feed-forward: a small network works on each token by itself
     norm       (B, T, D)   to a common scale
     output     (B, T, V)   logits: a score for each token of the vocabulary to be the next
 
-The whole of GPT-2 in plain NumPy, with the parameter names of this file:
+The whole of GPT-2 in plain NumPy. ``p`` holds the parameters by name, as ``state_dict`` gives them:
 
 >>> import numpy as np
->>> def norm(x, weight, bias):
+>>> def linear(x, p, name):
+...     return x @ p[name + ".weight"].T + p[name + ".bias"]
+>>> def norm(x, p, name):
 ...     centred = x - x.mean(axis=-1, keepdims=True)
 ...     variance = (centred**2).mean(axis=-1, keepdims=True)
-...     return centred / np.sqrt(variance + 1e-5) * weight + bias
->>> def attend(x, in_weight, in_bias, out_weight, out_bias, H):
+...     return centred / np.sqrt(variance + 1e-5) * p[name + ".weight"] + p[name + ".bias"]
+>>> def attention(x, p, name, H):
 ...     B, T, D = x.shape
 ...     K = D // H  # the width of each of H heads
-...     qkv = x @ in_weight.T + in_bias  # (B, T, 3D): query, key and value of each token
+...     qkv = x @ p[name + ".in_proj_weight"].T + p[name + ".in_proj_bias"]  # (B, T, 3D)
 ...     q, k, v = qkv.reshape(B, T, 3, H, K).transpose(2, 0, 3, 1, 4)  # (B, H, T, K) each
-...     scores = q @ k.swapaxes(-1, -2) / np.sqrt(K)  # (B, H, T, T)
+...     scores = q @ k.swapaxes(-1, -2) / np.sqrt(K)  # (B, H, T, T): how well each token fits
 ...     scores = np.where(np.tri(T, dtype=bool), scores, -np.inf)  # nobody sees a later token
 ...     weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
 ...     weights /= weights.sum(axis=-1, keepdims=True)  # softmax: each row sums to 1
-...     heads = weights @ v  # (B, H, T, K)
-...     return heads.swapaxes(1, 2).reshape(B, T, D) @ out_weight.T + out_bias
->>> def think(x, weight1, bias1, weight2, bias2):
-...     h = x @ weight1.T + bias1  # (B, T, 4D)
-...     h = h * (1 + np.tanh(np.sqrt(2 / np.pi) * (h + 0.044715 * h**3))) / 2  # GELU
-...     return h @ weight2.T + bias2  # (B, T, D)
+...     heads = weights @ v  # (B, H, T, K): means of what the tokens seen have to say
+...     return linear(heads.swapaxes(1, 2).reshape(B, T, D), p, name + ".out_proj")
+>>> def gelu(h):
+...     return h * (1 + np.tanh(np.sqrt(2 / np.pi) * (h + 0.044715 * h**3))) / 2
 >>> def plain_gpt(ids, p, num_layers, H):
-...     x = p["embedding.weight"][ids] + p["positions.weight"][: ids.shape[1]]  # (B, T, D)
+...     T = ids.shape[1]
+...     x = p["embedding.weight"][ids] + p["positions.weight"][:T]  # (B, T, D)
 ...     for i in range(num_layers):
-...         def of_layer(*names):
-...             return [p[f"stack.layers.{i}.{name}"] for name in names]
-...         h = norm(x, *of_layer("norm1.weight", "norm1.bias"))
-...         x = x + attend(h, *of_layer(
-...             "self_attn.in_proj_weight", "self_attn.in_proj_bias",
-...             "self_attn.out_proj.weight", "self_attn.out_proj.bias"), H)
-...         h = norm(x, *of_layer("norm2.weight", "norm2.bias"))
-...         x = x + think(h, *of_layer(
-...             "linear1.weight", "linear1.bias", "linear2.weight", "linear2.bias"))
-...     x = norm(x, p["stack.norm.weight"], p["stack.norm.bias"])
-...     return x @ p["embedding.weight"].T  # (B, T, V), by the embedding's own table: tied
+...         layer = f"stack.layers.{i}."
+...         x = x + attention(norm(x, p, layer + "norm1"), p, layer + "self_attn", H)
+...         h = gelu(linear(norm(x, p, layer + "norm2"), p, layer + "linear1"))  # (B, T, 4D)
+...         x = x + linear(h, p, layer + "linear2")
+...     x = norm(x, p, "stack.norm")
+...     return x @ p["embedding.weight"].T  # (B, T, V): the embedding's table serves twice
 
 It computes what the class below does:
 
@@ -58,8 +55,8 @@ It computes what the class below does:
 >>> np.allclose(logits, plain_gpt(ids, model.state_dict(), num_layers=2, H=2))
 True
 
-Trained it is with ``cross_entropy(model(ids[:, :-1]), ids[:, 1:])``: at each place the next token
-is the target. To write, choose a token from the last logits, append it, and go on:
+It is trained with the loss ``cross_entropy(model(ids[:, :-1]), ids[:, 1:])``: at each place the
+next token is the target. To write, choose a token from the last logits, append it, and go on:
 
 >>> def write(ids, num_tokens):
 ...     for _ in range(num_tokens):

@@ -11,29 +11,32 @@ brings the vectors to a common scale:
 An encoder layer has two branches, self-attention and feed-forward. A decoder layer, in which no
 position sees a later one, has a third between them: attention to the encoder's output (the memory).
 
-B texts of T positions with D numbers each, F inside the feed-forward network, H heads of width
-K = D / H: an encoder layer with pre-norm, without masks and dropout, in plain NumPy:
+An encoder layer with pre-norm, without masks and dropout, in plain NumPy, for B texts of T
+positions with D numbers each. The feed-forward network has F inner numbers, attention has H heads
+of width K = D / H, and ``p`` holds the parameters by name, as ``state_dict`` gives them:
 
 >>> import numpy as np
->>> def norm(x, weight, bias):
+>>> def linear(x, p, name):
+...     return x @ p[name + ".weight"].T + p[name + ".bias"]
+>>> def norm(x, p, name):
 ...     centred = x - x.mean(axis=-1, keepdims=True)
 ...     variance = (centred**2).mean(axis=-1, keepdims=True)
-...     return centred / np.sqrt(variance + 1e-5) * weight + bias
->>> def self_attention(x, W_qkv, b_qkv, W_out, b_out, H):
+...     return centred / np.sqrt(variance + 1e-5) * p[name + ".weight"] + p[name + ".bias"]
+>>> def self_attention(x, p, H):
 ...     B, T, D = x.shape
-...     qkv = x @ W_qkv.T + b_qkv  # (B, T, 3D): query, key and value of each position
+...     qkv = x @ p["self_attn.in_proj_weight"].T + p["self_attn.in_proj_bias"]  # (B, T, 3D)
 ...     q, k, v = qkv.reshape(B, T, 3, H, D // H).transpose(2, 0, 3, 1, 4)  # (B, H, T, K) each
 ...     scores = q @ k.swapaxes(-1, -2) / np.sqrt(D // H)  # (B, H, T, T)
 ...     weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
 ...     weights /= weights.sum(axis=-1, keepdims=True)  # softmax: each row sums to 1
 ...     heads = weights @ v  # (B, H, T, K): means of the values
-...     return heads.swapaxes(1, 2).reshape(B, T, D) @ W_out.T + b_out
->>> def feed_forward(x, W1, b1, W2, b2):
-...     h = np.maximum(x @ W1.T + b1, 0)  # (B, T, F)
-...     return h @ W2.T + b2  # (B, T, D)
->>> def plain_layer(x, attention, linear, norm1, norm2, H):
-...     x = x + self_attention(norm(x, *norm1), *attention, H)
-...     return x + feed_forward(norm(x, *norm2), *linear)
+...     return linear(heads.swapaxes(1, 2).reshape(B, T, D), p, "self_attn.out_proj")
+>>> def feed_forward(x, p):
+...     h = np.maximum(linear(x, p, "linear1"), 0)  # (B, T, F)
+...     return linear(h, p, "linear2")  # (B, T, D)
+>>> def plain_layer(x, p, H):
+...     x = x + self_attention(norm(x, p, "norm1"), p, H)
+...     return x + feed_forward(norm(x, p, "norm2"), p)
 
 It computes what the class below does:
 
@@ -41,14 +44,8 @@ It computes what the class below does:
 >>> from foundation_transformer import TransformerEncoderLayer
 >>> rng = np.random.default_rng(0)
 >>> layer = TransformerEncoderLayer(8, num_heads=2, d_ff=16, norm_first=True, rng=rng)
->>> a, l1, l2, n1, n2 = layer.self_attn, layer.linear1, layer.linear2, layer.norm1, layer.norm2
->>> weights = [[p.data for p in part] for part in (
-...     (a.in_proj_weight, a.in_proj_bias, a.out_proj.weight, a.out_proj.bias),
-...     (l1.weight, l1.bias, l2.weight, l2.bias),
-...     (n1.weight, n1.bias),
-...     (n2.weight, n2.bias))]
 >>> x = rng.standard_normal((3, 5, 8), np.float32)
->>> np.allclose(layer(Tensor(x)).data, plain_layer(x, *weights, H=2), atol=1e-5)
+>>> np.allclose(layer(Tensor(x)).data, plain_layer(x, layer.state_dict(), H=2), atol=1e-5)
 True
 
 References
