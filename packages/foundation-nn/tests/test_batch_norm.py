@@ -83,3 +83,11 @@ def test_a_batch_of_one_has_no_variance():
 def test_a_wrong_shape_is_refused():
     with pytest.raises(ValueError, match=r"expected x of shape \(N, C=3\)"):
         BatchNorm1d(3)(Tensor(np.ones((2, 4), np.float32)))
+
+
+def test_an_array_is_as_good_as_a_tensor():
+    x = np.array([[1.0], [3.0]], np.float32)
+    norm = BatchNorm1d(1, eps=0.0)
+    with train_mode(np.random.default_rng(0)):
+        np.testing.assert_array_equal(norm(x).data, [[-1], [1]])
+    np.testing.assert_allclose(norm.running_mean.data, [0.2])

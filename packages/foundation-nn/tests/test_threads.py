@@ -88,7 +88,7 @@ def run(program):
         [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
         try:
-            return process.communicate(timeout=5)[0].strip()
+            return process.communicate(timeout=60)[0].strip()
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, 9)
             pytest.fail("the program hangs")

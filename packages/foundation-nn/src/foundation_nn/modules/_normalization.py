@@ -117,6 +117,7 @@ class BatchNorm1d(Module):
             If the shape does not fit, or a batch to learn from has fewer than two values a feature.
         """
         C = self.weight.size
+        x = x if isinstance(x, Tensor) else Tensor(x)
         if x.ndim not in (2, 3) or x.shape[1] != C:
             raise ValueError(f"expected x of shape (N, C={C}) or (N, C={C}, L), got {x.shape}")
         shape = (C, 1) if x.ndim == 3 else (C,)
