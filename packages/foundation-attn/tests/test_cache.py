@@ -187,6 +187,43 @@ def test_a_memory_that_moves_with_its_rows(rng, layer):
             layer(Tensor(x[rows]), Tensor(memory[rows[::-1]]), cache=cache)
 
 
+# --- padding stays padding
+
+
+@pytest.mark.parametrize("cross", [False, True], ids=["self", "cross"])
+def test_what_was_padding_cannot_become_real(rng, layer, cross):
+    x, memory = rng.standard_normal((2, 3, 12)), rng.standard_normal((2, 2, 12))
+    real = np.array([[True, True], [False, True]])
+    new = np.ones((2, 0 if cross else 1), bool)  # what the second call adds
+    cache = KVCache()
+    with no_grad():
+        if cross:
+            first, second = (Tensor(x[:, :2]), Tensor(memory)), (Tensor(x[:, 2:]), Tensor(memory))
+        else:
+            first, second = (Tensor(x[:, :2]),), (Tensor(x[:, 2:]),)
+        layer(*first, key_mask=real, cache=cache)
+        length = cache.length
+        for key_mask in (None, np.ones((2, 2 + new.shape[1]), bool)):
+            with pytest.raises(ValueError, match="key_mask: position 0 of row 1 was padding when"):
+                layer(*second, key_mask=key_mask, cache=cache)
+        assert cache.length == length  # what is refused adds nothing
+        layer(*second, key_mask=np.concatenate([real, new], axis=1), cache=cache)
+        cache.reorder(np.array([0, 0]))  # no padding in it
+        memory_of_rows = (Tensor(memory[[0, 0]]),) if cross else ()
+        layer(Tensor(x[[0, 0], 2:]), *memory_of_rows, cache=cache)
+
+
+def test_what_was_real_may_become_padding(rng, layer):
+    x, memory = rng.standard_normal((2, 1, 12)), rng.standard_normal((2, 3, 12))
+    fewer = np.array([[True, False, True], [True, True, False]])
+    cache = KVCache()
+    with no_grad():
+        layer(Tensor(x), Tensor(memory), cache=cache)
+        y = layer(Tensor(x), Tensor(memory), key_mask=fewer, cache=cache).data
+    expected = layer(Tensor(x), Tensor(memory), key_mask=fewer).data
+    np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-13)
+
+
 # --- no training through a cache
 
 

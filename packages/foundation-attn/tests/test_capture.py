@@ -31,6 +31,15 @@ def inputs(rng):
     return Tensor(rng.standard_normal((3, 5, 12))), Tensor(rng.standard_normal((3, 7, 12)))
 
 
+@pytest.mark.parametrize("shape", [(0, 2, 3), (2, 0, 3), (2, 3, 0)], ids=["B=0", "T=0", "S=0"])
+def test_empty_maps_have_all_axes(model, shape):
+    B, T, S = shape
+    x, memory = Tensor(np.ones((B, T, 12))), Tensor(np.ones((B, S, 12)))
+    with capture_attention() as maps:
+        model(x, memory)
+    assert [m.weights.shape for m in maps] == [(B, 6, T, T), (B, 6, T, S)]
+
+
 def test_names_kinds_and_order(model, inputs):
     with capture_attention(model) as maps:
         model(*inputs)

@@ -346,7 +346,8 @@ def test_rotary_looks_at_differences_alone(rng):
     [
         (np.zeros((3, 5), int), ValueError, r"positions: expected shape \(T=5,\) or \(B=2, T\)"),
         (np.zeros(4, int), ValueError, r"got \(4,\)"),
-        (np.zeros(5), TypeError, "positions: expected integers, got float64"),
+        (np.zeros(5), TypeError, "positions: expected an array of integers, got float64"),
+        ([0, 1, 2, 3, 4], TypeError, "positions: expected an array of integers, got list"),
     ],
 )
 def test_positions_that_do_not_fit(positions, error, message):

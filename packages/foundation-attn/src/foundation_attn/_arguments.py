@@ -55,8 +55,10 @@ def check_positions(query: Tensor, positions: Positions | None, rotary: Rotary |
     if rotary is None:
         raise ValueError("positions: this layer was made without rotary, which needs them")
     B, T, _ = query.shape
-    if positions.dtype.kind not in "iu":
-        raise TypeError(f"positions: expected integers, got {positions.dtype}")
+    dtype = getattr(positions, "dtype", None)
+    if dtype is None or dtype.kind not in "iu":
+        given = type(positions).__name__ if dtype is None else dtype
+        raise TypeError(f"positions: expected an array of integers, got {given}")
     if positions.shape not in ((T,), (B, T)):
         raise ValueError(f"positions: expected shape (T={T},) or (B={B}, T), got {positions.shape}")
 

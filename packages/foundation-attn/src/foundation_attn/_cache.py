@@ -26,6 +26,8 @@ class KVCache:
         Positions held.
     source : (key, value) arrays or None
         Beside cross-attention, what the keys and values were projected from.
+    padding : (B, n) bool array or None
+        Which of the first n positions were padding when they were added; all later ones were real.
 
     Raises
     ------
@@ -39,6 +41,7 @@ class KVCache:
         self.max_len = max_len
         self.length = 0
         self.source: tuple[NDArray[Any], NDArray[Any]] | None = None
+        self.padding: NDArray[np.bool_] | None = None
         self._keys: NDArray[Any] | None = None
         self._values: NDArray[Any] | None = None
 
@@ -95,10 +98,47 @@ class KVCache:
             raise ValueError("KVCache: nothing has been stored yet")
         return self._keys[..., : self.length, :], self._values[..., : self.length, :]
 
+    def add_padding(self, real: NDArray[np.bool_] | None) -> None:
+        """Remember which of the latest positions are ``real`` (B, T); None: all of them are."""
+        if real is None or real.all():
+            return
+        padding = np.zeros((len(real), self.length), bool)
+        if self.padding is not None:
+            padding[:, : self.padding.shape[1]] = self.padding
+        padding[:, self.length - real.shape[1] :] = ~real
+        self.padding = padding
+
+    def check_padding(self, key_mask: NDArray[np.bool_] | None) -> None:
+        """Refuse a ``key_mask`` (B, S) in which a position is real that was padding when it came.
+
+        Such a position was hidden before it was projected, so that its key is not in the cache.
+
+        Raises
+        ------
+        ValueError
+            If there is one.
+        """
+        if self.padding is None:
+            return
+        rows, width = self.padding.shape
+        if key_mask is None:
+            now_real = self.padding
+        elif len(key_mask) == rows:
+            now_real = self.padding & key_mask[:, :width]
+        else:
+            return  # another batch, which is refused where its keys come
+        if now_real.any():
+            row, position = np.argwhere(now_real)[0].tolist()
+            raise ValueError(
+                f"key_mask: position {position} of row {row} was padding when it was added to the "
+                "cache, so that its key was not kept; give key_mask for all positions so far, and "
+                "let padding stay padding"
+            )
+
     def check_source(
         self, source: tuple[NDArray[Any], NDArray[Any]], key_mask: NDArray[np.bool_] | None
     ) -> None:
-        """Refuse to be read for keys other than those it was filled from; padding may differ.
+        """Refuse to be read for keys other than those it was filled from; more may be padding.
 
         Raises
         ------
@@ -128,6 +168,9 @@ class KVCache:
         if self._keys is not None and self._values is not None:
             self._keys = self._rows(self._keys, rows)
             self._values = self._rows(self._values, rows)
+        if self.padding is not None:
+            padding = self.padding[rows]
+            self.padding = padding if padding.any() else None
         if self.source is not None:
             key, value = self.source
             moved = key[rows]

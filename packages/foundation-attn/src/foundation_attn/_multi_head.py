@@ -194,7 +194,8 @@ class MultiHeadAttention(Module):
         value : (B, S, D) tensor, optional
             By default the key, or in self-attention the query.
         key_mask : (B, S) bool array, optional
-            Padding: True where a key is real; beside a cache, for all positions so far.
+            Padding: True where a key is real; beside a cache, for all positions so far. What was
+            padding when it came must stay padding: its key was not kept.
         mask : (B, T, S) or (B, H, T, S) bool array, optional
             A pattern: True where a query may attend to a key. Axes of length 1 broadcast.
         causal : bool
@@ -252,6 +253,8 @@ class MultiHeadAttention(Module):
         earlier = None if cache is None else cache.length  # an empty cache is a cache, too
         start = earlier or 0
         rule = self._rule(key_mask, mask, causal, B, T, S=start + T)
+        if cache is not None:
+            cache.check_padding(key_mask)
 
         # Which positions are no padding, (B, T); None: all of them.
         real = real_positions((B, T), key_mask, mask, causal, self.window, earlier)
@@ -271,6 +274,7 @@ class MultiHeadAttention(Module):
         if cache is not None:
             refuse_gradients(q, k, v)
             k, v = _append(cache, k, v)  # (B, G, S, K) each: those of all positions so far
+            cache.add_padding(real)
             if mask is not None and real is not None:
                 # Nor does padding see anything: what it alone would see is hidden in _attend.
                 rule = replace(rule, masks=(*rule.masks, real[:, None, :, None]))  # (B, 1, T, 1)
@@ -313,12 +317,14 @@ class MultiHeadAttention(Module):
             source = (key.data, key.data if value is None else value.data)
             if cache.length:
                 cache.check_source(source, key_mask)
+                cache.check_padding(key_mask)
                 cached_k, cached_v = cache.view()
                 k, v = Tensor.wrap(cached_k), Tensor.wrap(cached_v)
             else:
                 k, v = self._project_memory(key, value, seen)
                 refuse_gradients(k, v)
                 k, v = _append(cache, k, v)
+                cache.add_padding(seen)
                 cache.source = source
 
         keys_may_be_nan = cache is not None and mask is not None
@@ -405,7 +411,7 @@ class MultiHeadAttention(Module):
         if maps is None:
             return
         p = weights_by(rule, q.data, k.data)
-        p = p.reshape(-1, self.num_heads, *p.shape[-2:])  # groups side by side again
+        p = p.reshape(len(p), self.num_heads, *p.shape[-2:])  # groups side by side again
         if real is not None:
             p = p * real[:, None, :, None]
         maps.record(self, kind, p)
