@@ -100,3 +100,17 @@ def test_a_position_for_each_token(kind, rng):
 def test_positions_that_are_none(kind, at, error, message):
     with pytest.raises(error, match=message):
         kind(6, max_len=7)(Tensor(np.zeros((2, 3, 6), np.float32)), at)
+
+
+@pytest.mark.parametrize("kind", [SinusoidalPositions, LearnedPositions])
+@pytest.mark.parametrize("positions", [[2], [[2]], [[0, 1, 2]] * 3, np.array(2)], ids=str)
+def test_positions_that_would_broadcast_are_refused(kind, positions):
+    x = Tensor(np.ones((2, 3, 4), np.float32))
+    with pytest.raises(ValueError, match=r"positions: expected .*\(T=3,\) or \(B=2, T\), got \("):
+        kind(4, 9)(x, np.array(positions))
+
+
+@pytest.mark.parametrize("kind", [SinusoidalPositions, LearnedPositions])
+def test_a_whole_number_of_numpy_is_the_first_position(kind):
+    layer, x = kind(4, 9), Tensor(np.ones((2, 3, 4), np.float32))
+    np.testing.assert_array_equal(layer(x, np.int64(5)).data, layer(x, np.arange(5, 8)).data)

@@ -37,13 +37,19 @@ def require_room(length: int, max_len: int) -> None:
 
 def _places(x: Tensor, positions: int | Positions, max_len: int) -> slice | Positions:
     """Which rows of a table of ``max_len`` belong to ``x``."""
-    T = x.shape[1]
-    if isinstance(positions, int) and 0 <= positions <= max_len - T:
-        return slice(positions, positions + T)
-    if isinstance(positions, int):
-        positions = np.arange(positions, positions + T)
+    B, T = x.shape[:2]
+    if isinstance(positions, int | np.integer):
+        first = int(positions)
+        if 0 <= first <= max_len - T:
+            return slice(first, first + T)
+        positions = np.arange(first, first + T)
     places = np.asarray(positions)
     require_positions(places, max_len)
+    if places.shape not in ((T,), (B, T)):
+        raise ValueError(
+            f"positions: expected that of the first token, an int, or shape (T={T},) or "
+            f"(B={B}, T), got {places.shape}"
+        )
     return places
 
 
@@ -93,6 +99,8 @@ class SinusoidalPositions(Module):
         ------
         ContextLengthError
             Beyond ``max_len``.
+        TypeError, ValueError
+            If positions are not integers, negative or of another shape.
         """
         return x + self.table[_places(x, positions, len(self.table))]
 
