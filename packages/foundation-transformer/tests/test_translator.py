@@ -133,6 +133,16 @@ def test_steps_record_nothing(rng, sources):
     assert isinstance(state.memory, np.ndarray)
 
 
+def test_sources_without_a_token(rng):
+    """The decoder looks at nothing, cached or not."""
+    model, source = make(rng), np.zeros((2, 0), int)
+    prompt = np.array([[BOS], [FIRST]])
+    logits, state = Translator(model, source).start(prompt, np.array([1, 1]), 2)
+    again, _ = Translator(model, source).step(state, np.array([FIRST, BOS]))
+    whole = model(source, np.array([[BOS, FIRST], [FIRST, BOS]])).data
+    np.testing.assert_allclose(np.stack([logits, again], axis=1), whole, rtol=1e-11, atol=1e-11)
+
+
 def test_prompts_that_do_not_fit_the_sources(rng, sources):
     translator = Translator(make(rng), *sources)
     with pytest.raises(ValueError, match="one prompt for each of the 5 sources, got 3"):

@@ -113,4 +113,5 @@ class TransformerDecoder(_Stack):
 
     def new_caches(self, memory_len: int) -> list[DecoderCache]:
         """Empty caches, one for each layer; that of the target grows."""
-        return [DecoderCache(KVCache(), KVCache(memory_len)) for _ in self.layers]
+        room = max(1, memory_len)  # a memory may be empty, the room of a cache may not
+        return [DecoderCache(KVCache(), KVCache(room)) for _ in self.layers]
