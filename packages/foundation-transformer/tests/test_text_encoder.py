@@ -94,6 +94,21 @@ def test_the_mean_by_hand():
     np.testing.assert_allclose(mean_pool(Tensor(hidden[:, :2])).data, [[0.6, 0.8]])
 
 
+@pytest.mark.parametrize("size", [1e-30, 1.0, 1e30])
+def test_the_mean_of_vectors_of_any_size(size):
+    vectors = np.array([[[3, 4], [3, 4]], [[1, -2], [-1, 2]]], np.float32)
+    hidden = Tensor(vectors * np.float32(size), requires_grad=True)
+    mean = mean_pool(hidden)
+    np.testing.assert_allclose(mean.data, [[0.6, 0.8], [0, 0]], rtol=1e-6)  # zero has no direction
+    mean.sum().backward()
+    assert np.isfinite(hidden.grad).all()
+
+
+def test_the_mean_of_no_token():
+    with pytest.raises(ValueError, match=r"mean_pool: expected at least one token.*\(2, 0, 3\)"):
+        mean_pool(Tensor(np.ones((2, 0, 3))))
+
+
 def test_gradcheck_of_the_mean(rng):
     assert gradcheck(lambda h: mean_pool(h, MASK), rng.standard_normal((3, 6, 5)))
 

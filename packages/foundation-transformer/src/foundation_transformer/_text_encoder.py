@@ -169,6 +169,11 @@ def mean_pool(hidden: Tensor, key_mask: Mask | None = None) -> Tensor:
     key_mask : (B, T) bool array, optional
         True where a token is real; padding may hold anything.
 
+    Returns
+    -------
+    (B, D) tensor
+        Zeros where the mean is zero, which has no direction.
+
     Raises
     ------
     TypeError
@@ -182,11 +187,19 @@ def mean_pool(hidden: Tensor, key_mask: Mask | None = None) -> Tensor:
        BERT-Networks", EMNLP 2019, arXiv:1908.10084.
     """
     if key_mask is None:
+        if hidden.shape[1] == 0:
+            raise ValueError(f"mean_pool: expected at least one token, got shape {hidden.shape}")
         total = hidden.sum(axis=1)
     else:
         check_key_mask(key_mask, hidden.shape[:2], "mean_pool: key_mask")
         if not key_mask.any(axis=1).all():
             raise ValueError(f"mean_pool: row {key_mask.any(axis=1).argmin()} has no real token")
         total = F.mask_rows(hidden, key_mask).sum(axis=1)
-    # The mean and the sum point the same way.
-    return total * (total * total).sum(axis=1, keepdims=True) ** -0.5
+    # The mean and the sum point the same way, and so does the sum divided by its largest number,
+    # whose squares neither overflow nor vanish.
+    largest = np.abs(total.data).max(axis=1, keepdims=True, initial=0)  # (B, 1)
+    is_zero = largest == 0
+    total = total / np.where(is_zero, 1, largest)
+    squares = (total * total).sum(axis=1, keepdims=True) + is_zero
+    direction: Tensor = total * squares**-0.5
+    return direction
