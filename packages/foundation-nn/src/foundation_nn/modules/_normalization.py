@@ -108,7 +108,7 @@ class BatchNorm1d(Module):
         self.running_var = Buffer(np.ones(num_features, np.float32))
         self.num_batches_tracked = Buffer(np.array(0))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor | NDArray[Any]) -> Tensor:
         """Normalise ``x`` of shape (N, C) or (N, C, L).
 
         Raises
