@@ -195,3 +195,11 @@ def test_a_trainer_whose_optimiser_belongs_to_the_original_is_refused():
     other = optim.EMA(network())
     with pytest.raises(ValueError, match=r"ema follows other parameters.*EMA\(optimizer\)"):
         Trainer(model, loss, optimizer, ema=other)
+
+
+def test_the_value_of_a_copied_tensor_is_read_only_too(copied):
+    x = copied(Tensor([1.0, 2.0], requires_grad=True))
+    with pytest.raises(ValueError, match="read-only"):
+        x.data[0] = 5
+    (x * x).sum().backward()
+    np.testing.assert_array_equal(x.grad, [2, 4])

@@ -193,6 +193,12 @@ class Tensor(Methods):
         else:
             self.grad += g
 
+    def __setstate__(self, state: Any) -> None:
+        """For copies and pickles, whose array NumPy makes one that may be written to."""
+        for name, value in state[1].items():
+            setattr(self, name, value)
+        self._data.flags.writeable = False
+
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         """What ``np.asarray(x)`` gives; refused where it would cut the tape without a word."""
         if self.requires_grad and recording.get():
