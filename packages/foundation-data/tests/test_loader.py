@@ -177,6 +177,11 @@ def test_states_of_others_are_refused() -> None:
         loader.load_state_dict({**state, "position": 26})
     with pytest.raises(ValueError, match="malformed state: epoch='1', position=0"):
         loader.load_state_dict({**state, "epoch": "1"})
+    for field, value in [("epoch", True), ("position", False), ("options", None), ("options", [1])]:
+        with pytest.raises(ValueError, match=f"malformed state: .*{field}="):
+            loader.load_state_dict({**state, field: value})
+    with pytest.raises(ValueError, match="malformed state: expected a mapping, got None"):
+        loader.load_state_dict(None)  # type: ignore[arg-type]
     # A refused state changes nothing.
     assert loader.state_dict() == state
 

@@ -184,3 +184,21 @@ def test_what_is_refused() -> None:
         dataset.batch([])
     with pytest.raises(IndexError):
         dataset.batch([1])
+
+
+@pytest.mark.parametrize(
+    ("document", "error", "message"),
+    [
+        ([1, 2.9], TypeError, r"document 1 to be a sequence of integer ids, got \[1, 2\.9\]"),
+        ("12", TypeError, "got '12'"),
+        (["1", "2"], TypeError, "integer ids"),
+        ([[1, 2]], TypeError, "integer ids"),
+        (5, TypeError, "got 5"),
+        ([1, -2], ValueError, r"ids from 0 to 2\*\*31 - 1, got -2 to 1 in document 1"),
+        ([1, 2**31], ValueError, "got 1 to 2147483648"),
+    ],
+    ids=str,
+)
+def test_documents_that_are_no_ids(document: object, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=f"from_ids: expected .*{message}"):
+        TextDataset.from_ids([[1, 5, 2], document], length=4)  # type: ignore[list-item]

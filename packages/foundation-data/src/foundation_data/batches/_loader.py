@@ -217,6 +217,8 @@ class BatchLoader(Generic[BatchT_co]):
         ValueError
             If the state is malformed, or belongs to another dataset or to other options.
         """
+        if not isinstance(state, Mapping):
+            raise ValueError(f"BatchLoader: malformed state: expected a mapping, got {state!r:.60}")
         missing = {"epoch", "position", "options", "fingerprint"} - set(state)
         if missing:
             raise ValueError(f"BatchLoader: malformed state: {', '.join(sorted(missing))} missing")
@@ -226,7 +228,9 @@ class BatchLoader(Generic[BatchT_co]):
                 f"{self._dataset.fingerprint[:12]}…, got {str(state['fingerprint'])[:12]}…; "
                 "rebuild the dataset from the same pairs and tokenizers"
             )
-        options = dict(state["options"])
+        options = state["options"]
+        if not isinstance(options, Mapping):
+            raise ValueError(f"BatchLoader: malformed state: options={options!r:.60}")
         for name, value in self._options.items():
             if options.get(name) != value:
                 raise ValueError(
@@ -234,7 +238,7 @@ class BatchLoader(Generic[BatchT_co]):
                     f"but this loader has {name}={value!r}; make it with the same options"
                 )
         epoch, position = state["epoch"], state["position"]
-        if not (isinstance(epoch, int) and isinstance(position, int) and epoch >= 0):
+        if not (type(epoch) is int and type(position) is int and epoch >= 0):
             raise ValueError(
                 f"BatchLoader: malformed state: epoch={epoch!r}, position={position!r}"
             )

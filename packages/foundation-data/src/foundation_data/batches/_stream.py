@@ -53,8 +53,16 @@ class TokenStream:
 
     @classmethod
     def from_ids(cls, documents: Iterable[Sequence[int]]) -> TokenStream:
-        """Hold documents in memory, four bytes an id."""
-        rows = Rows(list(documents))
+        """Hold documents in memory, four bytes an id.
+
+        Raises
+        ------
+        TypeError
+            If a document is no sequence of integers.
+        ValueError
+            If an id is negative, or does not fit into four bytes.
+        """
+        rows = Rows([_checked(document, number) for number, document in enumerate(documents)])
         digest = hashlib.sha256(rows.lengths.astype("<i8").tobytes())
         digest.update(rows.flat.astype("<i4").tobytes())
         return cls([rows.flat], [rows.lengths], digest.hexdigest())
@@ -83,3 +91,19 @@ class TokenStream:
             pieces.append(self._parts[part][: stop - self._part_starts[part]])
         whole = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
         return whole.astype(np.int64)
+
+
+def _checked(document: Sequence[int], number: int) -> Sequence[int]:
+    """The document, if it is one of ids: 1.5, or a word, would silently become another id."""
+    ids = np.asarray(document)
+    if ids.ndim != 1 or (ids.size and ids.dtype.kind not in "iu"):
+        raise TypeError(
+            f"from_ids: expected document {number} to be a sequence of integer ids, "
+            f"got {document!r:.60}"
+        )
+    if ids.size and not 0 <= ids.min() <= ids.max() < 1 << 31:
+        raise ValueError(
+            f"from_ids: expected ids from 0 to 2**31 - 1, got {ids.min()} to {ids.max()} in "
+            f"document {number}"
+        )
+    return document
