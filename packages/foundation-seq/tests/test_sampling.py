@@ -24,6 +24,8 @@ def test_temperature():
     np.testing.assert_allclose(probabilities(temperature=0.5), squares / squares.sum())
     np.testing.assert_allclose(probabilities(temperature=1e-3), [0, 1, 0, 0], atol=1e-12)
     np.testing.assert_allclose(probabilities(temperature=1e9), [0.25] * 4)
+    for lowest in (1e-300, 1e-310, 5e-324):  # differences that overflow
+        np.testing.assert_array_equal(probabilities(temperature=lowest), [0, 1, 0, 0])
 
 
 @pytest.mark.parametrize(

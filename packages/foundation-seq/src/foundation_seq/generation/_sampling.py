@@ -123,7 +123,9 @@ def token_probabilities(
         penalized = np.where(z > 0, z / penalty, z * penalty)
         z = np.where(seen, penalized, z)
     z -= z.max(axis=1, keepdims=True)  # the greatest becomes 0, so that exp cannot overflow
-    p = _normalized(np.exp(z / sampling.temperature))
+    with np.errstate(over="ignore"):  # at a very low temperature the others become -inf
+        z /= sampling.temperature
+    p = _normalized(np.exp(z))
     if sampling.top_k is not None:
         p = _keep_top_k(p, sampling.top_k)
     if sampling.top_p is not None:
