@@ -191,9 +191,9 @@ def _attention(q: Array, k: Array, v: Array, rule: Rule, dropout: Dropout | None
 
     The mean costs little: Σⱼ wⱼ dwⱼ = Σⱼ wⱼ (g · vⱼ) = g · y, a product of two rows of length K.
 
-    The weights are never divided out. They are w = exps / total with exps = exp(scores - top),
-    where top is the greatest score of a row and total the sum of its exps. In their place stand
-    exps, and what they are multiplied with is divided by total: rows of K numbers, not of S.
+    The code has exps = exp(scores - top) instead of the weights w = exps / total, where top is the
+    greatest score of a row and total the sum of its exps. What the weights are multiplied with is
+    divided by total instead, because that is cheaper: rows of K numbers, not of S.
 
     Dropout multiplies w, where it meets v, by m, which is 0 or 1 / (1 - p). So dv = (w ∘ m)ᵀ g and
     dw = m ∘ (g vᵀ); the mean is g · y as before.
