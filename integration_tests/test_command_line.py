@@ -139,7 +139,7 @@ def test_bad_lines_of_standard_input_are_named(finished: tuple[Path, Path]) -> N
     long = run_translate(finished[1], b"one\n\n" + b"two " * 99 + b"\n")
     assert long.returncode == 1
     assert b"standard input, line 3" in long.stderr
-    assert long.stdout.count(b"\n") == 2  # what came before has its answers
+    assert long.stdout.count(b"\n") == 3  # the others have their answers, in their lines
 
 
 def test_a_reader_that_stops_reading_is_no_error(finished: tuple[Path, Path]) -> None:

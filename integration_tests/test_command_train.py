@@ -207,10 +207,14 @@ def test_lines_are_translated_alone_and_in_batches(
     rows = [line.split("\t") for line in outputs[2].splitlines()]
     assert [row[0] for row in rows] == ["1", "1", "2", "3", "3", "4", "4"]
     assert float(rows[0][1]) >= float(rows[1][1])
-    monkeypatch.setattr(sys, "stdin", io.StringIO("one\n" + "two " * 99 + "\n"))
+    monkeypatch.setattr(sys, "stdin", io.StringIO("one\n" + "two " * 99 + "\n\nsix\n"))
     code, out, err = run_main(capsys, "translate", run, "--batch-size", 9)
-    assert (code, out.count("\n")) == (1, 1)
-    assert "standard input, line 2" in err
+    first, *empty, last, _ = out.split("\n")
+    assert (code, empty) == (1, ["", ""])
+    assert first
+    assert last
+    assert "standard input, line 2: has 100 tokens, the model reads 64" in err
+    assert err.count("\n") == 1
     monkeypatch.setattr(sys, "stdin", io.StringIO("one\n"))
     code, _, err = run_main(capsys, "translate", run, "--n-best", 3)
     assert code == 1
@@ -231,7 +235,7 @@ def test_looking_at_a_run(
     scores = json.loads(out)
     assert code == 0
     assert scores["sentences"] == 100
-    assert 0 <= scores["BLEU"] <= 100
+    assert 0 <= scores["bleu"] <= 100
     page = tmp_path / "a.html"
     code, _, err = run_main(capsys, "attention", run, "", "--out", page)
     assert code == 1
@@ -239,6 +243,12 @@ def test_looking_at_a_run(
     code, out, _ = run_main(capsys, "attention", run, "one and two .", "--out", page)
     assert code == 0
     assert "multihead_attn" in page.read_text("utf-8")
+    mine = tmp_path / "run"
+    shutil.copytree(run, mine)
+    code, out, _ = run_main(capsys, "attention", mine, "one and two .")
+    assert (code, out) == (0, f"{mine / 'attention.html'}\n")
+    code, out, _ = run_main(capsys, "report", mine)
+    assert (code, out) == (0, f"{mine / 'report.html'}\n")
 
 
 def test_the_average_of_a_run(
@@ -259,7 +269,7 @@ def test_a_language_model_writes_and_is_measured(
 ) -> None:
     assert isinstance(checkpoint.load(writer / "checkpoint").model, CausalLM)
     texts = [
-        run_main(capsys, "generate", writer, "one and", "--tokens", 6, "--seed", 3)[1]
+        run_main(capsys, "generate", writer, "one and", "--max-new-tokens", 6, "--seed", 3)[1]
         for _ in range(2)
     ]
     assert texts[0] == texts[1]
@@ -272,9 +282,13 @@ def test_a_language_model_writes_and_is_measured(
     assert code == 0
     code, _, _ = run_main(capsys, "attention", writer, "one and", "--out", tmp_path / "a.html")
     assert code == 0
-    code, _, err = run_main(capsys, "generate", writer, "one " * 30)
-    assert code == 1
-    assert "the model reads 16; shorten it" in err
+    # Beyond the 16 tokens that it reads at once, it goes on.
+    prompt = "one and " * 5
+    options = ["--max-new-tokens", 50, "--temperature", 0]
+    code, out, _ = run_main(capsys, "generate", writer, prompt, *options)
+    assert code == 0
+    assert out.startswith(prompt)
+    assert len(out) == len(prompt) + 50 + 1
 
 
 def test_a_language_model_is_resumed(writer: Path, tmp_path: Path) -> None:
@@ -558,3 +572,166 @@ def test_a_report_on_broken_settings_is_refused(
         code, _, err = run_main(capsys, command, out)
         assert code == 1
         assert f"{out / 'run.json'}: not the settings of a run" in err
+
+
+def test_several_prompts_and_samples(
+    writer: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "prompt.txt").write_text("makes\n", "utf-8")
+    options = ["--file", tmp_path / "prompt.txt", "--samples", 2, "--seed", 1]
+    code, out, _ = run_main(
+        capsys, "generate", writer, "one", *options, "--max-new-tokens", 4, "--temperature", 2
+    )
+    assert code == 0
+    heads = [line for line in out.splitlines() if line.startswith("---")]
+    assert heads == [f"--- prompt {p}, sample {s}" for p in (1, 2) for s in (1, 2)]
+    assert out.startswith("--- prompt 1, sample 1\nmakes\n")
+    texts = out.split("--- prompt 2, sample ")
+    assert texts[1][2:] != texts[2][2:]
+
+
+def test_words_are_continued_with_the_spaces_that_belong_between_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("the cat ran. " * 200, "utf-8")
+    out = tmp_path / "run"
+    options = ["--tokenizer", "word", "--steps", "60", "--max-len", "8", "--lr", "0.01"]
+    assert (
+        main(["train", "language-model", "--data", str(text), *SMALL, *options, "-o", str(out)])
+        == 0
+    )
+    capsys.readouterr()
+    code, printed, _ = run_main(
+        capsys, "generate", out, "the cat", "--max-new-tokens", 2, "--temperature", 0
+    )
+    assert (code, printed) == (0, "the cat ran.\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["generate", "{writer}", "one", "--temperature", "0", "--top-k", "3"], "--top-k: does"),
+        (["generate", "{writer}", "one", "--temperature", "0", "--seed", "3"], "--seed: does"),
+        (["generate", "{writer}", "one", "--temperature", "0", "--samples", "2"], "--samples: "),
+        (["chat", "{writer}", "--temperature", "0", "--min-p", "0.1"], "--min-p: does nothing"),
+        (["translate", "{run}", "--length-penalty", "1"], "--length-penalty: does nothing"),
+        (["evaluate", "{writer}", "--data", "{data}", "--beam-size", "2"], "--beam-size: does"),
+        (["evaluate", "{writer}", "--data", "{data}", "--columns", "1,2"], "--columns: does"),
+    ],
+)
+def test_flags_that_would_do_nothing_are_refused(
+    arguments: list[str],
+    message: str,
+    run: Path,
+    writer: Path,
+    data: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("one\n"))
+    places = {"run": run, "writer": writer, "data": data}
+    code, _, err = run_main(capsys, *(argument.format(**places) for argument in arguments))
+    assert code == 1
+    assert message in err
+
+
+def test_a_file_is_translated_into_a_file(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, target = tmp_path / "source.txt", tmp_path / "target.txt"
+    source.write_text("one and two .\n\nsix and six .\n", "utf-8")
+    code, out, err = run_main(capsys, "translate", run, source, "-o", target)
+    assert (code, out, err) == (0, "", "")
+    lines = target.read_text("utf-8").split("\n")
+    assert len(lines) == 4
+    assert lines[1] == lines[3] == ""
+    source.write_bytes(b"one\n\xff\n")
+    code, _, err = run_main(capsys, "translate", run, source, "-o", target)
+    assert code == 1
+    assert f"{source}, after line 1: not UTF-8" in err or f"{source}, after line 0" in err
+    assert target.read_text("utf-8").split("\n") == lines
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["source.txt", "target.txt"]
+
+
+def test_pairs_that_are_too_long_are_counted_and_score_as_untranslated(
+    run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    longer = tmp_path / "longer.tsv"
+    longer.write_text(data.read_text("utf-8") + "one " * 99 + "\tun\n", "utf-8")
+    scores = []
+    for file in (data, longer):
+        code, out, _ = run_main(capsys, "evaluate", run, "--data", file, "--json")
+        assert code == 0
+        scores.append(json.loads(out))
+    assert [s["too_long"] for s in scores] == [0, 1]
+    assert scores[1]["sentences"] == scores[0]["sentences"] + 1
+    assert scores[1]["exact_match"] == pytest.approx(scores[0]["exact_match"] * 100 / 101)
+    assert all(" " not in name for name in scores[0])
+
+
+def test_attention_shows_the_ids_that_were_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from foundation_data import BPETokenizer
+    from foundation_transformer import TransformerConfig
+    from foundation_transformer.cli._translate import written_ids
+
+    tokenizer = BPETokenizer.train(["aa ab"], max_size=300)
+    config = TransformerConfig.tiny(
+        vocab_size=len(tokenizer), target_vocab_size=len(tokenizer), d_model=16, max_len=9
+    )
+    # What it writes are bytes that no text has: encoded again they would be other ids, and more.
+    model = Transformer(config, rng=np.random.default_rng(1))
+    _, target = written_ids(model, "aa", tokenizer, tokenizer)
+    eos = tokenizer.vocabulary.specials.eos_id
+    assert target[-1] == eos or len(target) == 1 + 9
+    checkpoint.save(tmp_path / "m", model, source_tokenizer=tokenizer, target_tokenizer=tokenizer)
+    page = tmp_path / "page.html"
+    code, _, err = run_main(capsys, "attention", tmp_path / "m", "aa", "--out", page)
+    assert (code, err) == (0, "")
+
+
+def test_an_average_replaces_nothing_unasked(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "mean"
+    assert main(["average", str(run), "-o", str(out)]) == 0
+    capsys.readouterr()
+    code, _, err = run_main(capsys, "average", run, "-o", out)
+    assert code == 1
+    assert f"{out}: exists; choose another place, or replace it with --force" in err
+    assert main(["average", str(run), "-o", str(out), "--force"]) == 0
+
+
+def test_quiet_is_quiet(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--steps", "2", "-q", "-o", tmp_path / "run"]
+    assert run_main(capsys, "train", "translation", "--data", data, *SMALL, *options) == (0, "", "")
+
+
+def test_verbose_shows_where_an_error_came_from(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run_main(capsys, "inspect", "nowhere", "-v")
+    assert code == 1
+    assert err.startswith("Traceback")
+    assert err.splitlines()[-1].startswith("foundation inspect: nowhere: no trained model there")
+
+
+def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
+    texts = []
+    for arguments in ([], ["--help"], ["--version"]):
+        with pytest.raises(SystemExit) as stop:
+            main(arguments)
+        assert not stop.value.code
+        texts.append(capsys.readouterr().out)
+    assert texts[0] == texts[1]
+    from foundation_transformer.cli._arguments import GROUPS, make_parser
+
+    assert set(make_parser()._commands()) == {name for names in GROUPS.values() for name in names}
+    assert texts[0].index("to train:") < texts[0].index("to use a model:")
+    assert texts[2].startswith("foundation 0.")
+    with pytest.raises(SystemExit):
+        main(["resume", "x", "--beam-size", "3"])
+    assert "--beam-size belongs to foundation translate and evaluate" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    assert "of all that is random (default: 0)" in capsys.readouterr().out

@@ -377,7 +377,6 @@ def test_as_a_program_without_a_traceback(tmp_path: Path) -> None:
         (["demo", "--epochs", "0"], "positive whole number"),
         (["demo", "--epochs", "many"], "positive whole number"),
         (["fly"], "invalid choice"),
-        ([], "COMMAND"),
     ],
 )
 def test_arguments_that_are_none(

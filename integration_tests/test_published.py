@@ -148,7 +148,9 @@ def test_a_published_model_writes_and_is_measured(
     (tmp_path / "text.txt").write_text("the cat sat on the mat " * 9, "utf-8")
     said = []
     for folder in (writer / "published", writer / "ours"):
-        assert main(["generate", str(folder), "the cat", "--tokens", "5", "--seed", "1"]) == 0
+        assert (
+            main(["generate", str(folder), "the cat", "--max-new-tokens", "5", "--seed", "1"]) == 0
+        )
         assert main(["evaluate", str(folder), "--data", str(tmp_path / "text.txt")]) == 0
         said.append(capsys.readouterr().out)
     assert said[0] == said[1]
@@ -227,7 +229,7 @@ def test_what_was_asked_word_for_word_is_found_first(
     file.write_text(MARKDOWN, "utf-8")
     (tmp_path / "other.md").write_text("the cat\n\nis real\n", "utf-8")
     question = "Tokens the cat sat. - on the mat"
-    assert main(["search", str(encoder), str(tmp_path), question, "--top", "2"]) == 0
+    assert main(["search", str(encoder), str(tmp_path), question, "--top-k", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"1.00  {file}:14  Tokens"
     assert lines[1].strip() == "The cat sat. - on the mat"

@@ -60,4 +60,4 @@ def test_bits_per_byte_count_the_bytes_that_are_predicted(
     assert scores["tokens"] == num_tokens
     num_bytes = len(text[1 : num_tokens + 1].encode())
     expected = scores["loss"] * num_tokens / math.log(2) / num_bytes
-    assert scores["bits per byte"] == pytest.approx(expected)
+    assert scores["bits_per_byte"] == pytest.approx(expected)

@@ -112,6 +112,14 @@ def test_the_page_holds_its_data_and_asks_nobody(rng, tmp_path):
         assert (found["keys"], found["queries"]) == (layer.keys, layer.queries)
 
 
+def test_a_title_is_a_title_whatever_it_says(rng, tmp_path):
+    save_page(layers(rng), tmp_path / "page.html", "{{data}} {{title}}")
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert "<title>{{data}} {{title}}</title>" in page
+    (data,) = re.findall(r'<script id="data" type="application/json">(.*?)</script>', page)
+    assert len(json.loads(data)) == len(layers(rng))
+
+
 def test_the_page_refuses(rng, tmp_path):
     with pytest.raises(ValueError, match="nothing to show"):
         save_page([], tmp_path / "page.html")

@@ -79,3 +79,28 @@ def test_without_sacrebleu_the_extra_is_named(monkeypatch):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ImportError, match=r"install foundation-transformer\[eval\]"):
         score_translations(["a"], ["a"])
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "tokenization"),
+    [
+        ("我喜欢学习中文", None, "char"),
+        ("我喜欢学习中文", "zh", "zh"),
+        ("ฉันชอบเรียนภาษา", None, "char"),
+        ("ฉันชอบเรียนภาษา", "th-TH", "char"),
+        ("she likes the word 中", None, "13a"),
+        ("we like to learn", "fr", "13a"),
+    ],
+)
+def test_words_are_found_as_the_language_has_them(text, language, tokenization):
+    scores = score_translations([text] * 10, [text] * 10, language)
+    assert scores.bleu == pytest.approx(100)
+    assert f"tok:{tokenization}" in scores.signature
+
+
+def test_japanese_is_cut_by_mecab_where_it_is_installed(monkeypatch):
+    from foundation_transformer.evaluation import _translation
+
+    for installed, expected in ((True, "ja-mecab"), (False, "char")):
+        monkeypatch.setattr(_translation, "find_spec", lambda _, there=installed: there or None)
+        assert _translation._tokenization("ja", []) == expected

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import os
+import re
 from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any, NamedTuple
@@ -61,7 +62,9 @@ def save_page(
     # A token may contain "</script>": in JSON < can be written otherwise.
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     page = files("foundation_attn").joinpath("page.html").read_text("utf-8")
-    page = page.replace("{{title}}", html.escape(title)).replace("{{data}}", text)
+    # Filled in one pass: a title that holds "{{data}}" is a title like any other.
+    content = {"{{title}}": html.escape(title), "{{data}}": text}
+    page = re.sub(r"{{(title|data)}}", lambda match: content[match[0]], page)
     write_file(path, page)
 
 

@@ -16,10 +16,8 @@ if TYPE_CHECKING:
 
     from foundation_nn.training._trainer import Trainer
 
-_BAR = (
-    "training {percentage:3.0f}%|{bar:20}| {n:.0f}/{total:.0f} {unit} [{elapsed}<{remaining}]"
-    "{postfix}"
-)
+#: Within 80 columns, also of a long run.
+_BAR = "{percentage:3.0f}%|{bar:6}| {n:.0f}/{total:.0f} [{elapsed}<{remaining}]{postfix}"
 
 
 class Progress(Callback):
@@ -67,12 +65,13 @@ class Progress(Callback):
         now = time.perf_counter()
         elapsed = now - self._started
         left = self._seconds_left(trainer, elapsed)
-        text = f"loss {self._loss:.3f}, lr {step.lr:.1e}, {self._tokens / elapsed:,.0f} tokens/s"
+        rate = f"{self._tokens / elapsed:,.0f} tokens/s"
+        text = f"loss {self._loss:.3f}, lr {step.lr:.1e}, {rate}"
         if self._bar is not None:
             done = trainer.steps - self._first_step
             with self._until_closed():
                 self._bar.total = done if left is None else done * (elapsed + left) / elapsed
-                self._bar.set_postfix_str(text, refresh=False)
+                self._bar.set_postfix_str(f"loss {self._loss:.3f}, {rate}", refresh=False)
                 self._bar.update()
         elif now - self._shown >= self.every:
             self._shown = now

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from foundation_nn import did_you_mean
 
-from foundation_transformer.cli._arguments_pretrained import add_pretrained
+from foundation_transformer.cli._arguments_pretrained import add_pretrained, add_sampling
 from foundation_transformer.cli._settings import add_flags
 
 TOP = """\
@@ -49,9 +49,14 @@ without the interruption, on the same machine with the same number of threads. W
 the longer run from there.
 """
 TRANSLATE = """\
-Translate lines from standard input, or what one types, with the model of a checkpoint.
+Translate the lines of a file or of standard input, or what one types, with the model of a
+checkpoint. A line that is longer than the model can read is left empty and named at the end, where
+the exit status is 1 then.
 """
-GENERATE = "Let a language model go on with a text, as it is written."
+GENERATE = """\
+Let a language model go on with a text. Prompt and continuation are printed as the model's tokens
+stand for them. Beyond what the model can read at once it goes on from the later half of that.
+"""
 EVALUATE = """\
 Translation: BLEU, chrF and exact matches on pairs. Language model: loss, perplexity and bits per
 byte on a text.
@@ -72,19 +77,59 @@ folder failed_step_N in that of the run.
 """
 
 
+#: What the commands are for, in the order in which one needs them.
+GROUPS = {
+    "train": ("demo", "train", "resume", "average"),
+    "use a model": ("translate", "generate", "chat", "embed", "search"),
+    "measure and look inside": (
+        "evaluate",
+        "report",
+        "inspect",
+        "attention",
+        "surprisal",
+        "replay",
+    ),
+}
+
+
 def make_parser() -> argparse.ArgumentParser:
     """The parser; ``run`` of what it returns is a module and a function."""
-    parser = _Parser(prog="foundation", description=TOP, formatter_class=_Raw)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    parser = _Parser(
+        prog="foundation",
+        usage="foundation [--version] COMMAND ...",
+        description=TOP,
+        formatter_class=_Raw,
+    )
+    parser.add_argument("--version", action=_Version, help="the version, and exit")
+    commands = parser.add_subparsers(
+        dest="command",
+        prog="foundation",
+        metavar="COMMAND",
+        help="one of those below; foundation COMMAND --help tells all about it",
+    )
+    summaries: dict[str, str] = {}
 
     def command(name: str, short: str, text: str, module: str, function: str) -> Any:
-        new = commands.add_parser(name, help=short, description=text, formatter_class=_Raw)
-        new.set_defaults(run=(module, function), trains=name in ("train", "resume", "demo"))
+        new = commands.add_parser(name, description=text, formatter_class=_Raw)
+        trains = name in GROUPS["train"] and name != "average"
+        new.set_defaults(run=(module, function), trains=trains, quiet=False)
+        new.add_argument(
+            "-v", "--verbose", action="store_true", help="show where an error came from"
+        )
+        if trains:
+            new.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
+        summaries[name] = short
         return new
 
     train = command("train", "train a model of your own", TRAIN, "_train", "train")
     train.add_argument("what", metavar="WHAT", help="translation, language-model, or FILE.toml")
-    train.add_argument("--out", type=Path, metavar="FOLDER", help="of the run (default: runs/ …)")
+    train.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        help="of the run (default: runs/ and the name of the data)",
+    )
     add_flags(train)
 
     resume = command("resume", "go on with a run", RESUME, "_train", "resume")
@@ -114,6 +159,16 @@ def make_parser() -> argparse.ArgumentParser:
     )
     _folder(translate)
     translate.add_argument(
+        "file", nargs="?", metavar="FILE", help="with lines to translate (default: standard input)"
+    )
+    translate.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        metavar="OUT",
+        help="a file for the translations, which is there when all are (default: standard output)",
+    )
+    translate.add_argument(
         "--batch-size",
         type=positive,
         default=1,
@@ -124,7 +179,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--beam-size", type=positive, default=1, metavar="N", help="1 is greedy (default: 1)"
     )
     translate.add_argument(
-        "--length-penalty", type=float, default=0.6, metavar="A", help="of the beam (default: 0.6)"
+        "--length-penalty", type=float, metavar="X", help="of the beam (default: 0.6)"
     )
     translate.add_argument(
         "--n-best",
@@ -138,25 +193,25 @@ def make_parser() -> argparse.ArgumentParser:
     )
     _model(generate)
     generate.add_argument(
-        "prompt",
-        nargs="?",
-        default="-",
+        "prompts",
+        nargs="*",
         metavar="PROMPT",
-        help="the beginning (default: standard input)",
+        help="the beginning, or several; - is standard input (default: that)",
     )
     generate.add_argument(
-        "--tokens", type=positive, default=200, metavar="N", help="at most so many (default: 200)"
+        "--file",
+        action="append",
+        metavar="FILE",
+        help="with a prompt, instead or besides; may be given several times",
     )
     generate.add_argument(
-        "--temperature",
-        type=float,
-        default=0.8,
-        metavar="T",
-        help="0 takes the likeliest each time (default: 0.8)",
+        "--samples",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="continuations of each prompt (default: 1)",
     )
-    generate.add_argument("--top-k", type=positive, metavar="K", help="of the K likeliest only")
-    generate.add_argument("--top-p", type=float, metavar="P", help="of those with P together only")
-    generate.add_argument("--seed", type=natural, metavar="N", help="to write the same again")
+    add_sampling(generate, positive, natural, tokens=200)
 
     evaluate = command(
         "evaluate", "measure a model on your data", EVALUATE, "_evaluate", "evaluate"
@@ -166,7 +221,13 @@ def make_parser() -> argparse.ArgumentParser:
         "--data", type=Path, required=True, metavar="FILE", help="pairs as for train, or a text"
     )
     evaluate.add_argument(
-        "--beam-size", type=positive, default=1, metavar="N", help="of translation (default: 1)"
+        "--beam-size", type=positive, metavar="N", help="of translation (default: 1)"
+    )
+    _columns(evaluate)
+    evaluate.add_argument(
+        "--target-language",
+        metavar="TEXT",
+        help="code such as zh or ja: how BLEU finds the words (default: that of the run)",
     )
     evaluate.add_argument("--json", action="store_true", help="for other programs")
 
@@ -175,7 +236,11 @@ def make_parser() -> argparse.ArgumentParser:
     report = command("report", "a run as a page for the browser", REPORT, "_report", "report")
     _folder(report)
     report.add_argument(
-        "--out", type=Path, metavar="FILE", help="the page (default: report.html in the folder)"
+        "-o",
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="the page (default: report.html in the folder)",
     )
 
     average = command(
@@ -185,18 +250,19 @@ def make_parser() -> argparse.ArgumentParser:
         "folders", nargs="+", type=Path, metavar="FOLDER", help="of a run, or of checkpoints"
     )
     average.add_argument(
-        "--out", type=Path, required=True, metavar="FOLDER", help="the new checkpoint"
+        "-o", "--out", type=Path, required=True, metavar="FOLDER", help="the new checkpoint"
     )
+    average.add_argument("--force", action="store_true", help="replace what is there")
 
     attention = command("attention", "where a model looks", ATTENTION, "_attention", "attention")
     _model(attention)
     attention.add_argument("sentence", metavar="SENTENCE", help="what it reads")
     attention.add_argument(
+        "-o",
         "--out",
         type=Path,
-        default=Path("attention.html"),
         metavar="FILE",
-        help="the page (default: attention.html)",
+        help="the page (default: attention.html, in the folder of the run if it is one)",
     )
 
     replay = command("replay", "why a step failed", REPLAY, "_replay", "replay")
@@ -204,6 +270,10 @@ def make_parser() -> argparse.ArgumentParser:
 
     add_pretrained(command, positive, natural)
     _add_demo(command("demo", "train a translator and show what it can do", DEMO, "_demo", "demo"))
+    parser.epilog = "\n\n".join(
+        "\n".join([f"to {purpose}:", *(f"  {name:10} {summaries[name]}" for name in names)])
+        for purpose, names in GROUPS.items()
+    )
     return parser
 
 
@@ -214,6 +284,20 @@ def _folder(parser: argparse.ArgumentParser) -> None:
 def _model(parser: argparse.ArgumentParser) -> None:
     text = "of a run or of a published model; or a file .gguf"
     parser.add_argument("folder", type=Path, metavar="FOLDER", help=text)
+
+
+def _columns(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--columns",
+        metavar="A,B",
+        help="where source and target stand: numbers from 1, or names of fields in .jsonl",
+    )
+    parser.add_argument(
+        "--skip-header", action="store_true", help="the first line names the columns"
+    )
+    parser.add_argument(
+        "--delimiter", metavar="TEXT", help="what separates the columns, such as ';' or tab"
+    )
 
 
 def _add_demo(demo: argparse.ArgumentParser) -> None:
@@ -236,6 +320,7 @@ def _add_demo(demo: argparse.ArgumentParser) -> None:
         help="your own pairs: source and target in two tab-separated columns (.tsv, .csv; .gz)",
     )
     demo.add_argument(
+        "-o",
         "--out",
         type=Path,
         metavar="FOLDER",
@@ -272,24 +357,52 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(**options, allow_abbrev=False)
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        options = super().parse_args(args, namespace)
+        options, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            self._refuse(options.command, unknown)
+        if options.command is None:
+            self.print_help()
+            self.exit()
         if options.command == "demo":
             _refuse_idle_options(self, options)
         return options
 
+    def _refuse(self, command: str | None, unknown: list[str]) -> NoReturn:
+        """Say what was not understood, with the flag that may have been meant."""
+        parsers = self._commands()
+        parser = parsers.get(command or "", self)
+        flag = unknown[0].partition("=")[0]
+        owners = [name for name, other in parsers.items() if flag in other._option_string_actions]
+        if owners:
+            hint = f"; {flag} belongs to foundation {' and '.join(owners)}"
+        else:
+            hint = did_you_mean(flag, list(parser._option_string_actions), or_all=False)
+        argparse.ArgumentParser.error(parser, f"unrecognized arguments: {' '.join(unknown)}{hint}")
+
     def error(self, message: str) -> NoReturn:
-        unknown = re.search(r"unrecognized arguments: (--[\w-]+)|invalid choice: '(\S+)'", message)
+        unknown = re.search(r"invalid choice: '(\S+)'", message)
         if unknown:
-            message += did_you_mean(unknown[1] or unknown[2], self._all_names(), or_all=False)
+            message += did_you_mean(unknown[1], list(self._commands()), or_all=False)
         super().error(message)
 
-    def _all_names(self) -> list[str]:
-        names = list(self._option_string_actions)
+    def _commands(self) -> dict[str, argparse.ArgumentParser]:
         for action in self._actions:
             if isinstance(action, argparse._SubParsersAction):
-                for name, parser in action.choices.items():
-                    names += [name, *parser._option_string_actions]
-        return names
+                return dict(action.choices)
+        return {}
+
+
+class _Version(argparse.Action):
+    """Prints the version, which is looked up only then."""
+
+    def __init__(self, option_strings: list[str], dest: str, **options: Any) -> None:
+        super().__init__(option_strings, dest, nargs=0, **options)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from importlib.metadata import version
+
+        print(f"foundation {version('foundation-transformer')}")
+        parser.exit()
 
 
 def _refuse_idle_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:

@@ -24,6 +24,49 @@ it gave one half, 10 for one in a thousand. Where that is no terminal: bits, pro
 """
 
 
+def add_sampling(
+    parser: argparse.ArgumentParser,
+    whole: Callable[[str], int],
+    natural: Callable[[str], int],
+    tokens: int,
+) -> None:
+    """Add the flags of how the next token is chosen: the same for all that write."""
+    parser.add_argument(
+        "--max-new-tokens",
+        type=whole,
+        default=tokens,
+        metavar="N",
+        help=f"at most so many (default: {tokens})",
+    )
+    parser.add_argument(
+        "--temperature",
+        type=float,
+        metavar="X",
+        help="0 takes the likeliest each time (default: 0.5)",
+    )
+    parser.add_argument(
+        "--top-k", type=whole, metavar="K", help="of the K likeliest only (default: of all)"
+    )
+    parser.add_argument(
+        "--top-p", type=float, metavar="P", help="of those with P together only (default: 0.9)"
+    )
+    parser.add_argument(
+        "--min-p",
+        type=float,
+        metavar="P",
+        help="of those P times as likely as the likeliest only (default: of all)",
+    )
+    parser.add_argument(
+        "--repetition-penalty",
+        type=float,
+        metavar="X",
+        help="above 1: what was said becomes less likely (default: 1)",
+    )
+    parser.add_argument(
+        "--seed", type=natural, metavar="N", help="to get the same again (default: another)"
+    )
+
+
 def add_pretrained(
     command: Callable[..., argparse.ArgumentParser],
     whole: Callable[[str], int],
@@ -35,39 +78,7 @@ def add_pretrained(
     chat.add_argument(
         "--system", metavar="TEXT", help="what it is told before all else (default: the model's)"
     )
-    chat.add_argument(
-        "--tokens",
-        type=whole,
-        default=512,
-        metavar="N",
-        help="of an answer, and at most half of what the model can read (default: 512)",
-    )
-    chat.add_argument(
-        "--temperature",
-        type=float,
-        default=0.2,
-        metavar="T",
-        help="0 takes the likeliest each time (default: 0.2)",
-    )
-    chat.add_argument("--top-k", type=whole, metavar="K", help="of the K likeliest only")
-    chat.add_argument(
-        "--top-p",
-        type=float,
-        default=0.9,
-        metavar="P",
-        help="of those with P together only (default: 0.9)",
-    )
-    chat.add_argument(
-        "--min-p", type=float, metavar="P", help="of those P times as likely as the likeliest only"
-    )
-    chat.add_argument(
-        "--repetition-penalty",
-        type=float,
-        default=1.0,
-        metavar="R",
-        help="above 1: what was said becomes less likely (default: 1)",
-    )
-    chat.add_argument("--seed", type=natural, metavar="N", help="to get the same answers again")
+    add_sampling(chat, whole, natural, tokens=512)
     chat.add_argument(
         "--compact", action="store_true", help="weights of one byte: a quarter of the memory"
     )
@@ -80,7 +91,7 @@ def add_pretrained(
     search.add_argument("folder", type=Path, metavar="FOLDER", help="with .md files")
     search.add_argument("question", metavar="QUESTION", help="what one wants to know")
     search.add_argument(
-        "--top", type=whole, default=3, metavar="N", help="so many passages (default: 3)"
+        "--top-k", type=whole, default=3, metavar="K", help="so many passages (default: 3)"
     )
 
     surprisal = command(
@@ -92,4 +103,4 @@ def add_pretrained(
     surprisal.add_argument(
         "text", nargs="?", default="-", metavar="TEXT", help="(default: standard input)"
     )
-    surprisal.add_argument("--out", type=Path, metavar="FILE", help="draw a picture instead")
+    surprisal.add_argument("-o", "--out", type=Path, metavar="FILE", help="draw a picture instead")

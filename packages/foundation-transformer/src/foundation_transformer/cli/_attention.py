@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,10 @@ from foundation_nn import checkpoint, no_grad
 from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer._text_encoder import TextEncoder
 from foundation_transformer._transformer import Transformer
-from foundation_transformer._translate import translate
 from foundation_transformer.cli._labels import labels
 from foundation_transformer.cli._pretrained import load_any
-from foundation_transformer.cli._translate import translator_of
+from foundation_transformer.cli._train import SETTINGS
+from foundation_transformer.cli._translate import translator_of, written_ids
 
 
 def attention(options: argparse.Namespace) -> None:
@@ -36,8 +37,11 @@ def attention(options: argparse.Namespace) -> None:
         raise ValueError(
             f"{options.folder}: cannot show a {type(loaded.model).__name__} with its tokens"
         )
-    save_page(layers, options.out, title)
-    print(options.out)
+    # Beside the report of the run, if it is the model of one.
+    folder = options.folder if (options.folder / SETTINGS).exists() else Path()
+    out = options.out or folder / "attention.html"
+    save_page(layers, out, title)
+    print(out)
 
 
 def _of_translation(
@@ -45,11 +49,9 @@ def _of_translation(
 ) -> tuple[list[LayerMap], str]:
     model, read, write = translator_of(options.folder, loaded)
     _require_tokens(read, options.sentence)
-    (translation,) = translate(model, [options.sentence], read, write)
-    source = read.encode(options.sentence, add_eos=True)
-    target = write.encode(translation, add_bos=True, add_eos=True)
+    source, target = written_ids(model, options.sentence, read, write)
     with no_grad(), capture_attention(model) as maps:
-        model(np.array([source]), np.array([target[:-1]]))
+        model(np.array([source]), np.array([target[:-1] or target]))
     source_tokens = labels(read, source)
     target_tokens = labels(write, target)
     layers = []
@@ -62,7 +64,7 @@ def _of_translation(
             else (source_tokens)
         )
         layers.append(LayerMap(m.name, m.weights[0], queries, keys))
-    return layers, f"{options.sentence} → {translation}"
+    return layers, f"{options.sentence} → {write.decode(target)}"
 
 
 def _of_text(loaded: checkpoint.Checkpoint, sentence: str) -> list[LayerMap]:

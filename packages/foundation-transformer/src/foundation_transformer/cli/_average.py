@@ -23,6 +23,10 @@ def average(options: argparse.Namespace) -> None:
     ]
     if not places:
         raise FileNotFoundError(f"{options.folders[0]}: no checkpoints there")
+    if options.out.exists() and not options.force:
+        raise FileExistsError(
+            f"{options.out}: exists; choose another place, or replace it with --force"
+        )
     mean = checkpoint.average(places)
     kept = {name: value for name, value in mean.extras.items() if hasattr(value, "to_dict")}
     checkpoint.save(options.out, mean.model, **kept)

@@ -14,6 +14,7 @@ from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer.cli._conversation import END, Conversation, default_system
 from foundation_transformer.cli._memory import Memory
 from foundation_transformer.cli._pretrained import load_with_tokenizer
+from foundation_transformer.cli._sampling import sampling_of
 from foundation_transformer.cli._streams import is_typed
 
 
@@ -25,6 +26,7 @@ def chat(options: argparse.Namespace) -> None:
     OSError, ValueError, ImportError
         If there is no such model, or none that was taught to hold a conversation.
     """
+    sampling = sampling_of(options)
     started = time.perf_counter()
     loaded, tokenizer = load_with_tokenizer(options.model, options.compact)
     if not isinstance(loaded.model, CausalLM):
@@ -37,7 +39,7 @@ def chat(options: argparse.Namespace) -> None:
             f"Loaded in {time.perf_counter() - started:.1f} s. An empty line or Ctrl-D ends, "
             "Ctrl-C stops an answer."
         )
-    speaker = _Speaker(loaded.model, Conversation(tokenizer, system), options)
+    speaker = _Speaker(loaded.model, Conversation(tokenizer, system), sampling, options)
     for question in _questions(typed):
         try:
             speaker.answer(question)
@@ -50,30 +52,24 @@ class _Speaker:
     """Answers, and counts."""
 
     def __init__(
-        self, model: CausalLM, conversation: Conversation, options: argparse.Namespace
+        self,
+        model: CausalLM,
+        conversation: Conversation,
+        sampling: SamplingConfig | None,
+        options: argparse.Namespace,
     ) -> None:
         self.memory = Memory(model)
         self.conversation = conversation
         self.options = options
         self.rng = np.random.default_rng(options.seed)
-        self.sampling = (
-            SamplingConfig(
-                temperature=options.temperature,
-                top_k=options.top_k,
-                top_p=options.top_p,
-                min_p=options.min_p,
-                repetition_penalty=options.repetition_penalty,
-            )
-            if options.temperature
-            else None
-        )
+        self.sampling = sampling
         self.written = 0
         self.reading = self.writing = 0.0
 
     def answer(self, question: str) -> None:
         """Print the answer as it is written, and remember both."""
         talk, max_len = self.conversation, self.memory.model.config.max_len
-        tokens = min(self.options.tokens, max_len // 2)
+        tokens = min(self.options.max_new_tokens, max_len // 2)
         talk.turns.append(("user", question))
         try:
             ids = talk.ids(max_len - tokens)

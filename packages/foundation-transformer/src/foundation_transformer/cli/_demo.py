@@ -39,9 +39,8 @@ def demo(options: argparse.Namespace) -> int:
     """Run the demo with the parsed options of the command line; returns the exit status."""
     folder = options.out or Path("runs", _name(options))
     if options.interactive:
-        greedy = {"beam_size": 1, "length_penalty": 0.6, "n_best": None, "batch_size": 1}
-        translate_lines(argparse.Namespace(folder=folder, **greedy))
-        return DONE
+        greedy = {"beam_size": 1, "length_penalty": None, "n_best": None, "batch_size": 1}
+        return translate_lines(argparse.Namespace(folder=folder, file=None, out=None, **greedy))
     with writable(folder):
         model, trainer, tokenizers, test = _train(options)
         interrupted = trainer.stopped_by == "interrupt"
@@ -59,7 +58,9 @@ def demo(options: argparse.Namespace) -> int:
         if interrupted:
             print("Interrupted; what was learnt so far is a working checkpoint.")
         else:
-            show_translations(model, tokenizers, test, np.random.default_rng(options.seed))
+            language = options.target if options.data is None else None
+            rng = np.random.default_rng(options.seed)
+            show_translations(model, tokenizers, test, rng, language)
             written += draw(folder, trainer.history, model, tokenizers, test)
     except KeyboardInterrupt:
         print("\nInterrupted; the trained model is saved.")
@@ -105,7 +106,7 @@ def _train(
         max_seconds=options.max_seconds,
         validation=BatchLoader(test_set, BATCH_SIZE, shuffle=False, bucket=True),
         rng=rng,
-        callbacks=[Progress(obeying(sys.stderr))],
+        callbacks=[] if options.quiet else [Progress(obeying(sys.stderr))],
     )
     print(
         f"Trained {trainer.steps:,} steps in {time.perf_counter() - started:.0f} s "

@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from pathlib import Path
 
 import numpy as np
-from foundation_data import read_pairs
 from foundation_nn import checkpoint
 
 from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer._transformer import Transformer
 from foundation_transformer._translate import translate
 from foundation_transformer.cli._pretrained import load_any
-from foundation_transformer.cli._task import read_text
+from foundation_transformer.cli._task import read_columns, read_text
+from foundation_transformer.cli._train import SETTINGS, read_settings
 from foundation_transformer.cli._translate import translator_of
 from foundation_transformer.evaluation import score_language_model, score_translations
 from foundation_transformer.recipes import consecutive_windows
@@ -39,27 +40,43 @@ def evaluate(options: argparse.Namespace) -> None:
         print(json.dumps(scores))
     else:
         for name, value in scores.items():
-            print(f"{name:16} {f'{value:,.4g}' if isinstance(value, float) else value}")
+            shown = f"{value:,.4g}" if isinstance(value, float) else value
+            print(f"{name.replace('_', ' '):16} {shown}")
 
 
 def _translation(loaded: checkpoint.Checkpoint, options: argparse.Namespace) -> dict[str, object]:
     model, *tokenizers = translator_of(options.folder, loaded)
-    pairs = read_pairs(options.data)
-    sources, references = [s for s, _ in pairs], [t for _, t in pairs]
-    written = translate(model, sources, *tokenizers, beam_size=options.beam_size)
-    scores = score_translations(written, references)
+    pairs = read_columns(options.data, options.columns, options.skip_header, options.delimiter)
+    limit = model.config.max_len
+    fits = [len(tokenizers[0].encode(source, add_eos=True)) <= limit for source, _ in pairs]
+    sources = [source for (source, _), fit in zip(pairs, fits, strict=True) if fit]
+    beam_size = options.beam_size or 1
+    translations = iter(translate(model, sources, *tokenizers, beam_size=beam_size))
+    # What is too long for the model counts as not translated, which the scores show.
+    written = [next(translations) if fit else "" for fit in fits]
+    language = options.target_language or _language_of(options.folder)
+    scores = score_translations(written, [target for _, target in pairs], language)
     return {
         "sentences": len(pairs),
-        "BLEU": scores.bleu,
-        "chrF": scores.chrf,
-        "exact match": scores.exact,
-        "BLEU signature": scores.signature,
+        "too_long": fits.count(False),
+        "bleu": scores.bleu,
+        "chrf": scores.chrf,
+        "exact_match": scores.exact,
+        "bleu_signature": scores.signature,
     }
+
+
+def _language_of(folder: Path) -> str | None:
+    """The target language that a run was told; None if it is none, or was not told."""
+    return read_settings(folder).target_language if (folder / SETTINGS).exists() else None
 
 
 def _language_model(
     loaded: checkpoint.Checkpoint, options: argparse.Namespace
 ) -> dict[str, object]:
+    for name in ("beam_size", "columns", "skip_header", "delimiter", "target_language"):
+        if getattr(options, name):
+            raise ValueError(f"--{name.replace('_', '-')}: does nothing for a language model")
     tokenizer = loaded.extras.get("tokenizer")
     if tokenizer is None:
         raise ValueError(f"{options.folder}: holds a language model without its tokenizer")
@@ -75,5 +92,5 @@ def _language_model(
         "loss": scores.loss,
         "perplexity": scores.perplexity,
         "accuracy": scores.accuracy,
-        "bits per byte": scores.loss * scores.num_tokens / math.log(2) / max(1, num_bytes),
+        "bits_per_byte": scores.loss * scores.num_tokens / math.log(2) / max(1, num_bytes),
     }

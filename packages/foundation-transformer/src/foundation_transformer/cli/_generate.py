@@ -1,50 +1,84 @@
-"""``foundation generate``: a language model goes on with a text."""
+"""``foundation generate``: a language model goes on with texts."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from foundation_seq import SamplingConfig, stream_text, stream_tokens
+from foundation_seq import NewToken, SamplingConfig, stream_text, stream_tokens
 
+from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer.cli._pretrained import language_model
+from foundation_transformer.cli._sampling import sampling_of
 from foundation_transformer.cli._streams import read_standard_input
+from foundation_transformer.cli._task import read_text
 
 
 def generate_text(options: argparse.Namespace) -> None:
-    """Print the prompt's continuation as it is written.
+    """Print each prompt and its continuation as it is written.
 
     Raises
     ------
     OSError, ValueError
-        If there is no language model, or the prompt is too long or empty.
+        If there is no language model, a prompt is empty or cannot be read, or a flag would do
+        nothing.
     """
+    sampling = sampling_of(options)
+    if sampling is None and options.samples > 1:
+        raise ValueError("--samples: with --temperature 0 all of them would be the same")
     model, tokenizer = language_model(options.folder)
-    prompt = read_standard_input() if options.prompt == "-" else options.prompt
-    ids = tokenizer.encode(prompt)
-    if not ids:
+    prompts = [tokenizer.encode(prompt) for prompt in _prompts(options)]
+    if not all(prompts):
         raise ValueError("there is nothing to continue; give a prompt")
-    room = model.config.max_len - len(ids)
-    if room < 1:
-        raise ValueError(
-            f"the prompt has {len(ids)} tokens, the model reads {model.config.max_len}; shorten it"
-        )
-    sampling = (
-        SamplingConfig(temperature=options.temperature, top_k=options.top_k, top_p=options.top_p)
-        if options.temperature
-        else None
-    )
     rng = np.random.default_rng(options.seed)
-    specials = tokenizer.vocabulary.specials
-    tokens = stream_tokens(
-        model,
-        [ids],
-        min(room, options.tokens),
-        sampling,
-        rng,
-        stop_ids={specials.eos_id},
-    )
-    print(prompt, end="")
-    for piece in stream_text(tokens, tokenizer.decode):
-        print(piece, end="", flush=True)
-    print()
+    stop = tokenizer.vocabulary.specials.eos_id
+    several = len(prompts) * options.samples > 1
+    for number, ids in enumerate(prompts, 1):
+        for sample in range(1, options.samples + 1):
+            if several:
+                print(f"--- prompt {number}, sample {sample}")
+            written = continuation(model, ids, options.max_new_tokens, sampling, rng, stop)
+            # Prompt and continuation are decoded together: whether a space stands between two
+            # words is known to the tokenizer alone.
+            prompt = (NewToken(0, token, 0.0) for token in ids)
+            for piece in stream_text(chain(prompt, written), tokenizer.decode):
+                print(piece, end="", flush=True)
+            print()
+
+
+def continuation(
+    model: CausalLM,
+    ids: list[int],
+    count: int,
+    sampling: SamplingConfig | None,
+    rng: np.random.Generator,
+    stop: int,
+) -> Iterator[NewToken]:
+    """Up to ``count`` new tokens, also beyond what the model can read at once.
+
+    When its positions are used up, the model reads the later half of them again and goes on.
+    """
+    text = list(ids)
+    limit = model.config.max_len
+    while count > 0:
+        window = text if len(text) < limit else text[-max(1, limit // 2) :]
+        room = min(count, limit - len(window))
+        written = 0
+        for token in stream_tokens(model, [window], room, sampling, rng, stop_ids={stop}):
+            text.append(token.id)
+            written += 1
+            yield token
+        if written < room or not room:  # it has ended, or has no room for a single token
+            return
+        count -= written
+
+
+def _prompts(options: argparse.Namespace) -> list[Any]:
+    """From the files, and those that are typed; standard input if there are neither."""
+    texts = [read_text(Path(file)) for file in options.file or []]
+    typed = options.prompts if options.prompts or texts else ["-"]
+    return texts + [read_standard_input() if text == "-" else text for text in typed]

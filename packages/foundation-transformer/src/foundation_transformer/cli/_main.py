@@ -32,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace, output: Output) -> int:
     # What a training prints is a comment: whoever stops reading it does not want to lose the run.
     output.needed = not options.trains
+    if options.quiet:
+        output.stream = None
     try:
         # Imported late, so that --help is there at once.
         module, function = options.run
@@ -51,6 +53,8 @@ def _run(options: argparse.Namespace, output: Output) -> int:
                 file=sys.stderr,
             )
             return OUR_FAULT
+        if options.verbose:
+            traceback.print_exc()
         print(f"foundation {options.command}: {_message(error)}", file=sys.stderr)
         return FAILED
     return status or DONE

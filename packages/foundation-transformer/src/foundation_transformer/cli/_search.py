@@ -39,7 +39,7 @@ def search(options: argparse.Namespace) -> None:
     texts = [f"{p.heading}\n{p.text}" for p in found]
     vectors = embed(model, [options.question, *texts], tokenizer)
     scores = vectors[1:] @ vectors[0]  # cosines
-    for i in scores.argsort()[::-1][: options.top].tolist():
+    for i in scores.argsort()[::-1][: options.top_k].tolist():
         p = found[i]
         print(f"{scores[i]:.2f}  {p.file}:{p.line}  {p.heading}")
         print(indent(fill(shorten(p.text, 240, placeholder=" …"), 84), " " * 6), end="\n\n")

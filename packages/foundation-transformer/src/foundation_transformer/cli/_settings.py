@@ -67,6 +67,9 @@ class Settings:
     )
     keep: int = _option(3, "how many of them stay")
     metric: str = _option("loss", "what is best: loss, bleu or chrf")
+    target_language: str | None = _option(
+        None, "code such as zh or ja: how BLEU finds the words (default: by the letters)"
+    )
     patience: int | None = _option(
         None, "stop after so many evaluations without improvement (default: never)"
     )
@@ -120,7 +123,14 @@ class Settings:
                 raise ValueError(
                     f"metric: a language model has the loss alone, got {self.metric!r}"
                 )
-            for name in ("epochs", "label_smoothing", "columns", "skip_header", "delimiter"):
+            for name in (
+                "epochs",
+                "label_smoothing",
+                "columns",
+                "skip_header",
+                "delimiter",
+                "target_language",
+            ):
                 value = getattr(self, name)
                 if value is not None and value is not False:
                     remedy = "; give steps instead" if name == "epochs" else ""
@@ -163,7 +173,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         text = each.metadata.get("help", "")
         flag = f"--{each.name.replace('_', '-')}"
         kinds = set(get_args(types[each.name]) or (types[each.name],)) - {type(None)}
-        if each.default not in (MISSING, None, False):
+        if each.default is not MISSING and each.default is not None and each.default is not False:
             text += f" (default: {each.default})"
         if each.name == "task":
             continue
@@ -172,7 +182,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         elif kinds == {bool}:
             parser.add_argument(flag, action="store_true", default=None, help=text)
         else:
-            parser.add_argument(flag, type=kinds.pop(), metavar=each.name.upper(), help=text)
+            kind = kinds.pop()
+            name = "FILE" if each.name == "data" else {int: "N", float: "X", str: "TEXT"}[kind]
+            parser.add_argument(flag, type=kind, metavar=name, help=text)
 
 
 def settings_of(options: argparse.Namespace) -> Settings:

@@ -15,6 +15,7 @@ from foundation_nn.training import History
 from foundation_transformer._positions import SinusoidalPositions
 from foundation_transformer._transformer import Transformer
 from foundation_transformer._translate import translate
+from foundation_transformer.cli._translate import written_ids
 from foundation_transformer.evaluation import score_translations
 from foundation_transformer.plotting import plot_positions
 
@@ -31,13 +32,14 @@ def show_translations(
     tokenizers: Tokenizers,
     pairs: list[tuple[str, str]],
     rng: np.random.Generator,
+    language: str | None = None,
 ) -> None:
     """Print the scores over held-out pairs and a dozen translations beside their references."""
     fits = [pair for pair in pairs if len(tokenizers[0].encode(pair[0])) < model.config.max_len]
     chosen = [fits[i] for i in rng.permutation(len(fits))[:MAX_SCORED]]
     sources, references = ([pair[side] for pair in chosen] for side in (0, 1))
     translations = translate(model, sources, *tokenizers)
-    scores = score_translations(translations, references)
+    scores = score_translations(translations, references, language)
     print(
         f"\nHeld-out pairs: BLEU {scores.bleu:.1f}, chrF {scores.chrf:.1f}, "
         f"exact match {scores.exact:.3f}  ({len(chosen):,} sentences, greedy)\n"
@@ -66,7 +68,10 @@ def draw(
     )
     written.append(folder / "attention.png")
     plot_attention(
-        [_cross_attention(model, tokenizers, *pair) for pair in _telling(model, tokenizers, pairs)],
+        [
+            _cross_attention(model, tokenizers, sentence)
+            for sentence, _ in _telling(model, tokenizers, pairs)
+        ],
         written[-1],
         "Where the translation looks: cross-attention of the last layer, mean of its heads",
     )
@@ -98,12 +103,9 @@ def _telling(
     return chosen
 
 
-def _cross_attention(
-    model: Transformer, tokenizers: Tokenizers, sentence: str, translation: str
-) -> HeatMap:
+def _cross_attention(model: Transformer, tokenizers: Tokenizers, sentence: str) -> HeatMap:
     """The weights with which the translation of a sentence was written, at most its beginning."""
-    source = tokenizers[0].encode(sentence, add_eos=True)
-    target = tokenizers[1].encode(translation, add_bos=True, add_eos=True)
+    source, target = written_ids(model, sentence, *tokenizers)
     with no_grad(), capture_attention(model) as maps:
         model(np.array([source]), np.array([target[:-1]]))
     cross = [m for m in maps if m.kind == "cross"][-1]

@@ -169,7 +169,9 @@ def _translation(settings: Settings, tokenizers: Mapping[str, Any]) -> Task:
     logging.getLogger("sacrebleu").setLevel(logging.ERROR)
 
     def metric(model: Transformer) -> float:
-        scores = score_translations(translate(model, sources, *sides), references)
+        scores = score_translations(
+            translate(model, sources, *sides), references, settings.target_language
+        )
         return float(getattr(scores, settings.metric))
 
     loader = BatchLoader(train_set, settings.batch_size, seed=settings.seed, prefetch=2)

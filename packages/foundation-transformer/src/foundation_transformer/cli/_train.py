@@ -15,6 +15,7 @@ import numpy as np
 from foundation_nn import checkpoint, optim, schedules, summary
 from foundation_nn.files import write_file
 from foundation_nn.training import (
+    Callback,
     Checkpoints,
     EarlyStopping,
     JsonLog,
@@ -58,7 +59,7 @@ def train(options: argparse.Namespace) -> int:
     task = make_task(settings)
     with writable(folder), own_folder(folder):
         _write_settings(folder, settings)
-        return _run(folder, settings, task, None)
+        return _run(folder, settings, task, None, options.quiet)
 
 
 def resume(options: argparse.Namespace) -> int:
@@ -80,7 +81,7 @@ def resume(options: argparse.Namespace) -> int:
     with own_folder(folder):
         if settings != read_settings(folder):
             _write_settings(folder, settings)
-        return _run(folder, settings, task, place)
+        return _run(folder, settings, task, place, options.quiet)
 
 
 def _prolonged(settings: Settings, options: argparse.Namespace) -> Settings:
@@ -146,10 +147,12 @@ def read_settings(folder: Path) -> Settings:
     return read_run(folder)[0]
 
 
-def _run(folder: Path, settings: Settings, task: Task, place: Path | None) -> int:
+def _run(folder: Path, settings: Settings, task: Task, place: Path | None, quiet: bool) -> int:
     rng = np.random.default_rng(settings.seed)
     model = task.make_model(rng)
     trainer = _make_trainer(folder, settings, task, model, rng)
+    if not quiet:
+        trainer.callbacks.append(Progress(obeying(sys.stderr)))
     if place is None:
         print(f"\n{summary(model)}\n")
     else:
@@ -183,7 +186,7 @@ def _make_trainer(
     saver = Checkpoints(
         folder, settings.save_every, settings.keep, settings.metric, maximize, **task.tokenizers
     )
-    callbacks = [JsonLog(folder / HISTORY), saver, Progress(obeying(sys.stderr))]
+    callbacks: list[Callback] = [JsonLog(folder / HISTORY), saver]
     if settings.patience is not None:
         callbacks.append(EarlyStopping(settings.patience, settings.metric, maximize))
     return Trainer(

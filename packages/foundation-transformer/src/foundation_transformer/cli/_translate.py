@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from foundation_nn import checkpoint
+from foundation_nn.files import new_file
+from foundation_seq import generate
 
 from foundation_transformer._transformer import Transformer
-from foundation_transformer._translate import translate
+from foundation_transformer._translate import default_limits, encode_sources, pad, translate
+from foundation_transformer._translator import Translator
 from foundation_transformer.cli._folder import find_checkpoint
 from foundation_transformer.cli._n_best import n_best
-from foundation_transformer.cli._streams import is_typed
+from foundation_transformer.cli._status import DONE, FAILED
+from foundation_transformer.cli._streams import is_typed, standard_input
+
+#: Of a beam, if nothing else is said.
+LENGTH_PENALTY = 0.6
 
 Translate = Callable[[list[str]], list[list[str]]]
 
@@ -33,13 +41,39 @@ def translator_of(folder: Path, loaded: checkpoint.Checkpoint) -> tuple[Transfor
     return loaded.model, tokenizers[0], tokenizers[1]
 
 
-def translate_lines(options: argparse.Namespace) -> None:
-    """Translate standard input line by line; on a terminal, with a prompt.
+def written_ids(
+    model: Transformer, sentence: str, source_tokenizer: Any, target_tokenizer: Any
+) -> tuple[list[int], list[int]]:
+    """What the model reads, and what it writes: from the beginning of the sentence to its end.
+
+    The latter are the very ids that were generated, not those of the text that they stand for,
+    which may be others. Where the translation has no end within the model's positions, they have
+    none.
+
+    Raises
+    ------
+    ValueError
+        If the sentence is longer than the model's positions.
+    """
+    sources = encode_sources(model, [sentence], source_tokenizer)
+    specials = target_tokenizer.vocabulary.specials
+    limits = default_limits(model, sources)
+    (ids,) = generate(
+        Translator(model, *pad(sources)), [[specials.bos_id]], limits, stop_ids={specials.eos_id}
+    )
+    end = [specials.eos_id] if len(ids) < limits[0] else []
+    return sources[0], [specials.bos_id, *ids, *end]
+
+
+def translate_lines(options: argparse.Namespace) -> int:
+    """Translate a file or standard input line by line; on a terminal, with a prompt.
+
+    Returns the exit status: a failure if a line could not be translated.
 
     Raises
     ------
     OSError, ValueError
-        If there is nothing to load, or a line cannot be translated.
+        If there is nothing to load, the text cannot be read, or a flag would do nothing.
     """
     loaded = checkpoint.load(find_checkpoint(options.folder))
     model, source_tokenizer, target_tokenizer = translator_of(options.folder, loaded)
@@ -47,6 +81,9 @@ def translate_lines(options: argparse.Namespace) -> None:
         raise ValueError(
             f"--n-best {options.n_best} needs a beam as wide: --beam-size {options.n_best}"
         )
+    if options.length_penalty is not None and options.beam_size == 1:
+        raise ValueError("--length-penalty: does nothing without a beam; add --beam-size 4")
+    penalty = LENGTH_PENALTY if options.length_penalty is None else options.length_penalty
 
     def all_of(lines: list[str]) -> list[list[str]]:
         """What to print for each line."""
@@ -57,7 +94,7 @@ def translate_lines(options: argparse.Namespace) -> None:
                 source_tokenizer,
                 target_tokenizer,
                 options.beam_size,
-                options.length_penalty,
+                penalty,
             )
             return [
                 [f"{score:.4f}\t{text}" for text, score in each[: options.n_best]] for each in found
@@ -68,14 +105,32 @@ def translate_lines(options: argparse.Namespace) -> None:
             source_tokenizer,
             target_tokenizer,
             beam_size=options.beam_size,
-            length_penalty=options.length_penalty,
+            length_penalty=penalty,
         )
         return [[text] for text in written]
 
-    if is_typed():
+    reads_a_file = options.file not in (None, "-")
+    if not reads_a_file and options.out is None and is_typed():
         _converse(all_of, source_tokenizer)
-    else:
-        _filter(all_of, options.batch_size, numbered=bool(options.n_best))
+        return DONE
+    with ExitStack() as files:
+        name = options.file if reads_a_file else "standard input"
+        source = files.enter_context(_open(options.file)) if reads_a_file else standard_input()
+        output = sys.stdout
+        if options.out is not None:
+            place = files.enter_context(new_file(options.out))
+            output = files.enter_context(place.open("w", encoding="utf-8", newline="\n"))
+
+        def why_not(line: str) -> str:
+            return _why_not(model, source_tokenizer, line)
+
+        batches = _batches(source, name, options.batch_size)
+        left_out = _filter(all_of, why_not, batches, output, numbered=bool(options.n_best))
+    for number, reason in left_out:
+        print(f"foundation translate: {name}, line {number}: {reason}", file=sys.stderr)
+    if len(left_out) > 1:
+        print(f"foundation translate: {len(left_out):,} lines were left empty", file=sys.stderr)
+    return FAILED if left_out else DONE
 
 
 def _converse(all_of: Translate, source_tokenizer: Any) -> None:
@@ -101,43 +156,65 @@ def _converse(all_of: Translate, source_tokenizer: Any) -> None:
             print(f"  (words it has never seen: {', '.join(unknown)})")
 
 
-def _filter(all_of: Translate, batch_size: int, numbered: bool) -> None:
+def _open(file: str) -> TextIO:
+    try:
+        return Path(file).open(encoding="utf-8")
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{file}: no such file") from None
+
+
+def _why_not(model: Transformer, tokenizer: Any, line: str) -> str:
+    """Why a line cannot be translated; "" if it can."""
+    length = len(tokenizer.encode(line, add_eos=True))
+    longest = model.config.max_len
+    if length <= longest:
+        return ""
+    return f"has {length} tokens, the model reads {longest}; left empty: split the sentence"
+
+
+def _filter(
+    all_of: Translate,
+    why_not: Callable[[str], str],
+    batches: Iterable[list[str]],
+    output: TextIO,
+    numbered: bool,
+) -> list[tuple[int, str]]:
+    """Write what all lines are translated to; the numbers of those that are not, and why.
+
+    An empty line stays one. What is too long becomes one, so that the lines of both texts
+    still belong together.
+    """
+    left_out: list[tuple[int, str]] = []
     number = 0
-    for lines in _batches(batch_size):
-        try:
-            found = iter(_fill(all_of, lines))
-        except ValueError:
-            found = (_fill(all_of, [line])[0] for line in lines)  # up to the one to blame
-        for _ in lines:
+    for lines in batches:
+        reasons = [why_not(line) for line in lines]
+        fitting = [
+            line for line, reason in zip(lines, reasons, strict=True) if line.strip() and not reason
+        ]
+        translations = iter(all_of(fitting) if fitting else [])
+        for line, reason in zip(lines, reasons, strict=True):
             number += 1
-            try:
-                texts = next(found)
-            except ValueError as error:
-                raise ValueError(f"standard input, line {number}: {error}") from None
+            if reason:
+                left_out.append((number, reason))
+            texts = next(translations) if line.strip() and not reason else [""]
             for text in texts:
-                print(f"{number}\t{text}" if numbered else text)
-        sys.stdout.flush()
+                print(f"{number}\t{text}" if numbered else text, file=output)
+        output.flush()
+    return left_out
 
 
-def _fill(all_of: Translate, lines: list[str]) -> list[list[str]]:
-    """Nothing for empty lines."""
-    full = [line for line in lines if line.strip()]
-    found = iter(all_of(full) if full else [])
-    return [next(found) if line.strip() else [""] for line in lines]
-
-
-def _batches(size: int) -> Iterator[list[str]]:
-    """Lines of standard input; what came before a broken one is not lost."""
+def _batches(source: TextIO, name: str, size: int) -> Iterator[list[str]]:
+    """Lines of a text; what came before a broken one is not lost."""
     lines: list[str] = []
     count = 0
     while True:
         try:
-            line = sys.stdin.readline()
+            line = source.readline()
         except UnicodeDecodeError:
             if lines:
                 yield lines
             raise ValueError(
-                f"standard input, after line {count}: not UTF-8; convert it first, e.g. with iconv"
+                f"{name}, after line {count}: not UTF-8; convert it first, e.g. with iconv"
             ) from None
         if line:
             count += 1
