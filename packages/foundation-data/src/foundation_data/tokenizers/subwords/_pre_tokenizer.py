@@ -13,14 +13,10 @@ from itertools import chain, groupby
 from typing import Any, Protocol
 
 from foundation_data.tokenizers._fields import field
-from foundation_data.tokenizers._patterns import Pattern, compile_pattern
+from foundation_data.tokenizers._patterns import WORDS_WITH_SPACE, Pattern, compile_pattern
 
 #: A part of a text, and whether the pattern has matched it.
 Part = tuple[str, bool]
-
-# GPT-2's pattern: English clitics, words with the space before them, numbers, other signs, white
-# space.
-WORDS_WITH_SPACE = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 
 
 class Step(Protocol):
