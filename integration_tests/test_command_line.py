@@ -93,6 +93,7 @@ def test_a_replacement_that_was_cut_short_is_found(
     ("options", "message"),
     [
         (["--data", "x.tsv", "--to", "de"], "--from and --to choose among the emoji names"),
+        (["--columns", "1,2"], "--columns does nothing without --data"),
         (["--interactive", "--epochs", "3"], "--epochs does nothing with --interactive"),
         (["--interactive", "--seed", "3"], "--seed does nothing with --interactive"),
         (["--seed", "-3"], "--seed: expected a whole number from 0, got '-3'"),

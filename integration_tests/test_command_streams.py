@@ -227,3 +227,47 @@ def test_what_a_library_refuses_is_told_in_a_line(
 def test_control_characters_are_shown() -> None:
     assert printable("a\x1b[2Jb\rc\x9bd\u202ee\tf\n") == "a\\x1b[2Jb\\rc\\x9bd\\u202ee\tf\n"
     assert printable("→ é 日本 🙂") == "→ é 日本 🙂"
+
+
+def on_a_terminal(*arguments: object) -> str:
+    """What the command shows on a terminal."""
+    import pty
+
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, *map(str, arguments)], stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            piece = os.read(ours, 4096)
+        except OSError:  # nobody writes there any longer
+            break
+        if not piece:
+            break
+        shown += piece
+    process.wait()
+    os.close(ours)
+    return shown.decode()
+
+
+def test_what_a_file_holds_does_not_steer_the_terminal(tmp_path: Path) -> None:
+    evil = tmp_path / "\x1b[2J\x1b]0;title\x07.txt"
+    for arguments in (["inspect", evil], ["train", "language-model", "--data", evil]):
+        shown = on_a_terminal(*arguments)
+        assert "\x1b" not in shown
+        assert "\x07" not in shown
+        assert "\\x1b[2J\\x1b]0;title\\x07.txt" in shown
+
+
+def test_the_bar_of_a_training_fits_its_terminal_and_leaves_no_half_line(
+    data: Path, tmp_path: Path
+) -> None:
+    shown = on_a_terminal(*train(data, tmp_path / "run"), "--epochs", "1")
+    frames = [line.rstrip("\r") for part in shown.split("\n") for line in part.split("\r")]
+    bars = [frame for frame in frames if "%|" in frame]
+    assert bars
+    assert max(map(len, bars)) <= 80
+    assert "\\x" not in shown
+    assert shown.endswith("\n")

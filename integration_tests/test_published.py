@@ -130,7 +130,10 @@ def test_surprisal_needs_a_language_model_and_a_text(
     writer: Path, encoder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["surprisal", str(encoder), "the cat"]) == 1
-    assert "holds a TextEncoder, not a language model" in capsys.readouterr().err
+    assert (
+        "holds a text encoder (see foundation embed), not a language model"
+        in capsys.readouterr().err
+    )
     assert main(["surprisal", str(writer / "ours"), ""]) == 1
     assert "nothing to read; give a text" in capsys.readouterr().err
     assert main(["surprisal", str(writer), "the cat"]) == 1

@@ -319,6 +319,7 @@ def _add_demo(demo: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="your own pairs: source and target in two tab-separated columns (.tsv, .csv; .gz)",
     )
+    _columns(demo)
     demo.add_argument(
         "-o",
         "--out",
@@ -409,6 +410,10 @@ def _refuse_idle_options(parser: argparse.ArgumentParser, options: argparse.Name
     """Say so when an option would do nothing, and fill in the defaults of the others."""
     if options.data is not None and (options.source or options.target):
         parser.error("--from and --to choose among the emoji names; with --data they do nothing")
+    if options.data is None:
+        for name in ("columns", "skip_header", "delimiter"):
+            if getattr(options, name):
+                parser.error(f"--{name.replace('_', '-')} does nothing without --data")
     if options.interactive:
         for name in ("epochs", "max_seconds", "seed"):
             if getattr(options, name) is not None:

@@ -14,6 +14,7 @@ from foundation_nn import checkpoint, no_grad
 from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer._text_encoder import TextEncoder
 from foundation_transformer._transformer import Transformer
+from foundation_transformer.cli._folder import kind_of
 from foundation_transformer.cli._labels import labels
 from foundation_transformer.cli._pretrained import load_any
 from foundation_transformer.cli._train import SETTINGS
@@ -35,7 +36,7 @@ def attention(options: argparse.Namespace) -> None:
         layers, title = _of_text(loaded, options.sentence), options.sentence
     else:
         raise ValueError(
-            f"{options.folder}: cannot show a {type(loaded.model).__name__} with its tokens"
+            f"{options.folder}: holds {kind_of(loaded.model)}, without a tokenizer to show it by"
         )
     # Beside the report of the run, if it is the model of one.
     folder = options.folder if (options.folder / SETTINGS).exists() else Path()

@@ -16,7 +16,6 @@ from foundation_data import (
     TranslationDataset,
     WordTokenizer,
     corpora,
-    read_pairs,
     split_pairs,
 )
 from foundation_nn import checkpoint, summary
@@ -27,6 +26,7 @@ from foundation_transformer.cli._folder import CHECKPOINT, place_for, writable
 from foundation_transformer.cli._show import Tokenizers, draw, show_translations
 from foundation_transformer.cli._status import DONE, INTERRUPTED
 from foundation_transformer.cli._streams import obeying
+from foundation_transformer.cli._task import read_columns
 from foundation_transformer.cli._translate import translate_lines
 from foundation_transformer.config import TransformerConfig
 from foundation_transformer.recipes import train_translator
@@ -119,7 +119,7 @@ def _read(options: argparse.Namespace) -> Pairs:
     if options.data is None:
         pairs = corpora.emoji_pairs(options.source, options.target)
     else:
-        pairs = read_pairs(options.data)
+        pairs = read_columns(options.data, options.columns, options.skip_header, options.delimiter)
     print(pairs.report)
     return pairs
 

@@ -13,6 +13,7 @@ from foundation_nn import checkpoint
 from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer._transformer import Transformer
 from foundation_transformer._translate import translate
+from foundation_transformer.cli._folder import kind_of
 from foundation_transformer.cli._pretrained import load_any
 from foundation_transformer.cli._task import read_columns, read_text
 from foundation_transformer.cli._train import SETTINGS, read_settings
@@ -35,7 +36,7 @@ def evaluate(options: argparse.Namespace) -> None:
     elif isinstance(loaded.model, CausalLM):
         scores = _language_model(loaded, options)
     else:
-        raise ValueError(f"{options.folder}: cannot evaluate a {type(loaded.model).__name__}")
+        raise ValueError(f"{options.folder}: holds {kind_of(loaded.model)}, which has no scores")
     if options.json:
         print(json.dumps(scores))
     else:

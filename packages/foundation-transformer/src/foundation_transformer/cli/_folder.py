@@ -56,6 +56,16 @@ def place_for(folder: Path, interrupted: bool) -> Path:
     return folder / INTERRUPTED if interrupted and place.exists() else place
 
 
+def kind_of(model: object) -> str:
+    """What a model is, with the command that uses it."""
+    kinds = {
+        "Transformer": "a translator (see foundation translate)",
+        "CausalLM": "a language model (see foundation generate)",
+        "TextEncoder": "a text encoder (see foundation embed)",
+    }
+    return kinds.get(type(model).__name__, "a model of another kind")
+
+
 def find_checkpoint(folder: Path) -> Path:
     """The checkpoint of a run, or the folder itself if that is one.
 

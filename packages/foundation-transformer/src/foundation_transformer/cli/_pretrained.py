@@ -10,7 +10,7 @@ from foundation_nn import checkpoint
 
 from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer._text_encoder import TextEncoder
-from foundation_transformer.cli._folder import find_checkpoint
+from foundation_transformer.cli._folder import find_checkpoint, kind_of
 from foundation_transformer.pretrained import Pretrained, load_pretrained
 
 
@@ -61,8 +61,7 @@ def language_model(path: Path) -> tuple[CausalLM, Any]:
     tokenizer = loaded.extras.get("tokenizer")
     if not isinstance(loaded.model, CausalLM) or tokenizer is None:
         raise ValueError(
-            f"{path}: holds a {type(loaded.model).__name__}, not a language model with its "
-            "tokenizer"
+            f"{path}: holds {kind_of(loaded.model)}, not a language model with its tokenizer"
         )
     return loaded.model, tokenizer
 
@@ -78,7 +77,6 @@ def text_encoder(path: Path) -> tuple[TextEncoder, Any]:
     loaded, tokenizer = load_with_tokenizer(path)
     if not isinstance(loaded.model, TextEncoder):
         raise ValueError(
-            f"{path}: holds a {type(loaded.model).__name__}, which writes text; expected "
-            "a text encoder such as MiniLM"
+            f"{path}: holds {kind_of(loaded.model)}; expected a text encoder such as MiniLM"
         )
     return loaded.model, tokenizer

@@ -36,7 +36,7 @@ def replay(options: argparse.Namespace) -> None:
         culprit = failed.replay(language_model_loss)
     else:
         raise ValueError(
-            f"{options.folder}: of a {type(failed.model).__name__}, whose loss is not known here; "
-            "use foundation_nn.training.FailedStep.load(...).replay(loss)"
+            f"{options.folder}: neither of a translator nor of a language model, so that its loss "
+            "is not known here; the chapter on training shows how to replay it in Python"
         )
     print(f"kept:    {failed.message}\nreplay:  {culprit or 'everything is finite this time'}")

@@ -70,6 +70,11 @@ class Task:
     samples: Callable[[Any], Sequence[str]] | None
     metrics: dict[str, Callable[[Any], float]]
 
+    @property
+    def fingerprint(self) -> str:
+        """A checksum of what is trained on."""
+        return str(self.batches.state_dict()["fingerprint"])
+
 
 def make_task(settings: Settings, tokenizers: Mapping[str, Any] | None = None) -> Task:
     """Read the data; equal settings, tokenizers and data give equal tasks.

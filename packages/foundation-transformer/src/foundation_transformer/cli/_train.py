@@ -76,12 +76,28 @@ def resume(options: argparse.Namespace) -> int:
     place = options.checkpoint or (saved[-1] if saved else None)
     # The tokenizers are those of the checkpoint: new ones, of a text that has changed, would give
     # other ids to the weights that were learnt.
-    tokenizers = None if place is None else checkpoint.load(place).extras
-    task = make_task(settings, tokenizers)
+    extras = {} if place is None else checkpoint.load(place).extras
+    task = make_task(settings, extras)
+    _require_same_data(settings, task, extras)
     with own_folder(folder):
         if settings != read_settings(folder):
             _write_settings(folder, settings)
         return _run(folder, settings, task, place, options.quiet)
+
+
+def _require_same_data(settings: Settings, task: Task, extras: dict[str, Any]) -> None:
+    """Refuse to go on with weights that were learnt from something else.
+
+    Raises
+    ------
+    ValueError
+    """
+    saved = (extras.get("training") or {}).get("batches")
+    if isinstance(saved, dict) and saved.get("fingerprint") != task.fingerprint:
+        raise ValueError(
+            f"{settings.data}: is not what the run was begun with; bring it back to what it was, "
+            "or begin another run with: foundation train"
+        )
 
 
 def _prolonged(settings: Settings, options: argparse.Namespace) -> Settings:

@@ -16,7 +16,7 @@ from foundation_seq import generate
 from foundation_transformer._transformer import Transformer
 from foundation_transformer._translate import default_limits, encode_sources, pad, translate
 from foundation_transformer._translator import Translator
-from foundation_transformer.cli._folder import find_checkpoint
+from foundation_transformer.cli._folder import find_checkpoint, kind_of
 from foundation_transformer.cli._n_best import n_best
 from foundation_transformer.cli._status import DONE, FAILED
 from foundation_transformer.cli._streams import is_typed, standard_input
@@ -37,7 +37,9 @@ def translator_of(folder: Path, loaded: checkpoint.Checkpoint) -> tuple[Transfor
     """
     tokenizers = [loaded.extras.get(f"{side}_tokenizer") for side in ("source", "target")]
     if not isinstance(loaded.model, Transformer) or None in tokenizers:
-        raise ValueError(f"{folder}: holds a {type(loaded.model).__name__}, not a translator")
+        raise ValueError(
+            f"{folder}: holds {kind_of(loaded.model)}, not a translator with its tokenizers"
+        )
     return loaded.model, tokenizers[0], tokenizers[1]
 
 
