@@ -30,6 +30,10 @@ def threads():
     set_num_threads(before)
 
 
+#: Cases whose inputs are between 0 and 1.
+POSITIVE = {"log", "log1p", "sqrt", "power", "powers", "bce", "weighted bce", "kl_div"}
+
+
 class Case(NamedTuple):
     """An operation with the shapes of its inputs; values near a kink or a pole are avoided."""
 
@@ -41,7 +45,8 @@ class Case(NamedTuple):
         rng = np.random.default_rng(len(self.name))
         return [
             (rng.choice([-1, 1], shape) * rng.uniform(0.5, 2, shape)).astype(dtype)
-            if self.name not in ("log", "log1p", "sqrt", "power", "powers", "bce")
+            if self.name
+            not in ("log", "log1p", "sqrt", "power", "powers", "bce", "weighted bce", "kl_div")
             else rng.uniform(0.1, 0.9, shape).astype(dtype)
             for shape in self.shapes
         ]
@@ -128,6 +133,19 @@ OPERATIONS = [
     Case("embedding", lambda w: F.embedding(IDS, w), ((7, 5),)),
     Case("cross_entropy", lambda z: F.cross_entropy(z, IDS, 6, 0.1), ((2, 3, 7),)),
     Case("mse", F.mse_loss, ((2, 3), (2, 3))),
+    Case("mse none", lambda x, t: F.mse_loss(x, t, "none"), ((2, 3), (2, 3))),
+    Case("l1", F.l1_loss, ((2, 3), (2, 3))),
+    Case("huber", lambda x, t: F.huber_loss(x, t, "sum", 0.7), ((2, 3), (2, 3))),
+    Case("kl_div", F.kl_div, ((2, 3), (2, 3))),
+    Case("kl_div of logs", lambda x, t: F.kl_div(x, t, "none", True), ((2, 3), (2, 3))),
+    Case(
+        "cross_entropy none", lambda z: F.cross_entropy(z, IDS, 6, reduction="none"), ((2, 3, 7),)
+    ),
+    Case(
+        "weighted bce",
+        lambda x, t: F.binary_cross_entropy_with_logits(x, t, "sum", [1.0, 2.0, 5.0]),
+        ((2, 3), (2, 3)),
+    ),
     Case("bce", F.binary_cross_entropy_with_logits, ((2, 3), (2, 3))),
 ]
 

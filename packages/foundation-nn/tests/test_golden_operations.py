@@ -1,5 +1,6 @@
 """Values and gradients as PyTorch computes them; recorded by golden/record.py."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ with np.load(Path(__file__).parent / "golden" / "operations.npz") as file:
 
 WEIGHT = GOLDEN["cross_entropy_weighted/weight"]
 MASK = np.array([[True, False, True], [False, True, True]])
+REDUCTIONS = ("mean", "sum", "none")
 OPERATIONS = {
     "linear": F.linear,
     "linear_no_bias": F.linear,
@@ -104,6 +106,27 @@ OPERATIONS = {
     "einsum_of_a_diagonal": lambda x: F.einsum("...ii->...", x),
     "einsum_of_stacks": lambda x, y: F.einsum("...ij,jk", x, y),
     "astype": lambda x: F.astype(x, np.float32),
+    "mse_loss_sum": lambda x, t: F.mse_loss(x, t, "sum"),
+    "mse_loss_none": lambda x, t: F.mse_loss(x, t, "none"),
+    "huber_loss_wide": lambda x, t: F.huber_loss(x, t, delta=2.5),
+    "kl_div_of_logs": lambda x, t: F.kl_div(x, t, log_target=True),
+    "cross_entropy_sum": lambda z, t: F.cross_entropy(z, t, -100, 0.1, reduction="sum"),
+    "cross_entropy_none": lambda z, t: F.cross_entropy(z, t, -100, 0.1, reduction="none"),
+    "l1_loss": F.l1_loss,
+    "l1_loss_sum": partial(F.l1_loss, reduction="sum"),
+    "l1_loss_none": partial(F.l1_loss, reduction="none"),
+    "huber_loss": F.huber_loss,
+    "huber_loss_sum": partial(F.huber_loss, reduction="sum"),
+    "huber_loss_none": partial(F.huber_loss, reduction="none"),
+    "kl_div": F.kl_div,
+    "kl_div_sum": partial(F.kl_div, reduction="sum"),
+    "kl_div_none": partial(F.kl_div, reduction="none"),
+    **{
+        f"weighted_bce_{kind}": partial(
+            F.binary_cross_entropy_with_logits, reduction=kind, pos_weight=[0.5, 1, 2, 3, 7]
+        )
+        for kind in REDUCTIONS
+    },
     "norm_inf": lambda x: F.norm(x, np.inf, axis=1),
 }
 RANDOM = {"dropout", "keep_scale", "random_keep"}

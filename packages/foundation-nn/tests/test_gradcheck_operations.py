@@ -187,6 +187,27 @@ def test_losses(shape, seed):
     x, t = away_from_zero(seed, shape), np.random.default_rng(seed).uniform(0.1, 0.9, shape)
     assert gradcheck(F.mse_loss, x, t, max_elements=4)
     assert gradcheck(F.binary_cross_entropy_with_logits, x, t, max_elements=4)
+    assert gradcheck(F.kl_div, x, t, max_elements=4)
+    for loss in (F.mse_loss, F.huber_loss, F.kl_div, F.binary_cross_entropy_with_logits):
+        for reduction in ("sum", "none"):
+            assert gradcheck(lambda x, t: loss(x, t, reduction), x, t, max_elements=4)  # noqa: B023
+            each = loss(x, t, "none").data
+            np.testing.assert_allclose(loss(x, t, "sum").data, each.sum(), rtol=1e-12, atol=1e-14)
+            np.testing.assert_allclose(loss(x, t).data, each.mean(), rtol=1e-12, atol=1e-14)
+
+
+@given(shape=ROWS, seed=SEED)
+def test_cross_entropy_of_each_row(shape, seed):
+    targets = np.random.default_rng(seed).integers(0, shape[-1], shape[:-1])
+    z = away_from_zero(seed, shape)
+    each = F.cross_entropy(z, targets, reduction="none")
+    assert each.shape == targets.shape
+    np.testing.assert_allclose(
+        F.cross_entropy(z, targets, reduction="sum").data, each.data.sum(), rtol=1e-12
+    )
+    assert gradcheck(
+        lambda z: F.cross_entropy(z, targets, 0, 0.1, reduction="none"), z, max_elements=4
+    )
 
 
 @given(shape=ROWS, seed=SEED)

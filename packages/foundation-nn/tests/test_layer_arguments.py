@@ -73,6 +73,22 @@ WRONG = {
     "no axis": (lambda: F.softmax(X, None), "softmax: expected one axis, got None"),
     "two axes": (lambda: F.log_softmax(X, (0, 1)), "log_softmax: expected one axis, got a tuple"),
     "half an axis": (lambda: F.softmax(X, 0.5), "softmax: expected one axis, got the float 0.5"),
+    "no such reduction": (
+        lambda: F.l1_loss(X, X, "average"),
+        r'l1_loss: expected reduction to be "mean", "sum" or "none", got the str \'average\'',
+    ),
+    "no such reduction of rows": (
+        lambda: F.cross_entropy(X, np.zeros(len(X.data), int), reduction=None),
+        r'cross_entropy: expected reduction to be "mean", "sum" or "none", got None',
+    ),
+    "a delta of nothing": (
+        lambda: F.huber_loss(X, X, delta=0),
+        "huber_loss: expected delta > 0, got 0",
+    ),
+    "a negative weight": (
+        lambda: F.binary_cross_entropy_with_logits(X * 0, X * 0, pos_weight=-1.0),
+        r"binary_cross_entropy_with_logits: expected pos_weight >= 0 of a shape .*, got -1.0",
+    ),
     "a bound with a gradient": (
         lambda: F.clip(X, Tensor(0.0, requires_grad=True)),
         r"clip: the bounds are constants.* write maximum\(x, low\) or minimum\(x, high\)",

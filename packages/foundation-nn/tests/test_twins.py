@@ -152,6 +152,26 @@ PAIRS = {
         lambda z: cross_entropy(z, TARGETS, 6, 0.1),
         [(2, 3, 7)],
     ),
+    "l1_loss": (F.l1_loss, lambda x, t: F.abs(x - t).mean(), [(3, 5), (3, 5)]),
+    "huber_loss": (
+        lambda x, t: F.huber_loss(x, t, delta=0.5),
+        lambda x, t: F.where(
+            abs((x - t).data) < 0.5, (x - t) ** 2 / 2, 0.5 * (F.abs(x - t) - 0.25)
+        ).mean(),
+        [(3, 5), (3, 5)],
+    ),
+    "kl_div": (
+        lambda x, t: F.kl_div(x, F.sigmoid(t)),
+        lambda x, t: (sigmoid(t) * (sigmoid(t).log() - x)).mean(),
+        [(3, 5), (3, 5)],
+    ),
+    "weighted_binary_cross_entropy": (
+        lambda x, t: F.binary_cross_entropy_with_logits(x, F.sigmoid(t), "sum", 3.0),
+        lambda x, t: (
+            -(3.0 * sigmoid(t) * sigmoid(x).log() + (1 - sigmoid(t)) * (1 - sigmoid(x)).log()).sum()
+        ),
+        [(3, 5), (3, 5)],
+    ),
     "mse_loss": (F.mse_loss, lambda x, t: ((x - t) ** 2).mean(), [(3, 5), (3, 5)]),
     "binary_cross_entropy": (
         lambda x, t: F.binary_cross_entropy_with_logits(x, F.sigmoid(t)),

@@ -169,6 +169,25 @@ def everyday_operations(case, rng):
     case("norm", lambda x: torch.linalg.vector_norm(x, 2, (0, 2)), x)
     case("norm_of_zeros", lambda x: torch.linalg.vector_norm(x, 2, 1), np.zeros((2, 3)))
     case("norm_1", lambda x: torch.linalg.vector_norm(x, 1, 1), whole)
+    prediction, target = 3 * normal((3, 5)), 3 * normal((3, 5))
+    for reduction in ("sum", "none"):
+        case(f"mse_loss_{reduction}", partial(F.mse_loss, reduction=reduction), prediction, target)
+    for reduction in ("mean", "sum", "none"):
+        options = {"reduction": reduction}
+        ending = "" if reduction == "mean" else f"_{reduction}"
+        case(f"l1_loss{ending}", partial(F.l1_loss, **options), prediction, target)
+        case(f"huber_loss{ending}", partial(F.huber_loss, **options), prediction, target)
+        logs, chances = np.log(rng.random((3, 5))), rng.random((3, 5))
+        case(f"kl_div{ending}", partial(F.kl_div, **options), logs, chances)
+        options["pos_weight"] = torch.tensor([0.5, 1, 2, 3, 7])
+        weighted = partial(F.binary_cross_entropy_with_logits, **options)
+        case(f"weighted_bce_{reduction}", weighted, 3 * prediction, chances)
+    case("huber_loss_wide", partial(F.huber_loss, delta=2.5), prediction, target)
+    case("kl_div_of_logs", partial(F.kl_div, log_target=True), logs, np.log(chances))
+    ids, logits = np.array([3, -100, 0, 6]), 3 * normal((4, 7))
+    for reduction in ("sum", "none"):
+        entropy = partial(F.cross_entropy, label_smoothing=0.1, reduction=reduction)
+        case(f"cross_entropy_{reduction}", entropy, logits, ids)
     place = torch.tensor([[[2, 0, 2, 2, 1]], [[0, 1, 1, 0, 0]]])
     counts = torch.tensor([2, 0, 3])
     case("squeeze", lambda x: x.squeeze(1), normal((2, 1, 3)))

@@ -3,7 +3,7 @@
 Read in this order: ``_basic`` (arithmetic), ``_kinks``, ``_reductions``, ``_spread``, ``_shaping``,
 ``_axes``, ``_parts``, ``_casting``, ``_einsum``, ``_linear``, ``_rows`` (how kernels of rows are
 cut into blocks), ``_normalization``, ``_activations``, ``_curves``, ``_logarithms``, ``_softmax``,
-``_cross_entropy``, ``_losses``, ``_embedding``, ``_dropout``, ``_padding``.
+``_losses``, ``_cross_entropy``, ``_embedding``, ``_dropout``, ``_padding``.
 """
 
 from foundation_nn.engine._operators import operators
@@ -30,7 +30,13 @@ from foundation_nn.functional._embedding import embedding
 from foundation_nn.functional._kinks import abs, clip, maximum, minimum, sign
 from foundation_nn.functional._linear import linear
 from foundation_nn.functional._logarithms import log1p, log_sigmoid, logsumexp, softplus
-from foundation_nn.functional._losses import binary_cross_entropy_with_logits, mse_loss
+from foundation_nn.functional._losses import (
+    binary_cross_entropy_with_logits,
+    huber_loss,
+    kl_div,
+    l1_loss,
+    mse_loss,
+)
 from foundation_nn.functional._normalization import layer_norm, rms_norm
 from foundation_nn.functional._padding import mask_rows
 from foundation_nn.functional._parts import pad, split, take_along_axis, tril, triu
@@ -68,7 +74,10 @@ __all__ = [
     "flip",
     "gelu",
     "getitem",
+    "huber_loss",
     "keep_scale",
+    "kl_div",
+    "l1_loss",
     "layer_norm",
     "linear",
     "log",

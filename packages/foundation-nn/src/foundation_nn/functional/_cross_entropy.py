@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foundation_nn.engine._operation import Array, Result, operation
+from foundation_nn.functional._losses import check_reduction
 from foundation_nn.functional._rows import PerRow, as_rows, by_rows, row_sum
 from foundation_nn.functional._softmax import row_max
 
@@ -19,6 +20,7 @@ def cross_entropy(
     ignore_index: int | None = None,
     label_smoothing: float = 0.0,
     weight: NDArray[np.floating[Any]] | None = None,
+    reduction: str = "mean",
 ) -> Result:
     """The mean of -Σ_v q_v log p_v over the targets that count, p = softmax(logits).
 
@@ -47,10 +49,13 @@ def cross_entropy(
     weight : (V,) array, optional
         Importance of each class: q_v is multiplied by w_v, and the mean is weighted by the w of
         the targets.
+    reduction : {"mean", "sum", "none"}
+        "sum" does not divide by anything; "none" gives the loss of each row, which is 0 where the
+        target does not count.
 
     Returns
     -------
-    () tensor
+    () tensor, or (...) for "none"
         In nats: the logarithm is the natural one.
 
     Raises
@@ -59,7 +64,7 @@ def cross_entropy(
         If the targets are not integers.
     ValueError
         If the shapes differ, a target lies outside [0, V), or ε outside [0, 1),
-        or the class weights do not fit.
+        the class weights do not fit, or the reduction is unknown.
 
     References
     ----------
@@ -80,6 +85,7 @@ def cross_entropy(
     >>> np.allclose(loss, F.cross_entropy(logits, targets, label_smoothing=0.1).data)
     True
     """
+    check_reduction("cross_entropy", reduction)
     targets = np.asarray(targets)
     classes = logits.shape[-1] if logits.ndim else 0
     if targets.dtype.kind not in "iu":
@@ -114,7 +120,8 @@ def cross_entropy(
     importance = np.ones(len(z), z.dtype) if w is None else w[t]  # (N,)
     if counted is not None:
         importance = np.where(counted, importance, z.dtype.type(0))
-    divisor = float(importance.sum()) or 1.0  # where nothing counts, the mean is 0 / 1
+    # Where nothing counts, the mean is 0 / 1.
+    divisor = (float(importance.sum()) or 1.0) if reduction == "mean" else 1.0
 
     # q of a row: `at_target` at its target, and `everywhere` at all classes, the target included.
     at_target = importance * z.dtype.type(1 - label_smoothing)  # (N,)
@@ -126,9 +133,14 @@ def cross_entropy(
     losses, backward_of_rows = _losses(z, t, at_target, counted, everywhere)
 
     def backward(g: Array) -> Array:
-        g_of_each_row = np.full_like(losses, g / divisor)
+        if reduction == "none":
+            g_of_each_row = g.reshape(losses.shape)
+        else:
+            g_of_each_row = np.full_like(losses, g / divisor)
         return backward_of_rows(g_of_each_row).reshape(logits.shape)
 
+    if reduction == "none":
+        return losses.reshape(targets.shape), backward
     return losses.sum() / divisor, backward
 
 
