@@ -251,7 +251,12 @@ def demo(session: nox.Session) -> None:
         session.run_install("python", "-c", copy, str(STAMP), str(stamp), log=False)
     # Ctrl-C belongs to the demo, which saves what it has learnt before it leaves.
     again = {"FOUNDATION_DEMO": "python3 noxfile.py -s demo --"}
-    session.run("foundation", "demo", *session.posargs, env=again, interrupt_timeout=None)
+    session.run(
+        *("foundation", "demo", *session.posargs),
+        env=again,
+        interrupt_timeout=None,
+        success_codes=[0, 130],  # 130: stopped by Ctrl-C, with all that was learnt saved
+    )
 
 
 @nox.session(requires=["wheels"])
