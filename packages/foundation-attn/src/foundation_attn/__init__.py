@@ -17,7 +17,7 @@ from foundation_attn._basic import (
     score_attention,
 )
 from foundation_attn._cache import KVCache
-from foundation_attn._capture import AttentionMap, AttentionMaps, capture_attention
+from foundation_attn._capture import AttentionMap, AttentionMaps, capture_attention, is_capturing
 from foundation_attn._decoder import AttentionDecoder, DecoderState
 from foundation_attn._heads import merge_heads, split_heads
 from foundation_attn._measures import HeadScores, hard_alignment, head_scores
@@ -44,6 +44,7 @@ __all__ = [
     "general_score",
     "hard_alignment",
     "head_scores",
+    "is_capturing",
     "masked_softmax",
     "merge_heads",
     "score_attention",

@@ -118,22 +118,31 @@ class KVCache:
         ValueError
             If there is one.
         """
-        if self.padding is None:
-            return
-        rows, width = self.padding.shape
-        if key_mask is None:
-            now_real = self.padding
-        elif len(key_mask) == rows:
-            now_real = self.padding & key_mask[:, :width]
-        else:
-            return  # another batch, which is refused where its keys come
-        if now_real.any():
+        now_real = self._now_real(key_mask)
+        if now_real is not None and now_real.any():
             row, position = np.argwhere(now_real)[0].tolist()
             raise ValueError(
                 f"key_mask: position {position} of row {row} was padding when it was added to the "
                 "cache, so that its key was not kept; give key_mask for all positions so far, and "
                 "let padding stay padding"
             )
+
+    def padding_stays(self, key_mask: NDArray[np.bool_] | None) -> bool:
+        """Whether :meth:`check_padding` refuses nothing."""
+        now_real = self._now_real(key_mask)
+        return now_real is None or not now_real.any()
+
+    def _now_real(self, key_mask: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+        """Where padding would become real, (B, n); None if there was none."""
+        if self.padding is None:
+            return None
+        if key_mask is None:
+            return self.padding
+        rows, width = self.padding.shape
+        if len(key_mask) != rows:
+            return None  # another batch, which is refused where its keys come
+        now_real: NDArray[np.bool_] = self.padding & key_mask[:, :width]
+        return now_real
 
     def check_source(
         self, source: tuple[NDArray[Any], NDArray[Any]], key_mask: NDArray[np.bool_] | None
@@ -148,8 +157,7 @@ class KVCache:
         if self.source is None:
             return
         for held, given in zip(self.source, source, strict=True):
-            # The same memory, mostly, and then nothing has to be compared.
-            if held.__array_interface__ == given.__array_interface__:
+            if _same_memory(held, given):  # mostly, and then nothing has to be compared
                 continue
             real = ... if key_mask is None else key_mask
             same_shape = held.shape == given.shape
@@ -159,6 +167,13 @@ class KVCache:
                     "others; a cache belongs to one memory: start another with KVCache()"
                 )
         self.source = source  # of which the next call will have the memory, not of the copy
+
+    def is_filled_from(self, key: NDArray[Any], value: NDArray[Any]) -> bool:
+        """Whether these very arrays were the source; equal ones in another place are not."""
+        if self.source is None:
+            return False
+        held_key, held_value = self.source
+        return _same_memory(held_key, key) and _same_memory(held_value, value)
 
     def reorder(self, rows: NDArray[np.integer[Any]]) -> None:
         """Make row i what row ``rows[i]`` was; rows may be repeated or left out.
@@ -180,3 +195,8 @@ class KVCache:
         moved = np.empty((len(rows), *held.shape[1:]), held.dtype)
         moved[..., : self.length, :] = held[rows, ..., : self.length, :]
         return moved
+
+
+def _same_memory(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    """Whether two arrays are views of the same numbers."""
+    return bool(a.__array_interface__ == b.__array_interface__)

@@ -77,6 +77,11 @@ def capture_attention(model: Module | None = None) -> Iterator[AttentionMaps]:
         _maps.reset(token)
 
 
+def is_capturing() -> bool:
+    """Whether weights are collected: whoever does attention without this package's layers asks."""
+    return _maps.get() is not None
+
+
 def active_maps() -> AttentionMaps | None:
     """Where to record weights, if anybody wants them."""
     return _maps.get()

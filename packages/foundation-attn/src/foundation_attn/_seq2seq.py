@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
-from foundation_nn import Embedding, Linear, Module, Tensor, init, no_grad
+from foundation_nn import Embedding, Linear, Module, Tensor, init, no_grad, one_blas_thread
 from foundation_nn import functional as F
 from foundation_seq import GRU, LSTM, Ids, beam_search, generate
 from numpy.typing import NDArray
@@ -179,7 +179,7 @@ class AttentionWriter:
         return state.select(rows)
 
     def _read(self, state: DecoderState, ids: Ids) -> tuple[NDArray[Any], DecoderState]:
-        with no_grad():
+        with no_grad(), one_blas_thread():
             logits, state = self.decoder.read(ids, state)
         return logits.data[:, -1], state
 

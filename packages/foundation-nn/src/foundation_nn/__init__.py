@@ -26,6 +26,7 @@ from foundation_nn.engine._tape import Backward, is_recording, no_grad
 from foundation_nn.engine._tensor import Tensor
 from foundation_nn.engine._threads import (
     get_num_threads,
+    one_blas_thread,
     over_parts,
     over_rows,
     product,
@@ -35,7 +36,9 @@ from foundation_nn.engine._threads import (
 from foundation_nn.functional._rows import (
     PerRow,
     by_rows,
+    centred,
     column_sum,
+    row_dot,
     row_mean,
     row_sum,
 )
@@ -68,6 +71,8 @@ __all__ = [
     "product",
     "row_sum",
     "row_mean",
+    "row_dot",
+    "centred",
     "by_rows",
     "column_sum",
     "Vector",
@@ -116,6 +121,7 @@ __all__ = [
     "keep_freed_memory",
     "no_grad",
     "number",
+    "one_blas_thread",
     "operation",
     "optim",
     "over_parts",

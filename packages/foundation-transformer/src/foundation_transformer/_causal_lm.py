@@ -88,7 +88,7 @@ from typing import Any, Self
 import numpy as np
 from foundation_attn import KVCache
 from foundation_attn.masks import Mask, real_positions
-from foundation_nn import Embedding, Linear, Module, Tensor, init, no_grad
+from foundation_nn import Embedding, Linear, Module, Tensor, init, no_grad, one_blas_thread
 from foundation_nn import functional as F
 from numpy.typing import NDArray
 
@@ -312,7 +312,7 @@ class CausalLM(Module):
         stop = start + ids.shape[1]
         # Which of all tokens are real (B, stop), and the places of the new ones in their texts.
         key_mask, positions = real_and_positions(state.padding, start, stop)
-        with no_grad():
+        with no_grad(), one_blas_thread():
             h = self._hidden(ids, positions, key_mask, caches=state.caches)  # (B, T, D)
             logits: NDArray[Any] = self.output(h[:, -1]).data  # (B, V)
         return logits

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from foundation_nn import Array, Module, Result, Tensor, number, operation, whole_number
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from foundation_transformer._positions import Positions, require_positions
 
@@ -76,10 +76,15 @@ class Rotary(Module):
             Beyond ``max_len``.
         """
         require_positions(positions, len(self.cos))
+        cos, sin = self.angles(positions, x.dtype)
+        return rotate(x, cos, sin, self.pairs == "halves")
+
+    def angles(self, positions: Positions, dtype: DTypeLike) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Cosines and sines for heads at these positions, (T, K/2) or (B, 1, T, K/2) each."""
         cos, sin = self.cos[positions], self.sin[positions]  # (T, K/2) or (B, T, K/2)
         if positions.ndim == 2:
             cos, sin = cos[:, None], sin[:, None]  # (B, 1, T, K/2)
-        return rotate(x, cos.astype(x.dtype), sin.astype(x.dtype), self.pairs == "halves")
+        return cos.astype(dtype), sin.astype(dtype)
 
 
 @operation

@@ -16,6 +16,7 @@ from foundation_transformer._layers import (
     make_norm,
 )
 from foundation_transformer._positions import Positions
+from foundation_transformer._step import can_step, decoder_step, encoder_step
 
 
 class _Stack(Module):
@@ -76,10 +77,13 @@ class TransformerEncoder(_Stack):
         positions: Positions | None = None,
     ) -> Tensor:
         """(B, T, D) to (B, T, D); see :class:`TransformerEncoderLayer`."""
-        for i, layer in enumerate(self.layers):
+        layers, norm = self.layers, self.norm
+        if caches and can_step(layers, norm, x, caches, key_mask, mask, positions):
+            return encoder_step(layers, norm, x, caches, key_mask, positions)
+        for i, layer in enumerate(layers):
             cache = None if caches is None else caches[i]
             x = layer(x, key_mask, mask, causal, cache, positions)
-        return x if self.norm is None else self.norm(x)
+        return x if norm is None else norm(x)
 
     def new_caches(self) -> list[KVCache]:
         """Empty caches, one for each layer; they grow."""
@@ -106,10 +110,14 @@ class TransformerDecoder(_Stack):
         positions: Positions | None = None,
     ) -> Tensor:
         """(B, T, D) and memory (B, S, D) to (B, T, D); see :class:`TransformerDecoderLayer`."""
-        for i, layer in enumerate(self.layers):
+        layers, norm = self.layers, self.norm
+        source = memory, memory_key_mask
+        if caches and can_step(layers, norm, x, caches, key_mask, mask, positions, *source):
+            return decoder_step(layers, norm, x, caches, key_mask, memory_key_mask, positions)
+        for i, layer in enumerate(layers):
             cache = None if caches is None else caches[i]
             x = layer(x, memory, key_mask, memory_key_mask, mask, cache, positions)
-        return x if self.norm is None else self.norm(x)
+        return x if norm is None else norm(x)
 
     def new_caches(self, memory_len: int) -> list[DecoderCache]:
         """Empty caches, one for each layer; that of the target grows."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from foundation_attn.masks import Mask
-from foundation_nn import Tensor, no_grad
+from foundation_nn import Tensor, no_grad, one_blas_thread
 from numpy.typing import NDArray
 
 from foundation_transformer._build import Ids
@@ -99,7 +99,7 @@ class Translator:
         model = self.model
         start = state.caches[0].target.length
         real, positions = real_and_positions(state.padding, start, start + ids.shape[1])
-        with no_grad():
+        with no_grad(), one_blas_thread():
             h = model.decoder(
                 model.embed(model.target_embedding, ids, positions),
                 Tensor.wrap(state.memory),

@@ -49,12 +49,12 @@ def by_rows(kernel: Callable[P, Result]) -> Callable[P, Result]:
         given: list[Any] = [*args, *defaults[len(args) :]]
         for name, value in kwargs.items():
             given[names.index(name)] = value
-        shapes = [np.shape(value) for value in given]
         x = given[0]
+        shapes = {i: np.shape(given[i]) for i in in_rows}
         rows = [i for i in in_rows if given[i] is not None]
         for i in rows:
             given[i] = _as_rows_like(given[i], x)
-        shape = shapes[0]
+        shape = x.shape
         if given[0].size < SERIAL_SIZE:
             y, backward = kernel(*given)  # type: ignore[call-arg]
         else:

@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
-from foundation_nn import Embedding, Linear, Module, Tensor, init, number, whole_number
+from foundation_nn import (
+    Embedding,
+    Linear,
+    Module,
+    Tensor,
+    init,
+    number,
+    one_blas_thread,
+    whole_number,
+)
 from foundation_nn import functional as F
 from numpy.typing import ArrayLike, NDArray
 
@@ -115,7 +124,8 @@ class RecurrentLM(Module):
 
     def step(self, state: LSTMState, tokens: Ids) -> tuple[Logits, LSTMState]:
         """Append one token to each row; see :class:`StepwiseModel`."""
-        return self._next(self._hidden(tokens[:, None], None, state)[1])
+        with one_blas_thread():
+            return self._next(self._hidden(tokens[:, None], None, state)[1])
 
     def select(self, state: LSTMState, rows: Ids) -> LSTMState:
         """Leave out, repeat or move rows; see :class:`StepwiseModel`."""
