@@ -46,3 +46,10 @@ def test_it_runs_and_leaves_a_page(tmp_path, capsys):
     said = capsys.readouterr().out
     x = np.array([[0.1, 0.0], [1.0, 0.2], [0.3, 1.0], [0.9, 0.6]])
     assert f"  cat    {x[1] @ x[0]:7.2f}{x[1] @ x[1]:7.2f}" in said
+
+
+def test_copying_alone_says_what_its_heads_do(capsys):
+    copying.main(["--steps", "2", "--seed", "1"])
+    printed = capsys.readouterr().out
+    assert "letters of other texts that are foretold: 0." in printed
+    assert printed.count("layer ") == 2

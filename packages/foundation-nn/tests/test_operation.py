@@ -266,3 +266,27 @@ def test_what_nobody_can_change_is_not_copied():
     spy([1.0], weight)
     assert np.shares_memory(seen[0], fixed)
     assert np.shares_memory(seen[1], weight.data)
+
+
+def test_whole_numbers_that_an_operation_gives_have_no_gradient():
+    @operation(outputs=2)
+    def greatest(x: Array) -> Result:
+        place = x.argmax()
+
+        def backward(grads):
+            dx = np.zeros_like(x)
+            dx[place] = grads[0]
+            return dx
+
+        return (x.max(), np.asarray(place)), backward
+
+    @operation
+    def rounded(x: Array) -> Result:
+        return np.rint(x).astype(np.int64), lambda g: g
+
+    x = Tensor([1.0, 5.0, 2.0], requires_grad=True)
+    value, place = greatest(x)
+    assert (value.requires_grad, place.requires_grad) == (True, False)
+    (value * place).backward()  # 5 · 1
+    assert x.grad.tolist() == [0, 1, 0]
+    assert not rounded(x).requires_grad

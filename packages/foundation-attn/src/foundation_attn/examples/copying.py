@@ -7,6 +7,8 @@ layer cannot look for it, since a letter does not say what stood before it. Two 
 of the first looks at the token before, and a head of the second, an induction head [1]_, looks for
 the place where the token before is the present one.
 
+    python -m foundation_attn.examples.copying [--seed 0] [--steps 300]
+
 References
 ----------
 .. [1] C. Olsson et al., "In-context Learning and Induction Heads", 2022, arXiv:2209.11895.
@@ -14,13 +16,16 @@ References
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Sequence
+
 import foundation_nn as fn
 import numpy as np
 from foundation_nn import Embedding, Linear, Module, Tensor
 from foundation_nn import functional as F
 from numpy.typing import NDArray
 
-from foundation_attn import MultiHeadAttention, capture_attention
+from foundation_attn import MultiHeadAttention, capture_attention, head_scores
 from foundation_attn.plotting import LayerMap
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -83,3 +88,23 @@ def look(model: Copier, text: str) -> list[LayerMap]:
     with capture_attention(model) as maps:
         model(np.array([[LETTERS.index(letter) for letter in text]]))
     return [LayerMap(m.name, m.weights[0], list(text), list(text)) for m in maps]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train, and say which heads do what."""
+    parser = argparse.ArgumentParser(description="Two layers of heads learn to go on with a text.")
+    parser.add_argument("--seed", type=int, default=0, help="of weights and texts (default: 0)")
+    parser.add_argument("--steps", type=int, default=300, help="updates (default: 300)")
+    options = parser.parse_args(arguments)
+    rng = np.random.default_rng(options.seed)
+    model = train(rng, options.steps)
+    print(f"\nletters of other texts that are foretold: {accuracy(model, rng):.3f}")
+    print("how much each head looks at the letter before / at what followed the last time:")
+    for number, layer in enumerate(look(model, "numpynumpynumpy"), start=1):
+        scores = head_scores(layer.weights, layer.keys)
+        heads = zip(scores.previous, scores.induction, strict=True)
+        print(f"  layer {number}:  " + "   ".join(f"{a:.2f} / {b:.2f}" for a, b in heads))
+
+
+if __name__ == "__main__":
+    main()

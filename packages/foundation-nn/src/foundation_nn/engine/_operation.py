@@ -176,7 +176,7 @@ def operation(
         y = _result_in(dtype, y) if outputs == 1 else [_result_in(dtype, part) for part in y]
 
         node = None
-        if recorded:
+        if recorded and (outputs > 1 or y.dtype.kind == "f"):  # a whole number has no gradient
             shape = y.shape if outputs == 1 else [part.shape for part in y]
             function = backward if outputs == 1 else _gather(backward, shape, dtype)
             edges = tuple([_edge(x) for x in inputs])
@@ -218,15 +218,17 @@ def _gather(backward: Backward, shapes: list[Any], dtype: Any) -> Backward:
 
 
 def _several(name: str, ys: Sequence[Any], node: Node | None) -> tuple[Tensor, ...]:
-    """Several outputs of an operation: one node each, which lead to the real one."""
-    if node is None:
-        return tuple([result(y, None) for y in ys])
-    return tuple(
-        [
-            result(y, Node(name, functools.partial(Part, i), (node,), y.shape, y.dtype))
-            for i, y in enumerate(ys)
-        ]
-    )
+    """Several outputs of an operation: one node each, which lead to the real one.
+
+    Whole numbers among them, such as places, have no gradient, and therefore no node.
+    """
+    outputs = []
+    for i, y in enumerate(ys):
+        part = None
+        if node is not None and y.dtype.kind == "f":
+            part = Node(name, functools.partial(Part, i), (node,), y.shape, y.dtype)
+        outputs.append(result(y, part))
+    return tuple(outputs)
 
 
 def _common(name: str, first: Any, second: Any) -> Any:
