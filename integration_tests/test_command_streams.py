@@ -90,6 +90,14 @@ def test_a_translation_that_cannot_be_read_or_written_is_a_failure(
     assert done.stderr.count("\n") == 1
 
 
+def test_lines_end_where_other_programs_end_them(run: Path, tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_bytes(b"one\rtwo\r\nsix\n")
+    for line, arguments in (('"$@" < ' + str(text), []), ('"$@"', [text])):
+        done = in_shell(line, "translate", run, *arguments)
+        assert (done.returncode, done.stdout.count("\n")) == (0, 2)
+
+
 def test_nothing_is_written_into_a_file_that_took_the_number_of_a_closed_stream(
     run: Path, tmp_path: Path
 ) -> None:

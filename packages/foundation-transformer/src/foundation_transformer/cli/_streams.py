@@ -157,7 +157,7 @@ def _fill_closed_descriptors() -> None:
 
 
 def standard_input() -> TextIO:
-    """Standard input as UTF-8.
+    """Standard input as UTF-8, its line ends as they are; a line ends with LF.
 
     Raises
     ------
@@ -166,8 +166,10 @@ def standard_input() -> TextIO:
     """
     if sys.stdin is None or sys.stdin.closed:
         raise OSError("standard input is closed; give the text as an argument, or a file after <")
-    if isinstance(sys.stdin, io.TextIOWrapper):  # some locales let broken bytes pass
-        sys.stdin.reconfigure(encoding="utf-8", errors="strict")
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        # Some locales let broken bytes pass, and a CR within a line would end it, so that all
+        # later lines had the wrong translations beside them.
+        sys.stdin.reconfigure(encoding="utf-8", errors="strict", newline="\n")
     return sys.stdin
 
 

@@ -160,7 +160,7 @@ def _converse(all_of: Translate, source_tokenizer: Any) -> None:
 
 def _open(file: str) -> TextIO:
     try:
-        return Path(file).open(encoding="utf-8")
+        return Path(file).open(encoding="utf-8", newline="\n")
     except FileNotFoundError:
         raise FileNotFoundError(f"{file}: no such file") from None
 
