@@ -735,3 +735,10 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["train", "--help"])
     assert "of all that is random (default: 0)" in capsys.readouterr().out
+
+
+def test_a_text_is_read_with_its_line_ends(tmp_path: Path) -> None:
+    from foundation_transformer.cli._task import read_text
+
+    (tmp_path / "text.txt").write_bytes(b"one\r\ntwo\rthree\n")
+    assert read_text(tmp_path / "text.txt") == "one\r\ntwo\rthree\n"

@@ -241,7 +241,7 @@ def _language_model(settings: Settings, tokenizers: Mapping[str, Any]) -> Task:
 
 
 def read_text(path: Path) -> str:
-    """A text in UTF-8.
+    """A text in UTF-8, with its line ends as they are.
 
     Raises
     ------
@@ -249,7 +249,7 @@ def read_text(path: Path) -> str:
         If it cannot be read, or is no UTF-8.
     """
     try:
-        return path.read_text("utf-8")
+        return path.read_bytes().decode("utf-8")  # read_text would turn CRLF into LF
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file") from None
     except UnicodeDecodeError:
