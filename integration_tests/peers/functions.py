@@ -17,11 +17,6 @@ def of_last_axis(name: str, x: Any, shape: Any) -> None:
         raise NotOurs(f"{name}: over more than the last axis")
 
 
-def only_mean(name: str, reduction: str) -> None:
-    if reduction != "mean":
-        raise NotOurs(f"{name}: a reduction other than the mean")
-
-
 def layer_norm(
     x: Tensor, shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5
 ) -> Tensor:
@@ -34,18 +29,30 @@ def rms_norm(x: Tensor, shape: Any, weight: Any = None, eps: float | None = None
     return F.rms_norm(x, weight, float(np.finfo(x.dtype).eps) if eps is None else eps)
 
 
-def mse_loss(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    only_mean("mse_loss", reduction)
-    return F.mse_loss(x, target)
+def loss(function: Any) -> Adapter:
+    """A loss of a prediction and a target; PyTorch's broadcast, ours do not."""
+
+    def reduced(x: Tensor, target: Tensor, reduction: str = "mean", **options: Any) -> Tensor:
+        if reduction not in ("mean", "sum", "none"):
+            raise NotOurs("losses: another reduction")
+        if x.shape != target.shape:
+            raise NotOurs("losses: of shapes that broadcast")
+        return function(x, target, reduction, **options)  # type: ignore[no-any-return]
+
+    return reduced
+
+
+mse_loss = loss(F.mse_loss)
 
 
 def binary_cross_entropy(
     x: Tensor, target: Tensor, weight: Any = None, reduction: str = "mean", pos_weight: Any = None
 ) -> Tensor:
-    only_mean("binary_cross_entropy_with_logits", reduction)
-    if weight is not None or pos_weight is not None:
+    if weight is not None:
         raise NotOurs("binary_cross_entropy_with_logits: weights")
-    return F.binary_cross_entropy_with_logits(x, target)
+    if isinstance(pos_weight, Tensor):
+        pos_weight = pos_weight.data
+    return F.binary_cross_entropy_with_logits(x, target, reduction, pos_weight)
 
 
 def cross_entropy(
@@ -57,12 +64,11 @@ def cross_entropy(
     label_smoothing: float = 0.0,
 ) -> Tensor:
     """PyTorch has the classes on the second axis, we on the last."""
-    only_mean("cross_entropy", reduction)
     if isinstance(target, Tensor):
         raise NotOurs("cross_entropy: probabilities as targets")
     if logits.ndim > 2:
         logits = logits.transpose(0, *range(2, logits.ndim), 1)
-    return F.cross_entropy(logits, target, ignore_index, label_smoothing, weight)
+    return F.cross_entropy(logits, target, ignore_index, label_smoothing, weight, reduction)
 
 
 def linear_cross_entropy(
@@ -145,6 +151,9 @@ FUNCTIONS: dict[str, Adapter] = {
     "native_layer_norm": layer_norm,
     "nn_functional_rms_norm": rms_norm,
     "nn_functional_mse_loss": mse_loss,
+    "nn_functional_l1_loss": loss(F.l1_loss),
+    "nn_functional_huber_loss": loss(F.huber_loss),
+    "nn_functional_kl_div": loss(F.kl_div),
     "nn_functional_binary_cross_entropy_with_logits": binary_cross_entropy,
     "nn_functional_cross_entropy": cross_entropy,
     "nn_functional_linear_cross_entropy": linear_cross_entropy,

@@ -213,3 +213,17 @@ def test_matmul_names_the_shapes_that_do_not_fit():
     for x, y in (((2, 3), (2, 3)), ((3,), (2, 3)), ((), (3,)), ((3,), ()), ((2, 3), (2,))):
         with pytest.raises(ValueError, match=r"matmul: expected shapes .*, got \("):
             Tensor(np.ones(x)) @ Tensor(np.ones(y))
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1)])
+def test_a_tensor_with_one_element_is_used_like_a_number(shape):
+    x = Tensor(np.full(shape, 2.71828), requires_grad=True)
+    assert f"{x:.3f} and {x:8.1e}" == "2.718 and  2.7e+00"
+    assert (int(x), round(x), round(x, 2), float(x)) == (2, 3, 2.72, 2.71828)
+    assert f"{x}" == str(x)
+
+
+def test_a_format_of_several_numbers_is_refused_with_the_fix():
+    message = r"'\.3f' is for one number, got a tensor of shape \(2,\); .*\.mean\(\) or \.sum\(\)"
+    with pytest.raises(TypeError, match=message):
+        f"{Tensor([1.0, 2.0]):.3f}"

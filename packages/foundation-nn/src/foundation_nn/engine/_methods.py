@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from foundation_nn.engine._habits import OF_A_TENSOR, missing
 from foundation_nn.engine._operators import operators
 
 if TYPE_CHECKING:
@@ -28,6 +29,11 @@ class Methods:
 
         @property
         def ndim(self) -> int: ...
+
+    else:
+
+        def __getattr__(self, name):
+            raise missing(self, name, OF_A_TENSOR)
 
     def __add__(self, other: Any) -> Tensor:
         return operators.add(self, other)

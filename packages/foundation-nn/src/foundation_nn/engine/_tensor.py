@@ -229,7 +229,25 @@ class Tensor(Methods):
         return bool(self._data)
 
     def __float__(self) -> float:
-        return float(self._data)
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __round__(self, digits: int | None = None) -> float:
+        """``round(loss, 2)``: a Python number, as of any other number."""
+        return round(float(self), digits)
+
+    def __format__(self, form: str) -> str:
+        """``f"{loss:.4f}"`` for a tensor with one element; a tensor as text has no form."""
+        if not form:
+            return str(self)
+        if self.size != 1:
+            raise TypeError(
+                f"a format such as {form!r} is for one number, got a tensor of shape {self.shape}; "
+                "format its elements, or reduce it with .mean() or .sum()"
+            )
+        return format(self.item(), form)
 
     # Comparisons give plain boolean arrays. A tensor is hashed by what it is, not by its numbers,
     # so that it can be a key of a dictionary; whether two names are one tensor says ``is``.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from foundation_nn.engine._habits import OF_A_MODULE, missing
 from foundation_nn.engine._parameter import Buffer, Parameter
 from foundation_nn.engine._watch import watching
 
@@ -34,6 +35,11 @@ class Module:
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} defines no forward()")
+
+    if not TYPE_CHECKING:  # for a type checker, an attribute that is missing is an error
+
+        def __getattr__(self, name):
+            raise missing(self, name, OF_A_MODULE)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         watcher = watching.get()
