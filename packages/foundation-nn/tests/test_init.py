@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from foundation_nn import Embedding, LayerNorm, Linear, RMSNorm, init
+from foundation_nn import Embedding, LayerNorm, Linear, RMSNorm, Tensor, init
 
 SHAPE = (211, 307)
 
@@ -79,3 +79,10 @@ def test_more_variances(draw, variance):
     assert w.dtype == np.float32
     assert w.var() == pytest.approx(variance, rel=0.02)
     assert abs(w.mean()) < 4 * np.sqrt(variance / w.size)
+
+
+def test_a_linear_layer_without_inputs_gives_its_bias(rng):
+    layer = Linear(0, 3, rng=rng)
+    np.testing.assert_array_equal(
+        layer(Tensor(np.zeros((2, 0), np.float32))).data, np.zeros((2, 3))
+    )

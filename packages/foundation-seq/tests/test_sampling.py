@@ -155,3 +155,10 @@ def test_errors(options, error, message):
 def test_config_is_frozen():
     with pytest.raises(AttributeError):
         SamplingConfig().temperature = 2
+
+
+@pytest.mark.parametrize("name", ["temperature", "top_p", "min_p", "repetition_penalty"])
+@pytest.mark.parametrize("value", ["0.5", [1.0], True])
+def test_what_is_no_number_is_refused_by_name(name, value):
+    with pytest.raises(TypeError, match=f"SamplingConfig: expected {name} to be a number, got"):
+        SamplingConfig(**{name: value})

@@ -118,5 +118,8 @@ def gpt2_residual(
 
 
 def torch_linear(rng: np.random.Generator, shape: Sequence[int], fan_in: int) -> Weights:
-    """Uniform on ±1/√fan_in: the default of PyTorch's ``nn.Linear``, weight and bias."""
-    return uniform(rng, shape, 1 / math.sqrt(fan_in))
+    """Uniform on ±1/√fan_in: the default of PyTorch's ``nn.Linear``, weight and bias.
+
+    A layer without inputs gets a bias of zero, as in PyTorch.
+    """
+    return uniform(rng, shape, 1 / math.sqrt(fan_in) if fan_in else 0.0)

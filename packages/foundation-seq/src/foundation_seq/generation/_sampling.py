@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +59,10 @@ class SamplingConfig:
     repetition_penalty: float = 1.0
 
     def __post_init__(self) -> None:
+        for name in ("temperature", "top_p", "min_p", "repetition_penalty"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, Real)):
+                raise TypeError(f"SamplingConfig: expected {name} to be a number, got {value!r}")
         if not (self.temperature > 0 and math.isfinite(self.temperature)):
             raise ValueError(
                 f"SamplingConfig: expected temperature > 0, got {self.temperature}; "
