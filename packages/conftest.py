@@ -1,9 +1,20 @@
 """What the tests of all packages share; a package's own ``conftest.py`` adds to it."""
 
+import signal
+
 import numpy as np
 import pytest
 
 collect_ignore_glob = ["*/tests/golden/*"]  # the scripts there need other libraries
+
+
+@pytest.fixture(scope="session", autouse=True)
+def signals_as_in_a_terminal():
+    """The tests may have been started with Ctrl-C or a hang-up ignored, as by ``nohup`` and ``&``."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):  # not on Windows
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
 
 
 @pytest.fixture
