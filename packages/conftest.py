@@ -10,7 +10,7 @@ collect_ignore_glob = ["*/tests/golden/*"]  # the scripts there need other libra
 
 @pytest.fixture(scope="session", autouse=True)
 def signals_as_in_a_terminal():
-    """The tests may have been started with Ctrl-C or a hang-up ignored, as by ``nohup`` and ``&``."""
+    """The tests may have been started with signals ignored, as by ``nohup`` and ``&``."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):  # not on Windows
