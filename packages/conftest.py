@@ -1,9 +1,16 @@
 """What the tests of all packages share; a package's own ``conftest.py`` adds to it."""
 
 import signal
+import threading
 
 import numpy as np
 import pytest
+from tqdm import tqdm
+
+# tqdm's lock is shared with processes that are forked: a test that kills such a process while it
+# draws would leave the lock taken for ever, and tqdm's own thread would wait for it at the exit.
+tqdm.set_lock(threading.RLock())
+tqdm.monitor_interval = 0
 
 collect_ignore_glob = ["*/tests/golden/*"]  # the scripts there need other libraries
 
