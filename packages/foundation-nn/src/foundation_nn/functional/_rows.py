@@ -29,12 +29,12 @@ P = ParamSpec("P")
 
 
 def by_rows(kernel: Callable[P, Result]) -> Callable[P, Result]:
-    """Make a kernel for a block of rows one for arrays of any shape and size.
+    """Run a kernel that is written for a block of rows on arrays of any shape and size.
 
     The kernel's parameters say by their annotations what they are. An ``Array`` (..., D) is cut
     into blocks (n, D), and ``PerRow`` is cut with it. A ``Vector`` is the same for all rows. Others
-    are options. The kernel returns y, (n, W) or (n,), and its backward. That may return the
-    gradient of a vector for each row, (n, D): they are added up here.
+    are options. The kernel returns y, (n, W) or (n,), and its backward. The backward may return the
+    gradient of a vector once for each row, (n, D); these are added up here.
 
     The blocks do not depend on the number of threads, and so the results do not, either.
     """
