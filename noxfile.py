@@ -1,6 +1,6 @@
 """Everything one does with this repository, as nox sessions.
 
-    python3 noxfile.py                  lint, types, wheels, tests, integration tests
+    python3 noxfile.py                  lint, types, wheels, tests, integration tests, docs
     python3 noxfile.py -s demo          train a translator and use it
     python3 noxfile.py --list           all sessions
 
@@ -64,7 +64,7 @@ nox.needs_version = ">=2026.8.10"  # as in NOX; nox reads it without running thi
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ["lint", "typecheck", "wheels", "tests", "integration"]
+nox.options.sessions = ["lint", "typecheck", "wheels", "tests", "integration", "docs"]
 
 DIST = ROOT / "dist"
 RUNNER = ["pytest>=8", "hypothesis>=6.100"]

@@ -15,7 +15,7 @@ from foundation_nn.engine._operation import Array, Result, operation
 
 @operation(integers=True)
 def abs(x: Array) -> Result:
-    """|x|, d/dx = sign(x), which is 0 at 0.
+    """``|x|``, d/dx = sign(x), which is 0 at 0.
 
     Examples
     --------

@@ -81,7 +81,7 @@ def mse_loss(x: Array, target: Array, reduction: str = "mean") -> Result:
 
 @operation
 def l1_loss(x: Array, target: Array, reduction: str = "mean") -> Result:
-    """mean(|x - target|), dx = sign(x - target) / n; ``reduction`` as for :func:`mse_loss`.
+    """mean(``|x - target|``), dx = sign(x - target) / n; ``reduction`` as for :func:`mse_loss`.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def l1_loss(x: Array, target: Array, reduction: str = "mean") -> Result:
 
 @operation
 def huber_loss(x: Array, target: Array, reduction: str = "mean", delta: float = 1.0) -> Result:
-    """d²/2 for a distance d = |x - target| up to δ, and δ (d - δ/2) beyond it, reduced [1]_.
+    """d²/2 for a distance ``d = |x - target|`` up to δ, and δ (d - δ/2) beyond it, reduced [1]_.
 
     It is squared near the target, and grows like the distance far from it, so that outliers do not
     count too much. The slope is x - target, limited to [-δ, δ].
