@@ -19,6 +19,7 @@ from foundation_nn.training import FailedStep, Progress, checkpoints_of, read_hi
 from foundation_transformer import CausalLM, Transformer
 from foundation_transformer.cli import main
 from foundation_transformer.cli._settings import Settings
+from pages import page_data
 from test_demo import write_pairs
 
 SMALL = ["--model", "d_model=16", "--model", "num_layers=1", "--batch-size", "16"]
@@ -242,7 +243,14 @@ def test_looking_at_a_run(
     assert "nothing to look at; give a sentence" in err
     code, out, _ = run_main(capsys, "attention", run, "one and two .", "--out", page)
     assert code == 0
-    assert "multihead_attn" in page.read_text("utf-8")
+    layers = page_data(page)
+    names = [layer["name"] for layer in layers]
+    assert names[0] == "encoder layer 1, self-attention"
+    assert names[-1] == f"decoder layer {len(names) // 3}, attention to the source"
+    # A row of the decoder reads a token; in the source it looks for what it writes next.
+    *_, reads, writes = (layer["queries"] for layer in layers)
+    assert reads[1:] == writes[:-1]
+    assert reads[0] == "<bos>"
     mine = tmp_path / "run"
     shutil.copytree(run, mine)
     code, out, _ = run_main(capsys, "attention", mine, "one and two .")

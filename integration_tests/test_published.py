@@ -1,7 +1,6 @@
 """The commands that take published models, on small ones written as these are."""
 
 import io
-import json
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from foundation_transformer import CausalLM, TextEncoder, TransformerConfig, sav
 from foundation_transformer.cli import main
 from foundation_transformer.cli._labels import labels
 from foundation_transformer.cli._search import passages
+from pages import page_data
 
 TEXTS = ["the cat sat on the mat", "a mask is true where a token is real", "日本"] * 3
 
@@ -61,13 +61,6 @@ def test_tokens_as_people_read_them() -> None:
 
 
 # --- attention
-
-
-def page_data(file: Path) -> list[dict[str, object]]:
-    page = file.read_text("utf-8")
-    start = page.index('<script id="data" type="application/json">')
-    data = page[page.index(">", start) + 1 : page.index("</script>", start)]
-    return json.loads(data)  # type: ignore[no-any-return]
 
 
 def test_a_page_shows_every_head_of_a_published_model(

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from foundation_attn import MultiHeadAttention, capture_attention
+from foundation_attn import AttentionMap, MultiHeadAttention, capture_attention
 from foundation_nn import Module, Tensor, no_grad, train_mode
 
 
@@ -49,11 +49,36 @@ def test_names_kinds_and_order(model, inputs):
     ]
 
 
+@pytest.mark.parametrize(
+    ("path", "kind", "title"),
+    [
+        ("decoder.layers.1.multihead_attn", "cross", "decoder layer 2, attention to the source"),
+        ("decoder.layers.1.self_attn", "self", "decoder layer 2, self-attention"),
+        ("encoder.layers.0.self_attn", "self", "encoder layer 1, self-attention"),
+        ("model.encoder.layers.9.self_attn", "self", "encoder layer 10, self-attention"),
+        ("stack.layers.0.self_attn", "self", "layer 1"),
+        ("layers.11", "self", "layer 12"),
+        ("layers.0", "cross", "layer 1, attention to the source"),
+        ("blocks.2.heads.0", "self", "block 3 head 1"),
+        ("0", "self", "layer 1"),
+        ("decoder", "cross", "decoder, attention to the source"),
+        ("own_attention", "self", "own attention"),
+    ],
+)
+def test_titles_of_layers_count_from_one(path, kind, title):
+    assert AttentionMap(path, kind, np.ones((1, 1, 1, 1))).title == title
+
+
 def test_names_without_a_model(model, inputs):
     with capture_attention() as maps:
         model(*inputs)
         model(*inputs)
-    assert len({m.name for m in maps}) == 4
+    assert [m.title for m in maps] == [
+        "self attention 1",
+        "cross attention 2",
+        "self attention 3",
+        "cross attention 4",
+    ]
     assert [m.kind for m in maps] == ["self", "cross"] * 2
 
 

@@ -42,7 +42,7 @@ def test_it_runs_and_leaves_a_page(tmp_path, capsys):
     exact = pipeline.main(["--quick", "--output", str(tmp_path)])
     assert 0 <= exact < 0.5  # after ten steps
     page = (tmp_path / "attention.html").read_text("utf-8")
-    assert all(f'"name":"{n}"' in page for n in ("layers.0", "layers.1", "translator of dates"))
+    assert all(f'"name":"{n}"' in page for n in ("layer 1", "layer 2", "translator of dates"))
     said = capsys.readouterr().out
     x = np.array([[0.1, 0.0], [1.0, 0.2], [0.3, 1.0], [0.9, 0.6]])
     assert f"  cat    {x[1] @ x[0]:7.2f}{x[1] @ x[1]:7.2f}" in said

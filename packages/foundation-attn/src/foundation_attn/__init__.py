@@ -3,7 +3,7 @@
 Read in this order: ``masks``, ``_basic`` (scores, softmax, context), ``_self_attention`` (one
 head), ``_attention`` (the fused operation; ``_rule`` and ``_blocks`` beneath it), ``_multi_head``
 (``_arguments`` holds what it refuses), ``_cache``, ``_decoder`` and ``_seq2seq`` (a recurrent
-translator), ``_capture`` and ``plotting``.
+translator), ``_capture`` (whose layers ``_layer_names`` names for people) and ``plotting``.
 """
 
 from foundation_nn import publish

@@ -11,6 +11,8 @@ from typing import Any
 from foundation_nn import Module
 from numpy.typing import NDArray
 
+from foundation_attn._layer_names import layer_title
+
 
 @dataclass(frozen=True)
 class AttentionMap:
@@ -30,6 +32,14 @@ class AttentionMap:
     kind: str
     weights: NDArray[Any]
 
+    @property
+    def title(self) -> str:
+        """What a picture calls the layer, such as ``decoder layer 2, attention to the source``.
+
+        Layers are counted from 1, as heads are in all pictures.
+        """
+        return layer_title(self.name, self.kind)
+
 
 class AttentionMaps(list[AttentionMap]):
     """The maps of a run in the order of the calls."""
@@ -40,7 +50,7 @@ class AttentionMaps(list[AttentionMap]):
 
     def record(self, layer: Module, kind: str, weights: NDArray[Any]) -> None:
         """Add the weights of one call."""
-        name = self._names.get(id(layer), f"{kind}_attention_{len(self)}")
+        name = self._names.get(id(layer)) or f"{kind}_attention_{len(self) + 1}"
         self.append(AttentionMap(name, kind, weights))
 
 

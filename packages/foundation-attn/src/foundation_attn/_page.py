@@ -23,17 +23,28 @@ class LayerMap(NamedTuple):
     Attributes
     ----------
     name : str
+        What the picture calls it, such as the ``title`` of an :class:`AttentionMap`.
     weights : (H, T, S) array
     queries : T strings
         What is looking.
     keys : S strings
         What is looked at.
+    kind : {"self", "cross"}, optional
+        By default "self" if queries and keys are the same tokens.
     """
 
     name: str
     weights: NDArray[Any]
     queries: Sequence[str]
     keys: Sequence[str]
+    kind: str | None = None
+
+    @property
+    def is_self(self) -> bool:
+        """Whether the text looks at itself, so that a token has one before it among the keys."""
+        if self.kind is not None:
+            return self.kind == "self"
+        return list(self.queries) == list(self.keys)
 
 
 def save_page(
@@ -75,13 +86,13 @@ def _as_json(layer: LayerMap) -> dict[str, Any]:
             f"save_page: expected weights of shape (H, {len(layer.queries)}, {len(layer.keys)}) "
             f"for the tokens of {layer.name!r}, got {w.shape}"
         )
-    itself = list(layer.queries) == list(layer.keys)
-    scores = head_scores(w, layer.keys if itself else None)
+    whole_text = layer.is_self and len(layer.queries) == len(layer.keys)
+    scores = head_scores(w, layer.keys if whole_text else None)
     return {
         "name": layer.name,
         "queries": list(layer.queries),
         "keys": list(layer.keys),
-        "itself": itself,
+        "itself": layer.is_self,
         "weights": np.rint(w * 1000).astype(int).tolist(),
         "scores": {
             name: [None if np.isnan(x) else round(float(x), 3) for x in values]

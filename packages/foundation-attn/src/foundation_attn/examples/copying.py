@@ -87,7 +87,7 @@ def look(model: Copier, text: str) -> list[LayerMap]:
     """The weights of both layers on a text of small letters."""
     with capture_attention(model) as maps:
         model(np.array([[LETTERS.index(letter) for letter in text]]))
-    return [LayerMap(m.name, m.weights[0], list(text), list(text)) for m in maps]
+    return [LayerMap(m.title, m.weights[0], list(text), list(text), m.kind) for m in maps]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

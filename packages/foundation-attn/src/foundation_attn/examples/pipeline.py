@@ -171,7 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> float:
     m = alignment(model, "12 may 2009")
     print(attention_text(m.weights, m.queries, m.keys))
     options.output.mkdir(parents=True, exist_ok=True)
-    dates_map = LayerMap("translator of dates", m.weights[None], m.queries, m.keys)
+    dates_map = LayerMap("translator of dates", m.weights[None], m.queries, m.keys, "cross")
     save_page([*layers, dates_map], options.output / "attention.html", "Where attention looks")
     try:
         plot_heads(layers, options.output / "heads.png")

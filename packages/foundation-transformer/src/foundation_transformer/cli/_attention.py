@@ -55,16 +55,20 @@ def _of_translation(
         model(np.array([source]), np.array([target[:-1] or target]))
     source_tokens = labels(read, source)
     target_tokens = labels(write, target)
+    length = maps[-1].weights.shape[-2]
+    # A row of the decoder reads a token and writes the next one. Where it looks in the source is
+    # told of what it writes; where it looks in the text so far, of what it reads.
+    read_so_far = target_tokens[:length]
+    written_next = target_tokens[1 : length + 1] if len(target) > 1 else read_so_far
     layers = []
     for m in maps:
-        length = m.weights.shape[-2]
-        queries = source_tokens if m.name.startswith("encoder") else target_tokens[:length]
-        keys = (
-            target_tokens[:length]
-            if m.kind != "cross" and queries is not source_tokens
-            else (source_tokens)
-        )
-        layers.append(LayerMap(m.name, m.weights[0], queries, keys))
+        if m.kind == "cross":
+            queries, keys = written_next, source_tokens
+        elif m.name.startswith("encoder"):
+            queries, keys = source_tokens, source_tokens
+        else:
+            queries, keys = read_so_far, read_so_far
+        layers.append(LayerMap(m.title, m.weights[0], queries, keys, m.kind))
     return layers, f"{options.sentence} → {write.decode(target)}"
 
 
@@ -76,7 +80,7 @@ def _of_text(loaded: checkpoint.Checkpoint, sentence: str) -> list[LayerMap]:
     with no_grad(), capture_attention(loaded.model) as maps:
         loaded.model(np.array([ids]))
     tokens = labels(tokenizer, ids)
-    return [LayerMap(m.name, m.weights[0], tokens, tokens) for m in maps]
+    return [LayerMap(m.title, m.weights[0], tokens, tokens, m.kind) for m in maps]
 
 
 def _require_tokens(tokenizer: Any, sentence: str) -> None:
