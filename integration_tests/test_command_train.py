@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from foundation_nn import checkpoint
-from foundation_nn.training import FailedStep, Progress, checkpoints_of, read_history
+from foundation_nn.training import FailedStep, Progress, Sample, checkpoints_of, read_history
 from foundation_transformer import CausalLM, Transformer
 from foundation_transformer.cli import main
 from foundation_transformer.cli._settings import Settings
@@ -56,12 +57,14 @@ def writer(data: Path) -> Path:
     return out
 
 
-def test_a_run_is_a_folder_one_can_look_into(run: Path) -> None:
+def test_a_run_is_a_folder_one_can_look_into(run: Path, data: Path) -> None:
     names = sorted(p.name for p in run.iterdir())
     assert names == ["checkpoint", "history.jsonl", "last", "run.json"]
     history = read_history(run / "history.jsonl")
     assert len(history.evaluations) == 2
-    assert all("→" in sample for e in history.evaluations for sample in e.samples)
+    for sample in (sample for e in history.evaluations for sample in e.samples):
+        assert isinstance(sample, Sample)
+        assert f"{sample.given}\t{sample.expected}\n" in data.read_text("utf-8")
     loaded = checkpoint.load(run / "checkpoint")
     assert isinstance(loaded.model, Transformer)
     assert loaded.model.config.d_model == 16
@@ -227,7 +230,22 @@ def test_looking_at_a_run(
 ) -> None:
     code, out, _ = run_main(capsys, "report", run, "--out", tmp_path / "r.html")
     assert code == 0
-    assert (tmp_path / "r.html").read_text("utf-8").count("<svg") == 3
+    report = (tmp_path / "r.html").read_text("utf-8")
+    assert report.count("<svg") == 3
+    title = "Transformer with 1 + 1 layers of width 16, on numbers.tsv"
+    assert re.search(rf"<title>{re.escape(title)}: best held-out loss \d\.\d+, at step", report)
+    assert "nats per token" in report
+    rows = dict(re.findall("<th>(.*?)</th><td>(.*?)</td>", report))
+    # Everything with the value that it came to, and nothing that has no effect in this run.
+    assert not {"None", "none", "null"} & set(rows.values())
+    steps = len(read_history(run / "history.jsonl").steps)
+    assert rows["steps"] == str(steps)
+    assert rows["warmup"] == f"{steps // 10} steps"
+    assert rows["evaluate_every"] == "each epoch"
+    assert (rows["tokenizer"], rows["label_smoothing"]) == ("word", "0.1")
+    assert (rows["num_kv_heads"], rows["d_ff"]) == ("4", "64")
+    assert "rotary_base" not in rows
+    assert "pooler" not in rows
     code, out, _ = run_main(capsys, "inspect", run)
     assert code == 0
     assert "WordTokenizer of" in out
@@ -288,6 +306,12 @@ def test_a_language_model_writes_and_is_measured(
     assert "perplexity" in out
     code, _, _ = run_main(capsys, "report", writer)
     assert code == 0
+    report = (writer / "report.html").read_text("utf-8")
+    assert "<title>CausalLM with 1 layer of width 16, on text.txt: best held-out loss" in report
+    rows = dict(re.findall("<th>(.*?)</th><td>(.*?)</td>", report))
+    assert (rows["steps"], rows["tokenizer"]) == ("12", "char")
+    assert not {"epochs", "label_smoothing", "columns", "num_decoder_layers"} & rows.keys()
+    assert rows["expected"]
     code, _, _ = run_main(capsys, "attention", writer, "one and", "--out", tmp_path / "a.html")
     assert code == 0
     # Beyond the 16 tokens that it reads at once, it goes on.
@@ -569,7 +593,9 @@ def test_a_failed_step_is_replayed_with_the_smoothing_of_its_run(
     assert seen == [0.25]
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"settings": 3, "environment": {}}', "["])
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"settings": 3, "title": "", "tables": {}}', "["]
+)
 def test_a_report_on_broken_settings_is_refused(
     content: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

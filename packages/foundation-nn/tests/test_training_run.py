@@ -18,7 +18,9 @@ from foundation_nn.training import (
     EarlyStopping,
     Evaluation,
     FailedStep,
+    History,
     JsonLog,
+    Sample,
     Trainer,
     checkpoints_of,
     read_history,
@@ -387,9 +389,12 @@ def test_a_resume_that_does_not_fit_is_refused(tmp_path):
 
 def test_a_history_is_written_line_by_line_and_read_again(tmp_path):
     path = tmp_path / "run" / "history.jsonl"
-    trainer = make(skip_failed=True, callbacks=[JsonLog(path)], samples=lambda model: ["ä\n"])
+    texts = ["ä\n", Sample("a", "b"), Sample("a", "b", "c")]
+    trainer = make(skip_failed=True, callbacks=[JsonLog(path)], samples=lambda model: texts)
     history = trainer.fit([*ROWS, NAN], validation=ROWS[:1], max_epochs=2)
     assert read_history(path) == history
+    assert History.from_dict(json.loads(json.dumps(history.to_dict()))) == history
+    assert history.evaluations[0].samples == texts
     events = [json.loads(line)["event"] for line in path.read_text("utf-8").splitlines()]
     assert events == [*["step"] * 6, "skip", "evaluation"] * 2
     with path.open("a") as file:
@@ -421,6 +426,9 @@ def test_a_history_is_written_line_by_line_and_read_again(tmp_path):
         '{"event": "evaluation", "step": 1, "loss": 1, "metrics": [1]}',
         '{"event": "evaluation", "step": 1, "loss": 1, "metrics": {"bleu": "high"}}',
         '{"event": "evaluation", "step": 1, "loss": 1, "samples": [7]}',
+        '{"event": "evaluation", "step": 1, "loss": 1, "samples": [{"given": "a"}]}',
+        '{"event": "evaluation", "step": 1, "loss": 1, "samples": [{"given": "a", "written": 1}]}',
+        '{"event": "evaluation", "step": 1, "loss": 1, "samples": [{"given": "a", "odd": "b"}]}',
         "\ud800".encode("utf-8", "surrogatepass"),
     ],
 )

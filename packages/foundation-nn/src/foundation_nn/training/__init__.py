@@ -8,21 +8,22 @@ Read in this order:
 * how it is saved and goes on: ``_position`` and ``_resume``;
 * callbacks: ``_checkpoints`` (with ``_run_folder``) and ``_early_stopping``, both by way of
   ``_best``; ``_logs`` and ``_progress``;
-* what is left of a run: ``_history``, ``_report`` with ``_chart``, and for steps that failed
-  ``_blame`` and ``_forensics``.
+* what is left of a run: ``_history``; ``_report``, which draws by ``_chart`` and ``_smoothing`` and
+  concludes by ``_diagnose``; and for steps that failed ``_blame`` and ``_forensics``.
 """
 
 from foundation_nn._publish import publish
 from foundation_nn.training._callback import Callback
 from foundation_nn.training._checkpoints import Checkpoints
+from foundation_nn.training._diagnose import diagnose
 from foundation_nn.training._early_stopping import EarlyStopping
 from foundation_nn.training._evaluate import evaluate
 from foundation_nn.training._forensics import FailedStep
-from foundation_nn.training._history import Evaluation, History, Step
+from foundation_nn.training._history import Evaluation, History, Sample, Step
 from foundation_nn.training._logs import CsvLog, JsonLog, read_history
 from foundation_nn.training._position import generator_state, set_generator
 from foundation_nn.training._progress import Progress
-from foundation_nn.training._report import diagnose, write_report
+from foundation_nn.training._report import write_report
 from foundation_nn.training._run_folder import FolderInUseError, checkpoints_of, own_folder
 from foundation_nn.training._trainer import Trainer
 
@@ -37,6 +38,7 @@ __all__ = [
     "History",
     "JsonLog",
     "Progress",
+    "Sample",
     "Step",
     "Trainer",
     "checkpoints_of",

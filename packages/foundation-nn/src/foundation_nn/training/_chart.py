@@ -1,15 +1,25 @@
-"""Lines over the steps of a run, as SVG that stands in a page."""
+"""Lines over the steps of a run, drawn for a page of any width.
+
+The curves are an SVG that is stretched to the width there is; all letters are HTML beside it, and
+therefore as large on a telephone as on a wide screen. Colours are names that the style sheet of the
+page defines, for light and for dark screens.
+"""
 
 from __future__ import annotations
 
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 860, 260, 64, 30, 12, 12
+#: The units of the drawing, in both directions; the page stretches them.
+_SIZE = 1000
 #: More points than pixels make files large and show nothing more.
 _MAX_POINTS = 800
+#: More dots than that are drawn smaller, so that they do not hide one another.
+_MANY_DOTS = 60
+#: A logarithmic axis where the largest value is so many times the smallest.
+_LOG_FROM = 100
 
 
 class Line(NamedTuple):
@@ -21,9 +31,10 @@ class Line(NamedTuple):
     points : sequence of (float, float)
         x, which rises, and y.
     color : str
-    style : {"line", "faint", "marked", "dots"}
-        "faint" is thin and pale, for another line on top of it; "marked" has a dot at each point,
-        and "dots" is these alone.
+        A variable of the style sheet, such as "blue".
+    style : {"line", "thin", "marked", "dots", "dashed"}
+        "thin" is for another line on top of it; "marked" has a dot at each point, and "dots" is
+        these alone.
     """
 
     name: str
@@ -32,68 +43,128 @@ class Line(NamedTuple):
     style: str = "line"
 
 
-def chart(lines: Sequence[Line], label: str, zero: bool = False) -> str:
+class _Axis(NamedTuple):
+    """Where values lie, from 0 at one end to 1 at the other, and the marks with their texts."""
+
+    place: Callable[[float], float]
+    ticks: list[tuple[float, str]]
+
+
+def chart(
+    lines: Sequence[Line],
+    title: str,
+    unit: str,
+    from_zero: bool = False,
+    may_be_log: bool = False,
+) -> str:
     """The lines with axes, a grid and a legend; what is not finite is left out.
 
     Parameters
     ----------
     lines : sequence of Line
-    label : str
-        What is drawn.
-    zero : bool
-        The axis begins at 0.
+    title : str
+    unit : str
+        What the vertical axis counts.
+    from_zero : bool
+        The axis begins at 0, unless it is logarithmic.
+    may_be_log : bool
+        The axis is logarithmic if all values are positive and the largest is a hundred times the
+        smallest.
     """
     lines = [
         line._replace(points=[p for p in line.points if math.isfinite(p[1])]) for line in lines
     ]
     lines = [line for line in lines if line.points]
     if not lines:
-        return f"<p>{html.escape(label)}: nothing yet.</p>"
-    xs = [x for line in lines for x, _ in line.points]
-    ys = [y for line in lines for _, y in line.points]
+        return f"<p>{html.escape(title)}: nothing yet.</p>"
+    across = _step_axis(max(1.0, *(x for line in lines for x, _ in line.points)))
+    values = sorted(y for line in lines for _, y in line.points)
+    low = values[0]
     # A few outliers, such as the loss of the first steps, must not flatten all the rest.
-    ordered = sorted(ys)
-    low = 0.0 if zero else ordered[0]
-    high = ordered[min(len(ordered) - 1, math.ceil(len(ordered) * 0.995))]
-    x0, x1 = 0.0, max(1.0, *xs)
-    x_ticks, y_ticks = [t for t in _ticks(x0, x1) if t <= x1], _ticks(low, high)
-    y0, y1 = min(low, y_ticks[0]), max(high, y_ticks[-1])
-
-    def place(x: float, y: float) -> str:
-        across = _LEFT + (x - x0) / (x1 - x0) * (_WIDTH - _LEFT - _RIGHT)
-        up = (min(max(y, y0), y1) - y0) / (y1 - y0) * (_HEIGHT - _BOTTOM - _TOP)
-        return f"{across:.1f},{_HEIGHT - _BOTTOM - up:.1f}"
-
-    parts = []
-    for tick in y_ticks:
-        _, down = place(x0, tick).split(",")
-        parts.append(f'<path class="grid" d="M{_LEFT} {down}H{_WIDTH - _RIGHT}"/>')
-        parts.append(f'<text x="{_LEFT - 8}" y="{down}" dy="4" text-anchor="end">{tick:.4g}</text>')
-    for tick in x_ticks:
-        across, _ = place(tick, y0).split(",")
-        parts.append(
-            f'<text x="{across}" y="{_HEIGHT - 8}" text-anchor="middle">{tick:,.0f}</text>'
-        )
-    for line in lines:
-        points = _thin(line.points)
-        if line.style != "dots":
-            width = 'style="stroke-width:1;opacity:.35"' if line.style == "faint" else ""
-            path = " ".join(place(x, y) for x, y in points)
-            parts.append(f'<polyline points="{path}" stroke="{line.color}" {width}/>')
-        for x, y in points if line.style in ("marked", "dots") else []:
-            cx, cy = place(x, y).split(",")
-            title = f"<title>step {x:,.0f}: {y:.4g}</title>"
-            parts.append(f'<circle cx="{cx}" cy="{cy}" r="3" fill="{line.color}">{title}</circle>')
-    legend = " ".join(
-        f'<span style="color:{line.color}{";opacity:.6" if line.style == "faint" else ""}">▬ '
-        f"{html.escape(line.name)}</span>"
+    high = values[min(len(values) - 1, math.ceil(len(values) * 0.995))]
+    is_log = may_be_log and low > 0 and high >= _LOG_FROM * low
+    up = _log_axis(low, high) if is_log else _linear_axis(0.0 if from_zero else low, high)
+    unit += " (log scale)" if is_log else ""
+    # Room for the texts, of the same width in most charts, so that their steps are in line.
+    width = max(5, *(len(text) for _, text in up.ticks))
+    y_texts = "".join(f'<span style="bottom:{at:.2%}">{text}</span>' for at, text in up.ticks)
+    x_texts = "".join(f'<span style="left:{at:.2%}">{text}</span>' for at, text in across.ticks)
+    grid = "".join(f'<path class="grid" d="M0 {_down(at)}H{_SIZE}"/>' for at, _ in up.ticks)
+    drawn = "".join(_draw(line, across, up) for line in lines)
+    legend = "".join(
+        f'<li><i class="{line.style}" style="--color:var(--{line.color})"></i>'
+        f"{html.escape(line.name)}</li>"
         for line in lines
     )
     return (
-        f"<figure><figcaption>{html.escape(label)} &ensp; {legend}</figcaption>"
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{html.escape(label)}">'
-        f"{''.join(parts)}</svg></figure>"
+        f"<figure><figcaption>{html.escape(title)}</figcaption>"
+        f'<ul class="legend">{legend}</ul>'
+        f'<div class="plot" style="--label:{width}ch"><div class="unit">{html.escape(unit)}</div>'
+        f'<div class="y">{y_texts}</div>'
+        f'<svg viewBox="0 0 {_SIZE} {_SIZE}" preserveAspectRatio="none" role="img" '
+        f'aria-label="{html.escape(title)}">{grid}{drawn}</svg>'
+        f'<div class="x">{x_texts}</div><div class="step">step</div></div></figure>'
     )
+
+
+def _draw(line: Line, across: _Axis, up: _Axis) -> str:
+    points = [(across.place(x) * _SIZE, _down(up.place(y)), x, y) for x, y in _thin(line.points)]
+    color = f'style="--color:var(--{line.color})"'
+    parts = []
+    if line.style != "dots":
+        path = " ".join(f"{x:.1f},{y}" for x, y, _, _ in points)
+        parts.append(f'<polyline class="{line.style}" points="{path}" {color}/>')
+    if line.style in ("marked", "dots"):
+        # A line of no length with round ends stays round when the drawing is stretched.
+        size = "dot small" if len(points) > _MANY_DOTS else "dot"
+        parts += [
+            f'<path class="{size}" d="M{x:.1f} {y}h0" {color}>'
+            f"<title>step {step:,.0f}: {value:.4g}</title></path>"
+            for x, y, step, value in points
+        ]
+    return "".join(parts)
+
+
+def _down(at: float) -> str:
+    """From the top of the drawing, of a place between 0 at its bottom and 1."""
+    return f"{(1 - min(max(at, 0.0), 1.0)) * _SIZE:.1f}"
+
+
+def _step_axis(last: float) -> _Axis:
+    """Whole steps, from 0 to the last one."""
+    ticks = [tick for tick in _ticks(0.0, last) if tick <= last and tick == round(tick)]
+    return _Axis(lambda step: step / last, [(tick / last, f"{tick:,.0f}") for tick in ticks])
+
+
+def _linear_axis(low: float, high: float) -> _Axis:
+    """From one round number to another."""
+    ticks = _ticks(low, high)
+    first, last = ticks[0], ticks[-1]
+    digits = max(0, math.ceil(-math.log10(ticks[1] - first) - 1e-9))
+    is_long = max(abs(first), abs(last)) >= 1e7 or digits > 5
+
+    def place(value: float) -> float:
+        return (value - first) / (last - first)
+
+    return _Axis(place, [(place(t), f"{t:.3g}" if is_long else f"{t:,.{digits}f}") for t in ticks])
+
+
+def _log_axis(low: float, high: float) -> _Axis:
+    """Powers of ten, written as 0.1, 1, 10, 100."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    every = math.ceil((last - first) / 7)
+
+    def place(value: float) -> float:
+        return (math.log10(value) - first) / (last - first) if value > 0 else 0.0
+
+    powers = range(first, last + 1, every)
+    return _Axis(place, [(place(10.0**p), _power(p)) for p in powers])
+
+
+def _power(exponent: int) -> str:
+    if not -4 <= exponent <= 6:
+        return f"1e{exponent}"
+    return f"{10**exponent:,}" if exponent >= 0 else f"{10.0**exponent:.{-exponent}f}"
 
 
 def _ticks(low: float, high: float) -> list[float]:

@@ -56,6 +56,55 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Sample:
+    """What a model made of an input, beside what it should have made of it.
+
+    Attributes
+    ----------
+    given : str
+        What it read.
+    written : str
+    expected : str, optional
+        The reference, if there is one.
+
+    Examples
+    --------
+    >>> print(Sample("I am cold.", "J'ai chaud.", "J'ai froid."))
+    I am cold. → J'ai chaud. (expected: J'ai froid.)
+    """
+
+    given: str
+    written: str
+    expected: str | None = None
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """The opposite of :func:`dataclasses.asdict`.
+
+        Raises
+        ------
+        TypeError
+            If a name is unknown or missing, or a value is no text.
+        """
+        sample = cls(**content)
+        for name, value in content.items():
+            if not isinstance(value, str) and not (name == "expected" and value is None):
+                raise TypeError(f"Sample: expected {name} to be text, got {described(value)}")
+        return sample
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the model wrote what was expected."""
+        return self.written == self.expected
+
+    def __str__(self) -> str:
+        text = f"{self.given} → {self.written}"
+        if self.expected is not None and not self.is_right:
+            text += f" (expected: {self.expected})"
+        return text.replace("\n", "⏎")
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """The results of an evaluation.
 
@@ -66,14 +115,14 @@ class Evaluation:
         On the validation data, a mean over all targets.
     metrics : dict of str to float
         The values of the trainer's ``metrics``.
-    samples : list of str
+    samples : list of str or Sample
         What the trainer's ``samples`` returned.
     """
 
     step: int
     loss: float
     metrics: dict[str, float] = field(default_factory=dict)
-    samples: list[str] = field(default_factory=list)
+    samples: list[str | Sample] = field(default_factory=list)
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
@@ -84,17 +133,18 @@ class Evaluation:
         TypeError, ValueError
             If a name is unknown or missing, or a value is not what it should be.
         """
-        evaluation = cls(**content)
-        whole_number("Evaluation", "step", evaluation.step, at_least=0)
-        _require_number("Evaluation", "loss", evaluation.loss)
-        metrics: Any = evaluation.metrics
-        samples: Any = evaluation.samples
+        metrics = content.get("metrics", {})
+        samples = content.get("samples", [])
         if not isinstance(metrics, dict) or not isinstance(samples, list):
             raise TypeError("Evaluation: expected a dictionary of metrics and a list of samples")
+        read = [Sample.from_dict(each) if isinstance(each, dict) else each for each in samples]
+        evaluation = cls(**{**content, "samples": read})
+        whole_number("Evaluation", "step", evaluation.step, at_least=0)
+        _require_number("Evaluation", "loss", evaluation.loss)
         for name, value in metrics.items():
             _require_number("Evaluation", name, value)
-        for sample in samples:
-            if not isinstance(sample, str):
+        for sample in read:
+            if not isinstance(sample, str | Sample):
                 raise TypeError(f"Evaluation: expected samples of text, got {described(sample)}")
         return evaluation
 

@@ -27,7 +27,7 @@ from foundation_nn.training._checks import as_list_of_callbacks, check_batches, 
 from foundation_nn.training._evaluate import Loss, evaluate
 from foundation_nn.training._followers import followers
 from foundation_nn.training._gradient import Part, compute_gradient, groups
-from foundation_nn.training._history import Evaluation, History, Step
+from foundation_nn.training._history import Evaluation, History, Sample, Step
 from foundation_nn.training._limits import Limits
 from foundation_nn.training._position import Position
 from foundation_nn.training._resume import (
@@ -67,7 +67,8 @@ class Trainer:
     metrics : dict of str to callable, optional
         Numbers that each evaluation computes beside the loss, as ``metric(model)``.
     samples : callable, optional
-        Texts that show what the model can do. Each evaluation computes them as ``samples(model)``.
+        What the model can do: each evaluation computes ``samples(model)``, a sequence of texts or
+        of :class:`Sample`, which holds what was expected, too.
     skip_failed : bool
         Leave out a step whose loss or gradient is not finite, instead of ending the run with an
         error. Ten such steps in a row end the run nevertheless.
@@ -112,7 +113,7 @@ class Trainer:
         accumulate: int = 1,
         ema: EMA | None = None,
         metrics: Mapping[str, Callable[[Any], float]] | None = None,
-        samples: Callable[[Any], Sequence[str]] | None = None,
+        samples: Callable[[Any], Sequence[str | Sample]] | None = None,
         skip_failed: bool = False,
         rng: np.random.Generator | None = None,
         callbacks: Sequence[Callback] = (),

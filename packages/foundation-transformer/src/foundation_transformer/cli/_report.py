@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from foundation_nn import checkpoint
 from foundation_nn.training import History, read_history, write_report
 
 from foundation_transformer.cli._folder import find_checkpoint
+from foundation_transformer.cli._plan import model_table, model_title
 from foundation_transformer.cli._train import HISTORY, read_run
+from foundation_transformer.config import TransformerConfig
 
 
 def report(options: argparse.Namespace) -> None:
@@ -21,19 +22,33 @@ def report(options: argparse.Namespace) -> None:
         If there is no run.
     """
     folder = options.folder
-    settings: dict[str, Any] = {}
-    environment: dict[str, Any] = {}
+    metric = "loss"
     if (folder / HISTORY).exists():
         history = read_history(folder / HISTORY)
-        of_the_run, environment = read_run(folder)
-        settings = of_the_run.to_dict()
+        settings, title, tables = read_run(folder)
+        metric = settings.metric
     else:
         loaded = checkpoint.load(find_checkpoint(folder))
         found = loaded.extras.get("history")
-        settings = loaded.model.to_dict()
         if not isinstance(found, History):
             raise ValueError(f"{folder}: no history of a run there")
         history = found
+        kind = type(loaded.model).__name__
+        config = getattr(loaded.model, "config", None)
+        if isinstance(config, TransformerConfig):
+            tables = {"Model": model_table(config, kind)}
+            kind = model_title(tables["Model"])
+        else:
+            tables = {"Model": loaded.model.to_dict()}
+        title = f"{kind}, in {folder.resolve().name}"
     out = options.out or folder / "report.html"
-    write_report(history, out, folder.name, settings, environment)
+    write_report(
+        history,
+        out,
+        title,
+        tables,
+        loss_unit="nats per token",
+        metric=metric,
+        maximize=metric != "loss",
+    )
     print(out)

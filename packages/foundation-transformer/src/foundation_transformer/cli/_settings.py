@@ -103,11 +103,23 @@ class Settings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name}: expected at least 1, got {value}")
+        if self.samples < 0:
+            raise ValueError(f"samples: expected at least 0, got {self.samples}")
         if not 0 <= self.validation < 1:
             raise ValueError(f"validation: expected a share from 0 to 1, got {self.validation}")
         if self.lr <= 0:
             raise ValueError(f"lr: expected more than 0, got {self.lr}; nothing would be learnt")
         self._refuse_what_would_be_ignored()
+
+    @property
+    def tokenizer_kind(self) -> str:
+        """The tokenizer that is trained, also if none was named."""
+        return self.tokenizer or ("word" if self.task == "translation" else "char")
+
+    @property
+    def smoothing(self) -> float:
+        """The label smoothing of a translation, also if none was given."""
+        return 0.1 if self.label_smoothing is None else self.label_smoothing
 
     def _refuse_what_would_be_ignored(self) -> None:
         """A setting that changes nothing is a mistake of the user, who should hear of it.

@@ -20,6 +20,7 @@ from foundation_data import (
     read_pairs,
     split_pairs,
 )
+from foundation_nn.training import Sample
 from foundation_seq import SamplingConfig, generate
 
 from foundation_transformer._causal_lm import CausalLM
@@ -47,6 +48,7 @@ class Task:
 
     Attributes
     ----------
+    config : TransformerConfig
     make_model : callable
         From a generator.
     loss : callable
@@ -61,13 +63,14 @@ class Task:
     metrics : dict of str to callable
     """
 
+    config: TransformerConfig
     make_model: Callable[[np.random.Generator], Any]
     loss: Callable[..., Any]
     batches: Any
     validation: Iterable[Any] | None
     batches_per_epoch: int | None
     tokenizers: dict[str, Tokenizer]
-    samples: Callable[[Any], Sequence[str]] | None
+    samples: Callable[[Any], Sequence[str | Sample]] | None
     metrics: dict[str, Callable[[Any], float]]
 
     @property
@@ -98,18 +101,17 @@ def make_task(settings: Settings, tokenizers: Mapping[str, Any] | None = None) -
 def loss_of(settings: Settings) -> Callable[..., Any]:
     """Of a run."""
     if settings.task == "translation":
-        smoothing = settings.label_smoothing
-        return translation_loss() if smoothing is None else translation_loss(smoothing)
+        return translation_loss(settings.smoothing)
     return language_model_loss
 
 
-def _tokenizer(settings: Settings, default: str, texts: Iterable[str], lossless: bool) -> Tokenizer:
+def _tokenizer(settings: Settings, texts: Iterable[str], lossless: bool) -> Tokenizer:
     """Train the tokenizer of a run; words always normalise their text, others only if not lossless.
 
     Sentences that look the same must get the same ids, also when the model is used: the tokenizer
     does it, because everything goes through it. A language model must see the text as it is.
     """
-    name = settings.tokenizer or default
+    name = settings.tokenizer_kind
     kind: Any = _KINDS[name]
     options = {} if name == "word" else {"lossless": lossless}
     tokenizer: Tokenizer = kind.train(texts, max_size=settings.vocab_size, **options)
@@ -149,7 +151,7 @@ def _translation(settings: Settings, tokenizers: Mapping[str, Any]) -> Task:
             "--validation 0 holds out none"
         )
     source, target = (
-        tokenizers.get(f"{side}_tokenizer") or _tokenizer(settings, "word", texts, lossless=False)
+        tokenizers.get(f"{side}_tokenizer") or _tokenizer(settings, texts, lossless=False)
         for side, texts in zip(("source", "target"), zip(*train, strict=True), strict=True)
     )
     sides = source, target
@@ -165,10 +167,17 @@ def _translation(settings: Settings, tokenizers: Mapping[str, Any]) -> Task:
     fits = [pair for pair in held_out if len(source.encode(pair[0])) < settings.max_len]
     sources, references = ([pair[side] for pair in fits[:_MAX_SCORED]] for side in (0, 1))
 
-    def samples(model: Transformer) -> list[str]:
-        shown = sources[: settings.samples]
-        written = translate(model, shown, *sides)
-        return [printable(f"{s} → {t}") for s, t in zip(shown, written, strict=True)]
+    first_of: dict[str, str] = {}  # of a source that has several translations
+    for given, wanted in fits:
+        first_of.setdefault(given, wanted)
+    shown = _spread(first_of, settings.samples)
+
+    def samples(model: Transformer) -> list[str | Sample]:
+        written = translate(model, list(shown), *sides)
+        return [
+            Sample(printable(given), printable(text), printable(expected))
+            for (given, expected), text in zip(shown.items(), written, strict=True)
+        ]
 
     # It asks for untokenized text, which this is; what ends in " ." was written so.
     logging.getLogger("sacrebleu").setLevel(logging.ERROR)
@@ -185,6 +194,7 @@ def _translation(settings: Settings, tokenizers: Mapping[str, Any]) -> Task:
         held_out_set = TranslationDataset(held_out, source, target, settings.max_len)
         validation = BatchLoader(held_out_set, settings.batch_size, shuffle=False, bucket=True)
     return Task(
+        config,
         lambda rng: Transformer(config, rng=rng),
         loss_of(settings),
         loader,
@@ -199,9 +209,7 @@ def _translation(settings: Settings, tokenizers: Mapping[str, Any]) -> Task:
 def _language_model(settings: Settings, tokenizers: Mapping[str, Any]) -> Task:
     text = read_text(Path(settings.data))
     cut = len(text) - round(len(text) * settings.validation)
-    tokenizer = tokenizers.get("tokenizer") or _tokenizer(
-        settings, "char", [text[:cut]], lossless=True
-    )
+    tokenizer = tokenizers.get("tokenizer") or _tokenizer(settings, [text[:cut]], lossless=True)
     train, held_out = (np.array(tokenizer.encode(part)) for part in (text[:cut], text[cut:]))
     length = settings.max_len
     if len(train) <= length or (settings.validation and len(held_out) <= length):
@@ -221,12 +229,14 @@ def _language_model(settings: Settings, tokenizers: Mapping[str, Any]) -> Task:
         | settings.model
     )
 
-    def samples(model: CausalLM) -> list[str]:
+    def samples(model: CausalLM) -> list[str | Sample]:
         start, rng = held_out[: length // 2].tolist(), np.random.default_rng(settings.seed)
         new = generate(model, [start], length - len(start), SamplingConfig(temperature=0.8), rng)
-        return [f"{tokenizer.decode(start)!r} → {tokenizer.decode(new[0])!r}"]
+        texts = start, new[0], held_out[len(start) : length]
+        return [Sample(*(_shown(tokenizer.decode(ids)) for ids in texts))]
 
     return Task(
+        config,
         lambda rng: CausalLM(config, rng=rng),
         loss_of(settings),
         RandomWindows(
@@ -238,6 +248,18 @@ def _language_model(settings: Settings, tokenizers: Mapping[str, Any]) -> Task:
         samples if len(held_out) else None,
         {},
     )
+
+
+def _spread(pairs: dict[str, str], count: int) -> dict[str, str]:
+    """So many of them, from the beginning to the end: in many files the shortest come first."""
+    chosen = np.linspace(0, len(pairs) - 1, min(count, len(pairs))).round().astype(int)
+    sources = list(pairs)
+    return {sources[i]: pairs[sources[i]] for i in chosen.tolist()}
+
+
+def _shown(text: str) -> str:
+    """A text in which ends of lines can be seen and nothing else acts."""
+    return printable(text.replace("\n", "⏎"))
 
 
 def read_text(path: Path) -> str:

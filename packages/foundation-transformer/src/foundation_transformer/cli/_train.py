@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import platform
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from foundation_nn import checkpoint, optim, schedules, summary
@@ -26,6 +25,15 @@ from foundation_nn.training import (
 )
 
 from foundation_transformer.cli._folder import writable
+from foundation_transformer.cli._plan import (
+    EPOCHS,
+    counts_steps,
+    evaluation_steps,
+    model_title,
+    planned_steps,
+    tables,
+    warmup_steps,
+)
 from foundation_transformer.cli._settings import Settings, settings_of
 from foundation_transformer.cli._status import DONE, INTERRUPTED
 from foundation_transformer.cli._streams import obeying
@@ -33,8 +41,6 @@ from foundation_transformer.cli._task import Task, make_task
 
 #: Within the folder of a run: its settings.
 SETTINGS = "run.json"
-#: Passes over the pairs, if nothing else is said.
-EPOCHS = 10
 #: And what happened in it.
 HISTORY = "history.jsonl"
 
@@ -58,7 +64,7 @@ def train(options: argparse.Namespace) -> int:
         )
     task = make_task(settings)
     with writable(folder), own_folder(folder):
-        _write_settings(folder, settings)
+        _write_settings(folder, settings, task)
         return _run(folder, settings, task, None, options.quiet)
 
 
@@ -81,7 +87,7 @@ def resume(options: argparse.Namespace) -> int:
     _require_same_data(settings, task, extras)
     with own_folder(folder):
         if settings != read_settings(folder):
-            _write_settings(folder, settings)
+            _write_settings(folder, settings, task)
         return _run(folder, settings, task, place, options.quiet)
 
 
@@ -123,15 +129,36 @@ def _prolonged(settings: Settings, options: argparse.Namespace) -> Settings:
     return replace(settings, **given)
 
 
-def _write_settings(folder: Path, settings: Settings) -> None:
-    content = {"settings": settings.to_dict(), "environment": _environment()}
+def _write_settings(folder: Path, settings: Settings, task: Task) -> None:
+    """The settings as they were given, to go on with; for people, with what they came to."""
+    shown = {**tables(settings, task), "Environment": _environment()}
+    title = f"{model_title(shown['Model'])}, on {Path(settings.data).name}"
+    content = {"settings": settings.to_dict(), "title": title, "tables": shown}
     text = json.dumps(content, ensure_ascii=False, indent=1)
     # What is no text, such as the name of a file in another encoding, is escaped as in JSON.
     write_file(folder / SETTINGS, text.encode(errors="backslashreplace"))
 
 
-def read_run(folder: Path) -> tuple[Settings, dict[str, Any]]:
-    """The settings of a run, and the environment that it began in.
+class Run(NamedTuple):
+    """What is known of a run before it begins.
+
+    Attributes
+    ----------
+    settings : Settings
+        As they were given.
+    title : str
+        For people: model and data.
+    tables : dict of str to dict
+        For people: settings with what they came to, the model, and the environment.
+    """
+
+    settings: Settings
+    title: str
+    tables: dict[str, dict[str, Any]]
+
+
+def read_run(folder: Path) -> Run:
+    """What a run was begun with.
 
     Raises
     ------
@@ -140,10 +167,12 @@ def read_run(folder: Path) -> tuple[Settings, dict[str, Any]]:
     """
     try:
         content = json.loads((folder / SETTINGS).read_text("utf-8"))
-        environment = content["environment"]
-        if not isinstance(content["settings"], dict) or not isinstance(environment, dict):
-            raise TypeError("expected settings and environment")
-        return Settings.from_dict(content["settings"]), environment
+        settings, title, shown = content["settings"], content["title"], content["tables"]
+        if not isinstance(settings, dict) or not isinstance(title, str):
+            raise TypeError("expected settings and a title")
+        if not isinstance(shown, dict) or not all(isinstance(t, dict) for t in shown.values()):
+            raise TypeError("expected tables of names and values")
+        return Run(Settings.from_dict(settings), title, shown)
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(
             f"{folder}: no run there; begin one with: foundation train --help"
@@ -160,7 +189,7 @@ def read_settings(folder: Path) -> Settings:
     OSError, ValueError
         If there is no run, or its file was altered.
     """
-    return read_run(folder)[0]
+    return read_run(folder).settings
 
 
 def _run(folder: Path, settings: Settings, task: Task, place: Path | None, quiet: bool) -> int:
@@ -176,12 +205,12 @@ def _run(folder: Path, settings: Settings, task: Task, place: Path | None, quiet
         print(f"\nGoing on after step {trainer.steps:,}, from {place}")
     print("Ctrl-C stops after the present step, and keeps all that is needed to go on.\n")
     epochs = settings.epochs or EPOCHS
-    by_steps = settings.steps is not None or task.batches_per_epoch is None
+    by_steps = counts_steps(settings, task)
     trainer.fit(
         task.batches,
         validation=task.validation,
-        evaluate_every=_evaluate_every(settings, task),
-        max_steps=_steps(settings, task) if by_steps else None,
+        evaluate_every=evaluation_steps(settings, task),
+        max_steps=planned_steps(settings, task) if by_steps else None,
         max_epochs=None if by_steps else epochs,
         max_seconds=settings.max_seconds,
     )
@@ -192,8 +221,8 @@ def _run(folder: Path, settings: Settings, task: Task, place: Path | None, quiet
 def _make_trainer(
     folder: Path, settings: Settings, task: Task, model: Any, rng: np.random.Generator
 ) -> Trainer:
-    steps = _steps(settings, task)
-    warmup = min(400, steps // 10) if settings.warmup is None else settings.warmup
+    steps = planned_steps(settings, task)
+    warmup = warmup_steps(settings, task)
     final = 0.0 if task.batches_per_epoch else settings.lr / 10
     optimizer = optim.AdamW(
         model, settings.lr, betas=(0.9, 0.98), weight_decay=settings.weight_decay
@@ -220,22 +249,6 @@ def _make_trainer(
         callbacks=callbacks,
         folder=folder,
     )
-
-
-def _steps(settings: Settings, task: Task) -> int:
-    """Where the learning rate has come down."""
-    if settings.steps is not None or task.batches_per_epoch is None:
-        return settings.steps or 2000
-    epochs = settings.epochs or EPOCHS
-    return epochs * math.ceil(task.batches_per_epoch / settings.accumulate)
-
-
-def _evaluate_every(settings: Settings, task: Task) -> int | None:
-    if task.validation is None:
-        return None
-    if settings.evaluate_every is None and task.batches_per_epoch is None:
-        return max(1, _steps(settings, task) // 10)
-    return settings.evaluate_every
 
 
 def _environment() -> dict[str, str]:

@@ -1,0 +1,110 @@
+"""What a run really does, where its settings leave a choice to the program."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields
+from typing import Any
+
+from foundation_transformer.cli._settings import Settings
+from foundation_transformer.cli._task import Task
+from foundation_transformer.config import TransformerConfig
+
+#: Passes over the pairs, if nothing else is said.
+EPOCHS = 10
+
+
+def counts_steps(settings: Settings, task: Task) -> bool:
+    """Whether the run ends after a number of steps, not of epochs."""
+    return settings.steps is not None or task.batches_per_epoch is None
+
+
+def planned_steps(settings: Settings, task: Task) -> int:
+    """Where the learning rate has come down."""
+    if settings.steps is not None or task.batches_per_epoch is None:
+        return settings.steps or 2000
+    return (settings.epochs or EPOCHS) * math.ceil(task.batches_per_epoch / settings.accumulate)
+
+
+def warmup_steps(settings: Settings, task: Task) -> int:
+    """In which the learning rate rises."""
+    if settings.warmup is not None:
+        return settings.warmup
+    return min(400, planned_steps(settings, task) // 10)
+
+
+def evaluation_steps(settings: Settings, task: Task) -> int | None:
+    """Steps between evaluations; None for once an epoch, or never where nothing is held out."""
+    if task.validation is None:
+        return None
+    if settings.evaluate_every is None and task.batches_per_epoch is None:
+        return max(1, planned_steps(settings, task) // 10)
+    return settings.evaluate_every
+
+
+def tables(settings: Settings, task: Task) -> dict[str, dict[str, Any]]:
+    """All settings and the shape of the model, for people: each with the value that it came to.
+
+    What has no effect in this run is left out.
+    """
+    of_run = settings.to_dict()
+    del of_run["model"]
+    of_run["tokenizer"] = settings.tokenizer_kind
+    of_run["steps"] = planned_steps(settings, task)
+    of_run["epochs"] = None if counts_steps(settings, task) else settings.epochs or EPOCHS
+    of_run["warmup"] = f"{warmup_steps(settings, task):,} steps"
+    if settings.save_every is None:
+        of_run["save_every"] = "at each evaluation"
+    else:
+        of_run["save_every"] = f"{settings.save_every:,} steps"
+    if task.validation is None:
+        of_run["evaluate_every"] = "never: nothing is held out"
+    else:
+        every = evaluation_steps(settings, task)
+        of_run["evaluate_every"] = "each epoch" if every is None else f"{every:,} steps"
+        of_run["patience"] = settings.patience or "unlimited"
+    if settings.task == "translation":
+        of_run["columns"] = settings.columns or "the first two"
+        of_run["label_smoothing"] = settings.smoothing
+    else:
+        del of_run["skip_header"]
+    kind = "Transformer" if settings.task == "translation" else "CausalLM"
+    told = {name: value for name, value in of_run.items() if value is not None}
+    return {"Settings": told, "Model": model_table(task.config, kind)}
+
+
+def model_table(config: TransformerConfig, kind: str) -> dict[str, Any]:
+    """The shape of a model, with the numbers that None stands for in a configuration.
+
+    Parameters
+    ----------
+    config : TransformerConfig
+    kind : str
+        The class of the model, such as "CausalLM"; what only others read is left out.
+    """
+    stands_for = {
+        "target_vocab_size": config.decoder_vocab_size,
+        "num_kv_heads": config.num_heads,
+        "num_decoder_layers": config.decoder_layers,
+        "d_ff": config.feed_forward_width,
+    }
+    table: dict[str, Any] = {"kind": kind}
+    for each in fields(config):
+        value = getattr(config, each.name)
+        is_idle = each.name.startswith("rotary_") and config.positions != "rotary"
+        if each.metadata.get("model", kind) == kind and not is_idle:
+            table[each.name] = stands_for[each.name] if value is None else value
+    return table
+
+
+def model_title(table: dict[str, Any]) -> str:
+    """What a page calls a model, from its :func:`model_table`.
+
+    >>> model_title({"kind": "CausalLM", "num_layers": 4, "d_model": 128})
+    'CausalLM with 4 layers of width 128'
+    """
+    layers = str(table["num_layers"])
+    if "num_decoder_layers" in table:
+        layers += f" + {table['num_decoder_layers']}"
+    noun = "layer" if layers == "1" else "layers"
+    return f"{table['kind']} with {layers} {noun} of width {table['d_model']}"
