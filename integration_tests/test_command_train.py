@@ -165,7 +165,7 @@ def test_settings_are_written_whole_or_not_at_all(
     out = tmp_path / "run"
     arguments = ["train", "translation", "--data", data, *SMALL, "--epochs", "1", "--out", out]
     with monkeypatch.context() as patch:
-        patch.setattr("foundation_nn.files.sync_file", full)
+        patch.setattr("foundation_nn.files._write.sync_file", full)
         code, _, err = run_main(capsys, *arguments)
     assert code == 1
     assert "No space left on device" in err

@@ -266,7 +266,7 @@ def test_one_that_is_replaced_while_it_is_read_is_read_again(tmp_path, monkeypat
     read = _folder._read
     replaced = []
 
-    def slowly(file, kind):
+    def slowly(file, kind, max_bytes=None):
         content = read(file, kind)
         if file.name == "checkpoint.json" and not replaced:
             replaced.append(True)
@@ -283,11 +283,11 @@ def test_only_regular_files_are_read(tmp_path, name):
     path = save(tmp_path / "run", 5)
     (path / name).unlink()
     os.mkfifo(path / name)
-    with pytest.raises(CheckpointError, match=f"{name}: not a regular file"):
+    with pytest.raises(CheckpointError, match=f"{name}: expected a regular file, got a pipe"):
         checkpoint.load(path)
     (path / name).unlink()
     (path / name).symlink_to("/dev/zero")
-    with pytest.raises(CheckpointError, match=f"{name}: not a regular file"):
+    with pytest.raises(CheckpointError, match=f"{name}: expected a regular file, got a device"):
         checkpoint.load(path)
 
 

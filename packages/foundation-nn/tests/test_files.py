@@ -4,8 +4,7 @@ import os
 import stat
 
 import pytest
-from foundation_nn import files
-from foundation_nn.files import is_unfinished, new_file, remove_unfinished, write_file
+from foundation_nn.files import _write, is_unfinished, new_file, remove_unfinished, write_file
 from foundation_nn.training import History, Step, write_report
 
 
@@ -25,7 +24,7 @@ def full(*_):
 def test_a_full_disk_is_told_with_the_name_and_leaves_the_older_file(tmp_path, monkeypatch, name):
     place = tmp_path / "file.txt"
     write_file(place, "old")
-    monkeypatch.setattr(files, name, full)
+    monkeypatch.setattr(_write, name, full)
     with pytest.raises(OSError, match=r"\[Errno 28\] No space left on device: '.*file\.txt'") as e:
         write_file(str(place), "new")
     assert e.value.errno == 28
@@ -107,7 +106,7 @@ def test_a_report_replaces_an_older_one_whole(tmp_path, monkeypatch):
     place = tmp_path / "report.html"
     write_report(history, place)
     old = place.read_text()
-    monkeypatch.setattr(files, "sync_file", full)
+    monkeypatch.setattr(_write, "sync_file", full)
     with pytest.raises(OSError, match=r"No space left on device: '.*report\.html'"):
         write_report(history, place, title="another")
     assert place.read_text() == old

@@ -435,8 +435,28 @@ def test_a_history_is_written_line_by_line_and_read_again(tmp_path):
 def test_a_history_that_was_altered_is_refused_by_name(tmp_path, line):
     path = tmp_path / "history.jsonl"
     path.write_bytes((line.encode() if isinstance(line, str) else line) + b"\n")
-    with pytest.raises(ValueError, match=r"history\.jsonl: not the history of a run"):
+    with pytest.raises(ValueError, match=r"history\.jsonl: not (the history of a run|UTF-8)"):
         read_history(path)
+
+
+def test_a_sample_may_hold_what_counts_as_a_line_end_elsewhere(tmp_path):
+    sample = "one\u2028two\x85three\x0bfour\x1cfive"
+    event = {"event": "evaluation", "step": 1, "loss": 1.0, "samples": [sample]}
+    path = tmp_path / "history.jsonl"
+    path.write_text(json.dumps(event, ensure_ascii=False) + "\n", "utf-8")
+    assert read_history(path).evaluations[0].samples == [sample]
+
+
+def test_a_table_of_steps_that_was_altered_is_refused_by_name(tmp_path):
+    trainer = make(callbacks=[CsvLog(tmp_path / "steps.csv")])
+    trainer.fit(ROWS, max_steps=2)
+    trainer.save(tmp_path / "saved")
+    for row in ("", "x,1", "9" * 30):
+        (tmp_path / "steps.csv").write_text(f"step,loss\n1,2\n{row}\n")
+        again = make(callbacks=[CsvLog(tmp_path / "steps.csv")])
+        again.resume(tmp_path / "saved")
+        with pytest.raises(ValueError, match=r"steps\.csv, line 3: not a table of the steps"):
+            again.fit(ROWS, max_steps=3)
 
 
 def test_logs_go_on_where_the_run_does(tmp_path):

@@ -29,8 +29,11 @@ from foundation_transformer import CausalLM, TextEncoder, Transformer, Transform
         ({"norm": "batch"}, r"norm: expected one of \('layer', 'rms'\), got 'batch'"),
         ({"positions": "rotary!"}, "positions: expected one of .*, got 'rotary!'"),
         ({"rotary_pairs": "both"}, "rotary_pairs: expected one of .*, got 'both'"),
-        ({"rotary_base": 0.0}, "rotary_base: expected a positive number, got 0.0"),
-        ({"norm_eps": -1e-5}, "norm_eps: expected a positive number, got -1e-05"),
+        ({"rotary_base": 0.0}, "expected rotary_base > 0, got 0.0"),
+        ({"rotary_base": float("inf")}, "expected a finite rotary_base > 0, got inf"),
+        ({"norm_eps": -1e-5}, "expected norm_eps > 0, got -1e-05"),
+        ({"norm_eps": float("inf")}, "expected a finite norm_eps > 0, got inf"),
+        ({"norm_eps": float("nan")}, "expected norm_eps > 0, got nan"),
         ({"num_token_types": -2}, "num_token_types: expected a positive integer, got -2"),
         (
             {"positions": "rotary", "d_model": 12, "num_heads": 4},

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import struct
 
 import numpy as np
 import pytest
@@ -215,3 +216,120 @@ def test_a_byte_altered_in_the_header_raises_nothing_but_a_value_error(rng, tmp_
         file.write_bytes(altered)
         with contextlib.suppress(ValueError):  # and nothing else
             load_pretrained(file)
+
+
+# --- files that were made to cost time and memory, or to be misread
+
+
+def header(fields, tensors=()):
+    """The bytes of a header: fields of (name, type, bytes), tensors of (name, shape, offset)."""
+    text = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(fields))
+    for name, kind, content in fields:
+        text += packed(name) + struct.pack("<I", kind) + content
+    for name, shape, offset in tensors:
+        text += packed(name) + struct.pack("<I", len(shape))
+        text += struct.pack(f"<{len(shape)}QIQ", *shape, 0, offset)
+    return text
+
+
+def packed(text):
+    return struct.pack("<Q", len(text)) + text.encode()
+
+
+NUMBER, STRING, ARRAY = 4, 8, 9
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ([("general.alignment", NUMBER, struct.pack("<I", 0))], "alignment: expected at least 1"),
+        ([("general.alignment", STRING, packed("32"))], "alignment: expected a whole number"),
+        ([("a", NUMBER, bytes(4)), ("a", NUMBER, bytes(4))], "the name 'a' stands twice"),
+        ([("a", ARRAY, struct.pack("<IQ", ARRAY, 1) + bytes(99))], "an array of arrays"),
+        (
+            [("a", ARRAY, struct.pack("<IQ", STRING, 1 << 60))],
+            "bytes are wanted",
+        ),
+        ([("a", ARRAY, struct.pack("<IQ", NUMBER, 1 << 60))], "bytes are wanted"),
+        ([("a", ARRAY, struct.pack("<IQ", 77, 1))], "a value of the unknown type 77"),
+        ([("a", 77, b"")], "a value of the unknown type 77"),
+        ([("a", STRING, struct.pack("<Q", 1 << 62))], "bytes are wanted"),
+        ([("a", STRING, struct.pack("<Q", 1) + b"\xff")], "can't decode byte"),
+    ],
+)
+def test_a_header_that_is_none(tmp_path, fields, message):
+    file = tmp_path / "model.gguf"
+    file.write_bytes(header(fields) + bytes(32 if "\xff" not in message else 0))
+    with pytest.raises(ValueError, match=rf"model\.gguf: truncated or altered header .*{message}"):
+        read_gguf(file)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "message"),
+    [
+        ([("a", (8,), 0), ("a", (8,), 32)], "the tensor 'a' stands twice"),
+        ([("a", (), 0)], "'a' has 0 axes; expected 1 to 4"),
+        ([("a", (1,) * 5, 0)], "'a' has 5 axes"),
+        ([("a", (8, 0), 0)], r"'a' has the shape \(0, 8\), without a number"),
+        ([("a", (8,), 0), ("b", (8,), 16)], "b overlaps the tensor before it"),
+        ([("a", (1 << 60, 1 << 60), 0)], "a ends at byte"),
+        ([("a", (8,), 1 << 63)], "a ends at byte"),
+    ],
+)
+def test_tensors_that_cannot_be(tmp_path, tensors, message):
+    file = tmp_path / "model.gguf"
+    file.write_bytes(header([], tensors) + bytes(256))
+    with pytest.raises(ValueError, match=rf"model\.gguf: .*{message}"):
+        read_gguf(file)
+
+
+@pytest.mark.parametrize("kind", [STRING, 0, 3])
+def test_a_file_with_holes_is_not_read_for_ever(tmp_path, kind):
+    file = tmp_path / "model.gguf"
+    with file.open("wb") as stream:
+        stream.write(header([("a", ARRAY, struct.pack("<IQ", kind, 1 << 30))]))
+        stream.truncate(1 << 36)
+    with pytest.raises(ValueError, match="more than the 67,108,864 bytes .* raise max_bytes"):
+        read_gguf(file)
+
+
+def test_more_of_a_header_is_read_if_it_is_meant(tmp_path):
+    file = write(tmp_path / "model.gguf", tensors_of(np.random.default_rng(0)))
+    with pytest.raises(ValueError, match="more than the 100 bytes that are read; .* raise max_byt"):
+        load_pretrained(file, max_bytes=100)
+    assert load_pretrained(file, max_bytes=10_000).model
+
+
+@pytest.mark.parametrize("name", ["context_length", "block_count", "feed_forward_length"])
+def test_sizes_that_a_file_chooses_cost_nothing(tmp_path, name):
+    tensors = tensors_of(np.random.default_rng(0))
+    file = write(tmp_path / "model.gguf", tensors, **{name: 2**32 - 1})
+    if name == "context_length":  # positions are computed when a text has them
+        expected = twin(tensors)
+        with no_grad():
+            found = load_pretrained(file).model(IDS).data
+            np.testing.assert_allclose(found, expected(IDS).data, rtol=1e-4, atol=1e-5)
+    else:
+        with pytest.raises(ValueError, match="describes a model of far more"):
+            load_pretrained(file)
+
+
+def test_no_heads(tmp_path):
+    file = write(
+        tmp_path / "m.gguf", tensors_of(np.random.default_rng(0)), **{"attention.head_count": 0}
+    )
+    with pytest.raises(ValueError, match=r"attention\.head_count: expected at least 1, got 0"):
+        load_pretrained(file)
+
+
+def test_scales_that_are_no_numbers(tmp_path):
+    tensors = tensors_of(np.random.default_rng(0))
+    file = write(tmp_path / "model.gguf", tensors, kind=KINDS.Q8_0)
+    _, stored = read_gguf(file)
+    content = bytearray(file.read_bytes())
+    start = stored["blk.1.ffn_up.weight"].offset  # the first two bytes of a block are its scale
+    content[start : start + 2] = np.array(np.nan, np.float16).tobytes()
+    file.write_bytes(content)
+    for compact in (False, True):
+        with pytest.raises(ValueError, match=r"layers\.1\.mlp\..*up_proj.* holds infinity or NaN"):
+            load_pretrained(file, compact)

@@ -329,5 +329,5 @@ def test_a_tokenizer_file_that_is_none_is_refused_by_name(folder, content):
 def test_a_configuration_that_is_no_table_is_refused_by_name(folder):
     path = folder("tied")
     (path / "config.json").write_text("[]")
-    with pytest.raises(ValueError, match=r"config\.json: expected a table, got list"):
+    with pytest.raises(ValueError, match=r"config\.json: expected an object with 'model_type'"):
         load_pretrained(path)

@@ -162,7 +162,7 @@ class MultiHeadAttention(Module):
         self.cap = cap
         rows = d_model + 2 * num_kv_heads * (d_model // num_heads)  # queries; keys and values
         self.in_proj_weight = Parameter(init.xavier_uniform(rng, (rows, d_model)))
-        self.in_proj_bias = Parameter(np.zeros(rows, np.float32)) if bias else None
+        self.in_proj_bias = Parameter(init.zeros((rows,))) if bias else None
         self.out_proj = Linear(d_model, d_model, bias, rng=rng)
         if self.out_proj.bias is not None:  # it starts at zero, as in PyTorch
             self.out_proj.bias.data = np.zeros(d_model, np.float32)

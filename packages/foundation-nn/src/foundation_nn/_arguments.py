@@ -45,7 +45,10 @@ def number(
         value = value.item()
     if not isinstance(value, numbers.Real) or isinstance(value, bool | np.bool_):
         raise TypeError(f"{caller}: expected {name} to be a number, got {described(value)}")
-    given = float(value)
+    try:
+        given = float(value)
+    except OverflowError:  # of a whole number with more than three hundred digits
+        given = math.inf if int(value) > 0 else -math.inf
     possible = not math.isnan(given)
     if at_least is not None:
         possible = possible and given >= at_least
@@ -113,6 +116,10 @@ def described(value: Any) -> str:
     return f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}"
 
 
+#: What is longer is no misspelt name, and would take long to compare.
+_LONGEST_NAME = 100
+
+
 def did_you_mean(name: str, known: Iterable[str], or_all: bool = True) -> str:
     """The end of a message about an unknown name: the known one that is nearest.
 
@@ -131,7 +138,7 @@ def did_you_mean(name: str, known: Iterable[str], or_all: bool = True) -> str:
     '; there are num_layers, dropout'
     """
     names = list(known)
-    near = get_close_matches(name, names, n=1)
+    near = get_close_matches(name, names, n=1) if len(name) <= _LONGEST_NAME else []
     if near:
         return f"; did you mean {near[0]!r}?"
     return f"; there are {', '.join(names)}" if or_all else ""

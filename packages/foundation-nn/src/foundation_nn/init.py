@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from foundation_nn.engine._modes import skipping_init
+from foundation_nn.engine._modes import require_room, skipping_init
 
 Weights = NDArray[np.float32]
 
@@ -34,17 +34,34 @@ def generator(rng: np.random.Generator | None) -> np.random.Generator:
     return rng
 
 
+def zeros(shape: Sequence[int]) -> Weights:
+    """All zero, as biases begin."""
+    return _constant(0, shape)
+
+
+def ones(shape: Sequence[int]) -> Weights:
+    """All one, as the scales of normalisations begin."""
+    return _constant(1, shape)
+
+
+def _constant(value: float, shape: Sequence[int]) -> Weights:
+    if skipping_init():
+        require_room(shape)
+        return np.broadcast_to(np.float32(value), shape)
+    return np.full(shape, value, np.float32)
+
+
 def uniform(rng: np.random.Generator, shape: Sequence[int], bound: float) -> Weights:
     """Uniform on [-bound, bound); variance bound² / 3."""
     if skipping_init():
-        return np.broadcast_to(np.float32(0), shape)
+        return _constant(0, shape)
     return ((2 * rng.random(shape, dtype=np.float32) - 1) * bound).astype(np.float32)
 
 
 def normal(rng: np.random.Generator, shape: Sequence[int], std: float) -> Weights:
     """Normal with mean 0 and standard deviation ``std``."""
     if skipping_init():
-        return np.broadcast_to(np.float32(0), shape)
+        return _constant(0, shape)
     return rng.standard_normal(shape, dtype=np.float32) * np.float32(std)
 
 
@@ -95,6 +112,8 @@ def orthogonal(rng: np.random.Generator, shape: Sequence[int], gain: float = 1.0
     .. [1] A. M. Saxe, J. L. McClelland and S. Ganguli, "Exact solutions to the nonlinear dynamics
        of learning in deep linear neural networks", ICLR 2014, arXiv:1312.6120.
     """
+    if skipping_init():
+        return _constant(0, shape)
     rows, columns = shape
     q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
     q *= np.sign(np.diag(r))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -33,6 +34,16 @@ def require_room(length: int, max_len: int) -> None:
             f"a sequence of {length} tokens is longer than the model's {max_len} positions; "
             "shorten it, or train with a larger max_len"
         )
+
+
+def rows_for(last: int, max_len: int) -> int:
+    """How many rows of a table to compute for positions up to ``last``.
+
+    A table of all positions that a configuration allows may be larger than its model, and it may
+    come from a file. Twice as many as the last time: then few tables are computed for a text that
+    grows.
+    """
+    return min(max_len, max(64, 1 << last.bit_length()))
 
 
 def _places(x: Tensor, positions: int | Positions, max_len: int) -> slice | Positions:
@@ -69,6 +80,7 @@ class SinusoidalPositions(Module):
     Attributes
     ----------
     table : (max_len, D) array
+        Computed when it is asked for. A model computes as many rows as its texts are long.
 
     References
     ----------
@@ -78,13 +90,12 @@ class SinusoidalPositions(Module):
     def __init__(self, d_model: int, max_len: int) -> None:
         d_model = whole_number("SinusoidalPositions", "d_model", d_model, at_least=1)
         max_len = whole_number("SinusoidalPositions", "max_len", max_len, at_least=1)
-        t = np.arange(max_len)[:, None]
-        angle = t / 10000 ** (np.arange(0, d_model, 2) / d_model)
-        table = np.empty((max_len, d_model))
-        table[:, 0::2] = np.sin(angle)
-        table[:, 1::2] = np.cos(angle[:, : d_model // 2])
-        table.flags.writeable = False
-        self.table: NDArray[np.float64] = table
+        self.d_model = d_model
+        self.max_len = max_len
+
+    @property
+    def table(self) -> NDArray[np.float64]:
+        return _sinusoids(self.max_len, self.d_model)
 
     def forward(self, x: Tensor, positions: int | Positions = 0) -> Tensor:
         """Add the encodings to ``x`` (B, T, D).
@@ -102,7 +113,20 @@ class SinusoidalPositions(Module):
         TypeError, ValueError
             If positions are not integers, negative or of another shape.
         """
-        return x + self.table[_places(x, positions, len(self.table))]
+        places = _places(x, positions, self.max_len)
+        last = places.stop - 1 if isinstance(places, slice) else int(places.max(initial=-1))
+        return x + _sinusoids(rows_for(last, self.max_len), self.d_model)[places]
+
+
+@lru_cache(maxsize=8)
+def _sinusoids(rows: int, d_model: int) -> NDArray[np.float64]:
+    """The first rows of the table."""
+    angle = np.arange(rows)[:, None] / 10000 ** (np.arange(0, d_model, 2) / d_model)
+    table = np.empty((rows, d_model))
+    table[:, 0::2] = np.sin(angle)
+    table[:, 1::2] = np.cos(angle[:, : d_model // 2])
+    table.flags.writeable = False
+    return table
 
 
 class LearnedPositions(Module):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from foundation_nn import Array, Module, Result, Tensor, number, operation, whole_number
 from numpy.typing import DTypeLike, NDArray
 
-from foundation_transformer._positions import Positions, require_positions
+from foundation_transformer._positions import Positions, require_positions, rows_for
 
 
 class Rotary(Module):
@@ -53,10 +54,10 @@ class Rotary(Module):
             raise ValueError(f"Rotary: expected a head of even width, got {head_width}")
         if pairs not in ("halves", "neighbours"):
             raise ValueError(f"Rotary: pairs is 'halves' or 'neighbours', got {pairs!r}")
+        self.head_width = head_width
+        self.max_len = max_len
+        self.base = base
         self.pairs = pairs
-        angle = np.arange(max_len)[:, None] * base ** (-np.arange(0, head_width, 2) / head_width)
-        self.cos: NDArray[np.float64] = np.cos(angle)  # (max_len, K/2)
-        self.sin: NDArray[np.float64] = np.sin(angle)
 
     def forward(self, x: Tensor, positions: Positions) -> Tensor:
         """Turn ``x``.
@@ -75,16 +76,27 @@ class Rotary(Module):
         ContextLengthError
             Beyond ``max_len``.
         """
-        require_positions(positions, len(self.cos))
+        require_positions(positions, self.max_len)
         cos, sin = self.angles(positions, x.dtype)
         return rotate(x, cos, sin, self.pairs == "halves")
 
     def angles(self, positions: Positions, dtype: DTypeLike) -> tuple[NDArray[Any], NDArray[Any]]:
         """Cosines and sines for heads at these positions, (T, K/2) or (B, 1, T, K/2) each."""
-        cos, sin = self.cos[positions], self.sin[positions]  # (T, K/2) or (B, T, K/2)
+        rows = rows_for(int(positions.max(initial=-1)), self.max_len)
+        all_cos, all_sin = _turns(rows, self.head_width, self.base)
+        cos, sin = all_cos[positions], all_sin[positions]  # (T, K/2) or (B, T, K/2)
         if positions.ndim == 2:
             cos, sin = cos[:, None], sin[:, None]  # (B, 1, T, K/2)
         return cos.astype(dtype), sin.astype(dtype)
+
+
+@lru_cache(maxsize=8)
+def _turns(
+    rows: int, head_width: int, base: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Cosines and sines of the first positions, (rows, K/2) each."""
+    angle = np.arange(rows)[:, None] * base ** (-np.arange(0, head_width, 2) / head_width)
+    return np.cos(angle), np.sin(angle)
 
 
 @operation

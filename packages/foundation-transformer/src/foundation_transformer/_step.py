@@ -352,10 +352,10 @@ def _positions_fit(
     if type(attention.rotary) is not Rotary:
         return False
     if positions is None:
-        return place < len(attention.rotary.cos)
+        return place < attention.rotary.max_len
     B = x.shape[0]
     fits = positions.shape in ((1,), (B, 1)) and positions.dtype.kind in "iu"
-    return bool(fits and positions.min() >= 0 and positions.max() < len(attention.rotary.cos))
+    return bool(fits and positions.min() >= 0 and positions.max() < attention.rotary.max_len)
 
 
 def _cache_fits(attention: MultiHeadAttention, x: Tensor, cache: KVCache) -> bool:

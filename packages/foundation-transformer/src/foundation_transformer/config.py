@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from numbers import Integral
 from typing import Any, Self
 
-from foundation_nn import did_you_mean
+from foundation_nn import did_you_mean, number
 
 
 def _only_for(model: str, default: Any) -> Any:
@@ -70,6 +70,8 @@ class TransformerConfig:
 
     Raises
     ------
+    TypeError
+        If a value is of the wrong type.
     ValueError
         If a value is out of range or values do not fit together.
     """
@@ -111,14 +113,16 @@ class TransformerConfig:
             raise ValueError(
                 f"num_kv_heads={self.num_kv_heads} does not divide num_heads={self.num_heads}"
             )
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"expected 0 <= dropout < 1, got {self.dropout}")
+        number("TransformerConfig", "dropout", self.dropout, at_least=0, less_than=1)
         for name in ("norm_eps", "rotary_base"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name}: expected a positive number, got {getattr(self, name)}")
+            number("TransformerConfig", name, getattr(self, name), more_than=0)
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"{name}: expected one of {known}, got {getattr(self, name)!r}")
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if isinstance(each.default, bool) and not isinstance(value, bool):
+                raise TypeError(f"{each.name}: expected True or False, got {value!r:.60}")
         if self.positions == "rotary" and self.d_model // self.num_heads % 2:
             raise ValueError(
                 "rotary positions turn pairs, so that heads must be of even width, got "

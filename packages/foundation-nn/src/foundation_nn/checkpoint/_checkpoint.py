@@ -7,28 +7,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 
 from foundation_nn._arguments import described
 from foundation_nn.checkpoint._average import mean_state
-from foundation_nn.checkpoint._describe import describe, rebuild
+from foundation_nn.checkpoint._describe import (
+    MALFORMED,
+    describe,
+    fill_model,
+    rebuild,
+    rebuild_model,
+)
 from foundation_nn.checkpoint._folder import (
+    MAX_JSON_BYTES,
     CheckpointError,
     folder_exists,
     is_replaceable,
     read_folder,
     write_folder,
 )
-from foundation_nn.engine._modes import skip_init
 from foundation_nn.modules._module import Module
 from foundation_nn.optim import Optimizer
-
-#: What a class may say to a configuration that is none of its own.
-_MALFORMED = (
-    *(LookupError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError),
-    RecursionError,
-)
 
 
 class Checkpoint(NamedTuple):
@@ -72,6 +71,9 @@ def save(
         an extra has none of these methods and is not a JSON value.
     CheckpointError
         If ``path`` is a folder with something else in it.
+    ValueError
+        If an extra could be written but not read again, because it is nested more than 100 deep,
+        for instance.
     OSError
         If it cannot be written, e.g. for want of space; the older checkpoint is untouched.
     """
@@ -125,7 +127,12 @@ def may_save(path: str | os.PathLike[str]) -> bool:
     return is_replaceable(Path(path), "checkpoint")
 
 
-def load(path: str | os.PathLike[str], classes: Sequence[type] = ()) -> Checkpoint:
+def load(
+    path: str | os.PathLike[str],
+    classes: Sequence[type] = (),
+    *,
+    max_json_bytes: int = MAX_JSON_BYTES,
+) -> Checkpoint:
     """Read a checkpoint: a working model with all that was saved beside it.
 
     Parameters
@@ -135,6 +142,9 @@ def load(path: str | os.PathLike[str], classes: Sequence[type] = ()) -> Checkpoi
     classes : sequence of type
         Your own classes that the checkpoint may hold. Without being named here, only those that
         the foundation packages export are found: a file does not choose what is imported.
+    max_json_bytes : int
+        How large ``checkpoint.json`` may be. The arrays are bounded by their files, and the model
+        by the arrays.
 
     Raises
     ------
@@ -143,30 +153,24 @@ def load(path: str | os.PathLike[str], classes: Sequence[type] = ()) -> Checkpoi
     FileNotFoundError
         If there is no such folder.
     CheckpointError
-        If a file is missing, truncated, altered, of another version, or does not fit the model.
+        If a file is missing, truncated, altered, too large, no regular file, of another version,
+        or does not fit the model.
     """
     _check_path("load", path)
-    source, description, arrays = read_folder(path, "checkpoint")
+    source, description, arrays = read_folder(path, "checkpoint", max_json_bytes)
     try:
         state = arrays["model"]
-        with skip_init():  # what is described takes no memory before it is known to fit
-            model = rebuild(description["model"], classes)
+        model = rebuild_model(description["model"], state, classes)
         extras = {
             name: arrays[value["arrays"]] if "arrays" in value else rebuild(value, classes)
             for name, value in description["extras"].items()
         }
     except CheckpointError as error:
         raise CheckpointError(f"{source}: {error}") from None
-    except _MALFORMED as error:
+    except MALFORMED as error:
         raise CheckpointError(f"{source}: cannot be used ({error!r}); it was altered") from error
-    if not isinstance(model, Module):
-        raise CheckpointError(f"{source}: cannot be used (the model is a {type(model).__name__})")
     try:
-        model.load_state_dict(state, assign=True)
-        dtypes = {value.dtype for value in state.values() if value.dtype.kind == "f"}
-        if dtypes - {np.dtype(np.float32)}:
-            model.astype(dtypes.pop())
-            model.load_state_dict(state, assign=True)
+        fill_model(model, state)
     except ValueError as error:
         raise CheckpointError(f"{source.parent / 'model.safetensors'}: {error}") from error
     return Checkpoint(model, extras, arrays.get("optimizer"))

@@ -24,7 +24,6 @@ import json
 import os
 import re
 import shutil
-import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -37,17 +36,21 @@ from safetensors.numpy import load as parse_safetensors
 from safetensors.numpy import save as format_safetensors
 
 from foundation_nn.files import (
+    is_file_name,
     is_unfinished,
-    naming,
+    parse_json,
+    read_bytes,
     remove_unfinished,
     sync_folder,
-    unfinished_path,
     write_file,
 )
+from foundation_nn.files._write import naming, unfinished_path
 
 FORMAT = 1
 _ARRAYS = ".safetensors"
 _SHA_256 = re.compile("[0-9a-f]{64}")
+#: How large the JSON file may be. It holds tokenizers and whatever else was passed by name.
+MAX_JSON_BYTES = 1 << 28
 
 
 class CheckpointError(ValueError):
@@ -90,7 +93,7 @@ def write_folder(
     files = {f"{name}{_ARRAYS}": _format(content) for name, content in arrays.items()}
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     full = {"format": FORMAT, "files": digests, **description}
-    full = json.loads(json.dumps(full))  # as it will be read: keys are strings
+    full = _as_it_will_be_read(path, full)
     full["sha256"] = _digest(full)
     text = json.dumps(full, ensure_ascii=False, indent=1)
 
@@ -113,6 +116,17 @@ def write_folder(
     if not existed:
         sync_folder(path.parent)
     return path
+
+
+def _as_it_will_be_read(path: Path, description: Mapping[str, Any]) -> dict[str, Any]:
+    """With keys that are strings, for instance. What could not be read is not written."""
+    try:
+        content: dict[str, Any] = parse_json(json.dumps(description), allow_nan=True)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{path}: not written, because it could not be read again: {error}"
+        ) from None
+    return content
 
 
 def mend_folder(path: Path, kind: str) -> None:
@@ -161,23 +175,25 @@ def folder_exists(path: str | os.PathLike[str], kind: str) -> bool:
 
 
 def read_folder(
-    path: str | os.PathLike[str], kind: str
+    path: str | os.PathLike[str], kind: str, max_json_bytes: int | None = MAX_JSON_BYTES
 ) -> tuple[Path, dict[str, Any], dict[str, dict[str, NDArray[Any]]]]:
     """Where the JSON file lies, what it says, and the arrays by the names of their files.
+
+    The arrays are the data themselves, so that nothing but the size of their files bounds them.
 
     Raises
     ------
     FileNotFoundError
         If there is no such folder.
     CheckpointError
-        If a file is missing, truncated, altered, or of another version.
+        If a file is missing, truncated, altered, too large, or of another version.
     """
     path = Path(path)
     if not path.is_dir():
         raise FileNotFoundError(f"{path}: no such {kind} folder")
     source = path / f"{kind}.json"
     while True:
-        content = _read(source, kind)
+        content = _read(source, kind, max_json_bytes)
         try:
             description = _description(source, content, kind)
             arrays = {
@@ -185,7 +201,7 @@ def read_folder(
                 for name, digest in _digests(source, description).items()
             }
         except CheckpointError:
-            if _read(source, kind) == content:
+            if _read(source, kind, max_json_bytes) == content:
                 raise
             continue  # somebody has replaced the folder meanwhile
         return source, description, arrays
@@ -194,10 +210,11 @@ def read_folder(
 def _description(source: Path, content: bytes, kind: str) -> dict[str, Any]:
     """What a JSON file says, if it is one of ours and as it was written."""
     try:
-        description = json.loads(content)
+        # What was saved may hold numbers that are not finite, such as the loss of a failed step.
+        description = parse_json(content, allow_nan=True)
         digest = _digest(description) if isinstance(description, dict) else ""
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise CheckpointError(f"{source}: not valid JSON ({error}); it was altered") from None
+    except ValueError as error:
+        raise CheckpointError(f"{source}: {error}; it was altered") from None
     if not isinstance(description, dict) or "format" not in description:
         raise CheckpointError(f"{source}: not the description of a {kind}")
     if description["format"] != FORMAT:
@@ -215,7 +232,7 @@ def _digests(source: Path, description: Mapping[str, Any]) -> dict[str, str]:
     try:
         digests: dict[str, str] = dict(description["files"])
         for name, digest in digests.items():
-            if Path(name).name != name:
+            if not is_file_name(name):
                 raise ValueError(f"{name!r} is not the name of a file in it")
             if not _SHA_256.fullmatch(digest):
                 raise ValueError(f"{digest!r} is not a SHA-256")
@@ -258,16 +275,16 @@ def _holds(file: Path, digest: str) -> bool:
 
     It must not be written again: under its unfinished name, half of it would be taken for it.
     """
-    return file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == digest
+    return file.is_file() and hashlib.sha256(read_bytes(file, None)).hexdigest() == digest
 
 
-def _read(file: Path, kind: str) -> bytes:
+def _read(file: Path, kind: str, max_bytes: int | None = None) -> bytes:
     try:
-        if not stat.S_ISREG(file.stat().st_mode):
-            raise CheckpointError(f"{file}: not a regular file; the folder is not a {kind}")
-        return file.read_bytes()
+        return read_bytes(file, max_bytes, option="max_json_bytes")
     except FileNotFoundError:
         raise CheckpointError(f"{file}: missing; the folder is not a whole {kind}") from None
+    except ValueError as error:
+        raise CheckpointError(str(error)) from None
 
 
 def _write(part: Path, content: bytes, file: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -45,15 +47,48 @@ def current_generator() -> np.random.Generator | None:
     return _generator.get()
 
 
-_skipping: ContextVar[bool] = ContextVar("skipping", default=False)
+@dataclass
+class _Room:
+    """What parameters may still be made, for weights whose number is known."""
+
+    arrays: int
+    numbers: int
+    limits: tuple[int, int]
+
+    def require(self, size: int) -> None:
+        if self.arrays < 1 or self.numbers < size:
+            arrays, numbers = self.limits
+            raise ValueError(
+                f"the configuration describes a model of far more than the {arrays:,} arrays with "
+                f"{numbers:,} numbers that the weights are; the two do not belong together"
+            )
+
+
+#: A configuration that is a little wrong is refused by name, when its weights are loaded. For that
+#: it may describe some more than there is.
+_MORE_ARRAYS = 64
+_MORE_NUMBERS = 1 << 20
+_skipping: ContextVar[_Room | bool] = ContextVar("skipping", default=False)
 
 
 @contextmanager
-def skip_init() -> Iterator[None]:
+def skip_init(weights: Iterable[Sequence[int]] | None = None) -> Iterator[None]:
     """Within this context parameters are made without values, for weights that will be loaded.
 
     Nothing is drawn, and until it is given a value a parameter takes no memory: with
     ``load_state_dict(state, assign=True)`` a model is loaded in the memory of its weights.
+
+    Parameters
+    ----------
+    weights : iterable of shapes, optional
+        Those of the arrays that will be loaded. A configuration from a file may describe a model of
+        any size; what they say then bounds what is built. More than twice as many parameters or
+        numbers, and some, are refused as soon as they are reached.
+
+    Raises
+    ------
+    ValueError
+        Within the context, from the parameter that is one too many.
 
     Examples
     --------
@@ -63,7 +98,12 @@ def skip_init() -> Iterator[None]:
     ...     layer = Linear(1000, 1000)
     >>> layer.load_state_dict({"weight": np.eye(1000), "bias": np.zeros(1000)}, assign=True)
     """
-    token = _skipping.set(True)
+    room: _Room | bool = True
+    if weights is not None:
+        sizes = [math.prod(shape) for shape in weights]
+        limits = len(sizes), sum(sizes)
+        room = _Room(2 * limits[0] + _MORE_ARRAYS, 2 * limits[1] + _MORE_NUMBERS, limits)
+    token = _skipping.set(room)
     try:
         yield
     finally:
@@ -72,4 +112,26 @@ def skip_init() -> Iterator[None]:
 
 def skipping_init() -> bool:
     """Whether values of parameters are not wanted."""
-    return _skipping.get()
+    return bool(_skipping.get())
+
+
+def require_room(shape: Sequence[int], take: bool = False) -> None:
+    """Refuse a parameter without values if the weights are not so many.
+
+    Parameters
+    ----------
+    shape : sequence of int
+    take : bool
+        Whether it is made now, and leaves less room for others.
+
+    Raises
+    ------
+    ValueError
+    """
+    room = _skipping.get()
+    if isinstance(room, _Room):
+        size = math.prod(shape)
+        room.require(size)
+        if take:
+            room.arrays -= 1
+            room.numbers -= size

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from foundation_nn.engine._modes import skipping_init
+from foundation_nn.engine._modes import require_room, skipping_init
 from foundation_nn.engine._tensor import Tensor, check_floating
 
 #: Bytes. No two parameters share a stretch of this length, a cache line.
@@ -26,6 +26,8 @@ class Parameter(Tensor):
 
     def __init__(self, data: ArrayLike | Tensor, dtype: DTypeLike | None = None) -> None:
         skipping = skipping_init()
+        if skipping:
+            require_room(np.shape(data), take=True)
         super().__init__(0.0 if skipping else data, requires_grad=True, dtype=dtype)
         if skipping:
             self._data = np.broadcast_to(self._data, np.shape(data))  # one zero, in every place

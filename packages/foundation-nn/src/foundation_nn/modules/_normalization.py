@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foundation_nn import functional as F
+from foundation_nn import init
 from foundation_nn._arguments import number, whole_number
 from foundation_nn.engine._modes import current_generator
 from foundation_nn.engine._parameter import Buffer, Parameter
@@ -34,8 +35,8 @@ class LayerNorm(Module):
     def __init__(self, width: int, eps: float = 1e-5, bias: bool = True) -> None:
         width = whole_number("LayerNorm", "width", width, at_least=1)
         self.eps = number("LayerNorm", "eps", eps, at_least=0)
-        self.weight = Parameter(np.ones(width, np.float32))
-        self.bias = Parameter(np.zeros(width, np.float32)) if bias else None
+        self.weight = Parameter(init.ones((width,)))
+        self.bias = Parameter(init.zeros((width,))) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
         return F.layer_norm(x, self.weight, self.bias, self.eps)
@@ -58,7 +59,7 @@ class RMSNorm(Module):
     def __init__(self, width: int, eps: float = 1e-5) -> None:
         width = whole_number("RMSNorm", "width", width, at_least=1)
         self.eps = number("RMSNorm", "eps", eps, at_least=0)
-        self.weight = Parameter(np.ones(width, np.float32))
+        self.weight = Parameter(init.ones((width,)))
 
     def forward(self, x: Tensor) -> Tensor:
         return F.rms_norm(x, self.weight, self.eps)
@@ -102,8 +103,8 @@ class BatchNorm1d(Module):
         num_features = whole_number("BatchNorm1d", "num_features", num_features, at_least=1)
         self.eps = number("BatchNorm1d", "eps", eps, at_least=0)
         self.momentum = number("BatchNorm1d", "momentum", momentum, at_least=0, at_most=1)
-        self.weight = Parameter(np.ones(num_features, np.float32))
-        self.bias = Parameter(np.zeros(num_features, np.float32))
+        self.weight = Parameter(init.ones((num_features,)))
+        self.bias = Parameter(init.zeros((num_features,)))
         self.running_mean = Buffer(np.zeros(num_features, np.float32))
         self.running_var = Buffer(np.ones(num_features, np.float32))
         self.num_batches_tracked = Buffer(np.array(0))

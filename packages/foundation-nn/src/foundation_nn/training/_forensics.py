@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foundation_nn.checkpoint._classes import find_class, public_name
-from foundation_nn.checkpoint._describe import describe, rebuild
+from foundation_nn.checkpoint._describe import MALFORMED, describe, fill_model, rebuild_model
 from foundation_nn.checkpoint._folder import CheckpointError, read_folder, write_folder
 from foundation_nn.engine._modes import train_mode
 from foundation_nn.engine._tensor import Tensor
+from foundation_nn.files import field
 from foundation_nn.inspection._finite import NonFinite, first_non_finite
 from foundation_nn.modules._module import Module
 
@@ -96,19 +97,23 @@ class FailedStep:
         """
         source, content, arrays = read_folder(path, _KIND)
         try:
-            model = None if content["model"] is None else rebuild(content["model"], classes)
+            state = arrays["model"]
+            model = None
+            if content["model"] is not None:
+                model = rebuild_model(content["model"], state, classes)
+                fill_model(model, state)
             return cls(
-                content["step"],
-                content["lr"],
-                content["message"],
+                field(content, "step", int),
+                field(content, "lr", float),
+                field(content, "message", str),
                 _unpack(content["batch"], arrays["batch"], classes),
-                arrays["model"],
+                state,
                 _unpack(content["rng"], arrays["batch"], classes),
-                None if model is None else _filled(model, arrays["model"]),
+                model,
             )
         except CheckpointError:
             raise
-        except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        except MALFORMED as error:
             raise CheckpointError(f"{source}: cannot be used ({error!r})") from error
 
     def replay(

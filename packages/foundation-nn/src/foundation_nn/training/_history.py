@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
+from dataclasses import field as field_of_dataclass
 from typing import Any, Self
 
-from foundation_nn._arguments import described, whole_number
+from foundation_nn._arguments import whole_number
+from foundation_nn.files import field, from_object
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +46,12 @@ class Step:
 
         Raises
         ------
-        TypeError, ValueError
+        ValueError
             If a name is unknown or missing, or a value is no number.
         """
-        step = cls(**content)
+        step = from_object(cls, content)
         for name in ("step", "tokens"):
-            whole_number("Step", name, content[name], at_least=0)
-        for name in ("loss", "lr", "grad_norm", "seconds"):
-            _require_number("Step", name, content[name])
+            whole_number("Step", name, getattr(step, name), at_least=0)
         return step
 
 
@@ -83,14 +83,10 @@ class Sample:
 
         Raises
         ------
-        TypeError
+        ValueError
             If a name is unknown or missing, or a value is no text.
         """
-        sample = cls(**content)
-        for name, value in content.items():
-            if not isinstance(value, str) and not (name == "expected" and value is None):
-                raise TypeError(f"Sample: expected {name} to be text, got {described(value)}")
-        return sample
+        return from_object(cls, content)
 
     @property
     def is_right(self) -> bool:
@@ -121,8 +117,8 @@ class Evaluation:
 
     step: int
     loss: float
-    metrics: dict[str, float] = field(default_factory=dict)
-    samples: list[str | Sample] = field(default_factory=list)
+    metrics: dict[str, float] = field_of_dataclass(default_factory=dict)
+    samples: list[str | Sample] = field_of_dataclass(default_factory=list)
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
@@ -130,22 +126,13 @@ class Evaluation:
 
         Raises
         ------
-        TypeError, ValueError
+        ValueError
             If a name is unknown or missing, or a value is not what it should be.
         """
-        metrics = content.get("metrics", {})
-        samples = content.get("samples", [])
-        if not isinstance(metrics, dict) or not isinstance(samples, list):
-            raise TypeError("Evaluation: expected a dictionary of metrics and a list of samples")
+        samples = field(content, "samples", list, default=[])
         read = [Sample.from_dict(each) if isinstance(each, dict) else each for each in samples]
-        evaluation = cls(**{**content, "samples": read})
+        evaluation = from_object(cls, {**content, "samples": read})
         whole_number("Evaluation", "step", evaluation.step, at_least=0)
-        _require_number("Evaluation", "loss", evaluation.loss)
-        for name, value in metrics.items():
-            _require_number("Evaluation", name, value)
-        for sample in read:
-            if not isinstance(sample, str | Sample):
-                raise TypeError(f"Evaluation: expected samples of text, got {described(sample)}")
         return evaluation
 
     def value(self, metric: str) -> float:
@@ -169,8 +156,8 @@ class Evaluation:
 class History:
     """All steps and evaluations of a run."""
 
-    steps: list[Step] = field(default_factory=list)
-    evaluations: list[Evaluation] = field(default_factory=list)
+    steps: list[Step] = field_of_dataclass(default_factory=list)
+    evaluations: list[Evaluation] = field_of_dataclass(default_factory=list)
 
     @property
     def tokens_per_second(self) -> float:
@@ -189,14 +176,14 @@ class History:
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Self:
-        """The opposite of :meth:`to_dict`."""
+        """The opposite of :meth:`to_dict`.
+
+        Raises
+        ------
+        ValueError
+            If it is something else.
+        """
         return cls(
-            [Step.from_dict(step) for step in content["steps"]],
-            [Evaluation.from_dict(evaluation) for evaluation in content["evaluations"]],
+            list(map(Step.from_dict, field(content, "steps", list))),
+            list(map(Evaluation.from_dict, field(content, "evaluations", list))),
         )
-
-
-def _require_number(owner: str, name: str, value: Any) -> None:
-    """Refuse what is no number; a loss may be infinite or NaN."""
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise TypeError(f"{owner}: expected {name} to be a number, got {described(value)}")

@@ -6,11 +6,13 @@ import csv
 import io
 import json
 import os
+import re
 from dataclasses import asdict, astuple, fields
 from pathlib import Path
 from typing import Any, TextIO
 
-from foundation_nn.files import naming, write_file
+from foundation_nn.files import MAX_BYTES, field, parse_json, read_text, write_file
+from foundation_nn.files._write import naming
 from foundation_nn.training._callback import Callback
 from foundation_nn.training._history import Evaluation, History, Step
 from foundation_nn.training._trainer import Trainer
@@ -84,49 +86,67 @@ class CsvLog(_FileLog):
     def on_start(self, trainer: Trainer) -> None:
         kept: list[list[str]] = []
         if trainer.steps and self.path.exists():
-            rows = csv.reader(_whole_lines(self.path)[1:])
-            kept = [row for row in rows if int(row[0]) <= trainer.steps]
-        names = [field.name for field in fields(Step)]
+            kept = _rows_until(self.path, trainer.steps)
+        names = [each.name for each in fields(Step)]
         self._open("".join(map(_as_row, [names, *kept])))
 
     def on_step(self, trainer: Trainer, step: Step) -> None:  # noqa: ARG002
         self._append(_as_row(list(astuple(step))))
 
 
-def read_history(path: str | os.PathLike[str]) -> History:
+def read_history(path: str | os.PathLike[str], max_bytes: int | None = 16 * MAX_BYTES) -> History:
     """What a :class:`JsonLog` wrote; a last line that was cut short is left out.
+
+    Parameters
+    ----------
+    path : path
+    max_bytes : int or None
+        How large the file may be; None: as large as it is.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is another kind of file.
+        If it is another kind of file, or a larger one.
     """
-    return _history(Path(path), _read(Path(path)))
+    return _history(Path(path), _read(Path(path), max_bytes))
 
 
-def _read(path: Path) -> list[dict[str, Any]]:
-    try:
-        content = [json.loads(line) for line in _whole_lines(path)]
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"{path}: not the history of a run ({error})") from None
-    for line in content:
-        if not (isinstance(line, dict) and "event" in line and type(line.get("step")) is int):
-            raise ValueError(f"{path}: not the history of a run")
+def _read(path: Path, max_bytes: int | None) -> list[dict[str, Any]]:
+    content = []
+    for number, line in enumerate(_whole_lines(path, max_bytes), 1):
+        try:
+            values = parse_json(line, allow_nan=True)  # a loss may be infinite, or no number
+            field(values, "event", str)
+            field(values, "step", int)
+        except ValueError as error:
+            raise ValueError(f"{path}: not the history of a run (line {number}: {error})") from None
+        content.append(values)
     return content
 
 
-def _whole_lines(path: Path) -> list[str]:
-    """The lines of a file but for a last one that a kill has cut short."""
-    lines = path.read_text("utf-8").splitlines(keepends=True)
-    return lines[:-1] if lines and not lines[-1].endswith("\n") else lines
+def _whole_lines(path: Path, max_bytes: int | None) -> list[str]:
+    """The lines of a file but for a last one that a kill has cut short.
+
+    They end with LF alone: what else counts as the end of a line may stand in a sample of text.
+    """
+    return read_text(path, max_bytes).split("\n")[:-1]
 
 
 def _lines_until(path: Path, trainer: Trainer) -> list[dict[str, Any]]:
     """What had happened when the trainer was saved."""
     last = {"step": trainer.steps, "skip": trainer.steps, "evaluation": trainer.evaluated_at}
-    return [line for line in _read(path) if line["step"] <= last.get(line["event"], -1)]
+    return [line for line in _read(path, None) if line["step"] <= last.get(line["event"], -1)]
+
+
+def _rows_until(path: Path, step: int) -> list[list[str]]:
+    """The rows of a table of steps, without their names, up to a step."""
+    rows = list(csv.reader(_whole_lines(path, None)[1:]))
+    for number, row in enumerate(rows, 2):
+        if not (row and re.fullmatch("[0-9]{1,18}", row[0])):
+            raise ValueError(f"{path}, line {number}: not a table of the steps of a run")
+    return [row for row in rows if int(row[0]) <= step]
 
 
 def _history(path: Path, lines: list[dict[str, Any]]) -> History:
@@ -138,7 +158,7 @@ def _history(path: Path, lines: list[dict[str, Any]]) -> History:
                 history.steps.append(Step.from_dict(values))
             elif line["event"] == "evaluation":
                 history.evaluations.append(Evaluation.from_dict(values))
-        except (TypeError, ValueError) as error:
+        except ValueError as error:
             raise ValueError(f"{path}: not the history of a run ({error})") from None
     return history
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from foundation_nn.checkpoint import Checkpoint, CheckpointError
+from foundation_nn.files import from_object
 from foundation_nn.modules._module import Module
 from foundation_nn.schedules import Plateau
 from foundation_nn.training._callback import Callback
@@ -58,7 +59,7 @@ def load_training_state(path: str | os.PathLike[str], trainer: Trainer, loaded: 
         trainer.ema.load_state_dict(loaded.extras["ema"])
     try:
         _load(trainer, state)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
         raise CheckpointError(f"{path}: cannot be used ({error!r}); it was altered") from error
 
 
@@ -74,7 +75,7 @@ def _load(trainer: Trainer, state: dict[str, Any]) -> None:
         trainer.schedule.load_state_dict(state["schedule"])
     for name, memory in state["callbacks"].items():
         callbacks[name].load_state_dict(memory)
-    trainer._position = Position(**state["position"])
+    trainer._position = from_object(Position, state["position"])
     trainer._resumed = state
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from foundation_nn import checkpoint
 from foundation_nn.checkpoint._folder import mend_folder, remove_folder, remove_removed
-from foundation_nn.files import remove_unfinished
+from foundation_nn.files import read_json, remove_unfinished
 
 #: Within the folder of a run: the checkpoints to resume from, and the model to use.
 LAST = "last"
@@ -170,7 +170,7 @@ def _ourselves() -> dict[str, str | int]:
 def _owner(file: Path) -> str:
     """Who wrote it, as a part of a sentence; nothing if that cannot be read."""
     try:
-        owner = json.loads(file.read_text())
+        owner = read_json(file)
         command = str(owner["command"])[:80]
         return f" (process {owner['pid']} on {owner['host']}, since {owner['since']}: {command})"
     except (OSError, ValueError, KeyError, TypeError):

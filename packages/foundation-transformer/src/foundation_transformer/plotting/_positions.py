@@ -65,7 +65,7 @@ def plot_distances(
         How many to show; within the positions of ``rotary``.
     """
     distance = np.arange(distances)
-    width = 2 * rotary.cos.shape[1]
+    width = rotary.head_width
     x = np.full((1, 1, distances, width), width**-0.5)
     turned = rotary(Tensor(x), distance).data[0, 0]  # (distances, K)
     figure, axes = new_figure(10, 3.6, columns=2)

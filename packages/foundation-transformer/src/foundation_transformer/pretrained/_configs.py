@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from foundation_nn.files import field
+
 from foundation_transformer.config import TransformerConfig
 
 Json = Mapping[str, Any]
@@ -17,10 +19,18 @@ _ACTIVATIONS = {"gelu_tanh": "gelu_new"}
 def _only(c: Json, name: str, *supported: Any) -> Any:
     """A field that has to be one of these; the first where it is not given."""
     value = c.get(name, supported[0])
-    if value not in supported:
+    if not any(type(value) is type(each) and value == each for each in supported):
         expected = " or ".join(map(repr, supported))
         raise ValueError(f"{name}={value!r} is not supported; expected {expected}")
     return value
+
+
+def _count(c: Json, name: str) -> int:
+    """How many there are of something, at least one."""
+    count: int = field(c, name, int)
+    if count < 1:
+        raise ValueError(f"{name}: expected at least 1, got {count}")
+    return count
 
 
 def _activation(c: Json, name: str, default: str) -> str:
@@ -38,16 +48,16 @@ def read_gpt2(c: Json) -> TransformerConfig:
     _only(c, "scale_attn_by_inverse_layer_idx", False)
     _only(c, "add_cross_attention", False)
     return TransformerConfig.gpt2(
-        vocab_size=c["vocab_size"],
-        max_len=c["n_positions"],
-        d_model=c["n_embd"],
-        num_heads=c["n_head"],
-        num_layers=c["n_layer"],
-        d_ff=c.get("n_inner") or 4 * c["n_embd"],
-        dropout=c.get("resid_pdrop", 0.1),
+        vocab_size=_count(c, "vocab_size"),
+        max_len=_count(c, "n_positions"),
+        d_model=_count(c, "n_embd"),
+        num_heads=_count(c, "n_head"),
+        num_layers=_count(c, "n_layer"),
+        d_ff=field(c, "n_inner", int | None, default=None) or 4 * _count(c, "n_embd"),
+        dropout=field(c, "resid_pdrop", float, default=0.1),
         activation=_activation(c, "activation_function", "gelu_new"),
-        norm_eps=c.get("layer_norm_epsilon", 1e-5),
-        tie_embeddings=c.get("tie_word_embeddings", True),
+        norm_eps=field(c, "layer_norm_epsilon", float, default=1e-5),
+        tie_embeddings=field(c, "tie_word_embeddings", bool, default=True),
     )
 
 
@@ -79,24 +89,27 @@ def read_llama(c: Json) -> TransformerConfig:
     .. [1] L. Ben Allal et al., "SmolLM2: When Smol Goes Big", 2025, arXiv:2502.02737.
     """
     _only(c, "hidden_act", "silu")
-    heads, bias = c["num_attention_heads"], c.get("attention_bias", False)
+    heads = _count(c, "num_attention_heads")
+    bias = field(c, "attention_bias", bool, default=False)
     _only(c, "mlp_bias", bias)  # all biases, or none
-    _only(c, "head_dim", c["hidden_size"] // heads, None)
-    rope = c.get("rope_parameters") or c.get("rope_scaling") or {}
+    _only(c, "head_dim", _count(c, "hidden_size") // heads, None)
+    ropes = (field(c, name, dict | None, None) for name in ("rope_parameters", "rope_scaling"))
+    rope: Json = next(filter(None, ropes), {})
     _only(rope, "rope_type", "default")
     _only(rope, "type", "default")
+    rotary_base = field(c, "rope_theta", float | None, default=None)
     return TransformerConfig.llama(
-        vocab_size=c["vocab_size"],
-        max_len=c["max_position_embeddings"],
-        d_model=c["hidden_size"],
+        vocab_size=_count(c, "vocab_size"),
+        max_len=_count(c, "max_position_embeddings"),
+        d_model=_count(c, "hidden_size"),
         num_heads=heads,
-        num_kv_heads=c.get("num_key_value_heads") or heads,
-        num_layers=c["num_hidden_layers"],
-        d_ff=c["intermediate_size"],
-        norm_eps=c.get("rms_norm_eps", 1e-6),
-        rotary_base=float(c.get("rope_theta") or rope.get("rope_theta", 10000.0)),
+        num_kv_heads=field(c, "num_key_value_heads", int | None, default=None) or heads,
+        num_layers=_count(c, "num_hidden_layers"),
+        d_ff=_count(c, "intermediate_size"),
+        norm_eps=field(c, "rms_norm_eps", float, default=1e-6),
+        rotary_base=float(rotary_base or field(rope, "rope_theta", float, default=10000.0)),
         bias=bias,
-        tie_embeddings=c.get("tie_word_embeddings", False),
+        tie_embeddings=field(c, "tie_word_embeddings", bool, default=False),
     )
 
 
@@ -133,16 +146,16 @@ def read_bert(c: Json) -> TransformerConfig:
     _only(c, "is_decoder", False)
     _only(c, "add_cross_attention", False)
     return TransformerConfig.bert(
-        vocab_size=c["vocab_size"],
-        max_len=c["max_position_embeddings"],
-        d_model=c["hidden_size"],
-        num_heads=c["num_attention_heads"],
-        num_layers=c["num_hidden_layers"],
-        d_ff=c["intermediate_size"],
-        dropout=c.get("hidden_dropout_prob", 0.1),
+        vocab_size=_count(c, "vocab_size"),
+        max_len=_count(c, "max_position_embeddings"),
+        d_model=_count(c, "hidden_size"),
+        num_heads=_count(c, "num_attention_heads"),
+        num_layers=_count(c, "num_hidden_layers"),
+        d_ff=_count(c, "intermediate_size"),
+        dropout=field(c, "hidden_dropout_prob", float, default=0.1),
         activation=_activation(c, "hidden_act", "gelu"),
-        norm_eps=c.get("layer_norm_eps", 1e-12),
-        num_token_types=c.get("type_vocab_size", 2),
+        norm_eps=field(c, "layer_norm_eps", float, default=1e-12),
+        num_token_types=field(c, "type_vocab_size", int, default=2),
     )
 
 

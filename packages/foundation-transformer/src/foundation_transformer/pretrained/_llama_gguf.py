@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+from foundation_nn.files import field
 from numpy.typing import NDArray
 
 from foundation_transformer.pretrained._gguf import GGUFTensor
@@ -35,35 +36,40 @@ def config_of(metadata: Mapping[str, Any], tensors: Mapping[str, GGUFTensor]) ->
     Raises
     ------
     ValueError
-        If the architecture is another one, or positions are scaled.
+        If the architecture is another one, positions are scaled, or something is missing or of the
+        wrong type.
     """
-    architecture = metadata.get("general.architecture")
+    architecture = field(metadata, "general.architecture", str, default=None)
     if architecture != "llama":
         raise ValueError(
             f"GGUF files of architecture {architecture!r} are not supported; expected 'llama' "
             "(Llama, SmolLM2, TinyLlama)"
         )
     m = {name.removeprefix("llama."): value for name, value in metadata.items()}
-    scaling = m.get("rope.scaling.type", "none")
+    scaling = field(m, "rope.scaling.type", str, default="none")
     if scaling != "none" or "rope_freqs.weight" in tensors:
         raise ValueError(f"scaled rotary positions ({scaling}) are not supported")
-    width = m["embedding_length"] // m["attention.head_count"]
-    if m.get("rope.dimension_count", width) != width:
-        raise ValueError(
-            f"rotary positions of {m['rope.dimension_count']} of {width} numbers are not supported"
-        )
+    heads = field(m, "attention.head_count", int)
+    if heads < 1:
+        raise ValueError(f"attention.head_count: expected at least 1, got {heads}")
+    width = field(m, "embedding_length", int) // heads
+    turned = field(m, "rope.dimension_count", int, default=width)
+    if turned != width:
+        raise ValueError(f"rotary positions of {turned} of {width} numbers are not supported")
+    if "token_embd.weight" not in tensors:
+        raise ValueError("the tensor 'token_embd.weight' is missing")
     return {
         "model_type": "llama",
         "vocab_size": tensors["token_embd.weight"].shape[0],
-        "max_position_embeddings": m["context_length"],
-        "hidden_size": m["embedding_length"],
-        "num_attention_heads": m["attention.head_count"],
-        "num_key_value_heads": m.get("attention.head_count_kv"),
-        "num_hidden_layers": m["block_count"],
-        "intermediate_size": m["feed_forward_length"],
+        "max_position_embeddings": field(m, "context_length", int),
+        "hidden_size": field(m, "embedding_length", int),
+        "num_attention_heads": heads,
+        "num_key_value_heads": field(m, "attention.head_count_kv", int, default=None),
+        "num_hidden_layers": field(m, "block_count", int),
+        "intermediate_size": field(m, "feed_forward_length", int),
         # Written in float32: 1e-5 comes back as 9.999999747378752e-06.
-        "rms_norm_eps": float(f"{m['attention.layer_norm_rms_epsilon']:.7g}"),
-        "rope_theta": m.get("rope.freq_base", 10000.0),
+        "rms_norm_eps": float(f"{field(m, 'attention.layer_norm_rms_epsilon', float):.7g}"),
+        "rope_theta": field(m, "rope.freq_base", float, default=10000.0),
         "attention_bias": "blk.0.attn_q.bias" in tensors,
         "mlp_bias": "blk.0.ffn_gate.bias" in tensors,
         "tie_word_embeddings": "output.weight" not in tensors,
@@ -111,26 +117,34 @@ def neighbours_to_halves(rows: NDArray[np.float32], heads: int) -> NDArray[np.fl
 
 
 def tokenizer_of(metadata: Mapping[str, Any]) -> dict[str, Any] | None:
-    """For ``foundation_data.Tokenizer.from_dict``; None if it is of no kind that is known."""
+    """For ``foundation_data.Tokenizer.from_dict``; None if it is of no kind that is known.
+
+    Raises
+    ------
+    ValueError
+        If something is missing or of the wrong type, or a token has two ids.
+    """
     m = {name.removeprefix("tokenizer.ggml."): value for name, value in metadata.items()}
     if m.get("model") != "gpt2":
         return None
-    tokens = m["tokens"]
-    types = m.get("token_type", [1] * len(tokens))
-    roles = {
-        role: tokens[m[f"{name}_token_id"]]
-        for role, name in (
-            ("bos", "bos"),
-            ("eos", "eos"),
-            ("unk", "unknown"),
-            ("pad", "padding"),
-        )
-        if f"{name}_token_id" in m
-    }
+    tokens = field(m, "tokens", list[str])
+    ids = {token: index for index, token in enumerate(tokens)}
+    if len(ids) < len(tokens):
+        raise ValueError(f"tokens: {len(tokens) - len(ids)} of them stand there twice")
+    types = np.asarray(m.get("token_type", np.ones(len(tokens))))
+    if types.shape != (len(tokens),):
+        raise ValueError(f"token_type: expected {len(tokens)} numbers, got shape {types.shape}")
+    roles: dict[str, str] = {}
+    for role, name in (("bos", "bos"), ("eos", "eos"), ("unk", "unknown"), ("pad", "padding")):
+        index = field(m, f"{name}_token_id", int, default=None)
+        if index is not None:
+            if not 0 <= index < len(tokens):
+                raise ValueError(f"{name}_token_id: {index} is no id of {len(tokens)} tokens")
+            roles[role] = tokens[index]
     return byte_level_bpe(
-        {token: index for index, token in enumerate(tokens)},
-        m["merges"],
-        m.get("pre", "gpt-2"),
+        ids,
+        field(m, "merges", list[str]),
+        field(m, "pre", str, default="gpt-2"),
         special=[token for token, kind in zip(tokens, types, strict=True) if kind == _CONTROL],
         added=[token for token, kind in zip(tokens, types, strict=True) if kind == _USER_DEFINED],
         roles=roles,

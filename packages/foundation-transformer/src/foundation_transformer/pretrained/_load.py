@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from foundation_nn import skip_init
+from foundation_nn.files import MAX_BYTES, field, read_json
 from numpy.typing import NDArray
 
 from foundation_transformer._causal_lm import CausalLM
@@ -47,11 +47,14 @@ class Pretrained(NamedTuple):
     chat_template: str | None
 
 
-def load_pretrained(path: str | os.PathLike[str], compact: bool = False) -> Pretrained:
+def load_pretrained(
+    path: str | os.PathLike[str], compact: bool = False, *, max_bytes: int = MAX_BYTES
+) -> Pretrained:
     """Load a published model.
 
     Tensors are read and widened to float32 one at a time, so that memory stays near that of the
-    weights. Nothing in the files is run.
+    weights. Nothing in the files is run, and what is built is bounded by the weights that are
+    there, whatever the configuration says.
 
     Parameters
     ----------
@@ -63,6 +66,9 @@ def load_pretrained(path: str | os.PathLike[str], compact: bool = False) -> Pret
     compact : bool
         Keep matrices as one byte a number, see :class:`CompactWeight`: a quarter of the memory,
         and results that are near. Such a model is not trained further.
+    max_bytes : int
+        How much is read of anything but the weights: of the configuration, of the tokenizer, and of
+        the header that says where the weights lie.
 
     Returns
     -------
@@ -74,8 +80,9 @@ def load_pretrained(path: str | os.PathLike[str], compact: bool = False) -> Pret
     FileNotFoundError
         If there is nothing at ``path``, or no configuration or weights in it.
     ValueError
-        If the architecture or one of its options is not supported, a file is truncated or damaged,
-        weights are pickled, or configuration and weights disagree: then with a table.
+        If the architecture or one of its options is not supported, a file is truncated, damaged,
+        too large, a pipe or a device, weights are pickled or not finite, or configuration and
+        weights disagree: then with a table.
     ImportError
         For a GGUF file without the library ``gguf``.
     """
@@ -83,55 +90,51 @@ def load_pretrained(path: str | os.PathLike[str], compact: bool = False) -> Pret
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder")
     if path.is_dir():
-        return _load_folder(path, compact)
+        return _load_folder(path, compact, max_bytes)
     if path.suffix != ".gguf":
         raise ValueError(f"{path}: expected a folder with config.json, or a file *.gguf")
-    return _load_gguf(path, compact)
+    return _load_gguf(path, compact, max_bytes)
 
 
-def _load_folder(folder: Path, compact: bool) -> Pretrained:
+def _load_folder(folder: Path, compact: bool, max_bytes: int) -> Pretrained:
     source = folder / "config.json"
-    if not source.is_file():
+    if not source.exists():
         raise FileNotFoundError(f"{folder}: no config.json; expected the folder of a model")
+    described = read_json(source, max_bytes)
     try:
-        described = json.loads(source.read_text("utf-8"))
-        if not isinstance(described, dict):
-            raise ValueError(f"expected a table, got {type(described).__name__}")
-        kind = described.get("model_type")
+        kind = field(described, "model_type", str, default=None)
         if kind not in FAMILIES:
             raise ValueError(
                 f"model_type={kind!r} is not supported; expected one of {', '.join(FAMILIES)}"
             )
         family = FAMILIES[kind]
         config = family.read(described)
-    except KeyError as error:
-        raise ValueError(f"{source}: {error} is missing") from None
-    except (AttributeError, TypeError, ValueError) as error:
+    except (TypeError, ValueError) as error:
         raise ValueError(f"{source}: {error}") from None
     tensors: dict[str, _Stored] = {}
-    for name, tensor in stored_tensors(folder).items():
+    for name, tensor in stored_tensors(folder, max_bytes).items():
         bare = name.removeprefix(family.prefix)
         if not re.fullmatch(family.ignored, bare):
             tensors[bare] = tensor
     if config.pooler and "pooler.dense.weight" not in tensors:
         config = replace(config, pooler=False)
     model = _load_weights(str(folder), config, family, tensors, compact)
-    return Pretrained(model, folder_tokenizer(folder), folder_chat_template(folder))
+    tokenizer = folder_tokenizer(folder, max_bytes)
+    return Pretrained(model, tokenizer, folder_chat_template(folder, max_bytes))
 
 
-def _load_gguf(file: Path, compact: bool) -> Pretrained:
-    metadata, stored = read_gguf(file)
+def _load_gguf(file: Path, compact: bool, max_bytes: int) -> Pretrained:
+    metadata, stored = read_gguf(file, max_bytes)
     try:
         described = llama_gguf.config_of(metadata, stored)
         config = FAMILIES["llama"].read(described)
         tokenizer = llama_gguf.tokenizer_of(metadata)
-    except KeyError as error:
-        raise ValueError(f"{file}: {error} is missing") from None
+        template = field(metadata, "tokenizer.chat_template", str, default=None)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{file}: {error}") from None
     tensors = llama_gguf.tensors_of(described, stored)
     model = _load_weights(str(file), config, FAMILIES["llama"], tensors, compact)
-    return Pretrained(model, tokenizer, metadata.get("tokenizer.chat_template"))
+    return Pretrained(model, tokenizer, template)
 
 
 def _load_weights(
@@ -141,8 +144,11 @@ def _load_weights(
     tensors: Mapping[str, _Stored],
     compact: bool,
 ) -> CausalLM | TextEncoder:
-    with skip_init():
-        model = family.model(config)
+    try:
+        with skip_init(tensor.shape for tensor in tensors.values()):
+            model = family.model(config)
+    except (ValueError, ArithmeticError, MemoryError) as error:
+        raise ValueError(f"{where}: {error}") from None
     weights = weights_of(model, config, family)
     if config.tie_embeddings:
         tensors = {name: t for name, t in tensors.items() if name != "lm_head.weight"}
@@ -150,7 +156,12 @@ def _load_weights(
 
     def read() -> Iterator[tuple[str, NDArray[np.float32]]]:
         for weight in weights:
-            yield weight.name, weight.join(lambda name: tensors[name].read())
+            array = weight.join(lambda name: tensors[name].read())
+            # Both are NaN if there is one. A scale in a file may be, for a whole block of weights.
+            if array.size and not (np.isfinite(array.max()) and np.isfinite(array.min())):
+                names = " or ".join(name for name, _ in weight.parts)
+                raise ValueError(f"{where}: {names} holds infinity or NaN; fetch it again")
+            yield weight.name, array
 
     if compact:
         load_compact(model, read())

@@ -9,17 +9,23 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from foundation_nn.files import new_file
+from foundation_nn.files import (
+    MAX_BYTES,
+    field,
+    is_file_name,
+    new_file,
+    open_file,
+    parse_json,
+    read_json,
+)
 from numpy.typing import NDArray
 
 _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
-#: A header of a hundred thousand tensors has a tenth of that.
-_LONGEST_HEADER = 100_000_000
 
 
 class StoredTensor(NamedTuple):
@@ -61,31 +67,28 @@ class StoredTensor(NamedTuple):
         return flat.astype(np.float32, copy=False).reshape(self.shape)
 
 
-def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
+def stored_tensors(folder: Path, max_bytes: int = MAX_BYTES) -> dict[str, StoredTensor]:
     """All tensors of a folder: of ``model.safetensors``, or of the files that its index names.
+
+    Parameters
+    ----------
+    folder : Path
+    max_bytes : int
+        How large the index and the headers may be.
 
     Raises
     ------
     FileNotFoundError
         If there are no weights, or a file of the index is missing.
     ValueError
-        If there are only pickled weights, or a file is truncated or no safetensors file.
+        If there are only pickled weights, a file is truncated or no safetensors file, or the index
+        names what is not in the folder.
     """
     single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
-    if single.is_file():
-        return read_header(single)
-    if index.is_file():
-        try:
-            places = json.loads(index.read_text("utf-8"))["weight_map"]
-            files = [folder / name for name in sorted(set(places.values()))]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"{index}: not an index of weights ({error!r})") from None
-        missing = [file.name for file in files if not file.is_file()]
-        if missing:
-            raise FileNotFoundError(
-                f"{folder}: {', '.join(missing)} missing, which the index names; copy all its files"
-            )
-        return {name: tensor for file in files for name, tensor in read_header(file).items()}
+    if single.exists():
+        return read_header(single, max_bytes)
+    if index.exists():
+        return _indexed_tensors(index, max_bytes)
     pickled = sorted(path.name for path in folder.glob("*.bin"))
     if pickled:
         raise ValueError(
@@ -98,36 +101,85 @@ def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
     )
 
 
-def read_header(file: Path) -> dict[str, StoredTensor]:
-    """The tensors of one file, whose data must fill it to the last byte."""
-    size = file.stat().st_size
-    with file.open("rb") as stream:
+def _indexed_tensors(index: Path, max_bytes: int) -> dict[str, StoredTensor]:
+    """The tensors of the files that an index names, which are those of its folder."""
+    try:
+        places = field(read_json(index, max_bytes), "weight_map", dict[str, str])
+    except ValueError as error:
+        raise ValueError(f"{index}: not an index of weights ({error})") from None
+    names = sorted(set(places.values()))
+    for name in names:
+        if not is_file_name(name):
+            raise ValueError(f"{index}: expected files of this folder, got {name!r:.200}")
+    files = [index.parent / name for name in names]
+    missing = [file.name for file in files if not file.exists()]
+    if missing:
+        shown = ", ".join(missing[:9]) + (" …" if len(missing) > 9 else "")
+        raise FileNotFoundError(
+            f"{index.parent}: {shown} missing, which the index names; copy all its files"
+        )
+    tensors: dict[str, StoredTensor] = {}
+    for file in files:
+        for name, tensor in read_header(file, max_bytes).items():
+            if name in tensors:
+                raise ValueError(f"{file}: {name!r} stands in {tensors[name].file.name}, too")
+            tensors[name] = tensor
+    return tensors
+
+
+def read_header(file: Path, max_bytes: int = MAX_BYTES) -> dict[str, StoredTensor]:
+    """The tensors of one file, whose data fill it to the last byte, each byte once."""
+    with open_file(file) as stream:
+        size = stream.seek(0, 2)
+        stream.seek(0)
         length = int.from_bytes(stream.read(8), "little")
-        if size < 8 or length > min(size - 8, _LONGEST_HEADER):
+        if size < 8 or length > size - 8:
             raise ValueError(f"{file}: truncated, or not a safetensors file ({size} bytes)")
-        try:
-            entries = dict(json.loads(stream.read(length)))
-            entries.pop("__metadata__", None)
-            tensors = {name: _tensor(file, e, 8 + length) for name, e in entries.items()}
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{file}: damaged header ({error!r}); fetch it again") from None
-    end = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
+        if length > max_bytes:
+            raise ValueError(
+                f"{file}: its header has {length:,} bytes, and at most {max_bytes:,} are read; if "
+                "it is meant to be so large, raise max_bytes"
+            )
+        header = stream.read(length)
+    try:
+        entries = parse_json(header)
+        field(entries, "__metadata__", dict[str, str], default=None)
+        del header
+        entries.pop("__metadata__", None)
+        places = {name: _place(entry) for name, entry in entries.items()}
+    except ValueError as error:
+        raise ValueError(f"{file}: damaged header ({error}); fetch it again") from None
+    end = 0
+    for name, (_, _, start, stop) in sorted(places.items(), key=lambda item: item[1][2:]):
+        if start != end:
+            problem = "overlap" if start < end else "leave a gap"
+            raise ValueError(
+                f"{file}: altered: its tensors {problem} at byte {start} of the data, before "
+                f"{name!r:.200}; fetch it again"
+            )
+        end = stop
     if 8 + length + end != size:
         raise ValueError(
             f"{file}: truncated or altered: its header describes {8 + length + end} bytes, the "
             f"file has {size}; fetch it again"
         )
-    return tensors
+    return {
+        name: StoredTensor(file, kind, shape, 8 + length + start)
+        for name, (kind, shape, start, _) in places.items()
+    }
 
 
-def _tensor(file: Path, entry: Mapping[str, Any], data: int) -> StoredTensor:
-    shape, (start, stop) = tuple(map(int, entry["shape"])), map(int, entry["data_offsets"])
-    kind = str(entry["dtype"])
-    if kind in _DTYPES and (
-        start < 0 or stop - start != math.prod(shape) * np.dtype(_DTYPES[kind]).itemsize
-    ):
-        raise ValueError(f"{stop - start} bytes for {kind} of shape {shape}")
-    return StoredTensor(file, kind, shape, data + start)
+def _place(entry: Any) -> tuple[str, tuple[int, ...], int, int]:
+    """Type, shape, first byte and the one after the last, of an entry of a header."""
+    kind = field(entry, "dtype", str)
+    shape = tuple(field(entry, "shape", list[int]))
+    offsets = field(entry, "data_offsets", list[int])
+    if len(offsets) != 2 or not 0 <= offsets[0] <= offsets[1] or min(shape, default=0) < 0:
+        raise ValueError(f"data_offsets {offsets!r:.60} for shape {shape!r:.60}")
+    start, stop = offsets
+    if kind in _DTYPES and stop - start != math.prod(shape) * np.dtype(_DTYPES[kind]).itemsize:
+        raise ValueError(f"{stop - start} bytes for {kind} of shape {shape!r:.60}")
+    return kind, shape, start, stop
 
 
 def write_safetensors(file: Path, tensors: Iterable[tuple[str, NDArray[np.float32]]]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from foundation_nn.files import write_file
+from foundation_nn.files import MAX_BYTES, field, read_json, read_text, write_file
 
 _ROLES = {"bos": ("bos", "cls"), "eos": ("eos", "sep"), "pad": ("pad",), "unk": ("unk",)}
 _BYTES = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
@@ -19,43 +19,68 @@ _CUTS: dict[str, Any] = {
 }
 
 
-def folder_tokenizer(folder: Path) -> dict[str, Any] | None:
-    """The tokenizer of a folder, for ``foundation_data.Tokenizer.from_dict``; None without one."""
+def folder_tokenizer(folder: Path, max_bytes: int = MAX_BYTES) -> dict[str, Any] | None:
+    """The tokenizer of a folder, for ``foundation_data.Tokenizer.from_dict``; None without one.
+
+    Raises
+    ------
+    ValueError
+        If a file is damaged, larger than ``max_bytes``, or no such file.
+    """
     source = folder / "tokenizer.json"
-    settings = [
-        _read(folder / name) for name in ("special_tokens_map.json", "tokenizer_config.json")
-    ]
-    roles = {
-        role: token
-        for role, names in _ROLES.items()
-        for token in [_first_token(settings, names)]
-        if token is not None
-    }
-    if source.is_file():
-        document = _read(source)
+    roles = _roles(folder, max_bytes)
+    if source.exists():
+        document = _read(source, max_bytes)
         if not isinstance(document.get("model"), dict):
             raise ValueError(f"{source}: not a tokenizer: its table 'model' is missing")
-        kind = {"BPE": "bpe", "WordPiece": "wordpiece"}.get(document["model"].get("type"))
-        ours = document["model"].pop("foundation-data", {})
+        try:
+            model = document["model"]
+            known = {"BPE": "bpe", "WordPiece": "wordpiece"}
+            kind = known.get(field(model, "type", str | None, default=None) or "")
+            ours = field(model, "foundation-data", dict, default={})
+            model.pop("foundation-data", None)
+            specials = field(ours, "specials", dict | None, default=roles)
+        except ValueError as error:
+            raise ValueError(f"{source}: {error}") from None
         if kind is None:
             return None
-        return {"kind": kind, "specials": ours.get("specials", roles), "tokenizer": document}
-    if (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
-        lines = (folder / "merges.txt").read_text("utf-8").split("\n")
+        return {"kind": kind, "specials": specials, "tokenizer": document}
+    if (folder / "vocab.json").exists() and (folder / "merges.txt").exists():
+        lines = read_text(folder / "merges.txt", max_bytes).split("\n")
         merges = [line for line in lines if line.strip() and not line.startswith("#version")]
-        vocab = _read(folder / "vocab.json")
+        vocab = _read(folder / "vocab.json", max_bytes)
+        for token in vocab:
+            try:
+                field(vocab, token, int)
+            except ValueError as error:
+                raise ValueError(f"{folder / 'vocab.json'}: {error}") from None
         special = [token for token in {*roles.values(), "<|endoftext|>"} if token in vocab]
         return byte_level_bpe(vocab, merges, "gpt-2", special, [], roles)
     return None
 
 
-def folder_chat_template(folder: Path) -> str | None:
-    """How a conversation is written as one text, in Jinja's language; None without one."""
-    if (folder / "chat_template.jinja").is_file():
-        return (folder / "chat_template.jinja").read_text("utf-8")
-    template = _read(folder / "tokenizer_config.json").get("chat_template")
-    if isinstance(template, list):  # several, by name
-        template = {entry["name"]: entry["template"] for entry in template}.get("default")
+def folder_chat_template(folder: Path, max_bytes: int = MAX_BYTES) -> str | None:
+    """How a conversation is written as one text, in Jinja's language; None without one.
+
+    Raises
+    ------
+    ValueError
+        If a file is damaged, or larger than ``max_bytes``.
+    """
+    source = folder / "chat_template.jinja"
+    if source.exists():
+        return read_text(source, max_bytes)
+    source = folder / "tokenizer_config.json"
+    try:
+        content = _read(source, max_bytes)
+        template: str | list[Any] | None = field(
+            content, "chat_template", str | list | None, default=None
+        )
+        if isinstance(template, list):  # several, by name
+            named = {field(each, "name", str): field(each, "template", str) for each in template}
+            return named.get("default")
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from None
     return template
 
 
@@ -117,24 +142,34 @@ def write_tokenizer(folder: Path, tokenizer: Mapping[str, Any], chat_template: s
     _write(folder / "tokenizer.json", tokenizer["tokenizer"])
 
 
-def _first_token(settings: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str | None:
-    for content in settings:
-        for name in names:
-            token = content.get(f"{name}_token")
-            token = token.get("content") if isinstance(token, dict) else token
-            if token:
-                return str(token)
-    return None
+def _roles(folder: Path, max_bytes: int) -> dict[str, str]:
+    """Which tokens have which role; what the first file says counts."""
+    roles: dict[str, str] = {}
+    for file in (folder / "special_tokens_map.json", folder / "tokenizer_config.json"):
+        content = _read(file, max_bytes)
+        try:
+            for role, names in _ROLES.items():
+                found = filter(None, (_token(content, name) for name in names))
+                roles.setdefault(role, next(found, ""))
+        except ValueError as error:
+            raise ValueError(f"{file}: {error}") from None
+        roles = {role: token for role, token in roles.items() if token}
+    return roles
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _token(content: Mapping[str, Any], name: str) -> str | None:
+    """The token with this name, which is written as it is or as an object about it."""
+    token = field(content, f"{name}_token", str | dict | None, default=None)
+    if isinstance(token, dict):
+        token = field(token, "content", str | None, default=None)
+    return token  # type: ignore[no-any-return]
+
+
+def _read(file: Path, max_bytes: int) -> dict[str, Any]:
     """The content of a JSON file; nothing if there is none."""
-    if not file.is_file():
+    if not file.exists():
         return {}
-    try:
-        content = json.loads(file.read_text("utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{file}: not valid JSON ({error})") from None
+    content = read_json(file, max_bytes)
     if not isinstance(content, dict):
         raise ValueError(f"{file}: expected a table, got {type(content).__name__}")
     return content
