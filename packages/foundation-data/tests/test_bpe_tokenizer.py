@@ -348,7 +348,7 @@ def test_an_altered_file_is_refused(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=r"tokenizer\.json: .* altered after it was saved"):
             Tokenizer.load(path)
     path.write_text(whole[: len(whole) // 2], encoding="utf-8")
-    with pytest.raises(ValueError, match=r"tokenizer\.json: not a whole JSON file"):
+    with pytest.raises(ValueError, match=r"tokenizer\.json: not valid JSON"):
         Tokenizer.load(path)
 
 
@@ -379,7 +379,7 @@ def edited(edit: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
         (lambda d: d["model"].update(unk_token="<none>"), "unk_token: '<none>' is not in the voc"),
         (lambda d: d.update(pre_tokenizer=None), "expected a ByteLevel step"),
         (lambda d: d.update(pre_tokenizer={"type": "Metaspace"}), "got 'Metaspace', which is not"),
-        (lambda d: d.update(pre_tokenizer={"kind": 1}), "pre_tokenizer: malformed content"),
+        (lambda d: d.update(pre_tokenizer={"kind": 1}), "pre_tokenizer: 'type' is missing"),
         (
             lambda d: d.update(
                 pre_tokenizer={"type": "Split", "pattern": {"Regex": r"\p{Klingon}"}}
@@ -388,9 +388,9 @@ def edited(edit: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
             r"cannot read the pattern '\\\\p\{Klingon\}'",
         ),
         (lambda d: d.update(normalizer={"type": "Nmt"}), "normalizer: expected .* got 'Nmt'"),
-        (lambda d: d.update(normalizer={}), "normalizer: malformed content: KeyError"),
+        (lambda d: d.update(normalizer={}), "normalizer: 'type' is missing"),
         (lambda d: d["added_tokens"][0].update(single_word=True), "'<pad>' asks for single_word"),
-        (lambda d: d["added_tokens"][0].pop("lstrip"), "added_tokens: malformed content"),
+        (lambda d: d["added_tokens"][0].pop("lstrip"), "added_tokens: 'lstrip' is missing"),
         (lambda d: d["added_tokens"][0].update(content=""), "expected a non-empty content"),
         (lambda d: d["added_tokens"][0].update(lstrip="false"), "lstrip: expected true or false"),
         (lambda d: d.update(decoder=[]), r"decoder: expected an object or null, got \[\]"),

@@ -150,7 +150,7 @@ def test_damaged_gzip(tmp_path: Path) -> None:
 
 
 def test_paths_that_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"none\.tsv: no such file; check the path"):
+    with pytest.raises(FileNotFoundError, match=r"none\.tsv: no such file"):
         read_pairs(tmp_path / "none.tsv")
     with pytest.raises(ValueError, match=r"p\.xlsx: expected a name that ends in \.tsv"):
         read_pairs(write(tmp_path / "p.xlsx", "a\tb"))
@@ -199,8 +199,8 @@ def test_json_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"source": "a"', ": not a line of JSON"),
-        ("[" * 100_000, ": not a line of JSON"),
+        ('{"source": "a"', ": not valid JSON"),
+        ("[" * 100_000, ": not valid JSON"),
         ('{"source": "a"}', "a text in the field 'target', got none (found: source)"),
         ('{"source": "a", "target": 3}', "a text in the field 'target', got int"),
         ('["a", "b"]', "a text in the field 'source', got none (found: list)"),

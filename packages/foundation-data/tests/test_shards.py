@@ -156,9 +156,12 @@ def test_files_that_were_altered_are_refused(tmp_path: Path) -> None:
     ("change", "message"),
     [
         (lambda shards: shards[0]["ids"].update(file="../ids-00000.npy"), "files of this folder"),
-        (lambda shards: shards[0]["ids"].pop("sha256"), "malformed content: KeyError"),
-        (lambda shards: shards[0].update(ids=3), "malformed content: TypeError"),
-        (lambda shards: shards[0]["ids"].update(sha256=3), "does not match the manifest"),
+        (lambda shards: shards[0]["ids"].pop("sha256"), "malformed content: 'sha256' is missing"),
+        (lambda shards: shards[0].update(ids=3), "ids: expected an object, got 3"),
+        (lambda shards: shards[0]["ids"].update(sha256=3), "sha256: expected a string, got 3"),
+        (lambda shards: shards[0]["ids"].update(sha256="3"), "does not match the manifest"),
+        (lambda shards: shards.append([]), "expected an object with 'ids'"),
+        (lambda shards: shards[0].update(lengths=shards[0]["ids"]), "do not add up"),
     ],
 )
 def test_a_manifest_made_by_hand(tmp_path: Path, change: Any, message: str) -> None:

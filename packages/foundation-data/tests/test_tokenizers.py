@@ -191,7 +191,7 @@ def test_lossless_or_not_is_another_tokenizer() -> None:
     assert one != other
     assert repr(other) == "CharTokenizer(V=7, lowercase=False, lossless=False)"
     assert BPETokenizer.train(["a b"]) != BPETokenizer.train(["a b"], lossless=False)
-    with pytest.raises(ValueError, match="expected lossless to be true or false, got 'false'"):
+    with pytest.raises(ValueError, match="lossless: expected true or false, got 'false'"):
         Tokenizer.from_dict({**one.to_dict(), "lossless": "false"})
 
 

@@ -169,7 +169,7 @@ def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
     whole = path.read_bytes()
     for size in (0, 1, len(whole) // 2, len(whole) - 3):
         path.write_bytes(whole[:size])
-        with pytest.raises(ValueError, match=r"vocabulary\.json: not a whole JSON file"):
+        with pytest.raises(ValueError, match=r"vocabulary\.json: not valid JSON"):
             Vocabulary.load(path)
 
 
@@ -193,18 +193,14 @@ def test_a_later_version_is_refused(tmp_path: Path) -> None:
         Vocabulary.load(path)
 
 
-def test_a_file_that_is_too_large_is_not_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "vocabulary.json"
     vocabulary = Vocabulary.build(SENTENCES)
     vocabulary.save(path)
     size = path.stat().st_size
-    monkeypatch.setattr("foundation_data._files.MAX_JSON_BYTES", size)
-    assert Vocabulary.load(path) == vocabulary
-    monkeypatch.setattr("foundation_data._files.MAX_JSON_BYTES", size - 1)
-    with pytest.raises(ValueError, match=f"a vocabulary of at most .* bytes, got {size:,}"):
-        Vocabulary.load(path)
+    assert Vocabulary.load(path, max_bytes=size) == vocabulary
+    with pytest.raises(ValueError, match=f"has {size:,} bytes, .* raise max_bytes"):
+        Vocabulary.load(path, max_bytes=size - 1)
 
 
 def test_malformed_dictionary() -> None:

@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from foundation_nn.files import write_file
+from foundation_nn import files
+from foundation_nn.files import MAX_BYTES, write_file
 
 _VERSION = 1
-#: The largest JSON file that is read. The tokenizers of large models have a tenth of that.
-MAX_JSON_BYTES = 1 << 28
 
 
 def digest(kind: str, content: Mapping[str, Any]) -> str:
@@ -57,7 +56,9 @@ def write_text(path: str | os.PathLike[str], kind: str, text: str) -> None:
         raise OSError(error.errno, f"cannot write the {kind}: {reason}", os.fspath(path)) from error
 
 
-def read_json(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
+def read_json(
+    path: str | os.PathLike[str], kind: str, max_bytes: int = MAX_BYTES
+) -> dict[str, Any]:
     """Read what `write_json` wrote, and refuse anything else.
 
     Parameters
@@ -66,6 +67,8 @@ def read_json(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
         The file to read.
     kind : str
         What the file must be.
+    max_bytes : int
+        How large it may be.
 
     Returns
     -------
@@ -77,27 +80,25 @@ def read_json(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is not such a file, is truncated, or was altered after it was written.
+        If the file is not such a file, is too large, truncated, or was altered after it was
+        written.
     """
-    return check_document(path, kind, parse_json(path, kind))
+    return check_document(path, kind, parse_json(path, kind, max_bytes))
 
 
-def parse_json(path: str | os.PathLike[str], kind: str) -> Any:
+def parse_json(path: str | os.PathLike[str], kind: str, max_bytes: int = MAX_BYTES) -> Any:
     """Read any JSON file; the errors are those of `read_json`."""
     source = Path(path)
-    if not source.is_file():
-        raise FileNotFoundError(f"{source}: no such file; expected a {kind} written by save()")
-    size = source.stat().st_size
-    if size > MAX_JSON_BYTES:
-        raise ValueError(
-            f"{source}: expected a {kind} of at most {MAX_JSON_BYTES:,} bytes, got {size:,}"
-        )
     try:
-        return json.loads(source.read_bytes().decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(
-            f"{source}: not a whole JSON file ({error}); it is truncated or damaged: save it again"
-        ) from error
+        content = files.read_bytes(source, max_bytes)
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"{source}: no such file; expected a {kind} written by save()"
+        ) from None
+    try:
+        return files.parse_json(content)
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}; it is truncated or damaged: save it again") from error
 
 
 def check_document(path: str | os.PathLike[str], kind: str, document: Any) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def number(
     try:
         given = float(value)
     except OverflowError:  # of a whole number with more than three hundred digits
-        given = math.inf if int(value) > 0 else -math.inf
+        given = -math.inf if value < 0 else math.inf
     possible = not math.isnan(given)
     if at_least is not None:
         possible = possible and given >= at_least

@@ -6,12 +6,15 @@ import hashlib
 import os
 import secrets
 import shutil
+import tokenize
 from array import array
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from foundation_nn.files import MAX_BYTES, field, from_object, is_file_name, open_file
 from numpy.typing import NDArray
 
 from foundation_data._files import read_json, write_json
@@ -116,7 +119,18 @@ def _write(
     return shards
 
 
-def open_shards(folder: str | os.PathLike[str], *, verify: bool = True) -> TokenStream:
+@dataclass(frozen=True)
+class _Described:
+    """A file of arrays, as the manifest has it."""
+
+    file: str
+    count: int
+    sha256: str
+
+
+def open_shards(
+    folder: str | os.PathLike[str], *, verify: bool = True, max_bytes: int = MAX_BYTES
+) -> TokenStream:
     """Map what `write_shards` wrote.
 
     Parameters
@@ -125,6 +139,8 @@ def open_shards(folder: str | os.PathLike[str], *, verify: bool = True) -> Token
         The folder.
     verify : bool
         Whether to read every file once and compare its sha256 with the manifest's.
+    max_bytes : int
+        How large the manifest may be. The arrays stay in their files.
 
     Returns
     -------
@@ -139,41 +155,69 @@ def open_shards(folder: str | os.PathLike[str], *, verify: bool = True) -> Token
         If a file is not what the manifest says.
     """
     folder = Path(folder)
-    content = read_json(folder / _MANIFEST, _KIND)
+    manifest = folder / _MANIFEST
+    content = read_json(manifest, _KIND, max_bytes)
+    try:
+        vocab_size = field(content, "vocab_size", int)
+        shards = [
+            [from_object(_Described, field(entry, name, dict)) for name in ("ids", "lengths")]
+            for entry in field(content, "shards", list)
+        ]
+    except ValueError as error:
+        raise ValueError(f"{manifest}: malformed content: {error}") from error
     parts: list[NDArray[Any]] = []
     lengths: list[NDArray[Any]] = []
     digest = hashlib.sha256()
-    try:
-        for entry in content["shards"]:
-            parts.append(_open_array(folder, entry["ids"], verify))
-            lengths.append(_open_array(folder, entry["lengths"], verify))
-            digest.update(entry["ids"]["sha256"].encode("ascii"))
-            digest.update(entry["lengths"]["sha256"].encode("ascii"))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{folder / _MANIFEST}: malformed content: {error!r}") from error
+    for described in shards:
+        ids, lengths_of_ids = (_open_array(folder, each, verify) for each in described)
+        if lengths_of_ids.min(initial=0) < 0 or lengths_of_ids.sum() != len(ids):
+            raise ValueError(
+                f"{folder / described[1].file}: the lengths do not add up to the {len(ids)} ids of "
+                f"{described[0].file}; write the shards again"
+            )
+        if verify and not 0 <= ids.min(initial=0) <= ids.max(initial=0) < vocab_size:
+            raise ValueError(
+                f"{folder / described[0].file}: expected ids below {vocab_size}, got up to "
+                f"{ids.max()}; write the shards again"
+            )
+        parts.append(ids)
+        lengths.append(lengths_of_ids)
+        for each in described:
+            digest.update(each.sha256.encode())
     return TokenStream(parts, lengths, digest.hexdigest())
 
 
-def _open_array(folder: Path, described: dict[str, Any], verify: bool) -> NDArray[Any]:
+#: What NumPy says to a header that is none.
+_NO_ARRAY = (
+    *(ValueError, TypeError, EOFError, SyntaxError, tokenize.TokenError),
+    *(RecursionError, OverflowError, MemoryError),
+)
+
+
+def _open_array(folder: Path, described: _Described, verify: bool) -> NDArray[Any]:
     """Map one file that the manifest describes."""
-    name = described["file"]
-    path = folder / name
-    if Path(name).name != name:
-        raise ValueError(f"{folder / _MANIFEST}: expected files of this folder, got {name!r}")
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: missing, though the manifest lists it")
-    if verify and _sha256(path) != described["sha256"]:
+    path = folder / described.file
+    if not is_file_name(described.file):
+        raise ValueError(
+            f"{folder / _MANIFEST}: expected files of this folder, got {described.file!r:.200}"
+        )
+    try:
+        with open_file(path) as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest() if verify else ""
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: missing, though the manifest lists it") from None
+    if verify and found != described.sha256:
         raise ValueError(
             f"{path}: the content does not match the manifest's sha256, so it was altered or "
             "damaged; write the shards again"
         )
     try:
-        mapped = np.load(path, mmap_mode="r")
-    except (ValueError, EOFError) as error:
+        mapped = np.lib.format.open_memmap(path, mode="r")
+    except _NO_ARRAY as error:
         raise ValueError(f"{path}: no whole .npy file ({error}); write it again") from error
-    if mapped.shape != (described["count"],) or mapped.dtype.kind not in "iu":
+    if mapped.shape != (described.count,) or mapped.dtype.kind not in "iu":
         raise ValueError(
-            f"{path}: expected {described['count']} integers, got {mapped.dtype} of shape "
+            f"{path}: expected {described.count} integers, got {mapped.dtype} of shape "
             f"{mapped.shape}; write the shards again"
         )
     return np.asarray(mapped)  # slices of plain arrays are made faster than those of maps

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import IO
 
+from foundation_nn.files import open_file
+
 # zipfile raises a RuntimeError when an archive needs a password, and a NotImplementedError when it
 # needs a newer program.
 _DAMAGED = (
@@ -70,15 +72,8 @@ DEFAULT_LIMITS = ReadLimits()
 
 
 def check_file(path: Path) -> None:
-    """Refuse what is no regular file: `FileNotFoundError`, or `ValueError` for a folder."""
-    if path.is_dir():
-        raise ValueError(f"{path}: expected a file, got a folder")
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: no such file; check the path")
-    if not path.is_file():
-        raise ValueError(
-            f"{path}: expected a regular file, got a pipe or a device; write its content to a file"
-        )
+    """Refuse what is no regular file: `FileNotFoundError`, or `ValueError` for others."""
+    open_file(path).close()
 
 
 def content_suffix(path: Path) -> str:
@@ -191,13 +186,17 @@ def _naming_damage(path: Path) -> Iterator[None]:
 def _opened(path: Path) -> Iterator[IO[bytes]]:
     suffix = path.suffix.lower()
     if suffix == ".gz":
-        with gzip.open(path, "rb") as packed:
+        with open_file(path) as stream, gzip.open(stream, "rb") as packed:
             yield packed  # type: ignore[misc]  # a GzipFile is read like any other file
     elif suffix == ".zip":
-        with zipfile.ZipFile(path) as archive, archive.open(_member(path, archive)) as member:
+        with (
+            open_file(path) as stream,
+            zipfile.ZipFile(stream) as archive,
+            archive.open(_member(path, archive)) as member,
+        ):
             yield member
     else:
-        with path.open("rb") as plain:
+        with open_file(path) as plain:
             yield plain
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from foundation_nn.files import parse_json
 
 from foundation_data.reading._lines import ReadLimits, content_suffix, read_lines
 
@@ -77,9 +78,9 @@ def json_fields(
             yield number, [""] * len(fields)
             continue
         try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"{path}, line {number}: not a line of JSON ({error})") from error
+            record = parse_json(line)
+        except ValueError as error:
+            raise ValueError(f"{path}, line {number}: {error}") from error
         values: list[str] = []
         for field in fields:
             value = record

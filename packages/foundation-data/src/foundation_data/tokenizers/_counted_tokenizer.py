@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self
 
+from foundation_nn.files import field
+
 from foundation_data._text import normalize
 from foundation_data.tokenizers._tokenizer import Tokenizer
 from foundation_data.tokenizers._vocabulary import Vocabulary
@@ -108,11 +110,5 @@ class CountedTokenizer(Tokenizer):
 
     @classmethod
     def _from_content(cls, content: Mapping[str, Any]) -> Self:
-        vocabulary = Vocabulary.from_dict(content["vocabulary"])
-        options = {name: content[name] for name in cls._options}
-        for name, value in options.items():
-            if not isinstance(value, bool):
-                raise ValueError(
-                    f"{cls.__name__}: expected {name} to be true or false, got {value!r}"
-                )
-        return cls(vocabulary, **options)
+        vocabulary = Vocabulary.from_dict(field(content, "vocabulary", dict))
+        return cls(vocabulary, **{name: field(content, name, bool) for name in cls._options})

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from foundation_nn.files import MAX_BYTES, field, read_text
 
 from foundation_data._files import parse_json
 from foundation_data.tokenizers._tokenizer import Tokenizer
@@ -19,7 +20,7 @@ _ROLES = ("pad", "bos", "eos", "unk")
 _SYNONYMS = {"bos": "cls", "eos": "sep"}
 
 
-def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
+def load_tokenizer(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> Tokenizer:
     """Load the tokenizer of a model folder, or of a file.
 
     Parameters
@@ -29,6 +30,8 @@ def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
         written by ``save``, here or in the ``tokenizers`` library. Beside a file of that library,
         `special_tokens_map.json` and `tokenizer_config.json` say which special tokens end a text,
         begin one or pad it; without them the usual names do.
+    max_bytes : int
+        How large each of the files may be.
 
     Returns
     -------
@@ -40,57 +43,62 @@ def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
     FileNotFoundError
         If there is no such file, or none of these in the folder.
     ValueError
-        If a file is damaged or altered, or asks for something that is not supported.
+        If a file is damaged, altered or too large, or asks for something that is not supported.
     """
     path = Path(path)
     folder = path if path.is_dir() else path.parent
     if path.is_dir():
         path = folder / "tokenizer.json"
         if not path.exists() and (folder / "vocab.json").exists():
-            return _load_gpt2(folder)
+            return _load_gpt2(folder, max_bytes)
         if not path.exists():
             raise FileNotFoundError(
                 f"{folder}: expected a tokenizer.json, or vocab.json and merges.txt, found neither"
             )
-    content = read_tokenizer(path)
+    content = read_tokenizer(path, max_bytes)
     if "tokenizer" in content and content["specials"] is None:
-        content["specials"] = _roles(folder)
+        content["specials"] = _roles(folder, max_bytes)
     try:
         return Tokenizer.from_dict(content)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _roles(folder: Path) -> dict[str, str]:
+def _roles(folder: Path, max_bytes: int) -> dict[str, str]:
     """Read which tokens have which role, as far as files in the folder tell."""
     roles: dict[str, str] = {}
     for name in ("special_tokens_map.json", "tokenizer_config.json"):
-        if not (folder / name).is_file():
+        if not (folder / name).exists():
             continue
-        content = parse_json(folder / name, "table of special tokens")
-        for role in _ROLES:
-            token = _token(content, role) or _token(content, _SYNONYMS.get(role, role))
-            if token:
-                roles.setdefault(role, token)  # the first file counts
+        content = parse_json(folder / name, "table of special tokens", max_bytes)
+        try:
+            for role in _ROLES:
+                token = _token(content, role) or _token(content, _SYNONYMS.get(role, role))
+                if token:
+                    roles.setdefault(role, token)  # the first file counts
+        except ValueError as error:
+            raise ValueError(f"{folder / name}: {error}") from error
     return roles
 
 
-def _token(content: Mapping[str, Any], role: str) -> str | None:
-    token = content.get(f"{role}_token")
-    return token.get("content") if isinstance(token, dict) else token
+def _token(content: Any, role: str) -> str | None:
+    token = field(content, f"{role}_token", str | dict | None, default=None)
+    if isinstance(token, dict):
+        token = field(token, "content", str | None, default=None)
+    return token  # type: ignore[no-any-return]
 
 
-def _load_gpt2(folder: Path) -> BPETokenizer:
+def _load_gpt2(folder: Path, max_bytes: int) -> BPETokenizer:
     """Read `vocab.json`, from tokens to ids, and `merges.txt`, a pair in each line."""
-    ids = parse_json(folder / "vocab.json", "vocabulary")
+    ids = parse_json(folder / "vocab.json", "vocabulary", max_bytes)
     if not isinstance(ids, dict):
         raise ValueError(f"{folder / 'vocab.json'}: expected tokens with ids, got {ids!r:.40}")
     source = folder / "merges.txt"
-    if not source.is_file():
+    if not source.exists():
         raise FileNotFoundError(f"{source}: no such file; vocab.json alone is not a tokenizer")
-    lines = source.read_text(encoding="utf-8").split("\n")
+    lines = read_text(source, max_bytes).split("\n")
     merges: list[tuple[str, str]] = []
-    roles = _roles(folder)
+    roles = _roles(folder, max_bytes)
     special = [token for token in (*roles.values(), "<|endoftext|>") if token in ids]
     try:
         for line in lines:

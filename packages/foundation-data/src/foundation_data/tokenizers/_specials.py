@@ -86,7 +86,7 @@ _USUAL_NAMES = {
 
 
 def guess_specials(
-    ids: Mapping[str, int], special: Collection[str], known: Mapping[str, str]
+    ids: Mapping[str, int], special: Collection[str], known: Mapping[str, str | None]
 ) -> SpecialTokens:
     """Give the special tokens of another program's tokenizer their roles.
 

@@ -7,6 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self
 
+from foundation_nn.files import MAX_BYTES
+
 from foundation_data._files import write_json
 from foundation_data._text import require_str
 from foundation_data.tokenizers._added_tokens import AddedToken, TokenFinder
@@ -222,7 +224,7 @@ class Tokenizer(ABC):
         ValueError
             If the content is malformed or is another kind of tokenizer.
         """
-        kind = content.get("kind")
+        kind = content.get("kind") if isinstance(content, dict) else content
         found = Tokenizer._kinds.get(kind) if isinstance(kind, str) else None
         if found is not None and issubclass(cls, found):
             found = cls  # a subclass of the caller's without a kind of its own
@@ -232,13 +234,11 @@ class Tokenizer(ABC):
             )
             raise ValueError(
                 f"{cls.__name__}: expected a tokenizer of kind {' or '.join(expected)}, "
-                f"got {kind!r}"
+                f"got {kind!r:.60}"
             )
         try:
             return found._from_content(content)
-        except KeyError as error:
-            raise ValueError(f"{found.__name__}: malformed content: {error} is missing") from error
-        except (TypeError, AttributeError) as error:
+        except (ValueError, TypeError) as error:
             raise ValueError(f"{found.__name__}: malformed content: {error}") from error
 
     @classmethod
@@ -250,11 +250,18 @@ class Tokenizer(ABC):
         write_json(path, "tokenizer", self.to_dict())
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(cls, path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> Self:
         """Read what `save` wrote; ``Tokenizer.load`` takes any kind.
 
         A `tokenizer.json` written by the ``tokenizers`` library is read, too, if it is byte-level
         BPE or WordPiece.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+        max_bytes : int
+            How large it may be.
 
         Raises
         ------
@@ -263,7 +270,7 @@ class Tokenizer(ABC):
         ValueError
             If the file is no tokenizer of this kind, is damaged or was altered after it was saved.
         """
-        content = read_tokenizer(path)
+        content = read_tokenizer(path, max_bytes)
         try:
             return cls.from_dict(content)
         except ValueError as error:

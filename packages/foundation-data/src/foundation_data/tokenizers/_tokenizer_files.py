@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from foundation_nn.files import MAX_BYTES
+
 from foundation_data._files import check_document, digest, parse_json, write_text
 from foundation_data.tokenizers._specials import SpecialTokens
 
@@ -31,7 +33,7 @@ def write_tokenizer_json(
     write_text(path, "tokenizer", json.dumps(whole, ensure_ascii=False, indent=1) + "\n")
 
 
-def read_tokenizer(path: str | os.PathLike[str]) -> dict[str, Any]:
+def read_tokenizer(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> dict[str, Any]:
     """Read the file of any tokenizer, as the dictionary that `Tokenizer.from_dict` takes.
 
     Raises
@@ -42,17 +44,18 @@ def read_tokenizer(path: str | os.PathLike[str]) -> dict[str, Any]:
         If the file is of neither format, is damaged, was altered after we wrote it, or holds a
         model that is not supported.
     """
-    document = parse_json(path, "tokenizer")
+    document = parse_json(path, "tokenizer", max_bytes)
     if not isinstance(document, dict) or not isinstance(document.get("model"), dict):
         return check_document(path, "tokenizer", document)
     model = document["model"]
     # Old files do not name their model: the prefix of word parts tells the two apart.
     guess = "BPE" if "merges" in model else "WordPiece"
-    kind = _KINDS.get(model.get("type") or guess)
+    name = model.get("type") or guess
+    kind = _KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
         raise ValueError(
             f"{Path(path)}: expected a model of type {' or '.join(_KINDS)}, got "
-            f"{model.get('type')!r}, which is not supported"
+            f"{name!r:.60}, which is not supported"
         )
     ours = model.pop(OURS, None)
     if ours is None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import Any
+
+from foundation_nn.files import MAX_BYTES, field, from_object
 
 from foundation_data._files import read_json, write_json
 from foundation_data.tokenizers._specials import SpecialTokens
@@ -51,8 +54,8 @@ class Vocabulary:
     tokens: tuple[str, ...]
     counts: tuple[int, ...]
     total: int
-    specials: SpecialTokens = field(default_factory=SpecialTokens)
-    _ids: dict[str, int] = field(init=False, repr=False, compare=False)
+    specials: SpecialTokens = dataclass_field(default_factory=SpecialTokens)
+    _ids: dict[str, int] = dataclass_field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tokens", tuple(self.tokens))
@@ -80,7 +83,7 @@ class Vocabulary:
                     f"Vocabulary: expected the special token {token!r} at id {index}, "
                     f"found it at {ids.get(token)}"
                 )
-        smallest = min(self.counts)
+        smallest = min(self.counts, default=0)
         counted = sum(self.counts)
         if smallest < 0 or counted > self.total:
             raise ValueError(
@@ -255,12 +258,12 @@ class Vocabulary:
         """
         try:
             return cls(
-                tokens=tuple(content["tokens"]),
-                counts=tuple(content["counts"]),
-                total=content["total"],
-                specials=SpecialTokens(**content["specials"]),
+                tokens=tuple(field(content, "tokens", list[str])),
+                counts=tuple(field(content, "counts", list[int])),
+                total=field(content, "total", int),
+                specials=from_object(SpecialTokens, field(content, "specials", dict)),
             )
-        except (KeyError, TypeError) as error:
+        except ValueError as error:
             raise ValueError(f"Vocabulary.from_dict: malformed content: {error}") from error
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -268,8 +271,15 @@ class Vocabulary:
         write_json(path, "vocabulary", self.to_dict())
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Vocabulary:
+    def load(cls, path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> Vocabulary:
         """Read what `save` wrote.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+        max_bytes : int
+            How large it may be.
 
         Raises
         ------
@@ -278,4 +288,8 @@ class Vocabulary:
         ValueError
             If the file is not a vocabulary, is damaged or was altered after it was saved.
         """
-        return cls.from_dict(read_json(path, "vocabulary"))
+        content = read_json(path, "vocabulary", max_bytes)
+        try:
+            return cls.from_dict(content)
+        except ValueError as error:
+            raise ValueError(f"{os.fspath(path)}: {error}") from error

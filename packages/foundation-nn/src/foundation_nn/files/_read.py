@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 #: How many bytes are read of a text that describes something, such as a configuration or a
 #: tokenizer, unless the caller says otherwise. The tokenizers of large models have half of that.
 MAX_BYTES = 1 << 26
 
 
-def open_file(path: str | os.PathLike[str]) -> BinaryIO:
+def open_file(path: str | os.PathLike[str]) -> BufferedReader:
     """Open a regular file for reading bytes.
 
     Parameters

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from types import NoneType
 from typing import Any, NamedTuple
 
-from foundation_data.tokenizers._fields import field
+from foundation_nn.files import field
 
 # Options of the format that would change the tokens in ways that are not implemented here, each
 # with the values that switch it off. Any other value is refused.
@@ -54,24 +53,21 @@ def model_from_json(content: Mapping[str, Any]) -> BPEModel:
 
     Raises
     ------
-    KeyError
-        If there are no ``merges``. `Tokenizer.from_dict`, from which this is called, makes of it a
-        `ValueError` that names what is missing.
     ValueError
-        If a field is of the wrong type or asks for something that is not supported.
+        If a field is missing, of the wrong type, or asks for something that is not supported.
     """
     for option, harmless in _SWITCHED_OFF.items():
         if content.get(option) not in harmless:
             expected = " or ".join(map(json.dumps, harmless))
             raise ValueError(
-                f"model.{option}: expected {expected}, got {content[option]!r}, which is not "
+                f"model.{option}: expected {expected}, got {content[option]!r:.60}, which is not "
                 "supported"
             )
     merges = field(content, "merges", list)
     return BPEModel(
         merges=tuple(read_merge(merge, rank) for rank, merge in enumerate(merges)),
         ignore_merges=field(content, "ignore_merges", bool, default=False),
-        unk_token=field(content, "unk_token", str, NoneType, default=None),
+        unk_token=field(content, "unk_token", str | None, default=None),
     )
 
 
@@ -96,5 +92,5 @@ def read_merge(merge: Sequence[str] | str, rank: int) -> tuple[str, str]:
         or len(parts) != 2
         or not all(isinstance(part, str) and part for part in parts)
     ):
-        raise ValueError(f"merges[{rank}]: expected two tokens, got {merge!r}")
+        raise ValueError(f"merges[{rank}]: expected two tokens, got {merge!r:.60}")
     return parts[0], parts[1]

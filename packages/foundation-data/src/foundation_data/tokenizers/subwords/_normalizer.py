@@ -10,13 +10,12 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain
-from types import NoneType
 from typing import Any, Protocol
 
 import regex
+from foundation_nn.files import field
 
 from foundation_data._text import INVISIBLE, normalize
-from foundation_data.tokenizers._fields import field
 from foundation_data.tokenizers._patterns import WHITE_SPACE
 
 
@@ -154,28 +153,33 @@ def normalizers_from_json(content: Any) -> tuple[Normalizer, ...]:
     """
     if content is None:
         return ()
+    try:
+        return _read_normalizers(content)
+    except ValueError as error:
+        raise ValueError(f"normalizer: {error}") from error
+
+
+def _read_normalizers(content: Any) -> tuple[Normalizer, ...]:
     if content == CleanText().to_json():
         return (CleanText(),)
-    try:
-        kind = content["type"]
-        if kind == "Sequence":
-            parts = map(normalizers_from_json, content["normalizers"])
-            return tuple(chain.from_iterable(parts))
-        if kind == "BertNormalizer":
-            clean = BertNormalizer(
-                clean_text=field(content, "clean_text", bool, default=True),
-                handle_chinese_chars=field(content, "handle_chinese_chars", bool, default=True),
-                strip_accents=field(content, "strip_accents", bool, NoneType, default=None),
-                lowercase=field(content, "lowercase", bool, default=True),
-            )
-            return (clean,)
-    except (KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"normalizer: malformed content: {error!r}") from error
+    kind = field(content, "type", str)
+    if kind == "Sequence":
+        return tuple(
+            chain.from_iterable(map(_read_normalizers, field(content, "normalizers", list)))
+        )
+    if kind == "BertNormalizer":
+        clean = BertNormalizer(
+            clean_text=field(content, "clean_text", bool, default=True),
+            handle_chinese_chars=field(content, "handle_chinese_chars", bool, default=True),
+            strip_accents=field(content, "strip_accents", bool | None, default=None),
+            lowercase=field(content, "lowercase", bool, default=True),
+        )
+        return (clean,)
     if kind in ("NFC", "NFD", "NFKC", "NFKD"):
         return (UnicodeForm(kind),)
     if kind == "Lowercase":
         return (Lowercase(),)
     raise ValueError(
-        "normalizer: expected Sequence, NFC, NFD, NFKC, NFKD, Lowercase or BertNormalizer, "
-        f"got {kind!r}, which is not supported"
+        "expected Sequence, NFC, NFD, NFKC, NFKD, Lowercase or BertNormalizer, "
+        f"got {kind!r:.60}, which is not supported"
     )

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
-from types import NoneType
 from typing import Any
 
+from foundation_nn.files import field
+
 from foundation_data.tokenizers._added_tokens import AddedToken
-from foundation_data.tokenizers._fields import field
 from foundation_data.tokenizers.subwords._normalizer import (
     Normalizer,
     UnicodeForm,
@@ -57,12 +57,12 @@ class Pipeline:
             If a part is malformed or not supported.
         """
         normalizers = normalizers_from_json(document.get("normalizer"))
-        added = field(document, "added_tokens", list, NoneType, default=None) or []
+        added = field(document, "added_tokens", list | None, default=None) or []
         return cls(
             added=tuple(_read_added(token, normalizers) for token in added),
             normalizers=normalizers,
             steps=steps_from_json(document.get("pre_tokenizer")),
-            unused={name: field(document, name, dict, NoneType, default=None) for name in _UNUSED},
+            unused={name: field(document, name, dict | None, default=None) for name in _UNUSED},
         )
 
     def to_json(self, ids: Mapping[str, int], model: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,8 +100,6 @@ def _read_added(content: Any, normalizers: tuple[Normalizer, ...]) -> AddedToken
             normalized=field(content, "normalized", bool),
         )
         single_word = field(content, "single_word", bool)
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"added_tokens: malformed content: {error!r}") from error
     except ValueError as error:
         raise ValueError(f"added_tokens: {error}") from error
     if not token.content:

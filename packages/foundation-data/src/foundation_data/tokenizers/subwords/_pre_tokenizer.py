@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from itertools import chain, groupby
 from typing import Any, Protocol
 
-from foundation_data.tokenizers._fields import field
+from foundation_nn.files import field
+
 from foundation_data.tokenizers._patterns import WORDS_WITH_SPACE, Pattern, compile_pattern
 
 #: A part of a text, and whether the pattern has matched it.
@@ -197,14 +198,14 @@ def steps_from_json(content: Any) -> tuple[Step, ...]:
         return ()
     try:
         return _read_steps(content)
-    except (KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"pre_tokenizer: malformed content: {error!r}") from error
+    except ValueError as error:
+        raise ValueError(f"pre_tokenizer: {error}") from error
 
 
-def _read_steps(content: dict[str, Any]) -> tuple[Step, ...]:
-    kind = content["type"]
+def _read_steps(content: Any) -> tuple[Step, ...]:
+    kind = field(content, "type", str)
     if kind == "Sequence":
-        return tuple(chain.from_iterable(map(_read_steps, content["pretokenizers"])))
+        return tuple(chain.from_iterable(map(_read_steps, field(content, "pretokenizers", list))))
     if kind == "Split":
         pattern = field(content, "pattern", dict)
         if "Regex" in pattern:
@@ -220,6 +221,6 @@ def _read_steps(content: dict[str, Any]) -> tuple[Step, ...]:
     if kind == "BertPreTokenizer":
         return (BertWords(),)
     raise ValueError(
-        "pre_tokenizer: expected Sequence, Split, Digits, ByteLevel or BertPreTokenizer, got "
-        f"{kind!r}, which is not supported"
+        "expected Sequence, Split, Digits, ByteLevel or BertPreTokenizer, got "
+        f"{kind!r:.60}, which is not supported"
     )

@@ -10,6 +10,8 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any, Self
 
+from foundation_nn.files import field, from_object
+
 from foundation_data._text import require_str
 from foundation_data.tokenizers._added_tokens import AddedToken
 from foundation_data.tokenizers._specials import SpecialTokens, guess_specials
@@ -127,14 +129,17 @@ class SubwordTokenizer(Tokenizer):
 
     @classmethod
     def _from_content(cls, content: Mapping[str, Any]) -> Self:
-        document = content["tokenizer"]
+        document = field(content, "tokenizer", dict)
+        model = field(document, "model", dict)
         pipeline = Pipeline.from_json(document)
-        added = {token["content"]: token["id"] for token in document.get("added_tokens", ())}
+        added = {
+            token["content"]: field(token, "id", int)
+            for token in field(document, "added_tokens", list | None, default=None) or ()
+        }
         special = [token.content for token in pipeline.added if token.special]
-        vocabulary = vocabulary_of(
-            {**document["model"]["vocab"], **added}, special, content.get("specials") or {}
-        )
-        return cls._from_model(vocabulary, document["model"], pipeline)
+        roles = field(content, "specials", dict | None, default=None)
+        ids = {**field(model, "vocab", dict[str, int]), **added}
+        return cls._from_model(vocabulary_of(ids, special, roles or {}), model, pipeline)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a `tokenizer.json`, whole or not at all; the ``tokenizers`` library reads it, too.
@@ -167,10 +172,10 @@ def vocabulary_of(
     """
     tokens: list[str | None] = [None] * len(ids)
     for token, index in ids.items():
-        if not isinstance(index, int) or not 0 <= index < len(ids) or tokens[index] is not None:
+        if type(index) is not int or not 0 <= index < len(ids) or tokens[index] is not None:
             raise ValueError(
                 f"vocab: expected the ids 0 to {len(ids) - 1}, each for one token, got "
-                f"{index!r} for {token!r}{_other(tokens, index)}"
+                f"{index!r:.60} for {token!r:.60}{_other(tokens, index)}"
             )
         tokens[index] = token
     names = [token for token in tokens if token is not None]
@@ -180,9 +185,10 @@ def vocabulary_of(
             ids = {**ids, _END_OF_TEXT: len(ids)}
             names.append(_END_OF_TEXT)
     if "pad_id" in roles:
-        specials = SpecialTokens(**roles)
+        specials = from_object(SpecialTokens, roles)
     else:
-        specials = guess_specials(ids, special, roles)
+        known = {role: field(roles, role, str | None) for role in roles}
+        specials = guess_specials(ids, special, known)
     return Vocabulary.without_counts(names, specials)
 
 

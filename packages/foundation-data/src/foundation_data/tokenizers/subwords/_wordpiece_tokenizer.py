@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
+from foundation_nn.files import field
+
 from foundation_data.tokenizers._added_tokens import AddedToken
-from foundation_data.tokenizers._fields import field
 from foundation_data.tokenizers._specials import SpecialTokens
 from foundation_data.tokenizers._vocabulary import Vocabulary
 from foundation_data.tokenizers.subwords._learn_merges import learn_merges
@@ -25,6 +26,7 @@ _SPECIALS = SpecialTokens(
 )
 _PREFIX = "##"
 _LONGEST_WORD = 100
+_LONGEST_ALLOWED = 10_000
 
 # What `detokenize` replaces in each token, so that the spacing is that of English.
 _SPACING = (
@@ -50,7 +52,12 @@ class WordPieceTokenizer(SubwordTokenizer):
     prefix : str
         What a piece that continues a word begins with.
     longest_word : int
-        Words of more characters are unknown.
+        Words of more characters are unknown. The time for a word grows with the square of that.
+
+    Raises
+    ------
+    ValueError
+        If ``longest_word`` is below 1, or above 10,000.
 
     Examples
     --------
@@ -75,6 +82,11 @@ class WordPieceTokenizer(SubwordTokenizer):
         longest_word: int = _LONGEST_WORD,
     ) -> None:
         super().__init__(vocabulary, pipeline)
+        if not 1 <= longest_word <= _LONGEST_ALLOWED:
+            raise ValueError(
+                f"WordPieceTokenizer: expected a longest word of 1 to {_LONGEST_ALLOWED:,} "
+                f"characters, got {longest_word:,}"
+            )
         self._prefix = prefix
         self._longest_word = longest_word
         # Text must not become a special token by looking like one.
