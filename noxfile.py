@@ -262,7 +262,8 @@ def demo(session: nox.Session) -> None:
 @nox.session(requires=["wheels"])
 def docs(session: nox.Session) -> None:
     """The site in docs/_build/html, its examples run."""
-    install_wheels(session, *ALL_WITH_EXTRAS, "sphinx>=8", "furo", "myst-parser>=4")
+    tools = ["sphinx>=8", "furo", "myst-parser>=4", "sphinx-mathjax-offline", "sphinx-copybutton"]
+    install_wheels(session, *ALL_WITH_EXTRAS, *tools)
     for builder in ("html", "doctest"):
         out = f"docs/_build/{builder}"
         session.run("sphinx-build", "-q", "-W", "-n", "--keep-going", "-b", builder, "docs", out)

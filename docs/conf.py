@@ -23,8 +23,15 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.doctest",
+    "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
+    "sphinx-mathjax-offline",  # the renderer is part of the site, which works without a network
+    "sphinx_copybutton",
 ]
+myst_enable_extensions = ["dollarmath", "deflist"]
+# What is copied from an example is what one types, without prompts and results.
+copybutton_prompt_text = r">>> |\.\.\. "
+copybutton_prompt_is_regexp = True
 exclude_patterns = ["_build"]
 default_role = "code"
 html_theme = "furo"
