@@ -128,7 +128,7 @@ def main() -> None:
             model(row[None], np.r_[BOS, row[::-1]][None])
         names = [str(i - FIRST) for i in row]
         weights = maps[0].weights[0, 0, :-1]
-        plot_attention([HeatMap(weights, names, names[::-1])], options.picture, "Reversed")
+        plot_attention([HeatMap(weights, names, names[::-1])], options.picture, title="Reversed")
 
 
 if __name__ == "__main__":

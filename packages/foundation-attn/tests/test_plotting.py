@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from foundation_attn import plotting
 from foundation_attn.plotting import HeatMap, plot_attention
 
 pytest.importorskip("matplotlib")
@@ -14,28 +13,19 @@ def a_map(rng, T=3, S=5, title=""):
     return HeatMap(weights, [f"k{s}" for s in range(S)], [f"q{t}" for t in range(T)], title)
 
 
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures that were drawn; nothing is written."""
-    figures = []
-    monkeypatch.setattr(plotting, "save_figure", lambda figure, path: figures.append(figure))
-    return figures
-
-
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_a_picture_is_written(rng, tmp_path, count):
     path = tmp_path / "attention.png"
-    plot_attention([a_map(rng, title="head") for _ in range(count)], path, "Attention")
+    plot_attention([a_map(rng, title="head") for _ in range(count)], path, title="Attention")
     picture = imread(path)[..., :3]
     assert min(picture.shape[:2]) > 100
     assert picture.std() > 0.05  # not blank
     assert [p.name for p in tmp_path.iterdir()] == ["attention.png"]
 
 
-def test_tokens_stand_where_their_weights_are(rng, drawn):
+def test_tokens_stand_where_their_weights_are(rng):
     m = a_map(rng, T=3, S=5, title="the last layer")
-    plot_attention([m, m, m], "nowhere.png", "three", columns=2)
-    (figure,) = drawn
+    figure = plot_attention([m, m, m], title="three", columns=2)
     assert figure.get_suptitle() == "three"
     maps = [ax for ax in figure.axes if ax.images and ax.get_title(loc="left")]
     assert len(maps) == 3
@@ -47,16 +37,16 @@ def test_tokens_stand_where_their_weights_are(rng, drawn):
         assert ax.get_title(loc="left") == "the last layer"
 
 
-def test_cells_of_all_maps_have_one_size(rng, drawn):
-    plot_attention([a_map(rng, T=3, S=5), a_map(rng, T=7, S=2)], "nowhere.png")
-    limits = [(ax.get_xlim(), ax.get_ylim()) for ax in drawn[0].axes if ax.images]
+def test_cells_of_all_maps_have_one_size(rng):
+    figure = plot_attention([a_map(rng, T=3, S=5), a_map(rng, T=7, S=2)])
+    limits = [(ax.get_xlim(), ax.get_ylim()) for ax in figure.axes if ax.images]
     assert limits == [((-0.5, 4.5), (6.5, -0.5))] * 2
 
 
-def test_numbers_in_the_cells_are_the_weights(drawn):
+def test_numbers_in_the_cells_are_the_weights():
     weights = np.array([[1.0, 0.0, 0.0], [0.97, 0.03, 0.0], [0.25, 0.5, 0.25], [0.1, 0.2, 0.7]])
-    plot_attention([HeatMap(weights, list("abc"), list("wxyz"))], "nowhere.png")
-    texts = [text for ax in drawn[0].axes for text in ax.texts]
+    figure = plot_attention([HeatMap(weights, list("abc"), list("wxyz"))])
+    texts = [text for ax in figure.axes for text in ax.texts]
     assert len(texts) == 8  # all from 0.1 on
     for text in texts:
         s, t = text.get_position()

@@ -14,7 +14,7 @@ def test_with_nothing_but_the_package(
     monkeypatch.setitem(sys.modules, "emoji", None)
     for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
         monkeypatch.setitem(sys.modules, name, None)
-    monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
+    monkeypatch.setitem(sys.modules, "foundation_nn.plotting._picture", None)
     assert pipeline.main(["--out", str(tmp_path / "plots")]) == 0
     said = capsys.readouterr().out
     assert "dates will do" in said

@@ -15,19 +15,6 @@ from foundation_data.plotting import MaskMap, plot_coverage, plot_masks, plot_pa
 DATASET = TranslationDataset.from_ids([([5], [6]), ([5, 6, 7], [7, 6])])
 
 
-@pytest.fixture
-def figures(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    drawn: list[Any] = []
-    save = plotting.save_figure
-
-    def keep(figure: Any, path: Path) -> None:
-        drawn.append(figure)
-        save(figure, path)
-
-    monkeypatch.setattr(plotting, "save_figure", keep)
-    return drawn
-
-
 def is_real(image: Any) -> list[list[bool]]:
     """The colours of a mask as True and False again."""
     colors = np.asarray(image.get_array())
@@ -36,11 +23,11 @@ def is_real(image: Any) -> list[list[bool]]:
     return real.tolist()  # type: ignore[no-any-return]
 
 
-def test_coverage(figures: list[Any], tmp_path: Path) -> None:
+def test_coverage(tmp_path: Path) -> None:
     vocabulary = Vocabulary.build([["a"] * 6, ["b"] * 3, ["c"]])
     limited = Vocabulary.build([["a"] * 6, ["b"] * 3, ["c"]], max_size=6)
-    plot_coverage({"all": vocabulary, "some": limited}, tmp_path / "c.png")
-    lines = figures[0].axes[0].get_lines()
+    figure = plot_coverage({"all": vocabulary, "some": limited}, tmp_path / "c.png")
+    lines = figure.axes[0].get_lines()
     np.testing.assert_allclose(lines[0].get_ydata(), [60, 90, 100])
     np.testing.assert_allclose(lines[2].get_ydata(), [60, 90])
     assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
@@ -49,23 +36,27 @@ def test_coverage(figures: list[Any], tmp_path: Path) -> None:
             plot_coverage(wrong, tmp_path / "d.png")
 
 
-def test_padding(figures: list[Any], tmp_path: Path) -> None:
+def test_padding(tmp_path: Path) -> None:
     kinds = {"apart": [DATASET.batch([0]), DATASET.batch([1])], "mixed": [DATASET.batch([0, 1])]}
-    plot_padding(kinds, tmp_path / "p.png")
-    apart, mixed = figures[0].axes
+    figure = plot_padding(kinds, tmp_path / "p.png")
+    apart, mixed = figure.axes
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["token", "padding"]
     assert [is_real(image) for image in apart.get_images()] == [[[True] * 2], [[True] * 4]]
     assert is_real(mixed.get_images()[0]) == [[True, True, False, False], [True] * 4]
-    assert mixed.get_title("left") == "mixed: 25.0% of these is padding"
+    assert mixed.get_title("left") == "mixed: 25.0% of the positions are padding"
     assert [image.get_extent()[0] for image in apart.get_images()] == [0, 4]
     with pytest.raises(ValueError, match="at least one batch of each kind, got none"):
         plot_padding({"none": []}, tmp_path / "q.png")
 
 
-def test_masks(figures: list[Any], tmp_path: Path) -> None:
+def test_masks(tmp_path: Path) -> None:
     batch = DATASET.batch([0, 1])
     words = ["<bos>", "six", "<pad>"]
-    plot_masks([MaskMap(batch.target_pattern[0], words, words, "itself")], tmp_path / "m.png")
-    ax = figures[0].axes[0]
+    itself = MaskMap(batch.target_pattern[0], words, words, "itself")
+    figure = plot_masks([itself], tmp_path / "m.png")
+    meanings = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert meanings == ["the row may attend to the column", "it may not"]
+    ax = figure.axes[0]
     assert is_real(ax.get_images()[0]) == batch.target_pattern[0].tolist()
     assert [label.get_text() for label in ax.get_xticklabels()] == words
     with pytest.raises(ValueError, match=r"a mask of shape \(3, 2\) for as many .* got \(3, 3\)"):

@@ -26,6 +26,7 @@ def no_matplotlib(monkeypatch):
         if name.partition(".")[0] == "matplotlib":
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "matplotlib", None)  # importing it now fails
+    monkeypatch.delitem(sys.modules, "foundation_nn.plotting._picture", raising=False)
 
 
 def colours(path):
@@ -359,7 +360,7 @@ def test_a_shift_moves_by_a_pixel_and_brings_in_zeros():
 
 def test_the_grid_names_answer_and_truth(tmp_path, monkeypatch):
     shown = []
-    monkeypatch.setattr(digits, "plot_images", lambda *args: shown.append(args))
+    monkeypatch.setattr(digits, "plot_images", lambda *args, title: shown.append((*args, title)))
     test = image_files.Digits(np.zeros((3, 2, 2), np.float32), np.array([0, 1, 1]), ["cat", "dog"])
     for given in ([0, 0, 1], [0, 1, 1]):
         monkeypatch.setattr(digits, "answers", lambda model, images, g=given: np.array(g))

@@ -6,12 +6,7 @@ import numpy as np
 import pytest
 from foundation_nn import MLP, Module, Parameter, ReLU, Tanh, Tensor, plotting
 from foundation_nn.training import Evaluation, History, Step
-
-
-def intercept(monkeypatch, save):
-    """Hand every finished figure to ``save`` instead of writing it."""
-    for name in ("_boundary", "_history", "_images", "_layers"):
-        monkeypatch.setattr(f"foundation_nn.plotting.{name}.save_figure", save)
+from foundation_nn.training._smoothing import smoothed
 
 
 def history(steps, evaluations=()):
@@ -59,34 +54,107 @@ def test_the_ending_decides_on_the_format(tmp_path):
     assert "<svg" in (tmp_path / "loss.svg").read_text("utf-8")
 
 
-def test_what_is_plotted_are_the_numbers_of_the_run(tmp_path, monkeypatch):
+def test_what_is_plotted_are_the_numbers_of_the_run():
     pytest.importorskip("matplotlib")
-    figures = []
-    intercept(monkeypatch, lambda figure, path: figures.append((figure, path)))
-    plotting.plot_history(history(4, [2, 4]), "where", title="A run")
-    (figure, path) = figures[0]
+    figure = plotting.plot_history(history(4, [2, 4]), title="A run")
     upper, lower = figure.axes
-    each, smooth, held_out = upper.lines
+    each, trend, held_out = upper.lines
     np.testing.assert_array_equal(each.get_xydata(), [[i, 3 / i] for i in range(1, 5)])
-    np.testing.assert_array_equal(smooth.get_xdata(), each.get_xdata())
+    np.testing.assert_array_equal(trend.get_xdata(), each.get_xdata())
+    np.testing.assert_allclose(trend.get_ydata(), smoothed([3, 3 / 2, 1, 3 / 4]))
     np.testing.assert_array_equal(held_out.get_xydata(), [[2, 2], [4, 1]])
     np.testing.assert_array_equal(lower.lines[0].get_xydata(), [[i, 0.1 / i] for i in range(1, 5)])
-    assert (upper.get_title(), lower.get_xlabel(), path) == ("A run", "step", "where")
+    assert (upper.get_title(), lower.get_xlabel()) == ("A run", "step")
     assert [text.get_text() for text in upper.get_legend().get_texts()][-1] == "held out"
     assert upper.get_xlim() == lower.get_xlim()
 
 
-def test_smoothing_keeps_a_constant_and_calms_what_jumps(tmp_path, monkeypatch):
+def test_a_loss_that_is_not_finite_is_a_gap_in_the_trend():
     pytest.importorskip("matplotlib")
-    figures = []
-    intercept(monkeypatch, lambda figure, path: figures.append(figure))
-    for losses in (np.full(500, 3.0), 3 + (-1.0) ** np.arange(500)):
-        run = History([Step(i + 1, loss, 0.1, 1.0, 1, 0.1) for i, loss in enumerate(losses)])
-        plotting.plot_history(run, "where")
-    constant, jumping = (figure.axes[0].lines[1].get_ydata() for figure in figures)
-    np.testing.assert_allclose(constant, 3, rtol=1e-12)
-    assert np.abs(jumping[50:] - 3).max() < 0.1
-    assert jumping[0] == 4  # no bias towards zero at the start
+    losses = [5.0, 4.0, np.nan, 2.0, np.inf, 0.0]
+    run = History([Step(i, loss, 0.1, 1.0, 1, 0.1) for i, loss in enumerate(losses, start=1)])
+    trend = plotting.plot_history(run).axes[0].lines[1].get_ydata()
+    np.testing.assert_array_equal(np.isnan(trend), ~np.isfinite(losses))
+
+
+def test_a_single_step_is_marked():
+    pytest.importorskip("matplotlib")
+    upper, lower = plotting.plot_history(history(1)).axes
+    assert upper.lines[0].get_marker() == lower.lines[0].get_marker() == "o"
+    assert plotting.plot_history(history(2)).axes[0].lines[0].get_marker() == "None"
+
+
+@pytest.mark.parametrize(
+    ("losses", "scale", "drawn"),
+    [
+        ([100.0, 10.0, 1.0], "log", [100, 10, 1]),
+        ([1.0, 0.0, -2.0, np.nan, np.inf, 0.1], "log", [1, np.nan, np.nan, np.nan, np.nan, 0.1]),
+        ([0.5], "log", [0.5]),
+        ([0.0, 0.0], "linear", [0, 0]),
+        ([np.nan], "linear", [np.nan]),
+    ],
+)
+def test_losses_on_a_logarithmic_axis(losses, scale, drawn):
+    pytest.importorskip("matplotlib")
+    run = History([Step(i, loss, 0.1, 1.0, 1, 0.1) for i, loss in enumerate(losses, start=1)])
+    figure = plotting.plot_history(run, log=True)
+    ax = figure.axes[0]
+    assert ax.get_yscale() == scale
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), drawn)
+    assert figure._repr_png_().startswith(b"\x89PNG")
+
+
+def log_labels(low, high):
+    figure, axes = plotting.new_figure(3, 5)
+    ax = axes[0, 0]
+    values = plotting.log_scale(ax, "y", np.array([low, high]))
+    ax.plot(values)
+    ax.set_ylim(low, high)
+    figure.draw_without_rendering()
+    labels = ax.get_yticklabels(which="both")
+    inside = [low <= label.get_position()[1] * (1 + 1e-9) <= high * 1.01 for label in labels]
+    return [t.get_text() for t, shown in zip(labels, inside, strict=True) if shown and t.get_text()]
+
+
+def test_ticks_of_a_logarithmic_axis_are_plain_numbers():
+    pytest.importorskip("matplotlib")
+    assert log_labels(0.01, 10_000) == ["0.01", "0.1", "1", "10", "100", "1,000", "10,000"]
+    assert {"2", "3", "4"} <= set(log_labels(1.5, 5))
+    assert log_labels(1e-9, 10) == ["10⁻⁹", "10⁻⁷", "10⁻⁵", "10⁻³", "10⁻¹", "10"]
+
+
+def test_losses_of_several_runs_side_by_side():
+    pytest.importorskip("matplotlib")
+    figure, axes = plotting.new_figure(8, 3, columns=2)
+    for ax, steps in zip(axes[0], (3, 5), strict=True):
+        assert plotting.plot_history(history(steps), ax=ax, title=f"{steps} steps") is figure
+    assert [ax.get_title() for ax in figure.axes] == ["3 steps", "5 steps"]
+    assert [len(ax.lines[0].get_xdata()) for ax in figure.axes] == [3, 5]
+
+
+# where a picture is shown
+
+
+def test_a_notebook_shows_a_figure_once_and_pyplot_knows_nothing():
+    pytest.importorskip("matplotlib")
+    from matplotlib import _pylab_helpers
+
+    figure = plotting.plot_history(history(3))
+    content = figure._repr_png_()  # IPython asks the value of the last line for it
+    assert content.startswith(b"\x89PNG")
+    assert len(content) > 5000
+    assert _pylab_helpers.Gcf.get_all_fig_managers() == []  # what a cell shows at its end
+
+
+def test_a_picture_is_drawn_in_a_part_of_a_figure_and_saved_as_a_whole(tmp_path):
+    pytest.importorskip("matplotlib")
+    from matplotlib.figure import Figure
+
+    whole = Figure()
+    left, _ = whole.subfigures(1, 2)
+    found = plotting.plot_history(history(3), tmp_path / "loss.png", ax=left.subplots())
+    assert found is whole
+    assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_grid_of_axes_has_always_two_dimensions():
@@ -108,24 +176,16 @@ def test_without_matplotlib_the_message_names_the_extra(tmp_path, monkeypatch):
         if name.partition(".")[0] == "matplotlib":
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "matplotlib", None)  # importing it now fails
+    monkeypatch.delitem(sys.modules, "foundation_nn.plotting._picture", raising=False)
     with pytest.raises(ImportError, match=r"pictures need matplotlib.*foundation-nn\[plot\]"):
         plotting.plot_history(history(3), tmp_path / "loss.png")
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.fixture
-def figures(monkeypatch):
-    """The figures that would have been written."""
+def test_the_unit_of_the_loss_can_be_named():
     pytest.importorskip("matplotlib")
-    caught = []
-    intercept(monkeypatch, lambda figure, path: caught.append(figure))
-    return caught
-
-
-def test_the_unit_of_the_loss_can_be_named(figures):
-    for unit in ("nats per point", ""):
-        plotting.plot_history(history(3), "where", unit=unit)
-    plotting.plot_history(history(3), "where")
+    figures = [plotting.plot_history(history(3), unit=unit) for unit in ("nats per point", "")]
+    figures.append(plotting.plot_history(history(3)))
     assert [figure.axes[0].get_ylabel() for figure in figures] == [
         "loss (nats per point)",
         "loss",
@@ -157,25 +217,27 @@ def test_a_boundary_is_drawn_where_the_logit_is_zero(tmp_path):
     assert black.mean() == pytest.approx(482, abs=15)  # the middle of the axes
 
 
-def test_single_logits_and_pairs_give_the_same_picture(figures):
+def test_single_logits_and_pairs_give_the_same_picture():
     forms = [
         half_planes,
         lambda x: half_planes(x)[:, None],
         lambda x: np.stack([0 * x[:, 0], half_planes(x)], axis=1),
         lambda x: Tensor(half_planes(x)),
     ]
-    for form in forms:
-        plotting.plot_decision_boundary(form, CORNERS, [0, 0, 1, 1], "where")
+    figures = [plotting.plot_decision_boundary(form, CORNERS, [0, 0, 1, 1]) for form in forms]
     shades = [figure.axes[0].images[0].get_array() for figure in figures]
     for shade in shades[1:]:
         np.testing.assert_allclose(shade, shades[0], atol=1e-6)
-    assert [t.get_text() for t in figures[0].legends[0].get_texts()] == ["class 0", "class 1"]
+    assert [t.get_text() for t in figures[0].axes[0].get_legend().get_texts()] == [
+        "class 0",
+        "class 1",
+    ]
 
 
-def test_every_point_is_drawn_in_its_class_and_inside(figures):
+def test_every_point_is_drawn_in_its_class_and_inside():
     x, y = np.random.default_rng(0).standard_normal((30, 2)), np.arange(30) % 3
-    plotting.plot_decision_boundary(lambda p: np.stack([p[:, 0], p[:, 1], -p[:, 0]], 1), x, y, "p")
-    ax = figures[0].axes[0]
+    three = lambda p: np.stack([p[:, 0], p[:, 1], -p[:, 0]], 1)  # noqa: E731
+    ax = plotting.plot_decision_boundary(three, x, y).axes[0]
     drawn = [c.get_offsets() for c in ax.collections if len(c.get_offsets()) == 10]
     for label, points in enumerate(drawn):
         np.testing.assert_array_equal(points, x[y == label])
@@ -217,10 +279,10 @@ def network(scale=1.0, depth=3):
     return model
 
 
-def test_histograms_show_outputs_and_their_gradients(figures):
+def test_histograms_show_outputs_and_their_gradients():
     model, x = MLP([3, 2, 1], ReLU, rng=np.random.default_rng(1)), np.ones((7, 3), np.float32)
-    plotting.plot_histograms(model, squares, x, "where", title="Seven rows")
-    axes = np.array(figures[0].axes).reshape(3, 2)
+    figure = plotting.plot_histograms(model, squares, x, title="Seven rows")
+    axes = np.array(figure.axes).reshape(3, 2)
     assert [ax.get_title(loc="left") for ax in axes[:, 0]] == ["0 Linear", "1 ReLU", "2 Linear"]
     y = model(Tensor(x)).data
     for ax, value in ((axes[2, 0], y[0, 0]), (axes[2, 1], np.log10(abs(2 * y[0, 0])))):
@@ -231,27 +293,26 @@ def test_histograms_show_outputs_and_their_gradients(figures):
     assert axes[0, 0].get_xlim() == axes[2, 0].get_xlim()
 
 
-def test_vanishing_gradients_are_visible(figures):
+def test_vanishing_gradients_are_visible():
     x = np.random.default_rng(0).standard_normal((20, 5)).astype(np.float32)
     drift = []
     for scale in (0.1, 1):
-        plotting.plot_histograms(network(scale, depth=5), squares, x, "where")
-        right = figures[-1].axes[1::2]
+        right = plotting.plot_histograms(network(scale, depth=5), squares, x).axes[1::2]
         medians = [float(ax.get_title(loc="right").split()[3].rstrip(",")) for ax in right]
         drift.append(np.log10(medians[0] / medians[-1]) if medians[0] else -np.inf)
     assert drift[0] < -2.5
     assert abs(drift[1]) < 2
 
 
-def test_histograms_leave_the_model_as_it_was(figures):
+def test_histograms_leave_the_model_as_it_was():
     model, x = network(), np.ones((2, 5), np.float32)
     squares(model, x)[0].backward()
     before = [p.grad.copy() for p in model.parameters()]
-    plotting.plot_histograms(model, squares, 3 * x, "where")
+    plotting.plot_histograms(model, squares, 3 * x)
     for p, grad in zip(model.parameters(), before, strict=True):
         np.testing.assert_array_equal(p.grad, grad)
     model[0].bias.grad = None
-    plotting.plot_histograms(model, squares, x, "where")
+    plotting.plot_histograms(model, squares, x)
     assert model[0].bias.grad is None
     assert all("forward" not in vars(m) for _, m in model.named_modules())
 
@@ -264,21 +325,21 @@ def test_histograms_after_an_error_leave_the_model_as_it_was(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_dead_layer_is_told_in_words(figures):
+def test_a_dead_layer_is_told_in_words():
     model = MLP([2, 3, 1], ReLU, rng=np.random.default_rng(0))
     model[0].bias.data = np.full(3, -9.0)
-    plotting.plot_histograms(model, squares, np.zeros((4, 2), np.float32), "where")
-    notes = [ax.get_title(loc="right") for ax in figures[0].axes]
+    figure = plotting.plot_histograms(model, squares, np.zeros((4, 2), np.float32))
+    notes = [ax.get_title(loc="right") for ax in figure.axes]
     assert notes[2] == "σ = 0, 100% zeros"  # what comes out of the ReLU
     assert notes[1].endswith("100% zeros")  # what goes back to the first layer
 
 
-def test_numbers_that_are_none_are_counted_not_drawn(figures):
+def test_numbers_that_are_none_are_counted_not_drawn():
     model = MLP([2, 3, 1], Tanh, rng=np.random.default_rng(0))
     x = np.ones((4, 2), np.float32)
     x[0] = np.nan
-    plotting.plot_histograms(model, squares, x, "where")
-    assert "25% inf/nan" in figures[0].axes[0].get_title(loc="right")
+    figure = plotting.plot_histograms(model, squares, x)
+    assert "25% inf/nan" in figure.axes[0].get_title(loc="right")
 
 
 def test_histograms_are_written(tmp_path):
@@ -309,11 +370,10 @@ def test_a_model_without_layers_has_no_histograms(tmp_path):
 # weights and images
 
 
-def test_weights_are_drawn_with_zero_in_the_middle(figures):
+def test_weights_are_drawn_with_zero_in_the_middle():
     model = MLP([3, 5, 2, 2, 1], rng=np.random.default_rng(0))
     model[0].weight.data = np.arange(15.0).reshape(5, 3)
-    plotting.plot_weights(model, "where")
-    maps = [ax for ax in figures[0].axes if ax.images]
+    maps = [ax for ax in plotting.plot_weights(model).axes if ax.images]
     assert [ax.get_title() for ax in maps] == [f"{i}.weight" for i in (0, 2, 4, 6)]
     image = maps[0].images[0]
     np.testing.assert_array_equal(image.get_array(), np.arange(15).reshape(5, 3))
@@ -332,14 +392,14 @@ def test_a_model_without_matrices_has_no_picture_of_weights(tmp_path):
         plotting.plot_weights(ReLU(), tmp_path / "no.png")
 
 
-def test_images_stand_under_their_captions(figures):
+def test_images_stand_under_their_captions():
     images = np.random.default_rng(0).random((11, 4, 3))
-    plotting.plot_images(images, [f"number {i}" for i in range(11)], "where", title="Eleven")
-    drawn = [ax for ax in figures[0].axes if ax.images]
+    figure = plotting.plot_images(images, [f"number {i}" for i in range(11)], title="Eleven")
+    drawn = [ax for ax in figure.axes if ax.images]
     assert [ax.get_title() for ax in drawn] == [f"number {i}" for i in range(11)]
     for ax, image in zip(drawn, images, strict=True):
         np.testing.assert_array_equal(ax.images[0].get_array(), image)
-    assert len(figures[0].axes) == 16  # two rows of eight
+    assert len(figure.axes) == 16  # two rows of eight
 
 
 @pytest.mark.parametrize("shape", [(0, 4, 4), (2, 4), (3, 4, 4)])

@@ -55,8 +55,7 @@ def test_leaves_a_picture(tmp_path, capsys):
 
 def test_says_what_to_install_for_a_picture(monkeypatch, capsys):
     monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
-    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
-    monkeypatch.setitem(__import__("sys").modules, "matplotlib.backends.backend_agg", None)
+    monkeypatch.setitem(__import__("sys").modules, "foundation_nn.plotting._picture", None)
     char_lm.main(["--steps", "1"])
     assert "foundation-seq[plot]" in capsys.readouterr().out
 

@@ -5,53 +5,42 @@ import pytest
 from foundation_nn import Tensor
 from foundation_seq import GRU, LSTM, RNN, lstm_gates, plotting, state_gradients
 
+pytest.importorskip("matplotlib")
+
 TEXT = "to be\nor"
 
 
-@pytest.fixture
-def figures(monkeypatch):
-    """The figures, instead of the files."""
-    pytest.importorskip("matplotlib")
-    drawn = []
-    monkeypatch.setattr(plotting, "save_figure", lambda figure, path: drawn.append(figure))
-    return drawn
-
-
-def test_states_are_drawn_token_by_token(figures):
+def test_states_are_drawn_token_by_token():
     h = np.random.default_rng(0).uniform(-1, 1, (8, 5))
-    plotting.plot_states(h, TEXT, "unused")
-    ax = figures[0].axes[0]
+    ax = plotting.plot_states(h, TEXT).axes[0]
     np.testing.assert_array_equal(ax.images[0].get_array(), h.T)
     assert ax.images[0].get_clim() == (-1, 1)
     assert "".join(label.get_text() for label in ax.get_xticklabels()) == "to␣be⏎or"
 
 
-def test_each_gate_has_a_map(figures):
+def test_each_gate_has_a_map():
     gates = {name: np.full((8, 3), value) for name, value in (("f", 0.25), ("o", 0.75))}
-    plotting.plot_gates(gates, TEXT, "unused")
-    for ax, (name, gate) in zip(figures[0].axes, gates.items(), strict=False):
-        assert ax.get_ylabel() == name
+    figure = plotting.plot_gates(gates, TEXT)
+    for ax, (name, gate) in zip(figure.axes, gates.items(), strict=False):
+        assert ax.get_ylabel() == f"{name}\nunit"
         np.testing.assert_array_equal(ax.images[0].get_array(), gate.T)
         assert ax.images[0].get_clim() == (0, 1)
 
 
-def test_norms_are_lines_on_a_logarithmic_axis(figures):
-    plotting.plot_gradient_norms({"RNN": [0, 1e-9, 1], "LSTM": [0.1, 0.5, 1]}, "unused")
-    ax = figures[0].axes[0]
+def test_norms_are_lines_on_a_logarithmic_axis():
+    ax = plotting.plot_gradient_norms({"RNN": [0, 1e-9, 1], "LSTM": [0.1, 0.5, 1]}).axes[0]
     assert ax.get_yscale() == "log"
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), [np.nan, 1e-9, 1])
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ["RNN", "LSTM"]
 
 
-def test_a_series_is_marked_where_it_was_given(figures):
-    plotting.plot_series({"true": [1, 2, 3]}, 2, "unused")
-    ax = figures[0].axes[0]
+def test_a_series_is_marked_where_it_was_given():
+    ax = plotting.plot_series({"true": [1, 2, 3]}, 2).axes[0]
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), [1, 2, 3])
     assert ax.lines[1].get_xdata() == [1.5, 1.5]
 
 
 def test_a_file_is_written(tmp_path):
-    pytest.importorskip("matplotlib")
     plotting.plot_states(np.zeros((8, 5)), TEXT, tmp_path / "states.png")
     assert (tmp_path / "states.png").read_bytes().startswith(b"\x89PNG")
 
@@ -59,12 +48,12 @@ def test_a_file_is_written(tmp_path):
 @pytest.mark.parametrize(
     ("draw", "message"),
     [
-        (lambda: plotting.plot_states(np.zeros((3, 2)), "ab", "x"), r"got \(3, 2\) and 2"),
-        (lambda: plotting.plot_gates({}, "ab", "x"), "nothing to draw"),
-        (lambda: plotting.plot_gates({"f": np.zeros(2)}, "ab", "x"), "expected f of shape"),
-        (lambda: plotting.plot_gradient_norms({}, "x"), "at least one line"),
-        (lambda: plotting.plot_gradient_norms({key: [1] for key in "abcdefg"}, "x"), "up to 6"),
-        (lambda: plotting.plot_series({}, 1, "x"), "expected 1 to 6 series, got 0"),
+        (lambda: plotting.plot_states(np.zeros((3, 2)), "ab"), r"got \(3, 2\) and 2"),
+        (lambda: plotting.plot_gates({}, "ab"), "nothing to draw"),
+        (lambda: plotting.plot_gates({"f": np.zeros(2)}, "ab"), "expected f of shape"),
+        (lambda: plotting.plot_gradient_norms({}), "at least one line"),
+        (lambda: plotting.plot_gradient_norms({key: [1] for key in "abcdefg"}), "up to 6"),
+        (lambda: plotting.plot_series({}, 1), "expected 1 to 6 series, got 0"),
     ],
 )
 def test_errors_of_pictures(draw, message):

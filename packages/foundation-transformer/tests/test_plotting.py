@@ -6,9 +6,6 @@ from foundation_nn import schedules
 from foundation_nn.plotting import new_figure
 from foundation_transformer import ALiBi, LearnedPositions, Rotary, SinusoidalPositions
 from foundation_transformer.plotting import (
-    _embeddings,
-    _positions,
-    _schedules,
     plot_distances,
     plot_embeddings,
     plot_positions,
@@ -19,15 +16,7 @@ from foundation_transformer.plotting._embeddings import write_apart
 
 pytest.importorskip("matplotlib")
 from matplotlib.image import imread
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures, instead of files."""
-    figures = []
-    for module in (_embeddings, _positions, _schedules):
-        monkeypatch.setattr(module, "save_figure", lambda figure, path: figures.append(figure))
-    return figures
+from matplotlib.text import Text
 
 
 def test_words_at_one_place_are_written_apart():
@@ -37,11 +26,31 @@ def test_words_at_one_place_are_written_apart():
     figure.draw_without_rendering()
     write_apart(ax, points, ["a", "b", "c", "d", "e", "fg", "h"])
     figure.draw_without_rendering()
-    words = [text for text in ax.texts if text.get_text()]  # the others are lines
-    boxes = [word.get_window_extent() for word in words]
+    boxes = [Text.get_window_extent(note) for note in ax.texts]  # without the lines to points
     assert len(boxes) == 7
     assert [box.count_overlaps(boxes) for box in boxes] == [1] * 7  # with itself alone
-    assert words[-1].get_position() == (4, 0)  # where there is room, beside its point
+    assert not any(
+        box.contains(*point) for box in boxes for point in ax.transData.transform(points)
+    )
+    assert all(ax.bbox.contains(*corner) for box in boxes for corner in (box.p0, box.p1))
+    away = [note.get_text() for note in ax.texts if note.arrow_patch is not None]
+    assert "h" not in away  # where there is room, a label stands beside its point
+    assert away
+
+
+def test_many_labels_stay_apart_from_each_other_and_from_points(rng):
+    points = rng.standard_normal((60, 2)) ** 3  # crowded in the middle
+    figure, axes = new_figure(8, 6.5)
+    ax = axes[0, 0]
+    ax.scatter(*points.T)
+    figure.draw_without_rendering()
+    write_apart(ax, points, [f"word {i}" for i in range(60)])
+    figure.draw_without_rendering()
+    boxes = [Text.get_window_extent(note) for note in ax.texts]
+    assert [box.count_overlaps(boxes) for box in boxes] == [1] * 60
+    assert not any(
+        box.contains(*point) for box in boxes for point in ax.transData.transform(points)
+    )
 
 
 @pytest.mark.parametrize(
@@ -65,10 +74,10 @@ def test_a_picture_is_written(tmp_path, draw):
 
 
 @pytest.mark.parametrize(("D", "shown"), [(16, 30), (7, 30), (8, 100)])
-def test_the_encodings_and_their_similarity(drawn, D, shown):
+def test_the_encodings_and_their_similarity(D, shown):
     positions = SinusoidalPositions(D, max_len=30 if shown == 30 else 200)
-    plot_positions(positions, "nowhere.png")
-    left, right = [ax for ax in drawn[0].axes if ax.images and ax.get_title()]
+    figure = plot_positions(positions)
+    left, right = [ax for ax in figure.axes if ax.images and ax.get_title()]
     np.testing.assert_array_equal(left.images[0].get_array(), positions.table[:shown])
     similarity = right.images[0].get_array()
     assert similarity.shape == (shown, shown)
@@ -76,9 +85,8 @@ def test_the_encodings_and_their_similarity(drawn, D, shown):
     np.testing.assert_allclose(np.diagonal(similarity), 1, rtol=1e-12)
 
 
-def test_scores_by_distance(drawn):
-    plot_distances(Rotary(4, 9, base=100.0), ALiBi(2), "nowhere.png", distances=9)
-    left, right = drawn[0].axes
+def test_scores_by_distance():
+    left, right = plot_distances(Rotary(4, 9, base=100.0), ALiBi(2), distances=9).axes
     t = np.arange(9)
     expected = (np.cos(t) + np.cos(t / 10)) / 2  # two pairs, of the same weight
     np.testing.assert_allclose(left.lines[0].get_ydata(), expected, atol=1e-12)
@@ -99,26 +107,27 @@ def test_principal_components(rng):
         principal_components(np.ones((5, 1)))
 
 
-def test_a_map_of_embeddings(drawn, rng):
+def test_a_map_of_embeddings(rng):
     vectors = rng.standard_normal((5, 7))
-    plot_embeddings(vectors, list("abcde"), "nowhere.png", "Letters")
-    (ax,) = drawn[0].axes
+    (ax,) = plot_embeddings(vectors, list("abcde"), title="Letters").axes
     points = principal_components(vectors)
     np.testing.assert_allclose(ax.collections[0].get_offsets(), points)
+    shares = np.var(points, axis=0) / np.var(vectors, axis=0).sum()
+    first, second = (f"{100 * share:.0f} %" for share in shares)
+    assert ax.get_xlabel() == f"first principal component ({first} of the variance)"
+    assert ax.get_ylabel() == f"second principal component ({second})"
     assert [text.get_text() for text in ax.texts] == list("abcde")
     np.testing.assert_allclose([text.xy for text in ax.texts], points)
     with pytest.raises(ValueError, match="a label for each of the 5 vectors, got 4"):
-        plot_embeddings(vectors, list("abcd"), "nowhere.png")
+        plot_embeddings(vectors, list("abcd"))
 
 
-def test_lines_of_schedules(drawn):
-    plot_schedules(
-        {"a": schedules.linear(1.0, 10, warmup=2), "b": schedules.constant(0.3)}, 10, "nowhere.png"
-    )
-    (ax,) = drawn[0].axes
+def test_lines_of_schedules():
+    lines = {"a": schedules.linear(1.0, 10, warmup=2), "b": schedules.constant(0.3)}
+    (ax,) = plot_schedules(lines, 10).axes
     first, second = ax.lines
     assert first.get_xdata().tolist() == list(range(1, 11))
     np.testing.assert_allclose(first.get_ydata()[[0, 1, 5, 9]], [0.5, 1.0, 0.5, 0.0])
     np.testing.assert_allclose(second.get_ydata(), 0.3)
     with pytest.raises(ValueError, match="nothing to draw: 0 lines, 10 steps"):
-        plot_schedules({}, 10, "nowhere.png")
+        plot_schedules({}, 10)

@@ -53,7 +53,7 @@ def test_a_terminal_shows_shades_and_never_shades_an_end_of_line():
     assert legend.endswith("\x1b[30;48;5;202m more \x1b[0m")
 
 
-@pytest.mark.parametrize("show", [surprisal_text, lambda *a: plot_surprisal(*a, "nowhere.png")])
+@pytest.mark.parametrize("show", [surprisal_text, plot_surprisal])
 def test_a_number_for_each_token(show):
     for tokens, bits in ((["a", "b"], [1.0]), (["a"], [[1.0]]), ([], [])):
         with pytest.raises(ValueError, match=f"each of {len(tokens)} tokens, at least one, got"):
@@ -67,12 +67,10 @@ def test_lines_break_between_tokens_and_after_ends_of_lines(monkeypatch):
     assert places == [(0, 0), (0, 3), (1, 0), (1, 4), (2, 0), (3, 0)]
 
 
-def test_a_picture_has_each_character_on_its_shade(monkeypatch, tmp_path):
+def test_a_picture_has_each_character_on_its_shade():
     pytest.importorskip("matplotlib")
-    figures = []
-    monkeypatch.setattr(_surprisal, "save_figure", lambda figure, path: figures.append(figure))
-    plot_surprisal(["ab", " c", "\n", "$d$"], [np.nan, 2, 3, 12], "nowhere.png", "What")
-    ax = figures[0].axes[0]
+    figure = plot_surprisal(["ab", " c", "\n", "$d$"], [np.nan, 2, 3, 12], title="What")
+    ax = figure.axes[0]
     shades = np.asarray(ax.images[0].get_array().filled(-1))
     assert shades.shape == (2, 80)
     assert shades[0, :6].tolist() == [-1, -1, 2, 2, 3, -1]

@@ -1,4 +1,8 @@
-"""Pictures of attention; the ``plot_`` functions need the extra ``plot``."""
+"""Pictures of attention; the ``plot_`` functions need the extra ``plot``.
+
+Each of them returns the matplotlib figure, which a notebook shows, and writes it where a ``path``
+is given.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from foundation_nn.plotting import new_figure, save_figure
+from foundation_nn.plotting import COLORS, finished, new_figure, one_panel
 from numpy.typing import NDArray
 
 from foundation_attn._measures import hard_alignment, head_scores
@@ -27,6 +31,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 class HeatMap(NamedTuple):
@@ -49,19 +54,27 @@ class HeatMap(NamedTuple):
 
 
 def plot_attention(
-    maps: Sequence[HeatMap], path: str | os.PathLike[str], title: str = "", columns: int = 2
-) -> None:
+    maps: Sequence[HeatMap],
+    path: str | os.PathLike[str] | None = None,
+    *,
+    title: str = "",
+    columns: int = 2,
+) -> Figure:
     """Heat maps side by side: rows look at columns, the darker the more.
 
     Parameters
     ----------
     maps : sequence of HeatMap
-    path : path
+    path : path, optional
         Where to write the picture.
     title : str
         Above all of them.
     columns : int
         Heat maps in a row.
+
+    Returns
+    -------
+    matplotlib figure
 
     Raises
     ------
@@ -74,7 +87,7 @@ def plot_attention(
         _check(m, "plot_attention")
     columns = min(columns, len(maps))
     rows = math.ceil(len(maps) / columns)
-    side = 1.6 + 0.42 * max(max(len(m.keys), len(m.queries)) for m in maps)
+    side = _side(maps)
     figure, axes = new_figure(columns * max(3.2, side), rows * max(2.8, side), rows, columns)
     height, width = (max(m.weights.shape[i] for m in maps) for i in (0, 1))
     for ax, m in zip(axes.flat, maps, strict=False):
@@ -83,17 +96,26 @@ def plot_attention(
         ax.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), anchor="NW")
     for ax in axes.flat[len(maps) :]:
         ax.set_axis_off()
-    figure.colorbar(image, ax=axes, shrink=0.5, aspect=30, label="attention weight")
+    figure.colorbar(image, ax=axes, shrink=0.6, aspect=30, label=_WEIGHT)
     if title:
         figure.suptitle(title)
-    save_figure(figure, path)
+    return finished(figure, path)
+
+
+#: What the colour of a cell means.
+_WEIGHT = "attention weight"
+
+
+def _side(maps: Sequence[HeatMap]) -> float:
+    """Inches for the largest map, its tokens and its title."""
+    return 1.6 + 0.42 * max(max(len(m.keys), len(m.queries)) for m in maps)
 
 
 def _draw(ax: Axes, m: HeatMap) -> Any:
     image = ax.imshow(m.weights, cmap="Blues", vmin=0, vmax=1, interpolation="none")
     ax.xaxis.tick_top()
     keys, queries = _visible(m.keys), _visible(m.queries)
-    if max(map(len, keys), default=0) > 2:
+    if max(map(len, keys), default=0) > 3:
         ax.set_xticks(np.arange(len(keys)), keys, rotation=45, ha="left", rotation_mode="anchor")
     else:
         ax.set_xticks(np.arange(len(keys)), keys)
@@ -103,7 +125,7 @@ def _draw(ax: Axes, m: HeatMap) -> Any:
         if weight >= 0.1:
             color = "white" if weight > 0.6 else "black"
             text = f"{weight:.1f}".lstrip("0")
-            ax.text(s, t, text, ha="center", va="center", fontsize=7, color=color)
+            ax.text(s, t, text, ha="center", va="center", fontsize=8, color=color)
     ax.spines[["bottom", "left"]].set_visible(False)
     if m.title:
         ax.set_title(m.title, fontsize=10, loc="left")
@@ -116,13 +138,27 @@ def _visible(tokens: Sequence[str]) -> list[str]:
 
 
 def plot_heads(
-    layers: Sequence[LayerMap], path: str | os.PathLike[str], title: str = "Attention heads"
-) -> None:
+    layers: Sequence[LayerMap],
+    path: str | os.PathLike[str] | None = None,
+    *,
+    title: str = "Attention heads",
+) -> Figure:
     """All heads of all layers as small heat maps: a layer is a row, with what each head does.
 
     Above each map stands what :func:`foundation_attn.head_scores` finds: the spread of its
     weights and, in self-attention, the weight on the token before and, where tokens are repeated,
     on those that followed the last time (induction). The tokens stand beside the first head.
+
+    Parameters
+    ----------
+    layers : sequence of LayerMap
+    path : path, optional
+        Where to write the picture.
+    title : str
+
+    Returns
+    -------
+    matplotlib figure
 
     Raises
     ------
@@ -132,38 +168,58 @@ def plot_heads(
     if not layers:
         raise ValueError("plot_heads: nothing to draw")
     columns = max(len(layer.weights) for layer in layers)
-    figure, axes = new_figure(1 + 2.1 * columns, 0.8 + 2.6 * len(layers), len(layers), columns)
+    figure, axes = new_figure(1.6 + 2.5 * columns, 0.8 + 3.1 * len(layers), len(layers), columns)
     for layer, row in zip(layers, axes, strict=True):
         itself = list(layer.queries) == list(layer.keys)
         scores = head_scores(layer.weights, layer.keys if itself else None)
-        for h, ax in enumerate(row):
-            if h >= len(layer.weights):
-                ax.set_axis_off()
-                continue
-            ax.imshow(layer.weights[h], cmap="Blues", vmin=0, vmax=1, interpolation="none")
+        for ax in row[len(layer.weights) :]:
+            ax.set_axis_off()
+        for number, (ax, weights) in enumerate(zip(row, layer.weights, strict=False), start=1):
+            image = ax.imshow(weights, cmap="Blues", vmin=0, vmax=1, interpolation="none")
             ax.set(xticks=[], yticks=[])
-            notes = [f"spread {scores.entropy[h]:.2f}"]
+            notes = [f"spread {scores.entropy[number - 1]:.2f}"]
             if itself:
-                notes.append(f"before {scores.previous[h]:.2f}")
-            if not np.isnan(scores.induction[h]):
-                notes.append(f"induction {scores.induction[h]:.2f}")
-            ax.set_title(f"head {h}\n" + ",  ".join(notes), fontsize=7)
-        size = min(8.0, 120 / max(1, len(layer.queries), len(layer.keys)))
-        if size >= 4:  # smaller letters cannot be read
-            upright = max(map(len, layer.keys), default=0) <= 2
-            keys, queries = _visible(layer.keys), _visible(layer.queries)
-            row[0].set_xticks(
-                np.arange(len(keys)), keys, fontsize=size, rotation=0 if upright else 90
-            )
-            row[0].set_yticks(np.arange(len(queries)), queries, fontsize=size)
-            row[0].tick_params(length=0)
-        row[0].set_ylabel(layer.name, fontsize=9)
+                notes.append(f"token before {scores.previous[number - 1]:.2f}")
+            if not np.isnan(scores.induction[number - 1]):
+                notes.append(f"induction {scores.induction[number - 1]:.2f}")
+            ax.set_title(f"head {number}", fontsize=10, loc="left")
+            ax.set_xlabel("\n".join(notes), fontsize=9, loc="left")
+        _write_tokens(row[0], layer)
+        row[0].set_ylabel(layer.name, fontsize=10)
+    figure.colorbar(image, ax=axes, shrink=0.5, aspect=30, label=_WEIGHT)
     figure.suptitle(title)
-    save_figure(figure, path)
+    return finished(figure, path)
 
 
-def plot_alignment(m: HeatMap, path: str | os.PathLike[str]) -> None:
+def _write_tokens(ax: Axes, layer: LayerMap) -> None:
+    """The tokens beside the rows and above the columns, unless they would be too small to read."""
+    size = min(9.0, 130 / max(1, len(layer.queries), len(layer.keys)))
+    if size < 5:
+        return
+    upright = max(map(len, layer.keys), default=0) <= 2
+    keys, queries = _visible(layer.keys), _visible(layer.queries)
+    ax.xaxis.tick_top()
+    ax.set_xticks(np.arange(len(keys)), keys, fontsize=size, rotation=0 if upright else 90)
+    ax.set_yticks(np.arange(len(queries)), queries, fontsize=size)
+    ax.tick_params(length=0)
+
+
+def plot_alignment(
+    m: HeatMap, path: str | os.PathLike[str] | None = None, *, ax: Axes | None = None
+) -> Figure:
     """The weights, with a frame around the key that each query looks at most.
+
+    Parameters
+    ----------
+    m : HeatMap
+    path : path, optional
+        Where to write the picture.
+    ax : matplotlib axes, optional
+        Where to draw; a new figure without.
+
+    Returns
+    -------
+    matplotlib figure
 
     Raises
     ------
@@ -171,16 +227,16 @@ def plot_alignment(m: HeatMap, path: str | os.PathLike[str]) -> None:
         If tokens and weights do not fit together.
     """
     _check(m, "plot_alignment")
-    side = 1.6 + 0.42 * max(len(m.keys), len(m.queries))
-    figure, axes = new_figure(max(3.2, side), max(2.8, side))
-    ax = axes[0, 0]
-    _draw(ax, m)
+    side = _side([m])
+    figure, ax = one_panel(ax, max(4.0, side + 0.8), max(2.8, side))
+    image = _draw(ax, m)
     ax.autoscale(False)
     corners = 0.46 * np.array([[-1, 1, 1, -1, -1], [-1, -1, 1, 1, -1]])
     for t, s in enumerate(hard_alignment(m.weights).tolist()):
         if s >= 0:
-            ax.plot(s + corners[0], t + corners[1], color="#d9480f", linewidth=1.6)
-    save_figure(figure, path)
+            ax.plot(s + corners[0], t + corners[1], color=COLORS[1], linewidth=1.6)
+    figure.colorbar(image, ax=ax, shrink=0.6, aspect=30, label=_WEIGHT)
+    return finished(figure, path)
 
 
 def _check(m: HeatMap, name: str) -> None:

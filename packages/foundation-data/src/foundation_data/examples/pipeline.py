@@ -79,11 +79,11 @@ def draw(
     from foundation_data.plotting import MaskMap, plot_coverage, plot_masks, plot_padding
 
     out.mkdir(parents=True, exist_ok=True)
-    plot_coverage(vocabularies, out / "coverage.png", "How many words does a text need?")
+    plot_coverage(vocabularies, out / "coverage.png", title="How many words does a text need?")
     plot_padding(
         {name: list(islice(batches, 8)) for name, batches in kinds.items()},
         out / "padding.png",
-        "Sentences of one batch have one width",
+        title="Sentences of one batch have one width",
     )
     # A short pair beside a longer one, so that there is padding to be seen.
     lengths = dataset.lengths.max(axis=1)
@@ -106,7 +106,7 @@ def draw(
         MaskMap(batch.target_pattern[0], target, target, "target attends to itself, not ahead"),
         MaskMap(packed.mask[0], packed_tokens, packed_tokens, "packed documents, each to itself"),
     ]
-    plot_masks(maps, out / "masks.png", "Which token may attend to which")
+    plot_masks(maps, out / "masks.png", title="Which token may attend to which")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -26,7 +26,7 @@ def _seed(text: str) -> int:
     return int(text)
 
 
-def picture(draw: Callable[[Path], None], path: Path) -> int:
+def picture(draw: Callable[[Path], object], path: Path) -> int:
     """Draw, and say where; the exit code of the example."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

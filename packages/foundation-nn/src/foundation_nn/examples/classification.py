@@ -87,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"Accuracy on the {len(data[0])} points it learned from: {accuracy(model, data):.1%}")
     print(f"Accuracy on {len(fresh[0])} new points: {accuracy(model, fresh):.1%}")
     failed = picture(
-        lambda path: plot_history(history, path, "Three spirals", unit="nats per point"),
+        lambda path: plot_history(history, path, title="Three spirals", unit="nats per point"),
         args.out / "classification_loss.png",
     )
     return failed or picture(

@@ -118,7 +118,7 @@ def show_mistakes(model: Module, test: Digits, path: Path) -> None:
     title = f"{count} in {len(test.images)} images: answer (truth)"
     chosen = wrong[:32] if len(wrong) else np.arange(min(32, len(given)))
     captions = [f"{test.names[given[i]]} ({test.names[test.targets[i]]})" for i in chosen]
-    plot_images(test.images[chosen], captions, path, title)
+    plot_images(test.images[chosen], captions, path, title=title)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

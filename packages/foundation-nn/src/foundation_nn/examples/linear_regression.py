@@ -18,7 +18,7 @@ from foundation_nn import Linear, Tensor
 from foundation_nn import functional as F
 from foundation_nn.examples._lesson import options, picture
 from foundation_nn.optim import SGD
-from foundation_nn.plotting import COLORS, new_figure, save_figure
+from foundation_nn.plotting import COLORS, log_scale, new_figure, save_figure
 from foundation_nn.training import History, Trainer
 
 SLOPE, INTERCEPT, NOISE = 1.7, -0.8, 0.6  # y = 1.7 x - 0.8, and some noise
@@ -86,8 +86,9 @@ def draw(data: Data, before: Line, after: Line, history: History, path: Path) ->
     least = float(np.mean((best.slope * x + best.intercept - y) ** 2))
     above = np.array([s.loss for s in history.steps]) - least
     above[above < 1e-15] = np.nan  # what is left is rounding
+    above = log_scale(right, "y", above)
     right.plot([s.step for s in history.steps], above, color=COLORS[2], lw=1.6)
-    right.set(title=f"The loss, above its least value {least:.4f}", xlabel="step", yscale="log")
+    right.set(title=f"The loss, above its least value {least:.4f}", xlabel="step")
     right.set_ylabel("mean squared error − least")
     right.grid(alpha=0.25)
     save_figure(figure, path)

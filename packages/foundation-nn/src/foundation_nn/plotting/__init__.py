@@ -1,7 +1,20 @@
-"""Pictures of networks and their training; needs the extra ``plot``."""
+"""Pictures of networks and their training; needs the extra ``plot``.
+
+Each ``plot_`` function returns the matplotlib figure, which a notebook shows where it is the value
+of the last line, and writes it where a ``path`` is given. Those of one panel draw on the axes
+``ax`` if there are some.
+"""
 
 from foundation_nn.plotting._boundary import plot_decision_boundary
-from foundation_nn.plotting._figure import COLORS, MARKERS, new_figure, save_figure
+from foundation_nn.plotting._figure import (
+    COLORS,
+    MARKERS,
+    finished,
+    log_scale,
+    new_figure,
+    one_panel,
+    save_figure,
+)
 from foundation_nn.plotting._history import plot_history
 from foundation_nn.plotting._images import plot_images
 from foundation_nn.plotting._layers import plot_histograms, plot_weights
@@ -10,7 +23,10 @@ __all__ = [
     "COLORS",
     "MARKERS",
     "new_figure",
+    "one_panel",
+    "log_scale",
     "save_figure",
+    "finished",
     "plot_history",
     "plot_decision_boundary",
     "plot_histograms",

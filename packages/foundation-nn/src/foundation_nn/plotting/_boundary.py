@@ -10,19 +10,22 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from foundation_nn.engine._tape import no_grad
-from foundation_nn.plotting._figure import COLORS, MARKERS, new_figure, save_figure
+from foundation_nn.plotting._figure import COLORS, MARKERS, finished, one_panel
 
 if TYPE_CHECKING:
-    pass
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 def plot_decision_boundary(
     model_fn: Callable[[NDArray[Any]], Any],
     x: ArrayLike,
     y: ArrayLike,
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | None = None,
+    *,
     title: str = "Decision boundary",
-) -> None:
+    ax: Axes | None = None,
+) -> Figure:
     """What a classifier answers everywhere in the plane, and the points it learned from.
 
     The background mixes the colours of the classes by their probabilities; black lines run where
@@ -36,9 +39,15 @@ def plot_decision_boundary(
     x : (N, 2) array_like
     y : (N,) array_like of int
         Classes from 0.
-    path : path
+    path : path, optional
         Where to write the picture.
     title : str
+    ax : matplotlib axes, optional
+        Where to draw; a new figure without.
+
+    Returns
+    -------
+    matplotlib figure
 
     Raises
     ------
@@ -66,8 +75,7 @@ def plot_decision_boundary(
     odds = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities = odds / odds.sum(axis=1, keepdims=True)
 
-    figure, axes = new_figure(7, 6)
-    ax = axes[0, 0]
+    figure, ax = one_panel(ax, 7, 6)
     palette = np.array([_rgb(color) for color in COLORS[:classes]])
     shade = 1 - 0.45 * (1 - probabilities @ palette)  # towards white, so that the points stand out
     ax.imshow(
@@ -85,7 +93,8 @@ def plot_decision_boundary(
             )
     for label in range(max(classes, y.max() + 1)):
         ax.scatter(
-            *x[y == label].T,
+            x[y == label, 0],
+            x[y == label, 1],
             s=26 if len(x) > 20 else 120,
             color=COLORS[label],
             marker=MARKERS[label],
@@ -94,8 +103,9 @@ def plot_decision_boundary(
             label=f"class {label}",
         )
     ax.set(title=title, xlabel="x₁", ylabel="x₂", xlim=(left, right), ylim=(lower, upper))
-    figure.legend(*ax.get_legend_handles_labels(), loc="outside right upper", frameon=False)
-    save_figure(figure, path)
+    # Beside the picture: above it, it would hide points.
+    ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, frameon=False)
+    return finished(figure, path)
 
 
 def _class_logits(model_fn: Callable[[NDArray[Any]], Any], points: NDArray[Any]) -> NDArray[Any]:

@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from foundation_nn.plotting._figure import new_figure, save_figure
+from foundation_nn.plotting._figure import finished, new_figure
 
 if TYPE_CHECKING:
-    pass
+    from matplotlib.figure import Figure
 
 
 def plot_images(
     images: ArrayLike,
     captions: Sequence[str],
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | None = None,
+    *,
     title: str = "",
-) -> None:
+) -> Figure:
     """A grid of small grey images, up to eight in a row, each under its caption.
 
     Parameters
@@ -29,9 +30,13 @@ def plot_images(
     images : (N, height, width) array_like
         Dark where the numbers are large.
     captions : sequence of str
-    path : path
+    path : path, optional
         Where to write the picture.
     title : str
+
+    Returns
+    -------
+    matplotlib figure
 
     Raises
     ------
@@ -53,4 +58,4 @@ def plot_images(
     for ax, image, caption in zip(axes.flat, images, captions, strict=False):
         ax.imshow(image, cmap="gray_r", interpolation="nearest")
         ax.set_title(caption, fontsize=9)
-    save_figure(figure, path)
+    return finished(figure, path)

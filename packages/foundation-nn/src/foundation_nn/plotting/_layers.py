@@ -14,19 +14,20 @@ from numpy.typing import NDArray
 from foundation_nn.engine._operation import Array, Result, operation
 from foundation_nn.engine._tensor import Tensor
 from foundation_nn.modules._module import Module
-from foundation_nn.plotting._figure import COLORS, new_figure, save_figure
+from foundation_nn.plotting._figure import COLORS, finished, new_figure
 
 if TYPE_CHECKING:
-    pass
+    from matplotlib.figure import Figure
 
 
 def plot_histograms(
     model: Module,
     loss: Callable[[Any, Any], tuple[Tensor, int]],
     batch: Any,
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | None = None,
+    *,
     title: str = "Activations and gradients",
-) -> None:
+) -> Figure:
     """The outputs of every layer, and the gradients of the loss with respect to them.
 
     Gradients are drawn by magnitude on one logarithmic axis: where they vanish, the rows drift to
@@ -40,9 +41,13 @@ def plot_histograms(
     loss : callable
         ``loss(model, batch)``, as for the Trainer.
     batch : object
-    path : path
+    path : path, optional
         Where to write the picture.
     title : str
+
+    Returns
+    -------
+    matplotlib figure
 
     Raises
     ------
@@ -75,7 +80,7 @@ def plot_histograms(
         row[1].set_title(_note(g, f"median |g| = {typical:.1e}"), **_SMALL)
     axes[-1, 0].set_xlabel("activation")
     axes[-1, 1].set_xlabel("log₁₀ |gradient of the loss with respect to it|")
-    save_figure(figure, path)
+    return finished(figure, path)
 
 
 _SMALL: dict[str, Any] = {"loc": "right", "fontsize": 8, "color": "0.35"}
@@ -149,15 +154,21 @@ def _listening(
             vars(module).pop("forward", None)
 
 
-def plot_weights(model: Module, path: str | os.PathLike[str], title: str = "Weights") -> None:
+def plot_weights(
+    model: Module, path: str | os.PathLike[str] | None = None, *, title: str = "Weights"
+) -> Figure:
     """Every matrix of a model as a map: orange below zero, white at zero, violet above.
 
     Parameters
     ----------
     model : Module
-    path : path
+    path : path, optional
         Where to write the picture.
     title : str
+
+    Returns
+    -------
+    matplotlib figure
 
     Raises
     ------
@@ -183,4 +194,4 @@ def plot_weights(model: Module, path: str | os.PathLike[str], title: str = "Weig
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.yaxis.get_major_locator().set_params(integer=True)
         figure.colorbar(image, ax=ax)
-    save_figure(figure, path)
+    return finished(figure, path)

@@ -36,7 +36,7 @@ def _at_least(minimum: int) -> Callable[[str], int]:
     return read
 
 
-def picture(draw: Callable[[Path], None], path: Path) -> None:
+def picture(draw: Callable[[Path], object], path: Path) -> None:
     """Draw and say where, or why not."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -64,7 +64,7 @@ def draw(
     plot_history(
         history,
         written[0],
-        "Training the translator (loss with label smoothing)",
+        title="Training the translator (loss with label smoothing)",
     )
     written.append(folder / "attention.png")
     plot_attention(
@@ -73,7 +73,7 @@ def draw(
             for sentence, _ in _telling(model, tokenizers, pairs)
         ],
         written[-1],
-        "Where the translation looks: cross-attention of the last layer, mean of its heads",
+        title="Where the translation looks: cross-attention of the last layer, mean of its heads",
     )
     if isinstance(model.positions, SinusoidalPositions):
         written.append(folder / "positions.png")

@@ -32,7 +32,7 @@ def options(name: str, description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def draw(picture: Callable[[Path], None], path: Path) -> None:
+def draw(picture: Callable[[Path], object], path: Path) -> None:
     """Draw, and say where; the numbers that were printed stand without it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

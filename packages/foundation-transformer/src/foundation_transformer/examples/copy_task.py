@@ -110,9 +110,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"{args.task}, seed {seed}: of {len(unseen):,} unseen strings {share:.1%} exact, "
             f"perplexity {perplexity:.4f}, after {time.perf_counter() - started:.0f} s"
         )
+    title = f"Task “{args.task}”: where each head of the last layer looks"
     example = next(pair for pair in unseen if len(pair[0]) == LONGEST)
     draw(
-        lambda path: plot_attention(attention_maps(model, example), path, f"Task: {args.task}"),
+        lambda path: plot_attention(attention_maps(model, example), path, title=title),
         args.out / f"{args.task}_attention.png",
     )
     return 0

@@ -138,7 +138,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     draw(lambda path: plot_attention(titles, path, columns=4), args.out / "pipeline_attention.png")
     draw(
-        lambda path: plot_embeddings(model.embedding.weight.data, WORDS, path, "Words"),
+        lambda path: plot_embeddings(model.embedding.weight.data, WORDS, path, title="Words"),
         args.out / "words.png",
     )
     draw(lambda path: plot_schedules(rates, 4000, path), args.out / "schedule.png")

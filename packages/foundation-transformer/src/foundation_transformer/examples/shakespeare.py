@@ -114,9 +114,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     draw(
         lambda path: plot_embeddings(
             model.embedding.weight.data,
-            [repr(c)[1:-1] for c in characters.alphabet],
+            ["␣" if c == " " else repr(c)[1:-1] for c in characters.alphabet],
             path,
-            "Characters, by their embeddings",
+            title="Characters, by their embeddings",
         ),
         args.out / "shakespeare_characters.png",
     )

@@ -1,5 +1,8 @@
 """Pictures of what is inside a transformer; needs the extra ``plot``.
 
+Each ``plot_`` function returns the matplotlib figure, which a notebook shows, and writes it where a
+``path`` is given.
+
 Attention is drawn by :mod:`foundation_attn.plotting`, training by :mod:`foundation_nn.plotting`.
 """
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import numpy as np
 from foundation_nn import Tensor
-from foundation_nn.plotting import COLORS, new_figure, save_figure
+from foundation_nn.plotting import COLORS, finished, new_figure
 
 from foundation_transformer._positions import LearnedPositions, SinusoidalPositions
 from foundation_transformer._relative import ALiBi, Rotary
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 def plot_positions(
-    positions: SinusoidalPositions | LearnedPositions, path: str | os.PathLike[str]
-) -> None:
+    positions: SinusoidalPositions | LearnedPositions, path: str | os.PathLike[str] | None = None
+) -> Figure:
     """The vectors of all positions, and how similar each two of them are.
 
     The right picture shows the cosine of the angle between them. Of sinusoidal encodings it falls
@@ -24,8 +28,12 @@ def plot_positions(
     Parameters
     ----------
     positions : SinusoidalPositions or LearnedPositions
-    path : path
+    path : path, optional
         Where to write the picture.
+
+    Returns
+    -------
+    matplotlib figure
     """
     if isinstance(positions, LearnedPositions):
         name, table = "Learned position vectors", positions.weight.data[:100]
@@ -38,17 +46,21 @@ def plot_positions(
         table, aspect="auto", cmap="RdBu", vmin=-limit, vmax=limit, interpolation="none"
     )
     left.set(title=name, xlabel="dimension", ylabel="position")
-    figure.colorbar(image, ax=left, fraction=0.046, pad=0.03)
+    figure.colorbar(image, ax=left, fraction=0.046, pad=0.03, label="value")
     unit = table / np.linalg.norm(table, axis=1, keepdims=True)
     image = right.imshow(unit @ unit.T, cmap="viridis", vmax=1, interpolation="none")
     right.set(title="Similarity of two positions", xlabel="position", ylabel="position")
-    figure.colorbar(image, ax=right, fraction=0.046, pad=0.03)
-    save_figure(figure, path)
+    figure.colorbar(image, ax=right, fraction=0.046, pad=0.03, label="cosine")
+    return finished(figure, path)
 
 
 def plot_distances(
-    rotary: Rotary, alibi: ALiBi, path: str | os.PathLike[str], distances: int = 64
-) -> None:
+    rotary: Rotary,
+    alibi: ALiBi,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    distances: int = 64,
+) -> Figure:
     """What two positions that are relative do to a score, by the distance of query and key.
 
     Rotary positions turn both: of a query and a key that are equal, with the same weight on all
@@ -59,10 +71,14 @@ def plot_distances(
     ----------
     rotary : Rotary
     alibi : ALiBi
-    path : path
+    path : path, optional
         Where to write the picture.
     distances : int
         How many to show; within the positions of ``rotary``.
+
+    Returns
+    -------
+    matplotlib figure
     """
     distance = np.arange(distances)
     width = rotary.head_width
@@ -79,4 +95,4 @@ def plot_distances(
     right.set(title="ALiBi: one line for each head", xlabel="distance", ylabel="weight shrinks to")
     for ax in (left, right):
         ax.grid(alpha=0.25)
-    save_figure(figure, path)
+    return finished(figure, path)

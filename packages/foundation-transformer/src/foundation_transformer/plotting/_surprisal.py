@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from foundation_nn.plotting import new_figure, save_figure
+from foundation_nn.plotting import finished, new_figure
 from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 #: Bits from which on a token has the darkest shade: one in a thousand.
 _DARKEST = 10.0
@@ -18,8 +22,12 @@ _SHADES = ((1, 230), (3, 222), (6, 214), (10, 208), (np.inf, 202))
 
 
 def plot_surprisal(
-    tokens: Sequence[str], bits: ArrayLike, path: str | os.PathLike[str], title: str = ""
-) -> None:
+    tokens: Sequence[str],
+    bits: ArrayLike,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    title: str = "How much each token surprises the model",
+) -> Figure:
     """Draw a text line by line, with the surprisal of each token as its background.
 
     Parameters
@@ -28,9 +36,13 @@ def plot_surprisal(
         Their texts, with the spaces between words.
     bits : (T,) array
         From :func:`foundation_transformer.evaluation.surprisal`; NaN stays white.
-    path : path
+    path : path, optional
         Where to write the picture.
     title : str
+
+    Returns
+    -------
+    matplotlib figure
 
     Raises
     ------
@@ -74,7 +86,7 @@ def plot_surprisal(
         [0, 1, 2, 4, 6, 8, 10], labels=["0", "1", "2", "4", "6", "8", "10 bits: 1 in 1000"]
     )
     ax.set_title(title, fontsize=10, loc="left")
-    save_figure(figure, path)
+    return finished(figure, path)
 
 
 def surprisal_text(tokens: Sequence[str], bits: ArrayLike) -> str:
