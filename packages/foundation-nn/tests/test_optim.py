@@ -167,7 +167,7 @@ def test_a_state_is_a_copy_and_one_of_another_kind_or_model_is_refused():
     state = adam.state_dict()
     state["m"][...] = 9
     assert not adam.state["m"].any()
-    with pytest.raises(ValueError, match=r"expected the entries \['shapes', 'steps'\], got"):
+    with pytest.raises(ValueError, match=r"SGD: expected the entries .*'updates'\], got .*'v'\]"):
         sgd.load_state_dict(state)
     with pytest.raises(ValueError, match="Adam: the state was saved with another model"):
         larger.load_state_dict(state)

@@ -22,7 +22,7 @@ class AttentionSeq2Seq(Module):
 
     Parameters
     ----------
-    source_vocab_size, target_vocab_size, embedding_dim, hidden_size : int
+    vocab_size, target_vocab_size, embedding_dim, hidden_size : int
         The encoder has ``hidden_size`` units in each direction, the decoder as many.
     score : {"general", "dot", "additive"}
         For "dot" the memory is projected to the width of the decoder.
@@ -55,7 +55,7 @@ class AttentionSeq2Seq(Module):
 
     def __init__(
         self,
-        source_vocab_size: int,
+        vocab_size: int,
         target_vocab_size: int,
         embedding_dim: int,
         hidden_size: int,
@@ -69,7 +69,7 @@ class AttentionSeq2Seq(Module):
             raise ValueError(f"encoder: expected one of {tuple(ENCODERS)}, got {encoder!r}")
         rng = init.generator(rng)
         self.config = {
-            "source_vocab_size": source_vocab_size,
+            "vocab_size": vocab_size,
             "target_vocab_size": target_vocab_size,
             "embedding_dim": embedding_dim,
             "hidden_size": hidden_size,
@@ -78,7 +78,7 @@ class AttentionSeq2Seq(Module):
             "encoder": encoder,
         }
         self.dropout = dropout
-        self.embedding = Embedding(source_vocab_size, embedding_dim, rng=rng)
+        self.embedding = Embedding(vocab_size, embedding_dim, rng=rng)
         self.encoder = ENCODERS[encoder](embedding_dim, hidden_size, bidirectional=True, rng=rng)
         # The dot score needs a memory as wide as the decoder.
         width = hidden_size if score == "dot" else 2 * hidden_size

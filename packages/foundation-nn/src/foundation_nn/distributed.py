@@ -93,5 +93,6 @@ def average_gradients(
         grad[...] = 0  # a mean over nothing may be NaN
     comm.Allreduce(_mpi().IN_PLACE, grad)
     for p in buffer.parameters:  # also what was used by other processes only
-        p.grad = p._grad_view
+        if p.requires_grad:
+            p.grad = p._grad_view
     return total

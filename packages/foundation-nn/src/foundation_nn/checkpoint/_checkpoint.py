@@ -57,7 +57,8 @@ def save(
     path : path
         The folder. Its parents are made.
     model : Module
-        Its class has ``from_dict(config)`` and its instances ``to_dict()``.
+        Its class has ``from_dict(config)`` and its instances ``to_dict()``. Which of its parameters
+        are frozen is saved, too.
     optimizer : Optimizer, optional
     **extras
         Tokenizers, histories and the like: objects with the same two methods, or JSON values.
@@ -88,7 +89,8 @@ def save(
             described[name] = {"arrays": name}
         else:
             described[name] = describe(name, value)
-    description = {"model": describe("model", model), "extras": described}
+    frozen = [name for name, p in model.named_parameters() if not p.requires_grad]
+    description = {"model": describe("model", model), "frozen": frozen, "extras": described}
     return write_folder(path, "checkpoint", description, arrays)
 
 
@@ -135,6 +137,8 @@ def load(
 ) -> Checkpoint:
     """Read a checkpoint: a working model with all that was saved beside it.
 
+    Parameters that were frozen are frozen again; ``model.unfreeze()`` has them learnt.
+
     Parameters
     ----------
     path : path
@@ -173,7 +177,21 @@ def load(
         fill_model(model, state)
     except ValueError as error:
         raise CheckpointError(f"{source.parent / 'model.safetensors'}: {error}") from error
+    _freeze(source, model, description.get("frozen"))
     return Checkpoint(model, extras, arrays.get("optimizer"))
+
+
+def _freeze(source: Path, model: Module, names: Any) -> None:
+    """Freeze the parameters that were frozen when the checkpoint was saved."""
+    parameters = dict(model.named_parameters())
+    if not isinstance(names, list) or not all(
+        isinstance(name, str) and name in parameters for name in names
+    ):
+        raise CheckpointError(
+            f"{source}: 'frozen' is no list of names of the model's parameters; it was altered"
+        )
+    for name in names:
+        parameters[name].requires_grad = False
 
 
 def average(paths: Sequence[str | os.PathLike[str]], classes: Sequence[type] = ()) -> Checkpoint:

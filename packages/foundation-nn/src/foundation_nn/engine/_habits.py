@@ -18,6 +18,7 @@ OF_A_TENSOR = {
     "masked_fill": "write foundation_nn.functional.where(mask, value, x)",
     "clone": "write x * 1 for a copy with a gradient, or x.numpy() for an array",
     "dim": "write x.ndim",
+    "requires_grad_": "write x.requires_grad = True or False",
     "to": f"write x.astype(dtype) for another dtype; {_ONE_DEVICE}",
     "cuda": _ONE_DEVICE,
     "cpu": _ONE_DEVICE,
@@ -31,6 +32,7 @@ OF_A_MODULE = {
     "cuda": _ONE_DEVICE,
     "cpu": _ONE_DEVICE,
     "zero_grad": "write optimizer.zero_grad()",
+    "requires_grad_": "write model.freeze() or model.unfreeze()",
     "modules": "write model.named_modules(), which gives pairs of a name and a module",
     "apply": "write a loop: for name, module in model.named_modules(): ...",
 }

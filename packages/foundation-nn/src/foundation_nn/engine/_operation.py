@@ -115,6 +115,7 @@ def operation(
     variadic = arrays[0].kind is inspect.Parameter.VAR_POSITIONAL
     count = None if variadic else len(arrays)
     name = kernel.__name__
+    selective = getattr(kernel, "selective", False)  # backward(g, wanted), see ``by_rows``
 
     @functools.wraps(kernel)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -124,7 +125,7 @@ def operation(
             inputs += tuple([_keyword(name, p, kwargs) for p in arrays[len(inputs) :]])
 
         # One look at the inputs: which arrays, of which dtype, and whether to record.
-        wanted = False
+        recorded = False
         alike = True
         large = False  # enough for BLAS to use several threads
         dtype: np.dtype[Any] | None = None
@@ -133,7 +134,7 @@ def operation(
             if isinstance(x, Tensor):
                 array = x._data
                 values.append(array)
-                wanted = wanted or x._leaf or x._node is not None
+                recorded = recorded or x._leaf or x._node is not None
                 large = large or array.size >= SERIAL_SIZE
                 if array.dtype is not dtype:
                     if dtype is not None:
@@ -143,7 +144,7 @@ def operation(
                 values.append(x)
                 if x is not None:
                     alike = False
-        recorded = wanted and recording.get()
+        recorded = recorded and recording.get()
         if not alike or dtype is None or (dtype.kind != "f" and not integers):
             dtype = _working_dtype(dtype, inputs, integers)
             pairs = zip(inputs, values, strict=True)
@@ -180,6 +181,9 @@ def operation(
             shape = y.shape if outputs == 1 else [part.shape for part in y]
             function = backward if outputs == 1 else _gather(backward, shape, dtype)
             edges = tuple([_edge(x) for x in inputs])
+            if selective:
+                wanted = tuple([edge is not None for edge in edges])
+                function = functools.partial(function, wanted=wanted)
             node = Node(name, function, edges, shape, dtype)
         if watcher is not None:
             watcher.forward(kernel, values, y, backward, node, seconds)

@@ -20,6 +20,10 @@ class Parameter(Tensor):
 
     Its value and gradient may be views into a :class:`ParameterBuffer`. Assign to ``data`` to
     change the value in place: ``p.data = value``.
+
+    With ``p.requires_grad = False`` it is frozen: no gradient is computed for it, and optimisers
+    leave it as it is until ``p.requires_grad = True``. ``Module.freeze`` does that for all
+    parameters of a module.
     """
 
     __slots__ = ("_buffer", "_grad_view")
@@ -43,6 +47,17 @@ class Parameter(Tensor):
     @data.setter
     def data(self, value: ArrayLike) -> None:
         self._assign(value)
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether it is learnt; False for a parameter that is frozen."""
+        return self._leaf
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        Tensor.requires_grad.__set__(self, value)  # type: ignore[attr-defined]
+        if not self._leaf and self._grad_view is not None:
+            self._grad_view[...] = 0  # ``ParameterBuffer.collect`` relies on it
 
     def _write(self, array: NDArray[Any]) -> None:
         if self._buffer is not None:
@@ -87,10 +102,11 @@ class Parameter(Tensor):
 
         A buffer that is copied, too, as part of an optimiser, takes its copied parameters in.
         """
-        return {"data": self.numpy(), "grad": None if self.grad is None else self.grad.copy()}
+        grad = None if self.grad is None else self.grad.copy()
+        return {"data": self.numpy(), "grad": grad, "requires_grad": self.requires_grad}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        Tensor.__init__(self, state["data"], requires_grad=True)
+        Tensor.__init__(self, state["data"], requires_grad=state["requires_grad"])
         self.grad = state["grad"]
         self._buffer = self._grad_view = None
 
@@ -176,7 +192,7 @@ class ParameterBuffer:
             view[...] = p._data
             p._data, p._grad_view, p._buffer = view, grad_view, self
             grad = p.checked_grad()
-            if grad is not None:
+            if grad is not None and p.requires_grad:
                 grad_view[...] = grad
                 p.grad = grad_view
 
@@ -193,7 +209,11 @@ class ParameterBuffer:
         )
 
     def collect(self) -> NDArray[Any]:
-        """The gradients of all parameters in one array; zeros where there is none."""
+        """The gradients of all parameters in one array; zeros where there is none.
+
+        Those of frozen parameters were set to zero when they were frozen, or when the buffer was
+        made, and nothing writes to them.
+        """
         for p in self.parameters:
             if p._buffer is not self or p._grad_view is None:
                 raise RuntimeError(
@@ -201,11 +221,31 @@ class ParameterBuffer:
                     "astype() after this optimiser was made; give each parameter to one optimiser, "
                     "and make a new one"
                 )
-            if p.grad is not p._grad_view:
+            if p.grad is not p._grad_view and p.requires_grad:
                 grad = p.checked_grad()
                 p._grad_view[...] = 0 if grad is None else grad
                 p.grad = None if grad is None else p._grad_view
         return self.grad
+
+    def learnt(self) -> list[slice]:
+        """Where the parameters lie that are not frozen, neighbours in one slice.
+
+        While nothing is frozen, that is one slice with all of them.
+        """
+        parts: list[slice] = []
+        goes_on = False  # whether the parameter before is not frozen, either
+        for p, part in zip(self.parameters, self.slices, strict=True):
+            if p.requires_grad and goes_on:
+                parts[-1] = slice(parts[-1].start, part.stop)
+            elif p.requires_grad:
+                parts.append(part)
+            goes_on = p.requires_grad
+        return parts
+
+    def frozen(self) -> list[slice]:
+        """Where the frozen parameters lie."""
+        pairs = zip(self.parameters, self.slices, strict=True)
+        return [part for p, part in pairs if not p.requires_grad]
 
     def touch(self) -> None:
         """Say that ``data`` was written to, so that an old graph is refused, not walked."""

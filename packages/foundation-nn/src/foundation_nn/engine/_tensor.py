@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from foundation_nn._arguments import described
 from foundation_nn.engine._methods import Axis, Methods
 from foundation_nn.engine._numpy_calls import call_numpy, call_ufunc
 from foundation_nn.engine._tape import Node, recording
@@ -29,6 +30,14 @@ def check_floating(dtype: np.dtype[Any]) -> np.dtype[Any]:
             "array.astype(np.float32)"
         )
     return dtype
+
+
+def _check_can_have_gradient(dtype: np.dtype[Any]) -> None:
+    if dtype.kind != "f":
+        raise TypeError(
+            f"only floating tensors can have gradients, got dtype {dtype}; write floats (1.0, not "
+            "1) or pass dtype=np.float32"
+        )
 
 
 class Tensor(Methods):
@@ -73,11 +82,8 @@ class Tensor(Methods):
         if self._data.dtype.kind not in "fiub":
             raise TypeError(f"a Tensor holds numbers, got dtype {self._data.dtype}")
         check_floating(self._data.dtype)
-        if requires_grad and self._data.dtype.kind != "f":
-            raise TypeError(
-                f"only floating tensors can have gradients, got dtype {self._data.dtype}; "
-                "write floats (1.0, not 1) or pass dtype=np.float32"
-            )
+        if requires_grad:
+            _check_can_have_gradient(self._data.dtype)
         self._data.flags.writeable = False
         self.grad: NDArray[Any] | None = None
         self._leaf = requires_grad
@@ -135,7 +141,23 @@ class Tensor(Methods):
 
     @property
     def requires_grad(self) -> bool:
+        """Whether a gradient flows to this tensor; of a leaf it can be set."""
         return self._leaf or self._node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if not isinstance(value, bool | np.bool_):
+            raise TypeError(f"requires_grad is True or False, got {described(value)}")
+        if self._node is not None:
+            raise ValueError(
+                "only a leaf can be told whether it has a gradient, not the result of an "
+                "operation; x.detach() is the same value without one"
+            )
+        if value:
+            _check_can_have_gradient(self.dtype)
+        self._leaf = bool(value)
+        if not value:
+            self.grad = None
 
     def item(self) -> float:
         """The value of a tensor with one element, as a Python number."""
@@ -183,8 +205,8 @@ class Tensor(Methods):
             self._accumulate(seed)
         else:
             raise RuntimeError(
-                "nothing to differentiate: no input of this computation has requires_grad=True, "
-                "or it ran under no_grad()"
+                "nothing to differentiate: no input of this computation has requires_grad=True "
+                "(is every layer frozen?), or it ran under no_grad()"
             )
 
     def _accumulate(self, g: NDArray[Any]) -> None:

@@ -136,6 +136,8 @@ class _Walk:
 
     def add_to_leaf(self, edge: Leaf, dx: Any, name: str) -> None:
         leaf = edge.tensor
+        if not leaf._leaf:  # frozen after the forward pass
+            return
         if leaf._version != edge.version:
             raise RuntimeError(
                 f"{name}: a parameter of shape {leaf.shape} was changed between the forward and "

@@ -75,13 +75,20 @@ def layer_norm(
         y = y + bias
 
     def backward(g: Array) -> tuple[Array, Array, Array]:
-        dxhat = g if weight is None else g * weight
-        dx = xhat * (-row_dot(dxhat, xhat) / D)
-        dx += dxhat
-        dx -= row_mean(dxhat)
-        dx *= r
-        dw = None if weight is None else g * xhat  # of each row; by_rows adds them up
-        db = None if bias is None else g
+        def dx() -> Array:
+            dxhat = g if weight is None else g * weight
+            gradient = xhat * (-row_dot(dxhat, xhat) / D)
+            gradient += dxhat
+            gradient -= row_mean(dxhat)
+            gradient *= r
+            return gradient
+
+        def dw() -> Array:
+            return None if weight is None else g * xhat  # of each row; by_rows adds them up
+
+        def db() -> Array:
+            return None if bias is None else g
+
         return dx, dw, db
 
     return y, backward
@@ -141,11 +148,16 @@ def rms_norm(x: Array, weight: Vector | None = None, eps: float = 1e-5) -> Resul
     y = xhat if weight is None else xhat * weight
 
     def backward(g: Array) -> tuple[Array, Array]:
-        dxhat = g if weight is None else g * weight
-        dx = xhat * (-row_dot(dxhat, xhat) / D)
-        dx += dxhat
-        dx *= r
-        dw = None if weight is None else g * xhat  # of each row; by_rows adds them up
+        def dx() -> Array:
+            dxhat = g if weight is None else g * weight
+            gradient = xhat * (-row_dot(dxhat, xhat) / D)
+            gradient += dxhat
+            gradient *= r
+            return gradient
+
+        def dw() -> Array:
+            return None if weight is None else g * xhat  # of each row; by_rows adds them up
+
         return dx, dw
 
     return y, backward

@@ -12,7 +12,7 @@ import functools
 import inspect
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Annotated, Any, ParamSpec, TypeAlias
 
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from foundation_nn.engine._operation import Array, Result, Vector, is_annotated
 from foundation_nn.engine._threads import SERIAL_SIZE, THREAD_BYTES, cut_rows, over_parts
+from foundation_nn.engine._walk import computed
 
 #: Marks what a kernel of rows is given for each row, but has no gradient: (N,), or like the rows.
 PerRow: TypeAlias = Annotated[Any, "one for each row, without gradient"]
@@ -34,7 +35,8 @@ def by_rows(kernel: Callable[P, Result]) -> Callable[P, Result]:
     The kernel's parameters say by their annotations what they are. An ``Array`` (..., D) is cut
     into blocks (n, D), and ``PerRow`` is cut with it. A ``Vector`` is the same for all rows. Others
     are options. The kernel returns y, (n, W) or (n,), and its backward. The backward may return the
-    gradient of a vector once for each row, (n, D); these are added up here.
+    gradient of a vector once for each row, (n, D); these are added up here. It may return a
+    gradient as a function that computes it, which is called only if somebody needs it.
 
     The blocks do not depend on the number of threads, and so the results do not, either.
     """
@@ -55,16 +57,18 @@ def by_rows(kernel: Callable[P, Result]) -> Callable[P, Result]:
         for i in rows:
             given[i] = _as_rows_like(given[i], x)
         shape = x.shape
-        if given[0].size < SERIAL_SIZE:
-            y, backward = kernel(*given)  # type: ignore[call-arg]
-        else:
+        in_blocks = given[0].size >= SERIAL_SIZE
+        if in_blocks:
             y, backward = _in_blocks(kernel, given, rows, with_gradient)
+        else:
+            y, backward = kernel(*given)  # type: ignore[call-arg]
         row_shape = y.shape
         y = y.reshape(shape if row_shape == given[0].shape else shape[:-1] + row_shape[1:])
 
-        def backward_of_any_shape(g: Array) -> Any:  # keeps neither x nor y, but their shapes
-            grads = backward(g.reshape(row_shape))
-            grads = grads if isinstance(grads, tuple) else (grads,)
+        # It keeps neither x nor y, but their shapes.
+        def backward_of_any_shape(g: Array, wanted: Sequence[bool] | None = None) -> Any:
+            g = g.reshape(row_shape)
+            grads = backward(g, wanted) if in_blocks else _wanted_of(backward(g), wanted)
             shaped = []
             for i, dx in zip(with_gradient, grads, strict=False):
                 if dx is not None and i in rows:
@@ -76,7 +80,17 @@ def by_rows(kernel: Callable[P, Result]) -> Callable[P, Result]:
 
         return y, backward_of_any_shape
 
+    # The engine tells the backward which gradients are wanted, where there is a choice.
+    of_any_shape.selective = len(with_gradient) > 1  # type: ignore[attr-defined]
     return of_any_shape
+
+
+def _wanted_of(grads: Any, wanted: Sequence[bool] | None) -> list[Array]:
+    """The gradients that a backward gave, computed; None for those that nobody wants."""
+    grads = grads if isinstance(grads, tuple) else (grads,)
+    if wanted is None:
+        return [computed(dx) for dx in grads]
+    return [computed(dx) if want else None for dx, want in zip(grads, wanted, strict=False)]
 
 
 def _in_blocks(
@@ -108,15 +122,14 @@ def _in_blocks(
 
     _run(forward, len(blocks), in_threads)
 
-    def backward(g: Array) -> tuple[Array, ...]:
+    def backward(g: Array, wanted: Sequence[bool] | None) -> tuple[Array, ...]:
         rooms = [_Room(row_count) for _ in with_gradient]
         sums: list[list[Array]] = [[] for _ in blocks]  # of each block, for what all rows share
 
         def of_block(n: int) -> None:
             block = blocks[n]
-            grads = backwards[n](g[block])
+            grads = _wanted_of(backwards[n](g[block]), wanted)
             backwards[n] = None  # what this block had saved is freed
-            grads = grads if isinstance(grads, tuple) else (grads,)
             for i, room, dx in zip(with_gradient, rooms, grads, strict=False):
                 if dx is not None and i in rows:
                     room.like(dx)[block] = dx

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from foundation_nn.engine._tape import no_grad
 from foundation_nn.inspection._record import Recorder, first_tensor
 from foundation_nn.inspection._table import engineering
 from foundation_nn.modules._module import Module
+
+
+class _Row(NamedTuple):
+    """A line of the table."""
+
+    name: str
+    kind: str
+    numbers: int  # in parameters
+    frozen: int  # of these
+    shape: str
+    flops: int
+    bytes: int
 
 
 class _Shapes(Recorder):
@@ -59,6 +71,17 @@ def summary(model: Module, *inputs: Any, depth: int = 2) -> str:
     1          ReLU                   0     (4, 8)           0         128
     2          Linear                 9     (4, 1)          64          16
     total      MLP                   33     (4, 1)         192         272
+
+    What is frozen has a column of its own:
+
+    >>> model = MLP([2, 8, 1])
+    >>> _ = model[0].freeze()
+    >>> print(summary(model))
+    layer      kind          parameters        frozen
+    0          Linear                24            24
+    2          Linear                 9             0
+    total      MLP                   33            24
+    trainable: 9 of 33 parameters
     """
     watcher = _Shapes()
     watcher.name_modules(model)
@@ -71,15 +94,13 @@ def summary(model: Module, *inputs: Any, depth: int = 2) -> str:
         costs[record.module] = (flops + record.flops, nbytes + record.bytes)
 
     seen: set[int] = set()
-    rows: list[tuple[str, str, int, str, int, int]] = []
+    rows: list[_Row] = []
 
-    def own(module: Module) -> int:
-        count = 0
-        for p in module.parameters():
-            if id(p) not in seen:
-                seen.add(id(p))
-                count += p.size
-        return count
+    def own(module: Module) -> tuple[int, int]:
+        """How many numbers no row has shown yet, and how many of them are frozen."""
+        new = [p for p in module.parameters() if id(p) not in seen]
+        seen.update(map(id, new))
+        return sum(p.size for p in new), sum(p.size for p in new if not p.requires_grad)
 
     def take(path: str) -> tuple[int, int]:
         """The costs of a module and all within that no row has shown yet."""
@@ -92,26 +113,42 @@ def summary(model: Module, *inputs: Any, depth: int = 2) -> str:
         if level < depth and children:
             for name, child in children:
                 visit(child, f"{path}.{name}" if path else name, level + 1)
-        count = own(module)
+        count, frozen = own(module)
         flops, nbytes = take(path)
         if count or flops or nbytes:
             name, kind = path or "(itself)", type(module).__name__
-            rows.append((name, kind, count, watcher.shapes.get(path, ""), flops, nbytes))
+            shape = watcher.shapes.get(path, "")
+            rows.append(_Row(name, kind, count, frozen, shape, flops, nbytes))
 
-    total = (sum(r.flops for r in watcher.records), sum(r.bytes for r in watcher.records))
     visit(model, "", 0)
-    shape = watcher.shapes.get("", "")
-    rows.append(("total", type(model).__name__, model.num_parameters(), shape, *total))
-    names = max(10, *(len(row[0]) for row in rows))
-    kinds = max(10, *(len(row[1]) for row in rows))
-    shapes = max(10, *(len(row[3]) for row in rows))
+    count = model.num_parameters()
+    rows.append(
+        _Row(
+            "total",
+            type(model).__name__,
+            count,
+            count - model.num_parameters(trainable=True),
+            watcher.shapes.get("", ""),
+            sum(record.flops for record in watcher.records),
+            sum(record.bytes for record in watcher.records),
+        )
+    )
+    names = max(10, *(len(row.name) for row in rows))
+    kinds = max(10, *(len(row.kind) for row in rows))
+    shapes = max(10, *(len(row.shape) for row in rows))
     lines = [f"{'layer':{names}} {'kind':{kinds}} {'parameters':>13}"]
-    lines += [f"{name:{names}} {kind:{kinds}} {count:13,}" for name, kind, count, *_ in rows]
+    lines += [f"{row.name:{names}} {row.kind:{kinds}} {row.numbers:13,}" for row in rows]
+    if rows[-1].frozen:
+        lines[0] += f" {'frozen':>13}"
+        for i, row in enumerate(rows, 1):
+            lines[i] += f" {row.frozen:13,}"
     if inputs:
         lines[0] += f" {'output':>{shapes}} {'FLOPs':>11} {'bytes':>11}"
-        for i, (*_, shape, flops, nbytes) in enumerate(rows, 1):
-            cost = f" {engineering(flops):>11} {engineering(nbytes):>11}"
-            lines[i] += f" {shape:>{shapes}}{cost}"
+        for i, row in enumerate(rows, 1):
+            cost = f" {engineering(row.flops):>11} {engineering(row.bytes):>11}"
+            lines[i] += f" {row.shape:>{shapes}}{cost}"
+    if rows[-1].frozen:
+        lines.append(f"trainable: {count - rows[-1].frozen:,} of {count:,} parameters")
     lines += [f"shared: {name} is {first}" for name, first in _shared(model)]
     return "\n".join(lines)
 

@@ -102,9 +102,42 @@ class Module:
             if isinstance(value, Buffer):
                 yield value
 
-    def num_parameters(self) -> int:
-        """The number of trainable numbers; shared ones count once."""
-        return sum(p.size for p in self.parameters())
+    def num_parameters(self, trainable: bool = False) -> int:
+        """The number of numbers in all parameters; shared ones count once.
+
+        Parameters
+        ----------
+        trainable : bool
+            Count only what is not frozen.
+        """
+        return sum(p.size for p in self.parameters() if p.requires_grad or not trainable)
+
+    def freeze(self) -> Self:
+        """Keep all parameters as they are; returns this module.
+
+        No gradient is computed for what is frozen, and optimisers leave it alone, until
+        :meth:`unfreeze`. Gradients still flow through a frozen layer to those before it. It can be
+        done before or after the optimiser is made, and also between two steps. A checkpoint tells
+        what is frozen. A parameter that this module shares with another one is frozen in both.
+
+        Examples
+        --------
+        >>> from foundation_nn import MLP
+        >>> model = MLP([2, 8, 1])
+        >>> first = model[0].freeze()
+        >>> model.num_parameters(), model.num_parameters(trainable=True)
+        (33, 9)
+        """
+        return self._set_requires_grad(False)
+
+    def unfreeze(self) -> Self:
+        """Have all parameters learnt again; returns this module."""
+        return self._set_requires_grad(True)
+
+    def _set_requires_grad(self, value: bool) -> Self:
+        for p in self.parameters():
+            p.requires_grad = value
+        return self
 
     def astype(self, dtype: DTypeLike) -> Self:
         """Cast every parameter and buffer in place, e.g. to float64 for a gradient check.

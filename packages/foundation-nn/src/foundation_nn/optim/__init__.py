@@ -3,9 +3,10 @@
 from foundation_nn.optim._adafactor import Adafactor
 from foundation_nn.optim._adagrad import Adagrad
 from foundation_nn.optim._adam import Adam, AdamW
-from foundation_nn.optim._base import Optimizer
+from foundation_nn.optim._base import Optimizer, Settings
 from foundation_nn.optim._clip import clip_grad_norm
 from foundation_nn.optim._ema import EMA
+from foundation_nn.optim._groups import Group, ParameterGroup, Trainable
 from foundation_nn.optim._lion import Lion
 from foundation_nn.optim._muon import Muon
 from foundation_nn.optim._rmsprop import RMSprop
@@ -21,6 +22,10 @@ __all__ = [
     "Muon",
     "Adafactor",
     "Optimizer",
+    "ParameterGroup",
+    "Group",
+    "Settings",
+    "Trainable",
     "clip_grad_norm",
     "EMA",
 ]

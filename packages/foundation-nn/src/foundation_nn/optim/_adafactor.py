@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from foundation_nn._arguments import number
 from foundation_nn.engine._threads import over_rows
-from foundation_nn.optim._base import Optimizer
+from foundation_nn.optim._base import Optimizer, Settings
 from foundation_nn.optim._blocks import a_pair
-from foundation_nn.optim._parameters import Parameters
+from foundation_nn.optim._groups import Trainable
 
 
 class Adafactor(Optimizer):
@@ -32,7 +32,7 @@ class Adafactor(Optimizer):
 
     Parameters
     ----------
-    model_or_params : Module, Parameter or iterable of Parameter
+    model_or_params : Module, Parameter, iterable of Parameter, or list of groups
     lr : float
         η.
     beta2_decay : float
@@ -71,7 +71,7 @@ class Adafactor(Optimizer):
 
     def __init__(
         self,
-        model_or_params: Parameters,
+        model_or_params: Trainable,
         lr: float = 1e-2,
         beta2_decay: float = -0.8,
         eps: tuple[float | None, float] = (None, 1e-3),
@@ -90,35 +90,40 @@ class Adafactor(Optimizer):
         )
         self.d = number(name, "d", d, at_least=1)
 
-        placed = list(zip(self.buffer.parameters, self.buffer.slices, strict=True))
-        self._matrices = [(p.shape, part) for p, part in placed if p.ndim >= 2 and p.size]
-        self._vectors = [part for p, part in placed if p.ndim < 2 and p.size]
-        self._row_shapes = [shape[:-1] for shape, _ in self._matrices]
-        self._column_shapes = [shape[:-2] + shape[-1:] for shape, _ in self._matrices]
+        matrices = [p.shape for p in self.buffer.parameters if p.ndim >= 2]
+        self._row_shapes = [shape[:-1] for shape in matrices]
+        self._column_shapes = [shape[:-2] + shape[-1:] for shape in matrices]
+        vectors = [part.start for part in self.buffer.slices[len(matrices) :]]
+        self._first_vector = vectors[0] if vectors else len(self.buffer.data)
         dtype = self.buffer.data.dtype
         self.state = {
             "rows": np.zeros(sum(map(math.prod, self._row_shapes)), dtype),
             "columns": np.zeros(sum(map(math.prod, self._column_shapes)), dtype),
-            "v": np.zeros_like(self.buffer.data[self.end_of_matrices :]),
+            "v": np.zeros_like(self.buffer.data[self._first_vector :]),
         }
 
     def update_all(self, grad: NDArray[Any]) -> None:
-        fresh = math.pow(self.steps, self.beta2_decay)  # ω
         row_means = _views(self.state["rows"], self._row_shapes)
         column_means = _views(self.state["columns"], self._column_shapes)
-        for i, (shape, part) in enumerate(self._matrices):
-            g = grad[part].reshape(shape)
-            _average_squares(g, row_means[i], column_means[i], fresh)
-            v = self._product_of_means(row_means[i], column_means[i])
-            rows = (-1, shape[-1])
-            w = self.buffer.data[part].reshape(rows)
-            self._update_parameter(w, g.reshape(rows), v, self.weight_decay)
-        for part in self._vectors:
-            first = self.end_of_matrices
-            squares = self.state["v"][part.start - first : part.stop - first]
+        for index, (p, part) in enumerate(
+            zip(self.buffer.parameters, self.buffer.slices, strict=True)
+        ):
+            settings = self.settings_of(index)
+            if settings is None or not p.size:
+                continue
+            w = self.buffer.data[part]
             g = grad[part]
-            _average_squares_of_vector(g, squares, fresh)
-            self._update_parameter(self.buffer.data[part], g, _copies_of(squares), 0.0)
+            fresh = math.pow(settings.steps, self.beta2_decay)  # ω
+            if p.ndim >= 2:
+                _average_squares(g.reshape(p.shape), row_means[index], column_means[index], fresh)
+                v = self._product_of_means(row_means[index], column_means[index])
+                rows = (-1, p.shape[-1])
+                self._update_parameter(w.reshape(rows), g.reshape(rows), v, settings)
+            else:
+                first = self._first_vector
+                squares = self.state["v"][part.start - first : part.stop - first]
+                _average_squares_of_vector(g, squares, fresh)
+                self._update_parameter(w, g, _copies_of(squares), settings)
 
     def _product_of_means(
         self, row_mean: NDArray[Any], column_mean: NDArray[Any]
@@ -143,14 +148,14 @@ class Adafactor(Optimizer):
         w: NDArray[Any],
         g: NDArray[Any],
         v: Callable[[slice], NDArray[Any]],
-        decay: float,
+        settings: Settings,
     ) -> None:
         """Move w by -ρ max(ε₂, rms(w)) u / max(1, rms(u) / d), in blocks of rows.
 
         v, and with it u, is computed twice, for rms(u) and for the update: neither is ever held as
         a whole.
         """
-        rate = min(self.lr, self.steps**-0.5)  # ρ
+        rate = min(settings.lr, settings.steps**-0.5)  # ρ
         rate *= max(self.eps[1], math.sqrt(np.vdot(w, w) / w.size))
         squares: list[float] = []
 
@@ -168,8 +173,8 @@ class Adafactor(Optimizer):
         def update(rows: slice) -> None:
             u = direction(rows)
             u *= rate
-            if decay:
-                w[rows] *= 1 - self.lr * decay
+            if settings.weight_decay:
+                w[rows] *= 1 - settings.lr * settings.weight_decay
             w[rows] -= u
 
         row_bytes = w[0].nbytes

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from foundation_nn._arguments import number
-from foundation_nn.optim._base import Optimizer
+from foundation_nn.optim._base import Optimizer, Settings
 from foundation_nn.optim._blocks import with_decay, workspace
-from foundation_nn.optim._parameters import Parameters
+from foundation_nn.optim._groups import Trainable
 
 
 class Adagrad(Optimizer):
@@ -20,7 +20,7 @@ class Adagrad(Optimizer):
 
     Parameters
     ----------
-    model_or_params : Module, Parameter or iterable of Parameter
+    model_or_params : Module, Parameter, iterable of Parameter, or list of groups
     lr : float
         η.
     eps : float
@@ -53,7 +53,7 @@ class Adagrad(Optimizer):
 
     def __init__(
         self,
-        model_or_params: Parameters,
+        model_or_params: Trainable,
         lr: float = 1e-2,
         eps: float = 1e-10,
         weight_decay: float = 0.0,
@@ -61,12 +61,12 @@ class Adagrad(Optimizer):
         super().__init__(model_or_params, lr, weight_decay, state=("squares",))
         self.eps = number(type(self).__name__, "eps", eps, more_than=0)
 
-    def update_block(self, w: Any, g: Any, lr: float, decay: float, squares: Any) -> None:
+    def update_block(self, w: Any, g: Any, settings: Settings, squares: Any) -> None:
         work = workspace(w)
-        g = with_decay(w, g, decay)
+        g = with_decay(w, g, settings.weight_decay)
         squares += np.multiply(g, g, out=work)
         np.sqrt(squares, out=work)
         work += self.eps
         np.divide(g, work, out=work)
-        work *= lr
+        work *= settings.lr
         w -= work

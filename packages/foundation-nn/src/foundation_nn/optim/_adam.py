@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from foundation_nn._arguments import number
-from foundation_nn.optim._base import Optimizer
+from foundation_nn.optim._base import Optimizer, Settings
 from foundation_nn.optim._blocks import move_average, pair_of_betas, workspace
-from foundation_nn.optim._parameters import Parameters
+from foundation_nn.optim._groups import Trainable
 
 
 class AdamW(Optimizer):
@@ -21,7 +21,7 @@ class AdamW(Optimizer):
 
     Parameters
     ----------
-    model_or_params : Module, Parameter or iterable of Parameter
+    model_or_params : Module, Parameter, iterable of Parameter, or list of groups
     lr : float
         η.
     betas : pair of float
@@ -59,7 +59,7 @@ class AdamW(Optimizer):
 
     def __init__(
         self,
-        model_or_params: Parameters,
+        model_or_params: Trainable,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
@@ -70,11 +70,11 @@ class AdamW(Optimizer):
         self.betas = pair_of_betas(name, betas)
         self.eps = number(name, "eps", eps, more_than=0)
 
-    def update_block(self, w: Any, g: Any, lr: float, decay: float, m: Any, v: Any) -> None:
+    def update_block(self, w: Any, g: Any, settings: Settings, m: Any, v: Any) -> None:
         beta1, beta2 = self.betas
         work = workspace(w)
-        if decay:
-            w *= 1 - lr * decay
+        if settings.weight_decay:
+            w *= 1 - settings.lr * settings.weight_decay
 
         move_average(m, g, beta1, work)
         np.multiply(g, g, out=work)
@@ -82,12 +82,12 @@ class AdamW(Optimizer):
 
         # With c₁ = 1 - β₁ᵗ and c₂ = √(1 - β₂ᵗ), η m̂ / (√v̂ + ε) is (η c₂ / c₁) m / (√v + ε c₂): the
         # corrections are two numbers instead of two passes over the block.
-        c1 = 1 - beta1**self.steps
-        c2 = math.sqrt(1 - beta2**self.steps)
+        c1 = 1 - beta1**settings.steps
+        c2 = math.sqrt(1 - beta2**settings.steps)
         np.sqrt(v, out=work)
         work += self.eps * c2
         np.divide(m, work, out=work)
-        work *= lr * c2 / c1
+        work *= settings.lr * c2 / c1
         w -= work
 
 
@@ -102,9 +102,14 @@ class Adam(AdamW):
 
     def __init__(
         self,
-        model_or_params: Parameters,
+        model_or_params: Trainable,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
     ) -> None:
         super().__init__(model_or_params, lr, betas, eps, weight_decay=0.0)
+        for index, group in enumerate(self.groups):
+            if group.weight_decay:
+                raise TypeError(
+                    f"{type(self).__name__}, group {index}: has no weight_decay; AdamW has"
+                )

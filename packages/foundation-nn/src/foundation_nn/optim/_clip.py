@@ -16,7 +16,7 @@ from foundation_nn.optim._parameters import Parameters, parameters_of
 def clip_grad_norm(target: Optimizer | Parameters, max_norm: float) -> float:
     """Scale all gradients so that their common Euclidean norm is at most ``max_norm`` [1]_.
 
-    Gradients that are not finite are left alone.
+    Gradients that are not finite are left alone, and those of frozen parameters do not count.
 
     Parameters
     ----------
@@ -44,10 +44,12 @@ def clip_grad_norm(target: Optimizer | Parameters, max_norm: float) -> float:
     """
     number("clip_grad_norm", "max_norm", max_norm, more_than=0, finite=False)
     if isinstance(target, Optimizer):
-        grads = [target.buffer.collect()]
+        grad = target.buffer.collect()
+        grads = [grad[part] for part in target.buffer.learnt()]
     else:
         parameters = parameters_of("clip_grad_norm", target)
-        grads = [grad for p in parameters if (grad := p.checked_grad()) is not None]
+        found = [p.checked_grad() for p in parameters if p.requires_grad]
+        grads = [grad for grad in found if grad is not None]
     norm = _norm(grads)
     if math.isinf(norm):  # the squares may be too large for the dtype where the norm is not
         largest = max(float(np.abs(g).max(initial=0)) for g in grads)

@@ -19,8 +19,9 @@ from foundation_nn.optim._buffer import buffer_of
 class EMA:
     """The exponential moving average of the parameters: a ← d a + (1 - d) w after each step [1]_.
 
-    The first update copies, as that of ``torch.optim.swa_utils.AveragedModel`` does. Running
-    statistics, such as those of ``BatchNorm1d``, are no parameters and stay as they are.
+    The first update copies, as that of ``torch.optim.swa_utils.AveragedModel`` does. The average of
+    a frozen parameter is its value. Running statistics, such as those of ``BatchNorm1d``, are no
+    parameters and stay as they are.
 
     Parameters
     ----------
@@ -70,7 +71,12 @@ class EMA:
     def update(self) -> None:
         """Take the present values into the average; call it after the optimiser's step."""
         self._check("update")
-        values, average = self.buffer.data, self._average
+        for part in self.buffer.learnt():
+            self._move(self._average[part], self.buffer.data[part])
+        self._follow_frozen()
+        self.updates += 1
+
+    def _move(self, average: NDArray[Any], values: NDArray[Any]) -> None:
         copies = self.updates == 0 or self.decay == 0
 
         def task(block: slice) -> None:
@@ -82,7 +88,11 @@ class EMA:
             average[block] += change
 
         over_rows(task, len(values), values.itemsize)
-        self.updates += 1
+
+    def _follow_frozen(self) -> None:
+        """Where a parameter is frozen, its value is the average, to the bit."""
+        for part in self.buffer.frozen():
+            self._average[part] = self.buffer.data[part]
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -91,6 +101,7 @@ class EMA:
         The present ones are back afterwards, whatever happened. Do not train within.
         """
         self._check("applied")
+        self._follow_frozen()
         self._swap()
         self._applied = True
         try:
@@ -113,6 +124,7 @@ class EMA:
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """Copies of the average and of the number of updates."""
         self._check("state_dict")
+        self._follow_frozen()
         return {"updates": np.array(self.updates), "average": self._average.copy()}
 
     def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from foundation_nn.optim._base import Optimizer
+from foundation_nn.optim._base import Optimizer, Settings
 from foundation_nn.optim._blocks import move_average, pair_of_betas, workspace
-from foundation_nn.optim._parameters import Parameters
+from foundation_nn.optim._groups import Trainable
 
 
 class Lion(Optimizer):
@@ -20,7 +20,7 @@ class Lion(Optimizer):
 
     Parameters
     ----------
-    model_or_params : Module, Parameter or iterable of Parameter
+    model_or_params : Module, Parameter, iterable of Parameter, or list of groups
     lr : float
         η.
     betas : pair of float
@@ -53,7 +53,7 @@ class Lion(Optimizer):
 
     def __init__(
         self,
-        model_or_params: Parameters,
+        model_or_params: Trainable,
         lr: float = 1e-4,
         betas: tuple[float, float] = (0.9, 0.99),
         weight_decay: float = 0.0,
@@ -61,12 +61,12 @@ class Lion(Optimizer):
         super().__init__(model_or_params, lr, weight_decay, state=("m",))
         self.betas = pair_of_betas(type(self).__name__, betas)
 
-    def update_block(self, w: Any, g: Any, lr: float, decay: float, m: Any) -> None:
+    def update_block(self, w: Any, g: Any, settings: Settings, m: Any) -> None:
         work = workspace(w)
         direction = workspace(w, slot=1)
         beta1, beta2 = self.betas
-        if decay:
-            w *= 1 - lr * decay
+        if settings.weight_decay:
+            w *= 1 - settings.lr * settings.weight_decay
 
         np.copyto(direction, m)
         move_average(direction, g, beta1, work)
@@ -74,7 +74,7 @@ class Lion(Optimizer):
         np.abs(direction, out=work)
         np.maximum(work, np.finfo(w.dtype).tiny, out=work)
         direction /= work
-        direction *= lr
+        direction *= settings.lr
         w -= direction
 
         move_average(m, g, beta2, work)

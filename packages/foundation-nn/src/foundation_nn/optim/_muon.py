@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from foundation_nn._arguments import number, whole_number
 from foundation_nn.engine._parameter import Parameter
 from foundation_nn.modules import Embedding
-from foundation_nn.modules._module import Module
 from foundation_nn.optim._adam import AdamW
+from foundation_nn.optim._base import Settings
 from foundation_nn.optim._blocks import move_average
-from foundation_nn.optim._parameters import Parameters, parameters_of
+from foundation_nn.optim._groups import Trainable, modules_of
+from foundation_nn.optim._parameters import parameters_of
 
 #: a, b, c of the polynomial in [1]_ of :class:`Muon`.
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
@@ -42,14 +43,14 @@ class Muon(AdamW):
 
     Parameters
     ----------
-    model_or_params : Module, Parameter or iterable of Parameter
+    model_or_params : Module, Parameter, iterable of Parameter, or list of groups
         Only a module tells what is an embedding.
     lr : float
         η.
-    weight_decay : float
-        λ, for parameters of two and more dimensions.
     momentum : float
         μ in [0, 1).
+    weight_decay : float
+        λ, for parameters of two and more dimensions.
     nesterov : bool
     ns_steps : int
         Repetitions of the iteration.
@@ -93,10 +94,11 @@ class Muon(AdamW):
 
     def __init__(
         self,
-        model_or_params: Parameters,
+        model_or_params: Trainable,
         lr: float = 1e-3,
-        weight_decay: float = 0.1,
         momentum: float = 0.95,
+        weight_decay: float = 0.1,
+        *,
         nesterov: bool = True,
         ns_steps: int = 5,
         scale: str = "match_rms_adamw",
@@ -116,55 +118,74 @@ class Muon(AdamW):
         self.ns_steps = whole_number(name, "ns_steps", ns_steps, at_least=1)
         self.adamw_lr_ratio = number(name, "adamw_lr_ratio", adamw_lr_ratio, at_least=0)
 
-        parameters = parameters_of(name, model_or_params)
-        others = {id(p) for p in parameters_of(name, adamw)}
-        unknown = others - {id(p) for p in parameters}
+        if isinstance(model_or_params, Iterator):
+            model_or_params = list(model_or_params)  # it is read twice
+        named = parameters_of(name, adamw)
+        self._others = {id(p) for p in named}
+        for module in modules_of(model_or_params):
+            inside = [one for _, one in module.named_modules()]
+            self._others |= {id(one.weight) for one in inside if isinstance(one, Embedding)}
+        super().__init__(model_or_params, lr, betas, eps, weight_decay)
+
+        parameters = self.buffer.parameters
+        unknown = {id(p) for p in named} - {id(p) for p in parameters}
         if unknown:
             raise ValueError(f"{name}: {len(unknown)} in adamw are not among the parameters")
-        if isinstance(model_or_params, Module):
-            modules = [module for _, module in model_or_params.named_modules()]
-            others |= {id(module.weight) for module in modules if isinstance(module, Embedding)}
-
-        def is_for_adamw(p: Parameter) -> bool:
-            return p.ndim != 2 or id(p) in others
-
-        # Sorting keeps the order of equals: matrices, then what decays under AdamW, then vectors.
-        super().__init__(sorted(parameters, key=is_for_adamw), lr, betas, eps, weight_decay)
-        pairs = list(zip(self.buffer.parameters, self.buffer.slices, strict=True))
-        self._matrices = [(p.shape, part) for p, part in pairs if not is_for_adamw(p)]
-        self._first_for_adamw = min(
-            (part.start for p, part in pairs if is_for_adamw(p)), default=len(self.buffer.data)
-        )
+        shapes = [p.shape for p in parameters if self._is_for_muon(p)]
+        self._for_muon = range(len(shapes))
+        self._for_adamw = range(len(shapes), len(parameters))
+        ends = [part.start for part in self.buffer.slices[len(shapes) :]]
+        self._first_for_adamw = ends[0] if ends else len(self.buffer.data)
         for_muon, for_adamw = np.split(self.buffer.data, [self._first_for_adamw])
         self.state = {
             "momentum": np.zeros_like(for_muon),
             "m": np.zeros_like(for_adamw),
             "v": np.zeros_like(for_adamw),
         }
-        largest = max((rows * columns for (rows, columns), _ in self._matrices), default=0)
-        square = max((min(shape) ** 2 for shape, _ in self._matrices), default=0)
+        largest = max((rows * columns for rows, columns in shapes), default=0)
+        square = max((min(shape) ** 2 for shape in shapes), default=0)
         self._workspaces = [
             np.empty(size, self.buffer.data.dtype) for size in (largest, largest, square, square)
         ]
 
+    def _is_for_muon(self, p: Parameter) -> bool:
+        return p.ndim == 2 and id(p) not in self._others
+
+    def place_in_buffer(self, parameter: Parameter) -> int:
+        """Matrices, then what decays under AdamW, then vectors."""
+        return 0 if self._is_for_muon(parameter) else 1 + super().place_in_buffer(parameter)
+
+    def settings_of(self, index: int) -> Settings | None:
+        """The settings of one parameter in this step; None if it is frozen."""
+        settings = super().settings_of(index)
+        if settings is None or index in self._for_muon:
+            return settings
+        return settings._replace(lr=settings.lr * self.adamw_lr_ratio)
+
+    def state_of(self, part: slice) -> dict[str, NDArray[Any]]:
+        """The state that AdamW keeps of some entries, as views."""
+        first = self._first_for_adamw
+        return {name: self.state[name][part.start - first : part.stop - first] for name in "mv"}
+
     def update_all(self, grad: NDArray[Any]) -> None:
-        for shape, part in self._matrices:
-            w = self.buffer.data[part].reshape(shape)
-            g = grad[part].reshape(shape)
-            momentum = self.state["momentum"][part].reshape(shape)
-            rate = self.lr * self._scale_of(*shape)
-            if shape[0] <= shape[1]:
-                self._update_matrix(w, g, momentum, rate)
-            else:  # the iteration squares the shorter side
-                self._update_matrix(w.T, g.T, momentum.T, rate)
-        first, vectors = self._first_for_adamw, self.end_of_matrices
-        lr = self.lr * self.adamw_lr_ratio
-        for start, stop, decay in (
-            (first, vectors, self.weight_decay),
-            (vectors, len(grad), 0.0),
-        ):
-            state = {name: self.state[name][start - first : stop - first] for name in ("m", "v")}
-            self.update_in_blocks(self.buffer.data[start:stop], grad[start:stop], lr, decay, state)
+        for index in self._for_muon:
+            settings = self.settings_of(index)
+            if settings is not None:
+                self._update_parameter(index, grad, settings)
+        for part, settings in self.stretches(self._for_adamw):
+            self.update_in_blocks(part, grad, settings)
+
+    def _update_parameter(self, index: int, grad: NDArray[Any], settings: Settings) -> None:
+        part = self.buffer.slices[index]
+        shape = self.buffer.parameters[index].shape
+        w = self.buffer.data[part].reshape(shape)
+        g = grad[part].reshape(shape)
+        momentum = self.state["momentum"][part].reshape(shape)
+        scale = self._scale_of(*shape)
+        if shape[0] <= shape[1]:
+            self._update_matrix(w, g, momentum, settings, scale)
+        else:  # the iteration squares the shorter side
+            self._update_matrix(w.T, g.T, momentum.T, settings, scale)
 
     def _scale_of(self, rows: int, columns: int) -> float:
         if self.scale == "original":
@@ -172,7 +193,12 @@ class Muon(AdamW):
         return 0.2 * math.sqrt(max(rows, columns))
 
     def _update_matrix(
-        self, w: NDArray[Any], g: NDArray[Any], momentum: NDArray[Any], rate: float
+        self,
+        w: NDArray[Any],
+        g: NDArray[Any],
+        momentum: NDArray[Any],
+        settings: Settings,
+        scale: float,
     ) -> None:
         n = len(w)
         update, spare = (array[: w.size].reshape(w.shape) for array in self._workspaces[:2])
@@ -184,8 +210,8 @@ class Muon(AdamW):
         else:
             np.copyto(update, momentum)
         update = orthogonalize(update, self.ns_steps, spare, gram, polynomial)
-        w *= 1 - self.lr * self.weight_decay
-        update *= rate
+        w *= 1 - settings.lr * settings.weight_decay
+        update *= settings.lr * scale
         w -= update
 
 

@@ -53,8 +53,5 @@ def _fix_for(item: Any) -> str:
 
 def _fix_for_dict(item: Mapping[Any, Any]) -> str:
     if "params" in item:
-        return (
-            "there are no parameter groups: make one optimiser for each. Vectors are never "
-            "decayed, they need no group for that"
-        )
+        return "groups belong to optimisers, which are made as AdamW([{'params': ...}, ...])"
     return "pass model.parameters(), or the values of the dictionary if they are parameters"

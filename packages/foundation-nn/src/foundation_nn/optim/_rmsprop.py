@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from foundation_nn._arguments import number
-from foundation_nn.optim._base import Optimizer
+from foundation_nn.optim._base import Optimizer, Settings
 from foundation_nn.optim._blocks import move_average, with_decay, workspace
-from foundation_nn.optim._parameters import Parameters
+from foundation_nn.optim._groups import Trainable
 
 
 class RMSprop(Optimizer):
@@ -19,7 +19,7 @@ class RMSprop(Optimizer):
 
     Parameters
     ----------
-    model_or_params : Module, Parameter or iterable of Parameter
+    model_or_params : Module, Parameter, iterable of Parameter, or list of groups
     lr : float
         η.
     alpha : float
@@ -54,7 +54,7 @@ class RMSprop(Optimizer):
 
     def __init__(
         self,
-        model_or_params: Parameters,
+        model_or_params: Trainable,
         lr: float = 1e-2,
         alpha: float = 0.99,
         eps: float = 1e-8,
@@ -65,13 +65,13 @@ class RMSprop(Optimizer):
         self.alpha = number(name, "alpha", alpha, at_least=0, less_than=1)
         self.eps = number(name, "eps", eps, more_than=0)
 
-    def update_block(self, w: Any, g: Any, lr: float, decay: float, v: Any) -> None:
+    def update_block(self, w: Any, g: Any, settings: Settings, v: Any) -> None:
         work = workspace(w)
-        g = with_decay(w, g, decay)
+        g = with_decay(w, g, settings.weight_decay)
         np.multiply(g, g, out=work)
         move_average(v, work, self.alpha, work)
         np.sqrt(v, out=work)
         work += self.eps
         np.divide(g, work, out=work)
-        work *= lr
+        work *= settings.lr
         w -= work

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from foundation_nn._arguments import number
-from foundation_nn.optim._base import Optimizer
+from foundation_nn.optim._base import Optimizer, Settings
 from foundation_nn.optim._blocks import with_decay, workspace
-from foundation_nn.optim._parameters import Parameters
+from foundation_nn.optim._groups import Trainable
 
 
 class SGD(Optimizer):
@@ -19,7 +19,7 @@ class SGD(Optimizer):
 
     Parameters
     ----------
-    model_or_params : Module, Parameter or iterable of Parameter
+    model_or_params : Module, Parameter, iterable of Parameter, or list of groups
     lr : float
         η.
     momentum : float
@@ -47,7 +47,7 @@ class SGD(Optimizer):
 
     def __init__(
         self,
-        model_or_params: Parameters,
+        model_or_params: Trainable,
         lr: float,
         momentum: float = 0.0,
         weight_decay: float = 0.0,
@@ -57,10 +57,10 @@ class SGD(Optimizer):
         state = ("velocity",) if self.momentum else ()
         super().__init__(model_or_params, lr, weight_decay, state)
 
-    def update_block(self, w: Any, g: Any, lr: float, decay: float, velocity: Any = None) -> None:
-        u = with_decay(w, g, decay)
+    def update_block(self, w: Any, g: Any, settings: Settings, velocity: Any = None) -> None:
+        u = with_decay(w, g, settings.weight_decay)
         if velocity is not None:
             velocity *= self.momentum
             velocity += u
             u = velocity
-        w -= np.multiply(u, lr, out=workspace(w))
+        w -= np.multiply(u, settings.lr, out=workspace(w))

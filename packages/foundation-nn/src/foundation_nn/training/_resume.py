@@ -55,6 +55,8 @@ def load_training_state(path: str | os.PathLike[str], trainer: Trainer, loaded: 
         raise ValueError(f"{path}: was saved with {there} EMA, this trainer has {here}")
     trainer.optimizer.load_state_dict(loaded.optimizer)
     trainer.model.load_state_dict(loaded.model.state_dict())
+    for ours, theirs in zip(trainer.model.parameters(), loaded.model.parameters(), strict=True):
+        ours.requires_grad = theirs.requires_grad
     if trainer.ema is not None:
         trainer.ema.load_state_dict(loaded.extras["ema"])
     try:
