@@ -158,9 +158,10 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(reuse_venv=True)
 def typecheck(session: nox.Session) -> None:
-    """mypy strict on all five packages together."""
+    """mypy strict on all five packages together, and on scripts as a user writes them."""
     session.install("mypy>=1.19", "types-tqdm", *sorted(third_party()))
     session.run("mypy", *session.posargs)
+    session.run("mypy", "integration_tests/tutorial")
 
 
 @nox.session(reuse_venv=True)

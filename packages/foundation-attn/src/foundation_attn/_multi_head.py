@@ -235,8 +235,7 @@ class MultiHeadAttention(Module):
         else:
             refuse_rotary(positions, self.rotary)
             side_by_side = self._cross_attention(query, key, value, key_mask, mask, causal, cache)
-        y: Tensor = self.out_proj(side_by_side)  # (B, T, D): mixes what the heads have found
-        return y
+        return self.out_proj(side_by_side)  # (B, T, D): mixes what the heads have found
 
     def _self_attention(
         self,

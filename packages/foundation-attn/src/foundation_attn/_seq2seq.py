@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from foundation_attn._decoder import AttentionDecoder, DecoderState
 from foundation_attn.masks import Mask, check_key_mask
 
-ENCODERS = {"lstm": LSTM, "gru": GRU}
+ENCODERS: dict[str, type[LSTM | GRU]] = {"lstm": LSTM, "gru": GRU}
 
 
 class AttentionSeq2Seq(Module):
@@ -79,7 +79,9 @@ class AttentionSeq2Seq(Module):
         }
         self.dropout = dropout
         self.embedding = Embedding(vocab_size, embedding_dim, rng=rng)
-        self.encoder = ENCODERS[encoder](embedding_dim, hidden_size, bidirectional=True, rng=rng)
+        self.encoder: LSTM | GRU = ENCODERS[encoder](
+            embedding_dim, hidden_size, bidirectional=True, rng=rng
+        )
         # The dot score needs a memory as wide as the decoder.
         width = hidden_size if score == "dot" else 2 * hidden_size
         self.narrow = (
@@ -105,7 +107,7 @@ class AttentionSeq2Seq(Module):
         -------
         (B, T, V) tensor
         """
-        return self.decoder(target, self.encode(source, source_mask))  # type: ignore[no-any-return]
+        return self.decoder(target, self.encode(source, source_mask))
 
     def encode(self, source: Ids, source_mask: Mask | None = None) -> DecoderState:
         """Read the sources; the state the decoder begins with."""
@@ -116,7 +118,7 @@ class AttentionSeq2Seq(Module):
         lengths = _lengths(mask, source.shape)
         x = F.dropout(self.embedding(np.where(mask, source, 0)), self.dropout)
         memory, state = self.encoder(x, lengths)
-        last = state[0] if isinstance(self.encoder, LSTM) else state  # hidden, without the cell
+        last = state[0] if isinstance(state, tuple) else state  # hidden; an LSTM's without the cell
         both = F.concat([last[0], last[1]], axis=-1)  # (B, 2 · hidden_size)
         if self.narrow is not None:
             memory = self.narrow(memory)

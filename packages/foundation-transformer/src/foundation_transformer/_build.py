@@ -20,7 +20,9 @@ IntArray: TypeAlias = NDArray[np.integer[Any]]
 Ids: TypeAlias = IntArray
 
 
-def absolute_positions(c: TransformerConfig, rng: np.random.Generator) -> Module | None:
+def absolute_positions(
+    c: TransformerConfig, rng: np.random.Generator
+) -> SinusoidalPositions | LearnedPositions | None:
     """The layer that adds positions to embeddings, if there is one."""
     if c.positions == "sinusoidal":
         return SinusoidalPositions(c.d_model, c.max_len)

@@ -228,8 +228,7 @@ class CausalLM(Module):
         """
         first_or_all = 0 if positions is None else positions
         h = self._hidden(ids, first_or_all, key_mask, mask)  # (B, T, D)
-        logits: Tensor = self.output(h)  # (B, T, V)
-        return logits
+        return self.output(h)  # (B, T, V)
 
     def _hidden(
         self,

@@ -72,7 +72,7 @@ def feed_forward(
 ) -> Tensor:
     """linear2(dropout(activation(linear1(x)))), (..., D) to (..., D)."""
     h = ACTIVATIONS[activation](linear1(x))
-    return linear2(F.dropout(h, dropout))  # type: ignore[no-any-return]
+    return linear2(F.dropout(h, dropout))
 
 
 class FeedForward(Module):

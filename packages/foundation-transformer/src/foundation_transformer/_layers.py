@@ -123,12 +123,13 @@ class _Layer(Module):
         self.norm1 = make_norm(d_model, norm, norm_eps, bias)
         self.norm2 = make_norm(d_model, norm, norm_eps, bias)
 
-    def _residual(self, x: Tensor, norm: Module, branch: Callable[[Tensor], Tensor]) -> Tensor:
+    def _residual(
+        self, x: Tensor, norm: LayerNorm | RMSNorm, branch: Callable[[Tensor], Tensor]
+    ) -> Tensor:
         """x + branch(norm(x)) in pre-norm, norm(x + branch(x)) in post-norm."""
         if self.norm_first:
             return x + F.dropout(branch(norm(x)), self.dropout)
-        normalised: Tensor = norm(x + F.dropout(branch(x), self.dropout))
-        return normalised
+        return norm(x + F.dropout(branch(x), self.dropout))
 
     def _feed_forward(self, x: Tensor) -> Tensor:
         """linear2(activation(linear1(x))): the second kind of branch, (B, T, D) to (B, T, D)."""

@@ -23,6 +23,7 @@ class _Stack(Module):
     """What both stacks share: layers of one kind and a final normalisation."""
 
     layer_type: ClassVar[type[TransformerEncoderLayer | TransformerDecoderLayer]]
+    layers: list[Any]  # of that type
 
     def __init__(
         self,
@@ -66,6 +67,7 @@ class TransformerEncoder(_Stack):
     """
 
     layer_type = TransformerEncoderLayer
+    layers: list[TransformerEncoderLayer]
 
     def forward(
         self,
@@ -98,6 +100,7 @@ class TransformerDecoder(_Stack):
     """
 
     layer_type = TransformerDecoderLayer
+    layers: list[TransformerDecoderLayer]
 
     def forward(
         self,

@@ -134,7 +134,7 @@ class TextEncoder(Module):
         if self.embedding_norm is not None:
             x = self.embedding_norm(x)
         x = F.dropout(x, self.config.dropout)
-        return self.stack(x, key_mask, mask)  # type: ignore[no-any-return]
+        return self.stack(x, key_mask, mask)
 
     def pool(self, hidden: Tensor) -> Tensor:
         """tanh(W h₀ + b) of the first token, (B, T, D) to (B, D): BERT's vector of a text.

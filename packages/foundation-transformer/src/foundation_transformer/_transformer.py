@@ -107,7 +107,7 @@ class Transformer(Module):
         require_ids(source)
         check_key_mask(source_mask, np.shape(source), "source_mask")
         x = self.embed(self.source_embedding, real_ids(source, source_mask))
-        return self.encoder(x, source_mask)  # type: ignore[no-any-return]
+        return self.encoder(x, source_mask)
 
     def decode(
         self,
@@ -120,9 +120,7 @@ class Transformer(Module):
         require_ids(target)
         check_key_mask(target_mask, np.shape(target), "target_mask")
         x = self.embed(self.target_embedding, real_ids(target, target_mask))
-        return self.output(  # type: ignore[no-any-return]
-            self.decoder(x, memory, target_mask, source_mask)
-        )
+        return self.output(self.decoder(x, memory, target_mask, source_mask))
 
     def embed(self, table: Embedding, ids: Ids, positions: int | Positions = 0) -> Tensor:
         """√D · embedding + position, (B, T) ids to (B, T, D).

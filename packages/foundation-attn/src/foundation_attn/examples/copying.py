@@ -47,7 +47,7 @@ class Copier(Module):
         x = self.embedding(ids) + self.positions(np.arange(ids.shape[1]))
         for layer in self.layers:
             x = x + layer(x, causal=True)
-        return self.output(x)  # type: ignore[no-any-return]
+        return self.output(x)
 
 
 def rounds(rng: np.random.Generator, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

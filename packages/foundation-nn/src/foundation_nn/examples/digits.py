@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from foundation_nn import GELU, MLP, Dropout, Module, Sequential, Tensor, no_grad
+from foundation_nn import GELU, MLP, Dropout, Sequential, Tensor, no_grad
 from foundation_nn import functional as F
 from foundation_nn.examples._lesson import options, picture
 from foundation_nn.image_files import Digits, from_file, from_scikit_learn
@@ -66,34 +66,33 @@ def shifted(images: NDArray[np.float32], down: int, right: int) -> NDArray[np.fl
     return padded[:, 1 - down : 1 - down + height, 1 - right : 1 - right + width]
 
 
-def network(pixels: int, classes: int, rng: np.random.Generator) -> Module:
+def network(pixels: int, classes: int, rng: np.random.Generator) -> Sequential:
     """Pixels to one logit for each class, with dropout against learning by heart."""
     return Sequential(
         MLP([pixels, 128], rng=rng), GELU(), Dropout(0.1), MLP([128, 128, classes], GELU, rng=rng)
     )
 
 
-def logits(model: Module, images: NDArray[np.float32]) -> Tensor:
+def logits(model: Sequential, images: NDArray[np.float32]) -> Tensor:
     """(N, classes), larger for what is more likely."""
     flat = images.reshape(len(images), -1)  # (N, height · width)
-    scores: Tensor = model(Tensor(flat - flat.mean(axis=1, keepdims=True)))
-    return scores
+    return model(flat - flat.mean(axis=1, keepdims=True))
 
 
-def loss(model: Module, batch: Batch) -> tuple[Tensor, int]:
+def loss(model: Sequential, batch: Batch) -> tuple[Tensor, int]:
     """Cross-entropy: -log of the probability of the right digit."""
     images, targets = batch
     return F.cross_entropy(logits(model, images), targets, label_smoothing=0.05), len(targets)
 
 
-def answers(model: Module, images: NDArray[np.float32]) -> NDArray[np.intp]:
+def answers(model: Sequential, images: NDArray[np.float32]) -> NDArray[np.intp]:
     """The most likely class of every image."""
     with no_grad():
         parts = [logits(model, images[i : i + 1000]) for i in range(0, len(images), 1000)]
         return np.concatenate([part.data.argmax(axis=1) for part in parts])
 
 
-def train(digits: Digits, seed: int, steps: int) -> Module:
+def train(digits: Digits, seed: int, steps: int) -> Sequential:
     """A trained network."""
     rng = np.random.default_rng(seed)
     model = network(digits.images[0].size, len(digits.names), rng)
@@ -110,7 +109,7 @@ def train(digits: Digits, seed: int, steps: int) -> Module:
     return model
 
 
-def show_mistakes(model: Module, test: Digits, path: Path) -> None:
+def show_mistakes(model: Sequential, test: Digits, path: Path) -> None:
     """Up to 32 images with what the network took them for."""
     given = answers(model, test.images)
     wrong = np.flatnonzero(given != test.targets)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from numpy.typing import NDArray
+
 from foundation_nn import functional as F
 from foundation_nn.engine._tensor import Tensor
 from foundation_nn.modules._module import Module
@@ -10,7 +14,7 @@ from foundation_nn.modules._module import Module
 class ReLU(Module):
     """max(x, 0)."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor | NDArray[Any]) -> Tensor:
         return F.relu(x)
 
 
@@ -20,26 +24,26 @@ class GELU(Module):
     def __init__(self, approximate: str = "none") -> None:
         self.approximate = approximate
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor | NDArray[Any]) -> Tensor:
         return F.gelu(x, self.approximate)
 
 
 class SiLU(Module):
     """x σ(x)."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor | NDArray[Any]) -> Tensor:
         return F.silu(x)
 
 
 class Tanh(Module):
     """tanh x."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor | NDArray[Any]) -> Tensor:
         return F.tanh(x)
 
 
 class Sigmoid(Module):
     """1 / (1 + e⁻ˣ)."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor | NDArray[Any]) -> Tensor:
         return F.sigmoid(x)

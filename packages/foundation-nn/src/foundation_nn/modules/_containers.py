@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Self
+from typing import Any, Self, cast, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from foundation_nn import init
 from foundation_nn._arguments import described, whole_number
@@ -48,13 +49,20 @@ class Sequential(Module):
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
-    def __getitem__(self, index: int) -> Any:
-        return list(self)[index]
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequential: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        """One layer, or a ``Sequential`` of several of them: ``model[:-1]`` lacks the last."""
+        layers = list(self)
+        return Sequential(*layers[index]) if isinstance(index, slice) else layers[index]
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor | NDArray[Any]) -> Tensor:
+        y: Any = x
         for layer in self:
-            x = layer(x)
-        return x
+            y = layer(y)
+        return cast(Tensor, y)
 
     def _shown(self) -> Iterator[tuple[str, str]]:
         for i, layer in enumerate(self):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from numpy.typing import NDArray
+
 from foundation_nn import functional as F
 from foundation_nn._arguments import number
 from foundation_nn.engine._tensor import Tensor
@@ -22,5 +26,5 @@ class Dropout(Module):
     def __init__(self, p: float = 0.5) -> None:
         self.p = number("Dropout", "p", p, at_least=0, less_than=1)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor | NDArray[Any]) -> Tensor:
         return F.dropout(x, self.p)

@@ -52,6 +52,14 @@ class Embedding(Module):
         std = number("Embedding", "std", std, at_least=0)
         self.weight = Parameter(init.normal(init.generator(rng), shape, std))
 
+    @property
+    def num_embeddings(self) -> int:
+        return self.weight.shape[0]
+
+    @property
+    def embedding_dim(self) -> int:
+        return self.weight.shape[1]
+
     def forward(self, ids: NDArray[np.integer[Any]]) -> Tensor:
         return F.embedding(ids, self.weight)
 

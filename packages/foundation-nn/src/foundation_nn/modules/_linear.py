@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from foundation_nn import functional as F
 from foundation_nn import init
@@ -48,9 +51,16 @@ class Linear(Module):
         self.weight = Parameter(init.torch_linear(rng, shape, in_features))
         self.bias = Parameter(init.torch_linear(rng, shape[:1], in_features)) if bias else None
 
-    def forward(self, x: Tensor) -> Tensor:
+    @property
+    def in_features(self) -> int:
+        return self.weight.shape[1]
+
+    @property
+    def out_features(self) -> int:
+        return self.weight.shape[0]
+
+    def forward(self, x: Tensor | NDArray[Any]) -> Tensor:
         return F.linear(x, self.weight, self.bias)
 
     def _options(self) -> str:
-        out_features, in_features = self.weight.shape
-        return f"{in_features}, {out_features}, bias={self.bias is not None}"
+        return f"{self.in_features}, {self.out_features}, bias={self.bias is not None}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, Self, TypeVar, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -11,6 +11,20 @@ from numpy.typing import DTypeLike, NDArray
 from foundation_nn.engine._habits import OF_A_MODULE, missing
 from foundation_nn.engine._parameter import Buffer, Parameter
 from foundation_nn.engine._watch import watching
+
+P = ParamSpec("P")
+Output = TypeVar("Output", covariant=True)
+
+
+class _Called(Protocol[P, Output]):
+    """What a type checker looks at in a call of a module: the ``forward`` of its class.
+
+    It takes and returns what that one does, so that ``Linear(2, 3)(x)`` is known to be a Tensor.
+    """
+
+    def forward(self, *args: P.args, **kwargs: P.kwargs) -> Output: ...
+
+    def _say_where(self, error: Exception) -> None: ...
 
 
 class Module:
@@ -41,9 +55,9 @@ class Module:
         def __getattr__(self, name):
             raise missing(self, name, OF_A_MODULE)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self: _Called[P, Output], *args: P.args, **kwargs: P.kwargs) -> Output:
         watcher = watching.get()
-        forward = self.forward if watcher is None else watcher.around(self)
+        forward = self.forward if watcher is None else watcher.around(cast(Module, self))
         try:
             return forward(*args, **kwargs)
         except (TypeError, ValueError) as error:

@@ -38,7 +38,7 @@ class LayerNorm(Module):
         self.weight = Parameter(init.ones((width,)))
         self.bias = Parameter(init.zeros((width,))) if bias else None
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor | NDArray[Any]) -> Tensor:
         return F.layer_norm(x, self.weight, self.bias, self.eps)
 
 
@@ -61,7 +61,7 @@ class RMSNorm(Module):
         self.eps = number("RMSNorm", "eps", eps, at_least=0)
         self.weight = Parameter(init.ones((width,)))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor | NDArray[Any]) -> Tensor:
         return F.rms_norm(x, self.weight, self.eps)
 
 

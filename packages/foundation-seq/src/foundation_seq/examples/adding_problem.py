@@ -50,8 +50,8 @@ class Adder(Module):
 
     def forward(self, x: NDArray[np.float32]) -> Tensor:
         """From (B, T, 2) to (B, 1)."""
-        y: Tensor = self.output(self.layer(Tensor(x))[0][:, -1])
-        return y
+        output, _ = self.layer(x)
+        return self.output(output[:, -1])
 
 
 def loss(model: Adder, batch: Batch) -> tuple[Tensor, int]:

@@ -36,8 +36,8 @@ class Forecaster(Module):
 
     def forward(self, x: NDArray[np.float32]) -> Tensor:
         """From (B, T, 1) to (B, T, 1)."""
-        y: Tensor = self.output(self.gru(Tensor(x))[0])
-        return y
+        output, _ = self.gru(x)
+        return self.output(output)
 
     def forecast(self, x: NDArray[np.float32], ahead: int) -> NDArray[np.float32]:
         """The next ``ahead`` values, each fed back: (B, ahead)."""

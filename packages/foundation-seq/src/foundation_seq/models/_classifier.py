@@ -84,8 +84,7 @@ class SequenceClassifier(Module):
         _, (h, _) = self.lstm(x, lengths)
         last_layer = h[-self.lstm.directions :]  # (directions, B, H): where each of them ended
         ends = F.concat([last_layer[k] for k in range(self.lstm.directions)], axis=-1)
-        logits: Tensor = self.output(F.dropout(ends, self.dropout))
-        return logits
+        return self.output(F.dropout(ends, self.dropout))
 
     def to_dict(self) -> dict[str, Any]:
         """The arguments that make such a model, for checkpoints."""

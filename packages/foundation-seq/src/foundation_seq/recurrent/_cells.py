@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic
 
 import numpy as np
 from foundation_nn import Module, Parameter, Tensor, init, whole_number
 from numpy.typing import NDArray
 
 from foundation_seq.recurrent._layers import GRU, LSTM, RNN
-from foundation_seq.recurrent._stack import Recurrent, States
+from foundation_seq.recurrent._stack import Recurrent, State, States
 
 
-class _Cell(Module):
+class _Cell(Module, Generic[State]):
     """The parameters of one layer in one direction, and one step with them."""
 
-    layer: ClassVar[type[Recurrent]]
+    layer: ClassVar[type[Recurrent[Any]]]
     weight_ih: Parameter
     weight_hh: Parameter
     bias_ih: Parameter
@@ -31,11 +31,11 @@ class _Cell(Module):
         for name, array in weights.items():
             setattr(self, name, Parameter(array))
 
-    def forward(self, x: Tensor | NDArray[Any], state: Any = None) -> Any:
+    def forward(self, x: Tensor | NDArray[Any], state: Any = None) -> State:
         """The same as :meth:`step`."""
         return self.step(x, state)
 
-    def step(self, x: Tensor | NDArray[Any], state: Any = None) -> Any:
+    def step(self, x: Tensor | NDArray[Any], state: Any = None) -> State:
         """Read one input.
 
         Parameters
@@ -63,10 +63,11 @@ class _Cell(Module):
         sequence = x[:, None]  # (B, T = 1, I)
         weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
         result = self.layer.operation(sequence, *states, *weights)
-        return self.layer.joined(result[1:])
+        after: State = self.layer.joined(result[1:])
+        return after
 
 
-class RNNCell(_Cell):
+class RNNCell(_Cell[Tensor]):
     """One step of an :class:`RNN` with tanh; parameters as in ``torch.nn.RNNCell``.
 
     Parameters
@@ -84,7 +85,7 @@ class RNNCell(_Cell):
     layer = RNN
 
 
-class GRUCell(_Cell):
+class GRUCell(_Cell[Tensor]):
     """One step of a :class:`GRU`; parameters as in ``torch.nn.GRUCell``.
 
     The same as :class:`RNNCell`, with 3H rows of weights.
@@ -93,7 +94,7 @@ class GRUCell(_Cell):
     layer = GRU
 
 
-class LSTMCell(_Cell):
+class LSTMCell(_Cell[tuple[Tensor, Tensor]]):
     """One step of an :class:`LSTM`; parameters as in ``torch.nn.LSTMCell``.
 
     The same as :class:`RNNCell`, with 4H rows of weights, and the pair (h, c) as its state.

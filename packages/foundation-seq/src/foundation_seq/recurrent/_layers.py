@@ -17,7 +17,7 @@ from foundation_seq.recurrent._stack import Recurrent
 LSTMState: TypeAlias = tuple[Tensor | NDArray[Any], Tensor | NDArray[Any]]
 
 
-class RNN(Recurrent):
+class RNN(Recurrent[Tensor]):
     """A stack of simple recurrent layers; see :func:`foundation_seq.functional.rnn`.
 
     Called as ``output, state = rnn(x, lengths=None, state=None)`` with x (B, T, I), the output of
@@ -86,7 +86,7 @@ class RNN(Recurrent):
         return {"nonlinearity": self.nonlinearity}
 
 
-class GRU(Recurrent):
+class GRU(Recurrent[Tensor]):
     """A stack of GRU layers; see :func:`foundation_seq.functional.gru` for the formulas.
 
     Called as an :class:`RNN`, with the same parameters and errors, but for the nonlinearity, which
@@ -107,7 +107,7 @@ class GRU(Recurrent):
     gates = 3
 
 
-class LSTM(Recurrent):
+class LSTM(Recurrent[tuple[Tensor, Tensor]]):
     """A stack of LSTM layers; see :func:`foundation_seq.functional.lstm` for the formulas.
 
     Called as an :class:`RNN`, with the same parameters and errors, but for the nonlinearity, which

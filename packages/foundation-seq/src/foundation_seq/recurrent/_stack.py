@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 import numpy as np
 from foundation_nn import (
@@ -24,9 +24,11 @@ from numpy.typing import ArrayLike, NDArray
 Weights: TypeAlias = tuple[Parameter, Parameter, Parameter, Parameter]
 #: One array for each name in :attr:`Recurrent.state_names`.
 States: TypeAlias = tuple[Any, ...]
+#: What a caller is given: one tensor, or of an LSTM a pair of them.
+State = TypeVar("State")
 
 
-class Recurrent(Module):
+class Recurrent(Module, Generic[State]):
     """What :class:`RNN`, :class:`GRU` and :class:`LSTM` share: all but their operation.
 
     Attributes
@@ -114,7 +116,7 @@ class Recurrent(Module):
 
     def forward(
         self, x: Tensor | NDArray[Any], lengths: ArrayLike | None = None, state: Any = None
-    ) -> tuple[Tensor, Any]:
+    ) -> tuple[Tensor, State]:
         """Read sequences.
 
         Parameters
