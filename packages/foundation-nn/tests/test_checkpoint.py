@@ -133,10 +133,8 @@ def test_classes_are_saved_under_the_public_name_of_their_module(tmp_path):
 
 @pytest.mark.parametrize("value", [{1, 2}, object(), np.ones(2)], ids=lambda v: type(v).__name__)
 def test_what_is_not_json_is_refused_by_name(tmp_path, value):
-    with pytest.raises(TypeError, match=f"checkpoint: extra is a {type(value).__name__}, which"):
+    with pytest.raises(TypeError, match=f"checkpoint: extra is an? {type(value).__name__}, which"):
         checkpoint.save(tmp_path / "run", Net(3), extra=value)
-    with pytest.raises(TypeError, match="checkpoint: model is a Linear, which has no to_dict"):
-        checkpoint.save(tmp_path / "run", Linear(2, 1))
     assert list(tmp_path.iterdir()) == []
 
 

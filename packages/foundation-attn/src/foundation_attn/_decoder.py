@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from foundation_nn import (
@@ -129,6 +130,17 @@ class AttentionDecoder(Module):
             self.v = Parameter(init.normal(rng, (hidden_size,), hidden_size**-0.5))
         self.combine = Linear(hidden_size + memory_size, hidden_size, bias=False, rng=rng)
         self.output = Linear(hidden_size, vocab_size, rng=rng)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The arguments that make such a decoder, for checkpoints."""
+        return {
+            "vocab_size": self.embedding.num_embeddings,
+            "embedding_dim": self.embedding.embedding_dim,
+            "hidden_size": self.hidden_size,
+            "memory_size": self.combine.in_features - self.hidden_size,
+            "score": self.score,
+            "dropout": self.dropout,
+        }
 
     def start(self, memory: Tensor, key_mask: Mask, hidden: Tensor) -> DecoderState:
         """The state before the first step.

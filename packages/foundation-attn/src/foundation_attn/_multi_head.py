@@ -167,6 +167,20 @@ class MultiHeadAttention(Module):
         if self.out_proj.bias is not None:  # it starts at zero, as in PyTorch
             self.out_proj.bias.data = np.zeros(d_model, np.float32)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The arguments that make such a layer, for checkpoints."""
+        return {
+            "d_model": self.d_model,
+            "num_heads": self.num_heads,
+            "num_kv_heads": self.num_kv_heads,
+            "dropout": self.dropout,
+            "bias": self.in_proj_bias is not None,
+            "rotary": self.rotary,
+            "slopes": None if self.slopes is None else self.slopes.tolist(),
+            "window": self.window,
+            "cap": self.cap,
+        }
+
     def forward(
         self,
         query: Tensor,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from foundation_nn import Linear, Module, Tensor, init, whole_number
@@ -42,6 +43,10 @@ class SelfAttention(Module):
         self.query = Linear(d_model, d_model, bias=False, rng=rng)
         self.key = Linear(d_model, d_model, bias=False, rng=rng)
         self.value = Linear(d_model, d_model, bias=False, rng=rng)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The arguments that make such a layer, for checkpoints."""
+        return {"d_model": self.d_model}
 
     def forward(
         self,

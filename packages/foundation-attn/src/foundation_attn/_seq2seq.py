@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from foundation_nn import Embedding, Linear, Module, Tensor, init, no_grad, one_blas_thread
@@ -149,11 +148,6 @@ class AttentionSeq2Seq(Module):
     def to_dict(self) -> dict[str, Any]:
         """The arguments that make such a model, for checkpoints."""
         return dict(self.config)
-
-    @classmethod
-    def from_dict(cls, config: Mapping[str, Any]) -> Self:
-        """The opposite of :meth:`to_dict`; the weights are fresh."""
-        return cls(**config)
 
 
 class AttentionWriter:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from foundation_nn import (
@@ -128,6 +129,16 @@ class FeedForward(Module):
         self.linear1 = Linear(d_model, width, bias, rng=rng)
         self.linear2 = Linear(d_ff, d_model, bias, rng=rng)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The arguments that make such a network, for checkpoints."""
+        return {
+            "d_model": self.linear1.in_features,
+            "d_ff": self.linear2.in_features,
+            "activation": self.activation,
+            "dropout": self.dropout,
+            "bias": self.linear1.bias is not None,
+        }
+
     def forward(self, x: Tensor) -> Tensor:
         """(..., D) to (..., D)."""
         return feed_forward(x, self.linear1, self.linear2, self.activation, self.dropout)
@@ -153,3 +164,7 @@ class SwiGLU(FeedForward):
         rng: np.random.Generator | None = None,
     ) -> None:
         super().__init__(d_model, d_ff, "swiglu", dropout, bias, rng=rng)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The arguments that make such a network, for checkpoints; the activation is no choice."""
+        return {name: value for name, value in super().to_dict().items() if name != "activation"}

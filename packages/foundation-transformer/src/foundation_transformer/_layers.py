@@ -58,7 +58,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from foundation_attn import KVCache, MultiHeadAttention
@@ -134,6 +134,24 @@ class _Layer(Module):
     def _feed_forward(self, x: Tensor) -> Tensor:
         """linear2(activation(linear1(x))): the second kind of branch, (B, T, D) to (B, T, D)."""
         return feed_forward(x, self.linear1, self.linear2, self.activation, self.dropout)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The arguments that make such a layer, for checkpoints."""
+        attention = self.self_attn.to_dict()
+        return {
+            "d_model": attention["d_model"],
+            "num_heads": attention["num_heads"],
+            "d_ff": self.linear2.in_features,
+            "dropout": self.dropout,
+            "activation": self.activation,
+            "norm_first": self.norm_first,
+            "num_kv_heads": attention["num_kv_heads"],
+            "norm": "rms" if isinstance(self.norm1, RMSNorm) else "layer",
+            "norm_eps": self.norm1.eps,
+            "bias": attention["bias"],
+            "rotary": attention["rotary"],
+            "slopes": attention["slopes"],
+        }
 
     def branch_ends(self) -> Iterator[Parameter]:
         """The last matrix of each branch.

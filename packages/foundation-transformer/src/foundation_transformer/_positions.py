@@ -97,6 +97,10 @@ class SinusoidalPositions(Module):
     def table(self) -> NDArray[np.float64]:
         return _sinusoids(self.max_len, self.d_model)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The arguments that make such a layer, for checkpoints."""
+        return {"d_model": self.d_model, "max_len": self.max_len}
+
     def forward(self, x: Tensor, positions: int | Positions = 0) -> Tensor:
         """Add the encodings to ``x`` (B, T, D).
 
@@ -143,6 +147,11 @@ class LearnedPositions(Module):
         d_model = whole_number("LearnedPositions", "d_model", d_model, at_least=1)
         max_len = whole_number("LearnedPositions", "max_len", max_len, at_least=1)
         self.weight = Parameter(init.normal(init.generator(rng), (max_len, d_model), 0.02))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The arguments that make such a layer, for checkpoints."""
+        max_len, d_model = self.weight.shape
+        return {"d_model": d_model, "max_len": max_len}
 
     def forward(self, x: Tensor, positions: int | Positions = 0) -> Tensor:
         """Add the vectors to ``x`` (B, T, D), as :class:`SinusoidalPositions` does."""

@@ -59,6 +59,15 @@ class Rotary(Module):
         self.base = base
         self.pairs = pairs
 
+    def to_dict(self) -> dict[str, Any]:
+        """The arguments that make such a layer, for checkpoints."""
+        return {
+            "head_width": self.head_width,
+            "max_len": self.max_len,
+            "base": self.base,
+            "pairs": self.pairs,
+        }
+
     def forward(self, x: Tensor, positions: Positions) -> Tensor:
         """Turn ``x``.
 

@@ -51,6 +51,14 @@ class _Stack(Module):
             else None
         )
 
+    def to_dict(self) -> dict[str, Any]:
+        """The arguments that make such a stack, for checkpoints."""
+        return {
+            "num_layers": len(self.layers),
+            "final_norm": self.norm is not None,
+            **self.layers[0].to_dict(),
+        }
+
 
 class TransformerEncoder(_Stack):
     """Encoder layers one after the other.

@@ -10,9 +10,26 @@ crash leaves a whole checkpoint), ``_average``.
 """
 
 from foundation_nn._publish import publish
-from foundation_nn.checkpoint._checkpoint import Checkpoint, average, exists, load, may_save, save
+from foundation_nn.checkpoint._checkpoint import (
+    Checkpoint,
+    average,
+    check,
+    exists,
+    load,
+    may_save,
+    save,
+)
 from foundation_nn.checkpoint._folder import CheckpointError
 
-__all__ = ["Checkpoint", "CheckpointError", "average", "exists", "load", "may_save", "save"]
+__all__ = [
+    "Checkpoint",
+    "CheckpointError",
+    "average",
+    "check",
+    "exists",
+    "load",
+    "may_save",
+    "save",
+]
 
 publish(__name__)

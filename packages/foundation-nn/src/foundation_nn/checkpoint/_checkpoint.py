@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +27,8 @@ from foundation_nn.checkpoint._folder import (
     read_folder,
     write_folder,
 )
+from foundation_nn.engine._modes import skip_init
+from foundation_nn.files import parse_json
 from foundation_nn.modules._module import Module
 from foundation_nn.optim import Optimizer
 
@@ -57,8 +60,9 @@ def save(
     path : path
         The folder. Its parents are made.
     model : Module
-        Its class has ``from_dict(config)`` and its instances ``to_dict()``. Which of its parameters
-        are frozen is saved, too.
+        All that these packages export can be saved, also in a :class:`Sequential`. A class of your
+        own has ``to_dict()``, which returns the arguments of its constructor, and if that is not
+        enough a class method ``from_dict(config)``. Which parameters are frozen is saved, too.
     optimizer : Optimizer, optional
     **extras
         Tokenizers, histories and the like: objects with the same two methods, or JSON values.
@@ -92,6 +96,58 @@ def save(
     frozen = [name for name, p in model.named_parameters() if not p.requires_grad]
     description = {"model": describe("model", model), "frozen": frozen, "extras": described}
     return write_folder(path, "checkpoint", description, arrays)
+
+
+def check(model: Module, **extras: Any) -> None:
+    """Refuse what could not be saved, or would not be the same after loading.
+
+    The model is made anew, without values, as :func:`load` would make it. To be called before a
+    long run, which is not to fail when it saves for the first time; the callback
+    :class:`~foundation_nn.training.Checkpoints` does so.
+
+    Parameters
+    ----------
+    model : Module
+    **extras
+        As for :func:`save`.
+
+    Raises
+    ------
+    TypeError
+        If the model or an extra cannot be told in JSON; the message says how it could.
+    ValueError
+        If a model that is made from what ``to_dict()`` returns has other parameters.
+    """
+    for name, value in extras.items():
+        if not hasattr(value, "state_dict"):
+            describe(name, value)
+    kind = type(model).__name__
+    description = json.dumps(describe("model", model))
+    ours = {name: value.shape for name, value in model._first_names()}
+    try:
+        with skip_init(ours.values()):
+            twin = rebuild(parse_json(description), own_classes(model))
+    except MALFORMED as error:
+        raise ValueError(
+            f"checkpoint: {kind}.from_dict() does not take what to_dict() of the model returns: "
+            f"{error}"
+        ) from error
+    theirs = {name: value.shape for name, value in twin._first_names()}
+    for name in {**ours, **theirs}:
+        if ours.get(name) != theirs.get(name):
+            raise ValueError(
+                f"checkpoint: a {kind} that is made from what to_dict() returns has "
+                f"{_sized(name, theirs)}, and the model has {_sized(name, ours)}"
+            )
+
+
+def _sized(name: str, shapes: dict[str, tuple[int, ...]]) -> str:
+    return f"{name} of shape {shapes[name]}" if name in shapes else f"no {name}"
+
+
+def own_classes(model: Module) -> list[type]:
+    """The classes of a model and of all modules in it: it is the caller's, and so are they."""
+    return list({type(module): None for _, module in model.named_modules()})
 
 
 def _check_arguments(path: Any, model: Any, optimizer: Any) -> None:

@@ -2,7 +2,8 @@
 
 A file chooses nothing. It holds the public name of a class, such as ``foundation_nn:MLP``, which is
 looked up among the names that the modules listed here export. No other module is ever imported for
-a file; other classes are passed by the caller.
+a file; other classes are passed by the caller. Functions, which may be layers of a ``Sequential``,
+are those of ``foundation_nn.functional``.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import importlib
 from collections.abc import Sequence
 from typing import Any
 
+from foundation_nn import functional
 from foundation_nn.checkpoint._folder import CheckpointError
 
 #: The modules whose ``__all__`` is searched, in this order.
@@ -50,10 +52,13 @@ def find_class(public: str, classes: Sequence[type] = ()) -> Any:
     CheckpointError
         If it is neither, or the package is not installed.
     """
+    module, _, name = str(public).partition(":")
     for cls in classes:
         if public_name(cls) == public:
             return cls
-    module, _, name = str(public).partition(":")
+    for cls in classes:  # saved by a script, ``__main__``, and loaded by another one
+        if module not in MODULES and cls.__qualname__ == name:
+            return cls
     if module not in MODULES:
         raise CheckpointError(
             f"the class {public} is not one that a foundation package exports; if it is yours, "
@@ -67,6 +72,25 @@ def find_class(public: str, classes: Sequence[type] = ()) -> Any:
     if found is None:
         raise CheckpointError(f"there is no class {public}; the file was altered, or is newer")
     return found
+
+
+def function_name(value: Any) -> str | None:
+    """The name of a function of ``foundation_nn.functional``; None for anything else."""
+    name: Any = getattr(value, "__name__", None)
+    return name if name in functional.__all__ and getattr(functional, name) is value else None
+
+
+def find_function(name: str) -> Any:
+    """What :func:`function_name` named.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such function.
+    """
+    if name not in functional.__all__:
+        raise CheckpointError(f"foundation_nn.functional has no {name}; the file was altered")
+    return getattr(functional, name)
 
 
 def _exported(module: str, name: str) -> type | None:

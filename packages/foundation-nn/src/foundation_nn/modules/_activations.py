@@ -14,6 +14,10 @@ from foundation_nn.modules._module import Module
 class ReLU(Module):
     """max(x, 0)."""
 
+    def to_dict(self) -> dict[str, Any]:
+        """Nothing: there are no arguments."""
+        return {}
+
     def forward(self, x: Tensor | NDArray[Any]) -> Tensor:
         return F.relu(x)
 
@@ -24,12 +28,20 @@ class GELU(Module):
     def __init__(self, approximate: str = "none") -> None:
         self.approximate = approximate
 
+    def to_dict(self) -> dict[str, Any]:
+        """The arguments that make such a layer, for checkpoints."""
+        return {"approximate": self.approximate}
+
     def forward(self, x: Tensor | NDArray[Any]) -> Tensor:
         return F.gelu(x, self.approximate)
 
 
 class SiLU(Module):
     """x σ(x)."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nothing: there are no arguments."""
+        return {}
 
     def forward(self, x: Tensor | NDArray[Any]) -> Tensor:
         return F.silu(x)
@@ -38,12 +50,20 @@ class SiLU(Module):
 class Tanh(Module):
     """tanh x."""
 
+    def to_dict(self) -> dict[str, Any]:
+        """Nothing: there are no arguments."""
+        return {}
+
     def forward(self, x: Tensor | NDArray[Any]) -> Tensor:
         return F.tanh(x)
 
 
 class Sigmoid(Module):
     """1 / (1 + e⁻ˣ)."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nothing: there are no arguments."""
+        return {}
 
     def forward(self, x: Tensor | NDArray[Any]) -> Tensor:
         return F.sigmoid(x)

@@ -45,6 +45,10 @@ class ModuleList(Module, MutableSequence[M]):
         self._items: list[M] = []
         self.extend(_iterated("ModuleList", modules))
 
+    def to_dict(self) -> dict[str, Any]:
+        """The modules, for a checkpoint."""
+        return {"modules": list(self)}
+
     @overload
     def __getitem__(self, index: int) -> M: ...
     @overload
@@ -119,6 +123,10 @@ class ModuleDict(Module, MutableMapping[str, M]):
     def __init__(self, modules: Mapping[str, M] | Iterable[tuple[str, M]] = ()) -> None:
         self._items: dict[str, M] = {}
         self.update(_iterated("ModuleDict", modules))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The modules by name, for a checkpoint."""
+        return {"modules": dict(self)}
 
     def __getitem__(self, name: str) -> M:
         return self._items[name]

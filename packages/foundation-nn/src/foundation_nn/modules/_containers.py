@@ -64,6 +64,15 @@ class Sequential(Module):
             y = layer(y)
         return cast(Tensor, y)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The layers, for a checkpoint."""
+        return {"layers": list(self)}
+
+    @classmethod
+    def from_dict(cls, config: Mapping[str, Any]) -> Self:
+        """The opposite of :meth:`to_dict`, given layers that were made anew."""
+        return cls(*config["layers"])
+
     def _shown(self) -> Iterator[tuple[str, str]]:
         for i, layer in enumerate(self):
             shown = repr(layer)

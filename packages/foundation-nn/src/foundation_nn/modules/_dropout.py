@@ -26,5 +26,9 @@ class Dropout(Module):
     def __init__(self, p: float = 0.5) -> None:
         self.p = number("Dropout", "p", p, at_least=0, less_than=1)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The arguments that make such a layer, for checkpoints."""
+        return {"p": self.p}
+
     def forward(self, x: Tensor | NDArray[Any]) -> Tensor:
         return F.dropout(x, self.p)

@@ -52,6 +52,10 @@ class Embedding(Module):
         std = number("Embedding", "std", std, at_least=0)
         self.weight = Parameter(init.normal(init.generator(rng), shape, std))
 
+    def to_dict(self) -> dict[str, Any]:
+        """The arguments that make such a table, for checkpoints."""
+        return {"num_embeddings": self.num_embeddings, "embedding_dim": self.embedding_dim}
+
     @property
     def num_embeddings(self) -> int:
         return self.weight.shape[0]

@@ -23,6 +23,10 @@ class Identity(Module):
     Tensor([1., 2.], dtype=float32)
     """
 
+    def to_dict(self) -> dict[str, Any]:
+        """Nothing: there are no arguments."""
+        return {}
+
     def forward(self, x: Tensor | NDArray[Any]) -> Tensor:
         """The same tensor; an array becomes one, as with every layer."""
         return x if isinstance(x, Tensor) else Tensor(x)

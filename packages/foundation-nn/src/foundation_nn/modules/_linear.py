@@ -51,6 +51,14 @@ class Linear(Module):
         self.weight = Parameter(init.torch_linear(rng, shape, in_features))
         self.bias = Parameter(init.torch_linear(rng, shape[:1], in_features)) if bias else None
 
+    def to_dict(self) -> dict[str, Any]:
+        """The arguments that make such a layer, for checkpoints."""
+        return {
+            "in_features": self.in_features,
+            "out_features": self.out_features,
+            "bias": self.bias is not None,
+        }
+
     @property
     def in_features(self) -> int:
         return self.weight.shape[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, Self, TypeVar, cast
 
@@ -11,6 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 from foundation_nn.engine._habits import OF_A_MODULE, missing
 from foundation_nn.engine._parameter import Buffer, Parameter
 from foundation_nn.engine._watch import watching
+from foundation_nn.modules._weights import read_weights, write_weights
 
 P = ParamSpec("P")
 Output = TypeVar("Output", covariant=True)
@@ -116,6 +118,15 @@ class Module:
             if isinstance(value, Buffer):
                 yield value
 
+    @classmethod
+    def from_dict(cls, config: Mapping[str, Any]) -> Self:
+        """A new module from what ``to_dict()`` of one returned; the values are fresh.
+
+        It is ``cls(**config)``. A class of your own that is to be saved in checkpoints defines
+        ``to_dict()``, which returns the arguments of its constructor.
+        """
+        return cls(**config)
+
     def num_parameters(self, trainable: bool = False) -> int:
         """The number of numbers in all parameters; shared ones count once.
 
@@ -220,6 +231,61 @@ class Module:
                 targets[name]._adopt(value)
             else:
                 targets[name].data = value
+
+    def save_weights(self, path: str | os.PathLike[str]) -> None:
+        """Write all parameters and buffers to one file, in the safetensors format.
+
+        How the module is made is not in it: :func:`foundation_nn.checkpoint.save` writes that, too.
+
+        Parameters
+        ----------
+        path : path
+            Such as ``weights.safetensors``; its folder exists. An older file is replaced when the
+            new one is whole.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; an older file is untouched.
+
+        Examples
+        --------
+        >>> import tempfile, pathlib
+        >>> from foundation_nn import Linear
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "weights.safetensors")
+        >>> layer = Linear(2, 3)
+        >>> layer.save_weights(path)
+        >>> twin = Linear(2, 3)
+        >>> twin.load_weights(path)
+        >>> bool((twin.weight == layer.weight).all())
+        True
+        """
+        write_weights(path, self.state_dict())
+
+    def load_weights(self, path: str | os.PathLike[str], strict: bool = True) -> None:
+        """Take the values of all parameters and buffers from a safetensors file.
+
+        One that PyTorch's users have written will do, if the names are the same, as they are for
+        the layers that both have.
+
+        Parameters
+        ----------
+        path : path
+        strict : bool
+            Refuse missing and unexpected names. Wrong shapes are always refused.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If it is no safetensors file, or does not fit; nothing was changed then.
+        """
+        state = read_weights(path)
+        try:
+            self.load_state_dict(state, strict)
+        except ValueError as error:
+            raise ValueError(f"{os.fspath(path)}: {error}") from None
 
     def __repr__(self) -> str:
         lines = [f"  ({name}): " + shown.replace("\n", "\n  ") for name, shown in self._shown()]

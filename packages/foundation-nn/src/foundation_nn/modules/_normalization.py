@@ -41,6 +41,10 @@ class LayerNorm(Module):
     def forward(self, x: Tensor | NDArray[Any]) -> Tensor:
         return F.layer_norm(x, self.weight, self.bias, self.eps)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The arguments that make such a layer, for checkpoints."""
+        return {"width": self.weight.size, "eps": self.eps, "bias": self.bias is not None}
+
 
 class RMSNorm(Module):
     """Root-mean-square normalisation; see :func:`foundation_nn.functional.rms_norm`.
@@ -63,6 +67,10 @@ class RMSNorm(Module):
 
     def forward(self, x: Tensor | NDArray[Any]) -> Tensor:
         return F.rms_norm(x, self.weight, self.eps)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The arguments that make such a layer, for checkpoints."""
+        return {"width": self.weight.size, "eps": self.eps}
 
 
 class BatchNorm1d(Module):
@@ -135,6 +143,10 @@ class BatchNorm1d(Module):
         self._track(x.data.mean(axes), variance.data.reshape(C) * (n / (n - 1)))
         normal = centred * (variance + self.eps) ** -0.5
         return normal * self.weight.reshape(*shape) + self.bias.reshape(*shape)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The arguments that make such a layer, for checkpoints."""
+        return {"num_features": self.weight.size, "eps": self.eps, "momentum": self.momentum}
 
     def _track(self, mean: NDArray[Any], variance: NDArray[Any]) -> None:
         keep = 1 - self.momentum

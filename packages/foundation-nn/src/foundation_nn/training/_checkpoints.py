@@ -39,6 +39,9 @@ class Checkpoints(Callback):
     resumed from an older one of the checkpoints gives the later ones up, and they are removed. A
     run that was not resumed from this folder does not begin if it would mix with another one.
 
+    A model that could not be saved, or loaded again, is refused before the first step, and the
+    message says what to write: see :func:`foundation_nn.checkpoint.check`.
+
     Parameters
     ----------
     folder : path
@@ -59,7 +62,9 @@ class Checkpoints(Callback):
     ------
     ValueError
         If ``every`` or ``keep`` is less than 1. At the start of a run, if the folder holds the
-        checkpoints of another one.
+        checkpoints of another one, or the model would be another one after loading.
+    TypeError
+        At the start of a run, if the model or an extra cannot be saved.
     OSError
         During the run, if it cannot be written, e.g. for want of space; older ones stay.
     """
@@ -85,6 +90,7 @@ class Checkpoints(Callback):
         self._ownership = ExitStack()
 
     def on_start(self, trainer: Trainer) -> None:
+        checkpoint.check(trainer.model, **self.extras)
         self._saved = None
         self._evaluated = False
         self._ownership.enter_context(own_folder(self.folder))

@@ -152,7 +152,7 @@ class FailedStep:
 def _described(model: Module | None) -> Any:
     """Its class and configuration, if it has one that can be saved: the state is kept anyway."""
     try:
-        return describe("model", model) if hasattr(model, "to_dict") else None
+        return None if model is None else describe("model", model)
     except (TypeError, ValueError):
         return None
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from foundation_nn.checkpoint import Checkpoint, CheckpointError
+from foundation_nn.checkpoint._describe import describe
 from foundation_nn.files import from_object
 from foundation_nn.modules._module import Module
 from foundation_nn.schedules import Plateau
@@ -114,18 +115,21 @@ def require_same_model(path: str | os.PathLike[str], model: Module, saved: Modul
             f"{path}: holds a {type(saved).__name__}, the trainer's model is a "
             f"{type(model).__name__}"
         )
-    ours, theirs = _config(model), _config(saved)
-    for name in {**ours, **theirs}:
-        if ours.get(name) != theirs.get(name):
+    ours = describe("model", model)
+    theirs = describe("model", saved)
+    for name in {**ours["config"], **theirs["config"]}:
+        here = ours["config"].get(name)
+        there = theirs["config"].get(name)
+        if here != there:
             raise ValueError(
-                f"{path}: holds a {type(saved).__name__} with {name}={theirs.get(name)!r}, the "
-                f"trainer's has {ours.get(name)!r}"
+                f"{path}: holds a {type(saved).__name__} with {name}={there!r}, the trainer's has "
+                f"{here!r}"
             )
-
-
-def _config(model: Any) -> dict[str, Any]:
-    content: dict[str, Any] = model.to_dict()
-    return content
+    if ours != theirs:
+        raise ValueError(
+            f"{path}: holds a model with other modules in it: {saved!r}, and the trainer's is "
+            f"{model!r}"
+        )
 
 
 def _named(callbacks: Sequence[Callback]) -> list[tuple[str, Callback]]:

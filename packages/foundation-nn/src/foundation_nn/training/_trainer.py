@@ -16,6 +16,7 @@ import numpy as np
 
 from foundation_nn import checkpoint
 from foundation_nn._arguments import number, whole_number
+from foundation_nn.checkpoint._checkpoint import own_classes
 from foundation_nn.engine._memory import keep_freed_memory
 from foundation_nn.engine._parameter import Buffer
 from foundation_nn.modules._module import Module
@@ -250,11 +251,18 @@ class Trainer:
         training = training_state(self)
         return checkpoint.save(path, self.model, self.optimizer, training=training, **extras)
 
-    def resume(self, path: str | os.PathLike[str]) -> dict[str, Any]:
+    def resume(self, path: str | os.PathLike[str], classes: Sequence[type] = ()) -> dict[str, Any]:
         """Continue a run from a checkpoint, to the same bits as if it had never stopped.
 
         Make the trainer as it was made for the run: with the same model, optimiser, schedule and
         callbacks.
+
+        Parameters
+        ----------
+        path : path
+        classes : sequence of type
+            Your own classes among the extras, as for :func:`foundation_nn.checkpoint.load`. Those
+            of the model are known.
 
         Returns
         -------
@@ -268,7 +276,7 @@ class Trainer:
         ValueError
             If it was saved by another kind of trainer, or belongs to another model.
         """
-        loaded = checkpoint.load(path, [type(self.model)])
+        loaded = checkpoint.load(path, [*classes, *own_classes(self.model)])
         require_same_model(path, self.model, loaded.model)
         load_training_state(path, self, loaded)
         self.resumed_from = Path(path)

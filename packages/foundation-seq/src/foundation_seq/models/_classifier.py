@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from foundation_nn import Embedding, Linear, Module, Tensor, init, number, whole_number
@@ -97,8 +96,3 @@ class SequenceClassifier(Module):
             "bidirectional": self.lstm.bidirectional,
             "dropout": self.dropout,
         }
-
-    @classmethod
-    def from_dict(cls, config: Mapping[str, Any]) -> Self:
-        """The opposite of :meth:`to_dict`; the weights are fresh."""
-        return cls(**config)

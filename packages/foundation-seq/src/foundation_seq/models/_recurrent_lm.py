@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from foundation_nn import (
@@ -145,8 +144,3 @@ class RecurrentLM(Module):
             "num_layers": self.lstm.num_layers,
             "dropout": self.dropout,
         }
-
-    @classmethod
-    def from_dict(cls, config: Mapping[str, Any]) -> Self:
-        """The opposite of :meth:`to_dict`; the weights are fresh."""
-        return cls(**config)

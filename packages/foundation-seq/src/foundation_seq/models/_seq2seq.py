@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from foundation_nn import Embedding, Module, Tensor, init, no_grad, number, whole_number
@@ -115,11 +114,6 @@ class Seq2Seq(Module):
             "vocab_size": self.vocab_size,
             "target_vocab_size": config["vocab_size"],
         }
-
-    @classmethod
-    def from_dict(cls, config: Mapping[str, Any]) -> Self:
-        """The opposite of :meth:`to_dict`; the weights are fresh."""
-        return cls(**config)
 
 
 class SourceWriter:

@@ -35,6 +35,10 @@ class _Cell(Module, Generic[State]):
         """The same as :meth:`step`."""
         return self.step(x, state)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The arguments that make such a cell, for checkpoints."""
+        return {"input_size": self.input_size, "hidden_size": self.hidden_size}
+
     def step(self, x: Tensor | NDArray[Any], state: Any = None) -> State:
         """Read one input.
 

@@ -92,6 +92,17 @@ class Recurrent(Module, Generic[State]):
         w_hh = init.uniform(rng, (rows, size), bound)
         return {"weight_ih": w_ih, "weight_hh": w_hh, "bias_ih": b_ih, "bias_hh": b_hh}
 
+    def to_dict(self) -> dict[str, Any]:
+        """The arguments that make such a layer, for checkpoints."""
+        return {
+            "input_size": self.input_size,
+            "hidden_size": self.hidden_size,
+            "num_layers": self.num_layers,
+            "bidirectional": self.bidirectional,
+            "dropout": self.dropout,
+            **self.options(),
+        }
+
     @property
     def directions(self) -> int:
         """2 if bidirectional, else 1."""
