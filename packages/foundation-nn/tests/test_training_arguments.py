@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from foundation_nn import MLP, Linear, Tensor, optim, schedules
+from foundation_nn import MLP, Linear, Tensor, functional, no_grad, optim, schedules
 from foundation_nn.training import Callback, JsonLog, Progress, Trainer, evaluate
 
 ROW = np.ones((1, 2), np.float32)
@@ -104,6 +104,17 @@ def test_callbacks_may_have_methods_and_parameters_of_their_own():
         ({"ema": 0.999}, TypeError, r"ema to be an EMA, got the float 0.999; write ema=EMA\(opt"),
         ({"metrics": {"bleu": 3}}, TypeError, r"metrics\['bleu'\] to be a function of the model"),
         ({"samples": ["a"]}, TypeError, "samples to be a function of the model, got a list"),
+        ({"metrics": lambda model: 1.0}, TypeError, r"metrics to be a dictionary, .*metrics=\{"),
+        (
+            {"metrics": {"a": lambda model, batch: 1.0}},
+            TypeError,
+            r"metrics\['a'\]\(model\) is called, and the function <lambda> takes \(model, batch\)",
+        ),
+        (
+            {"schedule": schedules.cosine},
+            TypeError,
+            r"got the function cosine, which makes one; call it, as in schedule=schedules.cosine\(",
+        ),
         ({"clip_norm": -1.0}, ValueError, "expected clip_norm > 0, got -1.0"),
         ({"clip_norm": math.nan}, ValueError, "expected clip_norm > 0, got nan"),
         ({"accumulate": 1.5}, ValueError, "accumulate to be a whole number, got 1.5"),
@@ -118,18 +129,22 @@ def test_options_that_are_something_else_are_refused(options, error, message):
 @pytest.mark.parametrize(
     ("returned", "error", "message"),
     [
-        (lambda y, n: y, TypeError, "expected two values.*return loss, len.batch.*got a Tensor"),
-        (lambda y, n: None, TypeError, "expected two values.*; got None"),
-        (lambda y, n: (y, n, n), TypeError, r"got \(a Tensor, the int 1, the int 1\)"),
-        (lambda y, n: (n, y), TypeError, r"got \(the int 1, a Tensor\)"),
-        (lambda y, n: (y.item(), n), TypeError, r"got \(the float .*, the int 1\)"),
-        (lambda y, n: (y, y), TypeError, "the number of targets to be a number, got a Tensor"),
-        (lambda y, n: (y, -1), ValueError, "the number of targets >= 0, got -1"),
-        (lambda y, n: (y, 1.5), ValueError, "the number of targets to be a whole number, got 1.5"),
+        (
+            lambda y, n: y,
+            TypeError,
+            "must return .mean, count., .* len.targets.`; it returned a T",
+        ),
+        (lambda y, n: None, TypeError, "must return .mean, count.*; it returned None"),
+        (lambda y, n: (y, n, n), TypeError, r"returned \(a Tensor, the int 1, the int 1\)"),
+        (lambda y, n: (n, y), TypeError, r"returned \(the int 1, a Tensor\)"),
+        (lambda y, n: (y.item(), n), TypeError, r"returned \(the float .*, the int 1\)"),
+        (lambda y, n: (y, y), TypeError, ": expected the count to be a number, got a Tensor"),
+        (lambda y, n: (y, -1), ValueError, ": expected the count >= 0, got -1"),
+        (lambda y, n: (y, 1.5), ValueError, ": expected the count to be a whole number, got 1.5"),
         (
             lambda y, n: (y.reshape(1, 1) * np.ones((2, 1), np.float32), 2),
             ValueError,
-            r"expected a mean, which is one number, got a Tensor of shape \(2, 1\).*\.mean\(\)",
+            r"a mean is one number; it returned a Tensor of shape \(2, 1\).*\.mean\(\)",
         ),
     ],
 )
@@ -137,10 +152,55 @@ def test_a_loss_without_a_mean_and_a_count_is_refused(returned, error, message):
     def loss(model, batch):
         return returned(*mean_square(model, batch))
 
-    with pytest.raises(error, match=f"the loss function: .*{message}"):
+    with pytest.raises(error, match=rf"^loss\(model, batch\).*{message}"):
         make_trainer(loss).fit([ROW], max_steps=1)
-    with pytest.raises(error, match=f"the loss function: .*{message}"):
+    with pytest.raises(error, match=rf"^loss\(model, batch\).*{message}"):
         evaluate(MODEL, loss, [ROW])
+
+
+def test_a_loss_that_no_parameter_had_a_part_in_is_refused():
+    def detached(model, batch):
+        value, count = mean_square(model, batch)
+        return Tensor(value.data), count
+
+    def unrecorded(model, batch):
+        with no_grad():
+            return mean_square(model, batch)
+
+    for loss in (detached, unrecorded):
+        with pytest.raises(ValueError, match=r"not computed from parameters that learn.*no_grad"):
+            make_trainer(loss).fit([ROW], max_steps=1)
+
+
+def test_a_loss_that_is_called_otherwise_is_refused_before_the_first_step():
+    with pytest.raises(TypeError, match=r"loss\(model, batch\) is called, and .* \(m, x, y\)"):
+        make_trainer(lambda m, x, y: None)
+    with pytest.raises(TypeError) as caught:
+        make_trainer(functional.mse_loss)
+    assert (
+        "got functional.mse_loss, which compares a prediction with a target; write\n\n"
+        "    def loss(model, batch):\n        x, target = batch\n"
+        "        return functional.mse_loss(model(x), target), len(target)"
+    ) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("batch", "note"),
+    [
+        ((np.zeros((4, 2), np.float32), [1, 2]), r"a tuple (an array (4, 2) of float32, a list"),
+        ({"x": Tensor([1.0])}, "a dict with 'x': a Tensor (1,) of float32"),
+        (np.zeros(3), "an array (3,) of float64"),
+        ("text", "the str 'text'"),
+    ],
+)
+def test_an_error_in_the_loss_tells_of_the_batch(batch, note):
+    def loss(model, batch):
+        raise ValueError("too many values to unpack (expected 2)")
+
+    with pytest.raises(ValueError, match="too many values") as caught:
+        make_trainer(loss).fit([batch], max_steps=1)
+    (told,) = caught.value.__notes__
+    assert told.startswith(f"in loss(model, batch), where the batch was {note}")
 
 
 def test_a_loss_may_count_with_whole_floats_and_be_any_callable():
@@ -163,6 +223,13 @@ def rows():
         ([ROW], {"max_steps": 1, "validation": rows()}, ValueError, "validation is a generator"),
         (rows, {"max_steps": 1}, TypeError, "batches to be a list or a loader, .*rows; call it"),
         (7, {"max_steps": 1}, TypeError, "batches to be a list or a loader, got the int 7"),
+        ((ROW, ROW[:, 0]), {"max_steps": 1}, ValueError, r"tuple of 2 arrays .*batches\(X, y, bat"),
+        (
+            [ROW],
+            {"max_steps": 1, "validation": (ROW, ROW.astype(int))},
+            ValueError,
+            r"validation to be a list or a loader of batches, got a tuple",
+        ),
         ([ROW], {"max_steps": 1, "validation": 7}, TypeError, "validation to be a list or a load"),
         ([ROW], {"max_steps": math.nan}, ValueError, "expected max_steps >= 0, got nan"),
         ([ROW], {"max_epochs": "3"}, TypeError, "max_epochs to be a number, got the str '3'"),
@@ -181,6 +248,34 @@ def test_data_and_limits_that_cannot_work_are_refused_at_the_call(batches, optio
     assert trainer.steps == 0
 
 
+def test_a_tuple_of_batches_is_a_list_of_batches():
+    trainer = make_trainer()
+    trainer.fit((ROW, ROW), max_epochs=1)
+    assert trainer.steps == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"metrics": {"bleu": lambda model: None}},
+            r"metrics\['bleu'\] to return a number, got",
+        ),
+        (
+            {"samples": lambda model: "one text"},
+            "samples to return a list of texts or Samples, got the str",
+        ),
+        (
+            {"samples": lambda model: 3},
+            "samples to return a list of texts or Samples, got the int 3",
+        ),
+    ],
+)
+def test_what_an_evaluation_cannot_keep_is_refused(options, message):
+    with pytest.raises(TypeError, match=f"Trainer: expected {message}"):
+        make_trainer(**options).fit([ROW], validation=[ROW], max_steps=1)
+
+
 def test_an_iterator_is_enough_for_an_epoch_and_for_a_number_of_steps():
     trainer = make_trainer()
     trainer.fit(iter([ROW] * 3), max_epochs=1)
@@ -195,7 +290,7 @@ def test_a_rate_that_is_none_is_told_with_its_step():
     assert trainer.steps == 2
     assert info.value.__notes__ == ["the schedule was asked for the learning rate of step 3"]
     with pytest.raises(TypeError, match="lr is a number, got the function"):
-        make_trainer(schedule=schedules.constant).fit([ROW], max_steps=1)
+        make_trainer(schedule=lambda step: print).fit([ROW], max_steps=1)
 
 
 class OwnStep(optim.Optimizer):

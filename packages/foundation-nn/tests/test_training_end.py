@@ -112,13 +112,17 @@ def test_time_runs_out():
     [
         ([ROW], {}, "expected at least one of max_steps, max_epochs, max_seconds"),
         ([ROW], {"max_steps": 3, "max_seconds": -1}, "expected max_seconds >= 0, got -1"),
-        ([], {"max_steps": 1}, "an epoch without a single batch; is the data empty"),
+        ([], {"max_steps": 1}, "an epoch without a single batch: the data is empty"),
         (
             iter([ROW]),
             {"max_epochs": 2},
             "batches is a list_iterator, which can be gone through once",
         ),
-        (iter([ROW]), {"max_steps": 2}, "an epoch without .* or an iterator that is used up"),
+        (
+            iter([ROW]),
+            {"max_steps": 2},
+            "an epoch without .*: batches is a list_iterator",
+        ),
     ],
 )
 def test_runs_without_limit_or_data_are_refused(batches, limits, message):

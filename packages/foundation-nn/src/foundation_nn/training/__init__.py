@@ -2,6 +2,7 @@
 
 Read in this order:
 
+* ``_batches``, which cuts arrays into batches;
 * ``_callback``, what can be told of a run, and ``_trainer``, the loop: ``Trainer.fit``;
 * what the loop uses: ``_gradient`` (one step), ``_evaluate``, ``_limits`` (when it ends),
   ``_followers`` (EMA and plateau), ``_signals``, ``_checks`` (what is refused);
@@ -13,6 +14,7 @@ Read in this order:
 """
 
 from foundation_nn._publish import publish
+from foundation_nn.training._batches import Batches, batches
 from foundation_nn.training._callback import Callback
 from foundation_nn.training._checkpoints import Checkpoints
 from foundation_nn.training._diagnose import diagnose
@@ -28,6 +30,7 @@ from foundation_nn.training._run_folder import FolderInUseError, checkpoints_of,
 from foundation_nn.training._trainer import Trainer
 
 __all__ = [
+    "Batches",
     "Callback",
     "Checkpoints",
     "CsvLog",
@@ -41,6 +44,7 @@ __all__ = [
     "Sample",
     "Step",
     "Trainer",
+    "batches",
     "checkpoints_of",
     "diagnose",
     "evaluate",

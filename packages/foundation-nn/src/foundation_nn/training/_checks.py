@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from foundation_nn import functional, schedules
 from foundation_nn._arguments import described, did_you_mean
 from foundation_nn.modules._module import Module
 from foundation_nn.optim import EMA, Optimizer
@@ -41,6 +42,7 @@ def check_trainer(trainer: Trainer) -> None:
             f"loss(model, batch) and an Optimizer, got {described(model)}, {described(loss)} and "
             f"{described(optimizer)}"
         )
+    _check_loss(loss)
     ours = {id(p) for p in model.parameters()}
     if not any(id(p) in ours for p in optimizer.buffer.parameters):
         raise ValueError(
@@ -53,6 +55,13 @@ def check_trainer(trainer: Trainer) -> None:
             "Trainer: expected schedule to be a function from the step to the learning rate, got "
             f"{described(trainer.schedule)}; a rate that stays is the optimizer's lr"
         )
+    name = getattr(trainer.schedule, "__name__", None)
+    if name in schedules.__all__ and getattr(schedules, name) is trainer.schedule:
+        raise TypeError(
+            "Trainer: expected schedule to be a function from the step to the learning rate, got "
+            f"{described(trainer.schedule)}, which makes one; call it, as in "
+            f"schedule=schedules.{name}(...)"
+        )
     if trainer.ema is not None:
         _check_ema(trainer.ema, optimizer)
     if not isinstance(trainer.rng, np.random.Generator):
@@ -61,17 +70,61 @@ def check_trainer(trainer: Trainer) -> None:
             "write rng=np.random.default_rng(seed)"
         )
     for name, metric in trainer.metrics.items():
-        if not callable(metric):
-            raise TypeError(
-                f"Trainer: expected metrics[{name!r}] to be a function of the model, got "
-                f"{described(metric)}"
-            )
-    if trainer.samples is not None and not callable(trainer.samples):
-        raise TypeError(
-            "Trainer: expected samples to be a function of the model, got "
-            f"{described(trainer.samples)}"
-        )
+        _check_function(f"metrics[{name!r}]", metric, ["model"])
+    if trainer.samples is not None:
+        _check_function("samples", trainer.samples, ["model"])
     check_callbacks(trainer.callbacks)
+
+
+def _check_loss(loss: Any) -> None:
+    """Refuse one that compares a prediction with a target, as functions of other libraries do."""
+    name = getattr(loss, "__name__", None)
+    if name in functional.__all__ and getattr(functional, name) is loss:
+        raise TypeError(
+            "Trainer: expected loss to be a function of the model and a batch, got "
+            f"functional.{name}, which compares a prediction with a target; write\n\n"
+            "    def loss(model, batch):\n"
+            "        x, target = batch\n"
+            f"        return functional.{name}(model(x), target), len(target)"
+        )
+    _check_function("loss", loss, ["model", "batch"])
+
+
+def _check_function(name: str, function: Any, arguments: list[str]) -> None:
+    """Refuse what cannot be called with these arguments."""
+    called = f"{name}({', '.join(arguments)})"
+    if not callable(function):
+        raise TypeError(
+            f"Trainer: expected {name} to be a function of the {' and the '.join(arguments)}, got "
+            f"{described(function)}"
+        )
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # of a function in C that does not tell
+        return
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        raise TypeError(
+            f"Trainer: {called} is called, and {described(function)} takes {signature}"
+        ) from None
+
+
+def as_dictionary_of_metrics(metrics: Any) -> dict[str, Any]:
+    """The metrics by name.
+
+    Raises
+    ------
+    TypeError
+    """
+    if metrics is None:
+        return {}
+    if not isinstance(metrics, Mapping):
+        raise TypeError(
+            f"Trainer: expected metrics to be a dictionary, got {described(metrics)}; write "
+            'metrics={"name": function}, with functions of the model'
+        )
+    return dict(metrics)
 
 
 def _check_ema(ema: EMA, optimizer: Optimizer) -> None:
@@ -153,6 +206,12 @@ def check_batches(batches: Any, validation: Any, max_epochs: float | None) -> No
             raise TypeError(
                 f"fit: expected {name} to be a list or a loader, got {described(data)}{hint}"
             )
+        if isinstance(data, tuple) and _are_columns(data):
+            raise ValueError(
+                f"fit: expected {name} to be a list or a loader of batches, got a tuple of "
+                f"{len(data)} arrays with as many rows as one another; write batches(X, y, "
+                "batch_size=32), or [(X, y)] for one batch of all"
+            )
     if isinstance(validation, Iterator):
         raise ValueError(
             f"fit: validation is {described(validation)}, which can be gone through once, and is "
@@ -163,3 +222,23 @@ def check_batches(batches: Any, validation: Any, max_epochs: float | None) -> No
             f"fit: batches is {described(batches)}, which can be gone through once, and "
             f"max_epochs is {max_epochs}; pass a list or a loader, or max_epochs=1"
         )
+
+
+def _are_columns(data: tuple[Any, ...]) -> bool:
+    """Whether these are inputs and targets, ``(X, y)``, and not batches of one kind."""
+    if len(data) < 2 or not all(isinstance(part, np.ndarray) and part.ndim for part in data):
+        return False
+    same_rows = len({len(part) for part in data}) == 1
+    kinds = {(part.ndim, part.dtype.kind) for part in data}
+    return same_rows and (len(kinds) > 1 or len({part.shape for part in data}) > 1)
+
+
+def no_batch(batches: Any) -> ValueError:
+    """What to say of an epoch without a single batch."""
+    reason = "the data is empty"
+    if isinstance(batches, Iterator):
+        reason = (
+            f"batches is {described(batches)}, which can be gone through once; pass a list or a "
+            "loader"
+        )
+    return ValueError(f"fit: an epoch without a single batch: {reason}")

@@ -99,6 +99,12 @@ def accumulate(
         state = rng.bit_generator.state
         with train_mode(rng):
             value, count = loss_and_count(loss, model, batch)
+        if count and not value.requires_grad:
+            raise ValueError(
+                "Trainer: the mean that loss(model, batch) returned was not computed from "
+                "parameters that learn, so there is no gradient; compute it by model(...) and the "
+                "functions of foundation_nn, without no_grad(), .data or Tensor(...) in between"
+            )
         parts.append(Part(batch, state, value.item(), count))
         if not math.isfinite(parts[-1].loss):
             return parts

@@ -24,11 +24,17 @@ from foundation_nn.optim import EMA, Optimizer
 from foundation_nn.schedules import Schedule
 from foundation_nn.training._blame import blame
 from foundation_nn.training._callback import Callback, told_of_the_run
-from foundation_nn.training._checks import as_list_of_callbacks, check_batches, check_trainer
-from foundation_nn.training._evaluate import Loss, evaluate
+from foundation_nn.training._checks import (
+    as_dictionary_of_metrics,
+    as_list_of_callbacks,
+    check_batches,
+    check_trainer,
+    no_batch,
+)
+from foundation_nn.training._evaluate import Loss, full_evaluation
 from foundation_nn.training._followers import followers
 from foundation_nn.training._gradient import Part, compute_gradient, groups
-from foundation_nn.training._history import Evaluation, History, Sample, Step
+from foundation_nn.training._history import History, Sample, Step
 from foundation_nn.training._limits import Limits
 from foundation_nn.training._position import Position
 from foundation_nn.training._resume import (
@@ -128,7 +134,7 @@ class Trainer:
         number("Trainer", "clip_norm", self.clip_norm, more_than=0, finite=False)
         self.accumulate = whole_number("Trainer", "accumulate", accumulate, at_least=1)
         self.ema = ema
-        self.metrics = dict(metrics or {})
+        self.metrics = as_dictionary_of_metrics(metrics)
         self.samples = samples
         self.skip_failed = skip_failed
         self.rng = np.random.default_rng() if rng is None else rng
@@ -388,10 +394,7 @@ class Trainer:
     def _count_epoch(self) -> None:
         place = self._position
         if not place.batches:
-            raise ValueError(
-                "fit: an epoch without a single batch; is the data empty, or an iterator that is "
-                "used up?"
-            )
+            raise no_batch(self._batches)
         place.epochs += 1
         place.batches = 0
         if self._evaluate_every is None:
@@ -412,11 +415,8 @@ class Trainer:
         if self._validation is None or place.evaluated == place.steps:
             return
         with nullcontext() if self.ema is None else self.ema.applied():
-            evaluation = Evaluation(
-                step=place.steps,
-                loss=evaluate(self.model, self.loss, self._validation),
-                metrics={name: float(metric(self.model)) for name, metric in self.metrics.items()},
-                samples=[] if self.samples is None else list(self.samples(self.model)),
+            evaluation = full_evaluation(
+                place.steps, self.model, self.loss, self._validation, self.metrics, self.samples
             )
         place.evaluated = place.steps
         self.history.evaluations.append(evaluation)
