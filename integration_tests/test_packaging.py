@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import tomllib
 from importlib.metadata import distribution
@@ -47,6 +48,14 @@ def test_licence_is_a_copy_of_the_repositorys(name: str) -> None:
 
 def test_versions_move_in_lockstep() -> None:
     assert len({project(name)["version"] for name in BELOW}) == 1
+
+
+@every_package
+def test_a_package_says_its_version(name: str) -> None:
+    package = importlib.import_module(name.replace("-", "_"))
+    assert package.__version__ == distribution(name).version == project(name)["version"]
+    with pytest.raises(AttributeError, match=f"module '{package.__name__}' has no attribute 'ver"):
+        package.version  # noqa: B018
 
 
 @every_package

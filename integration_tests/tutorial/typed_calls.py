@@ -124,7 +124,7 @@ def mistakes() -> None:
     Block(2, np.random.default_rng())(x, scales=2.0)  # type: ignore[call-arg]
     Residual(LSTM(2, 2))  # type: ignore[arg-type]
     ModuleList([1, 2])  # type: ignore[type-var]
-    ModuleDict({"a": Linear(2, 3)})["a"].wieght()  # type: ignore[attr-defined]
+    ModuleDict({"a": Linear(2, 3)})["a"].weights()  # type: ignore[attr-defined]
     text: str = MLP([2, 3])(x)  # type: ignore[assignment]
     del text
 

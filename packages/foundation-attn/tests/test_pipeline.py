@@ -39,7 +39,7 @@ def test_heads_learn_to_look_behind_the_last_occurrence(rng):
 
 
 def test_it_runs_and_leaves_a_page(tmp_path, capsys):
-    exact = pipeline.main(["--quick", "--output", str(tmp_path)])
+    exact = pipeline.main(["--quick", "--out", str(tmp_path)])
     assert 0 <= exact < 0.5  # after ten steps
     page = (tmp_path / "attention.html").read_text("utf-8")
     assert all(f'"name":"{n}"' in page for n in ("layer 1", "layer 2", "translator of dates"))

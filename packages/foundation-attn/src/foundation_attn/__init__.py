@@ -25,6 +25,8 @@ from foundation_attn._multi_head import MultiHeadAttention
 from foundation_attn._self_attention import SelfAttention
 from foundation_attn._seq2seq import AttentionSeq2Seq, AttentionWriter
 
+__version__: str  # see publish
+
 __all__ = [
     "AttentionDecoder",
     "AttentionMap",

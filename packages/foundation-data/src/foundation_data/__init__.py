@@ -52,6 +52,8 @@ from foundation_data.tokenizers import (
     load_tokenizer,
 )
 
+__version__: str  # see publish
+
 __all__ = [
     "normalize",
     "SpecialTokens",

@@ -70,6 +70,8 @@ from foundation_nn.modules import (
 )
 from foundation_nn.modules._module import Module
 
+__version__: str  # see publish
+
 __all__ = [
     "product",
     "row_sum",

@@ -1,4 +1,4 @@
-"""Errors that show the path by which users import them."""
+"""What a package shows of itself: its version, and errors under the path that users import."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import sys
 
 
 def publish(package: str) -> None:
-    """Let the errors in ``__all__`` of a package show its name, not the file they stand in.
+    """Give a package its ``__version__``, and its errors the name by which users know them.
+
+    The version is the one that was installed, so that ``pyproject.toml`` alone says it. It is
+    looked up when somebody asks, so that an import does not pay for it.
 
     A traceback ends with ``foundation_transformer.ContextLengthError: ...``, which is what one
     writes behind ``except``; the file in which the class happens to stand is nobody's business. To
@@ -17,6 +20,12 @@ def publish(package: str) -> None:
     ----------
     package : str
         ``__name__``, within the ``__init__``.
+
+    Examples
+    --------
+    >>> import foundation_nn
+    >>> foundation_nn.__version__.count(".")
+    2
     """
     module = sys.modules[package]
     for name in module.__all__:
@@ -24,3 +33,21 @@ def publish(package: str) -> None:
         is_error = isinstance(value, type) and issubclass(value, BaseException)
         if is_error and value.__module__.startswith(f"{package}."):
             value.__module__ = package
+
+    def look_up(name: str) -> str:
+        if name == "__version__":
+            return _installed_version(package)
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+
+    if "." not in package:
+        vars(module)["__getattr__"] = look_up
+
+
+def _installed_version(package: str) -> str:
+    """The version of an installed package, or "unknown" if there are only its sources."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package.replace("_", "-"))
+    except PackageNotFoundError:
+        return "unknown"

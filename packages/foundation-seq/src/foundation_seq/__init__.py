@@ -36,6 +36,8 @@ from foundation_seq.recurrent import (
     state_gradients,
 )
 
+__version__: str  # see publish
+
 __all__ = [
     "functional",
     "RNN",

@@ -55,8 +55,9 @@ class Window:
 class ConsecutiveWindows:
     """A text as B long rows, read side by side in windows: truncated backpropagation [1]_.
 
-    The state of the network is carried from window to window, but the gradient ends at the edge of
-    a window. So the network remembers further back than the gradient reaches.
+    Nothing is drawn: every pass has the same windows in the same order. The state of the network is
+    carried from window to window, but the gradient ends at the edge of a window. So the network
+    remembers further back than the gradient reaches.
 
     Parameters
     ----------
@@ -177,7 +178,8 @@ def train_lm(
     lr : float
         The peak.
     rng : numpy.random.Generator, optional
-        For dropout.
+        Dropout is drawn from it, and nothing else: the first weights come with the model, and the
+        order of the batches is theirs. A model without dropout needs none.
     callbacks : sequence of Callback
 
     Returns

@@ -30,6 +30,8 @@ from foundation_transformer._translator import TranslationState, Translator
 from foundation_transformer.config import TransformerConfig
 from foundation_transformer.pretrained import load_pretrained, save_pretrained
 
+__version__: str  # see publish
+
 __all__ = [
     "ALiBi",
     "CausalLM",

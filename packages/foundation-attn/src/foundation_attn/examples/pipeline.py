@@ -1,7 +1,7 @@
 # ruff: noqa: T201 - an example prints
 """Attention from a short sentence to a trained translator of dates.
 
-    python -m foundation_attn.examples.pipeline [--output attention] [--quick]
+    python -m foundation_attn.examples.pipeline [--out attention] [--quick] [--seed 0]
 
 First scores, weights and context of four words, with all numbers, by hand and by one head of
 :class:`SelfAttention`; then two layers of heads learn to copy (see :mod:`.copying`), and what each
@@ -67,10 +67,11 @@ def by_hand() -> None:
     print("\nby a fresh head\n" + attention_text(maps[0].weights[0, 0], words, words))
 
 
-def trained_heads(steps: int) -> list[LayerMap]:
+def trained_heads(steps: int, seed: int) -> list[LayerMap]:
     """The heads of a model that has learnt to copy, with their scores printed."""
-    model = copying.train(np.random.default_rng(0), steps)
-    print(f"foretold in other texts: {copying.accuracy(model, np.random.default_rng(1)):.3f}\n")
+    model = copying.train(np.random.default_rng(seed), steps)
+    others = np.random.default_rng(seed + 1)
+    print(f"foretold in other texts: {copying.accuracy(model, others):.3f}\n")
     layers = copying.look(model, "numpynumpynumpy")
     print("weight on the token before / on what followed this token the last time")
     for layer in layers:
@@ -150,18 +151,24 @@ def alignment(model: AttentionSeq2Seq, text: str) -> HeatMap:
 
 def main(arguments: Sequence[str] | None = None) -> float:
     """Run all of it; the part of held-out dates that are translated exactly."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--output", type=Path, default=Path("attention"), help="a folder")
+    parser = argparse.ArgumentParser(
+        prog="python -m foundation_attn.examples.pipeline",
+        description=(__doc__ or "").partition("\n")[0],
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of weights and data (default: 0)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("attention"), help="a folder (default: attention)"
+    )
     parser.add_argument("--quick", action="store_true", help="train for a few steps only")
     options = parser.parse_args(arguments)
     fn.keep_freed_memory()
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(options.seed)
     by_hand()
     print("\ntraining on texts that repeat themselves")
-    layers = trained_heads(10 if options.quick else 300)
+    layers = trained_heads(10 if options.quick else 300, options.seed)
 
     print("\ntraining on dates")
-    held_out = dates(np.random.default_rng(1), 1000)
+    held_out = dates(np.random.default_rng(options.seed + 1), 1000)
     started = time.perf_counter()
     model = train(rng, 10 if options.quick else 1500)
     written = translate(model, [source for source, _ in held_out])
@@ -170,15 +177,15 @@ def main(arguments: Sequence[str] | None = None) -> float:
 
     m = alignment(model, "12 may 2009")
     print(attention_text(m.weights, m.queries, m.keys))
-    options.output.mkdir(parents=True, exist_ok=True)
+    options.out.mkdir(parents=True, exist_ok=True)
     dates_map = LayerMap("translator of dates", m.weights[None], m.queries, m.keys, "cross")
-    save_page([*layers, dates_map], options.output / "attention.html", "Where attention looks")
+    save_page([*layers, dates_map], options.out / "attention.html", "Where attention looks")
     try:
-        plot_heads(layers, options.output / "heads.png")
-        plot_alignment(m, options.output / "alignment.png")
+        plot_heads(layers, options.out / "heads.png")
+        plot_alignment(m, options.out / "alignment.png")
     except ImportError:
         print("(no pictures: matplotlib is not installed, see the extra 'plot')")
-    print(f"\nopen {options.output / 'attention.html'} in a browser")
+    print(f"\nopen {options.out / 'attention.html'} in a browser")
     return exact
 
 

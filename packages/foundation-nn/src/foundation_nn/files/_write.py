@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from foundation_nn._log import logger
+
 __all__ = ["is_unfinished", "new_file", "remove_unfinished", "sync_folder", "write_file"]
 
 _UNFINISHED = re.compile(r"\..+\.[0-9a-f]{16}\.part(\.[^.]*)?")
@@ -110,6 +112,7 @@ def remove_unfinished(folder: Path) -> None:
     """Remove what a crash has left in a folder; nobody else may be writing there."""
     for path in folder.iterdir():
         if is_unfinished(path) and path.is_file():
+            logger.info("removed %s, which was being written when a process ended", path)
             path.unlink(missing_ok=True)
 
 

@@ -12,9 +12,6 @@ from foundation_nn._arguments import described, whole_number
 from foundation_nn.engine._tensor import Tensor
 
 Batch = TypeVar("Batch", covariant=True)
-A = TypeVar("A", bound=np.generic)
-B = TypeVar("B", bound=np.generic)
-C = TypeVar("C", bound=np.generic)
 
 
 class Batches(Generic[Batch]):
@@ -145,34 +142,23 @@ class Batches(Generic[Batch]):
 
 @overload
 def batches(
-    x: NDArray[A],
+    x: NDArray[Any],
     /,
     *,
     batch_size: int,
     rng: np.random.Generator | None = ...,
     drop_last: bool = ...,
-) -> Batches[NDArray[A]]: ...
+) -> Batches[NDArray[Any]]: ...
 @overload
 def batches(
-    x: NDArray[A],
-    y: NDArray[B],
+    x: NDArray[Any],
+    y: NDArray[Any],
     /,
     *,
     batch_size: int,
     rng: np.random.Generator | None = ...,
     drop_last: bool = ...,
-) -> Batches[tuple[NDArray[A], NDArray[B]]]: ...
-@overload
-def batches(
-    x: NDArray[A],
-    y: NDArray[B],
-    z: NDArray[C],
-    /,
-    *,
-    batch_size: int,
-    rng: np.random.Generator | None = ...,
-    drop_last: bool = ...,
-) -> Batches[tuple[NDArray[A], NDArray[B], NDArray[C]]]: ...
+) -> Batches[tuple[NDArray[Any], NDArray[Any]]]: ...
 @overload
 def batches(
     *arrays: Any, batch_size: int, rng: np.random.Generator | None = ..., drop_last: bool = ...

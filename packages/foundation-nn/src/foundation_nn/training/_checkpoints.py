@@ -10,6 +10,7 @@ from typing import Any
 
 from foundation_nn import checkpoint
 from foundation_nn._arguments import whole_number
+from foundation_nn._log import logger
 from foundation_nn.checkpoint._folder import remove_folder
 from foundation_nn.training._best import Best
 from foundation_nn.training._callback import Callback
@@ -126,6 +127,7 @@ class Checkpoints(Callback):
                 "choose another folder"
             )
         for place in later:
+            logger.info("removed %s: the run goes on from an earlier checkpoint", place)
             remove_folder(place)
 
     def _save(self, trainer: Trainer) -> None:

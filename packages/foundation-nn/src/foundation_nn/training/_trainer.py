@@ -16,6 +16,7 @@ import numpy as np
 
 from foundation_nn import checkpoint
 from foundation_nn._arguments import number, whole_number
+from foundation_nn._log import logger
 from foundation_nn.checkpoint._checkpoint import own_classes
 from foundation_nn.engine._memory import keep_freed_memory
 from foundation_nn.engine._parameter import Buffer
@@ -80,7 +81,8 @@ class Trainer:
         Leave out a step whose loss or gradient is not finite, instead of ending the run with an
         error. Ten such steps in a row end the run nevertheless.
     rng : numpy.random.Generator, optional
-        For dropout.
+        Dropout is drawn from it, and nothing else: the first weights come with the model, and the
+        order of the batches is theirs.
     callbacks : sequence of Callback
     folder : path, optional
         Where the first step that was not finite is kept, as ``failed_step_N``: see
@@ -286,6 +288,7 @@ class Trainer:
         require_same_model(path, self.model, loaded.model)
         load_training_state(path, self, loaded)
         self.resumed_from = Path(path)
+        logger.info("resumed from %s, after step %d", path, self.steps)
         return loaded.extras
 
     @property
@@ -384,6 +387,7 @@ class Trainer:
         message = blame(self.model, self.loss, parts, step, self.optimizer.lr, folder)
         if not self.skip_failed:
             raise FloatingPointError(message)
+        logger.info("skipped: %s", message)
         place.skipped += 1
         place.skipped_in_a_row += 1
         if place.skipped_in_a_row >= MAX_SKIPPED:

@@ -337,7 +337,10 @@ def _add_demo(demo: argparse.ArgumentParser) -> None:
         "--max-seconds", type=positive, metavar="S", help="stop training after so many seconds"
     )
     demo.add_argument(
-        "--seed", type=natural, metavar="N", help="of all that is random (default: 0)"
+        "--seed",
+        type=natural,
+        metavar="N",
+        help="of weights, order, dropout and samples (default: 0)",
     )
     demo.add_argument(
         "--interactive",
@@ -400,9 +403,9 @@ class _Version(argparse.Action):
         super().__init__(option_strings, dest, nargs=0, **options)
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        from importlib.metadata import version
+        from foundation_transformer import __version__
 
-        print(f"foundation {version('foundation-transformer')}")
+        print(f"foundation {__version__}")
         parser.exit()
 
 

@@ -75,7 +75,7 @@ class Settings:
     )
     samples: int = _option(3, "translations shown at each evaluation")
     skip_failed: bool = _option(False, "leave out steps with a loss that is not finite")
-    seed: int = _option(0, "of all that is random")
+    seed: int = _option(0, "of first weights, order of the batches, dropout and samples")
     model: dict[str, Any] = field(
         default_factory=dict, metadata={"help": "a field of the model, such as --model d_model=64"}
     )

@@ -100,7 +100,8 @@ def train_lm(
     max_seconds : float, optional
         Stop earlier.
     rng : numpy.random.Generator, optional
-        For dropout.
+        Dropout is drawn from it, and nothing else: the first weights come with the model, and the
+        order of the batches is theirs. A model without dropout needs none.
     callbacks : sequence of Callback
 
     Returns

@@ -93,7 +93,8 @@ def train_translator(
         The peak.
     label_smoothing : float
     rng : numpy.random.Generator, optional
-        For dropout.
+        Dropout is drawn from it, and nothing else: the first weights come with the model, and the
+        order of the batches is theirs. A model without dropout needs none.
     callbacks : sequence of Callback
 
     Returns

@@ -48,6 +48,7 @@ class RandomWindows:
     batch_size : int
         B.
     rng : numpy.random.Generator, optional
+        Where each window begins is drawn from it, batch by batch.
 
     Raises
     ------
