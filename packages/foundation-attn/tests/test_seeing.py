@@ -1,6 +1,9 @@
 """What heads do, in numbers, in text, in pictures and in a browser."""
 
+import errno
+import html
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -8,6 +11,8 @@ import subprocess
 import numpy as np
 import pytest
 from foundation_attn import hard_alignment, head_scores
+from foundation_attn._measures import information
+from foundation_attn._page import most_telling
 from foundation_attn.plotting import (
     HeatMap,
     LayerMap,
@@ -113,9 +118,10 @@ def test_the_page_holds_its_data_and_asks_nobody(rng, tmp_path):
 
 
 def test_a_title_is_a_title_whatever_it_says(rng, tmp_path):
-    save_page(layers(rng), tmp_path / "page.html", "{{data}} {{title}}")
+    save_page(layers(rng), tmp_path / "page.html", "{{data}} {{title}} {{start}}")
     page = (tmp_path / "page.html").read_text("utf-8")
-    assert "<title>{{data}} {{title}}</title>" in page
+    assert "<title>{{data}} {{title}} {{start}}</title>" in page
+    assert "<h1>{{data}} {{title}} {{start}}</h1>" in page
     (data,) = re.findall(r'<script id="data" type="application/json">(.*?)</script>', page)
     assert len(json.loads(data)) == len(layers(rng))
 
@@ -129,6 +135,97 @@ def test_the_page_refuses(rng, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_page_is_written_whole_or_not_at_all(rng, tmp_path, monkeypatch):
+    save_page(layers(rng), tmp_path / "page.html", "older")
+    older = (tmp_path / "page.html").read_bytes()
+
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match=r"page\.html"):
+        save_page(layers(rng), tmp_path / "page.html", "newer")
+    assert [file.name for file in tmp_path.iterdir()] == ["page.html"]
+    assert (tmp_path / "page.html").read_bytes() == older
+
+
+# What the page opens with.
+
+
+def test_information_is_the_mutual_information_of_queries_and_keys(rng):
+    w = rng.dirichlet(np.ones(5), (3, 7))
+    joint, keys = w / 7, w.mean(axis=1, keepdims=True)
+    expected = (joint * np.log(w / keys)).sum(axis=(1, 2))
+    np.testing.assert_allclose(information(w), expected, rtol=1e-12)
+    assert information(np.zeros((2, 0, 3))).tolist() == [0, 0]
+
+
+def test_it_opens_with_the_source_of_the_last_layer_and_the_head_that_tells_most(rng, tmp_path):
+    dull, telling = np.full((4, 4), 0.25), np.eye(4)
+    first_key = np.eye(4)[[0, 0, 0, 0]]
+    tokens = list("abcd")
+    encoder = LayerMap("encoder", np.stack([telling, dull]), tokens, tokens)
+    early = LayerMap("decoder 1", np.stack([telling, dull]), tokens, tokens, "cross")
+    late = LayerMap("decoder 2", np.stack([dull, first_key, telling]), tokens, tokens, "cross")
+    assert most_telling([encoder, early, late]) == (2, 2)
+    assert most_telling([encoder, late, early]) == (2, 0)
+    assert most_telling([encoder]) == (0, 0)
+    assert most_telling([encoder._replace(weights=dull[None]), encoder]) == (1, 0)
+    assert most_telling([LayerMap("none", np.zeros((2, 0, 0)), [], [])]) == (0, 0)
+    save_page([encoder, early, late], tmp_path / "page.html")
+    assert 'data-start="3.3"' in (tmp_path / "page.html").read_text("utf-8")  # from 1
+
+
+# How it looks.
+
+
+@pytest.fixture
+def style(rng, tmp_path):
+    save_page(layers(rng), tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text("utf-8")
+    return page[page.index("<style>") : page.index("</style>")]
+
+
+def luminance(rgb):
+    """As WCAG 2.2 defines it, of channels from 0 to 255."""
+    channels = np.asarray(rgb) / 255
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return linear @ [0.2126, 0.7152, 0.0722]
+
+
+def contrast(a, b):
+    darker, lighter = sorted((luminance(a), luminance(b)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+@pytest.mark.parametrize("screen", [0, 1], ids=["light", "dark"])
+def test_letters_and_marks_can_be_told_from_what_is_behind_them(style, screen):
+    blocks = re.findall(r":root \{(.*?)\}", style, re.DOTALL)
+    color = {
+        name: tuple(bytes.fromhex(value))
+        for name, value in re.findall(r"--([\w-]+): #(\w{6});", blocks[screen])
+    }
+    for letters in ("ink", "soft"):
+        for behind in ("paper", "card", "chosen"):
+            assert contrast(color[letters], color[behind]) >= 4.5, (letters, behind)
+    assert contrast(color["warm"], color["paper"]) >= 4.5
+    for mark in ("accent", "full", "warm"):
+        assert contrast(color[mark], color["card"]) >= 3, mark
+    # Each cell mixes two colours, and changes that of its letters where they would fade.
+    (turn,) = re.findall(r"--turn: ([\d.]+);", blocks[screen])
+    for weight in np.arange(1001) / 1000:
+        cell = (1 - weight) * np.array(color["none"]) + weight * np.array(color["full"])
+        letters = color["on-full" if weight > float(turn) else "on-none"]
+        assert contrast(letters, cell) >= 4.5, weight
+
+
+def test_no_letter_is_small_and_none_shrinks(style):
+    sizes = [float(x) for x in re.findall(r"font(?:-size)?: (\d+(?:\.\d+)?)px", style)]
+    assert len(sizes) >= 8
+    assert min(sizes) >= 12
+    assert not re.search(r"font[^;{}]*\d(em|rem|%|vw)", style)
+
+
 @pytest.fixture(scope="module")
 def browser():
     found = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -137,24 +234,36 @@ def browser():
     return found
 
 
-def test_the_page_in_a_browser(rng, tmp_path, browser):
-    shown = layers(rng)
-    save_page(shown, tmp_path / "page.html")
+@pytest.fixture
+def opened(browser, tmp_path):
+    """The page after its script, opened at a place in a window of some width."""
     flags = (
         "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
         "--disable-background-networking --disable-component-update --disable-sync"
     )
     command = [browser, *flags.split(), f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom"]
-    run = subprocess.run(
-        [*command, f"file://{tmp_path / 'page.html'}#1.2.0"],  # layer, head, query
-        capture_output=True,
-        check=True,
-        timeout=120,
-    )
-    dom = run.stdout.decode()
-    assert 'data-ready="yes"' in dom
-    assert dom.count('aria-label="head ') == 3
-    assert re.search(r'aria-label="head 2" aria-pressed="true"', dom)
+
+    def opened(place="", width=1280):
+        run = subprocess.run(
+            [*command, f"--window-size={width},900", f"file://{tmp_path / 'page.html'}{place}"],
+            capture_output=True,
+            check=True,
+            timeout=120,
+        )
+        dom = run.stdout.decode()
+        assert 'data-ready="yes"' in dom
+        return dom
+
+    return opened
+
+
+def test_the_page_in_a_browser(rng, tmp_path, opened):
+    shown = layers(rng)
+    save_page(shown, tmp_path / "page.html")
+    dom = opened("#2.3.1")  # layer, head, query, counted from 1
+    assert re.findall(r'aria-label="(head \d)"', dom) == ["head 1", "head 2", "head 3"]
+    assert re.search(r'aria-label="head 3" aria-pressed="true"', dom)
+    assert "cross, head 3</h2>" in dom
     weights = np.rint(shown[1].weights[2, 0] * 1000).astype(int)
     links = re.findall(r'data-weight="(\d+)" data-query="0" data-key="(\d+)"', dom)
     assert {(int(w), int(s)) for w, s in links} == {
@@ -162,3 +271,31 @@ def test_the_page_in_a_browser(rng, tmp_path, browser):
     }
     assert 'data-query="1" data-key' not in dom  # the links of the others are gone
     assert re.search(r"<b>die</b> looks at <b>", dom)
+    told = {f"die → {key}: {w / 1000:.3f}" for key, w in zip(shown[1].keys, weights, strict=True)}
+    assert told <= set(map(html.unescape, re.findall(r'<td title="([^"]*)"', dom)))
+
+
+def test_the_page_opens_where_it_was_told_to(rng, tmp_path, opened):
+    shown = [*layers(rng), layers(rng)[0]]
+    save_page(shown, tmp_path / "page.html")
+    dom = opened()
+    _, head = most_telling(shown)
+    assert f"cross, head {head + 1}</h2>" in dom
+    assert "All tokens at once" in dom
+
+
+def test_special_tokens_and_spaces_can_be_seen(tmp_path, opened):
+    tokens = ["<bos>", "a b", "\n", "[CLS]", "<b>&amp;", "x < y"]
+    save_page([LayerMap("one", np.eye(6)[None], tokens, tokens)], tmp_path / "page.html", "<i>")
+    dom = opened("#1.1")
+    body = dom[dom.index("<tbody>") :]
+    rows = re.findall(r'<th scope="row" title="[^"]*" class="([^"]*)">([^<]*)</th>', body)
+    assert [(html.unescape(text), name) for name, text in rows] == [
+        ("<bos>", "special"),
+        ("a␣b", ""),
+        ("⏎", ""),
+        ("[CLS]", "special"),
+        ("<b>&amp;", ""),
+        ("x␣<␣y", ""),
+    ]
+    assert "<h1>&lt;i&gt;</h1>" in dom

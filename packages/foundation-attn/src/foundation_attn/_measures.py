@@ -58,9 +58,8 @@ def head_scores(weights: NDArray[Any], tokens: Sequence[object] | None = None) -
     if weights.ndim != 3:
         raise ValueError(f"head_scores: expected weights of shape (H, T, S), got {weights.shape}")
     H, T, S = weights.shape
-    logs = np.log(np.where(weights > 0, weights, 1))
     seen = np.maximum((weights > 0).sum(axis=-1), 2)  # what each query may choose from
-    entropy = -(weights * logs).sum(axis=-1) / np.log(seen)
+    entropy = _entropy(weights) / np.log(seen)
     before = np.diagonal(weights, offset=S - T - 1, axis1=1, axis2=2)
     induction = np.full(H, np.nan)
     if tokens is not None:
@@ -76,6 +75,38 @@ def head_scores(weights: NDArray[Any], tokens: Sequence[object] | None = None) -
         if rows.any():
             induction = (weights * after).sum(axis=-1)[:, rows].mean(axis=-1)
     return HeadScores(_mean(entropy), _mean(before), induction)
+
+
+def information(weights: NDArray[Any]) -> NDArray[Any]:
+    """How much it matters to each head which query is looking, (H,), in nats.
+
+    The entropy of the mean of all rows, less the mean of their entropies (Jensen and Shannon's
+    divergence). A head whose queries all look at the same key, or all equally at everything, has 0;
+    one whose T queries look at a key of their own each has log(T).
+
+    Parameters
+    ----------
+    weights : (H, T, S) array
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> own, same = np.eye(4), np.eye(4)[[0, 0, 0, 0]]
+    >>> np.exp(information(np.stack([own, same]))).round(6).tolist()
+    [4.0, 1.0]
+    """
+    if not weights.shape[1]:
+        return np.zeros(len(weights))
+    of_mean = _entropy(weights.mean(axis=1))
+    gained: NDArray[Any] = of_mean - _entropy(weights).mean(axis=1)
+    return gained
+
+
+def _entropy(weights: NDArray[Any]) -> NDArray[Any]:
+    """Of weights over the last axis, in nats."""
+    logs = np.log(np.where(weights > 0, weights, 1))
+    entropy: NDArray[Any] = -(weights * logs).sum(axis=-1)
+    return entropy
 
 
 def hard_alignment(weights: NDArray[Any]) -> NDArray[np.intp]:

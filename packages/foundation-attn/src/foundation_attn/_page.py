@@ -14,7 +14,7 @@ import numpy as np
 from foundation_nn.files import write_file
 from numpy.typing import NDArray
 
-from foundation_attn._measures import head_scores
+from foundation_attn._measures import head_scores, information
 
 
 class LayerMap(NamedTuple):
@@ -52,8 +52,13 @@ def save_page(
 ) -> None:
     """Write a page on which one picks a layer and a head, and sees where each token looks.
 
-    The file holds its data, style and script; it asks no network for anything. Weights are
-    rounded to a thousandth.
+    It opens with the attention to the source of the last layer that has such, or else with the
+    layer that tells most; and there with the head that tells most: the one whose weights depend
+    most on which token is looking. The address ``page.html#2.3`` opens layer 2, head 3, and
+    ``#2.3.5`` points at the fifth token.
+
+    The file holds its data, style and script; it asks no network for anything, and is written whole
+    or not at all. Weights are rounded to a thousandth.
 
     Parameters
     ----------
@@ -73,10 +78,24 @@ def save_page(
     # A token may contain "</script>": in JSON < can be written otherwise.
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     page = files("foundation_attn").joinpath("page.html").read_text("utf-8")
+    start_layer, start_head = most_telling(layers)
     # Filled in one pass: a title that holds "{{data}}" is a title like any other.
-    content = {"{{title}}": html.escape(title), "{{data}}": text}
-    page = re.sub(r"{{(title|data)}}", lambda match: content[match[0]], page)
+    content = {
+        "{{title}}": html.escape(title),
+        "{{start}}": f"{start_layer + 1}.{start_head + 1}",
+        "{{data}}": text,
+    }
+    page = re.sub(r"{{(title|start|data)}}", lambda match: content[match[0]], page)
     write_file(path, page)
+
+
+def most_telling(layers: Sequence[LayerMap]) -> tuple[int, int]:
+    """Where one should look first: the index of a layer, and of its head."""
+    to_source = [i for i, layer in enumerate(layers) if not layer.is_self]
+    candidates = to_source[-1:] or range(len(layers))
+    told = {i: information(np.asarray(layers[i].weights, np.float64)) for i in candidates}
+    best = max(told, key=lambda i: told[i].max(initial=0))
+    return best, int(told[best].argmax())
 
 
 def _as_json(layer: LayerMap) -> dict[str, Any]:

@@ -63,14 +63,17 @@ byte on a text.
 """
 INSPECT = "Verify a checkpoint, or read a published model, and tell what is in it."
 REPORT = """\
-Write a page with loss, learning rate, gradient norms, samples, settings and environment. It can be
-written while the run goes on.
+Write a page with the best score, curves of loss, learning rate and gradient norms, samples below
+what was expected, and all settings with what they came to. It can be written while the run goes on.
 """
 AVERAGE = """\
 Average the parameters of the last checkpoints of a run, or of those given, into a new checkpoint:
 often a little better than each of them.
 """
-ATTENTION = "Write a page on which one sees where each head of each layer looks."
+ATTENTION = """\
+Write a page on which one sees where each head of each layer looks. It opens with the attention to
+the source, if the model has one, or with the layer that tells most.
+"""
 REPLAY = """\
 Run a step again whose loss or gradient was not finite, with every operation watched. BUNDLE is the
 folder failed_step_N in that of the run.
