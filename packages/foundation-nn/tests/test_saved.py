@@ -21,7 +21,6 @@ KERNELS = {
     "selection": lambda x: F.getitem.kernel(x, [0]),
     "mse_loss": lambda x: F.mse_loss.kernel(x, np.zeros_like(x)),
     "dropout": lambda x: _dropout.kernel(x, np.ones(x.shape, bool), 0.5),
-    "silu": F.silu.kernel,
     "gelu": F.gelu.kernel,
     "gelu, tanh": lambda x: F.gelu.kernel(x, "tanh"),
     "layer_norm": lambda x: F.layer_norm.kernel(x, np.ones(x.shape[-1], x.dtype)),

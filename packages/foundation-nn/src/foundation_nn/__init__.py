@@ -33,11 +33,13 @@ from foundation_nn.engine._threads import (
     scratch,
     set_num_threads,
 )
+from foundation_nn.functional._activations import logistic
 from foundation_nn.functional._rows import (
     PerRow,
     by_rows,
     centred,
     column_sum,
+    limited,
     row_dot,
     row_mean,
     row_sum,
@@ -80,6 +82,8 @@ __all__ = [
     "centred",
     "by_rows",
     "column_sum",
+    "limited",
+    "logistic",
     "Vector",
     "PerRow",
     "GELU",

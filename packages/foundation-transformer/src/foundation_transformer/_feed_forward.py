@@ -14,6 +14,8 @@ from foundation_nn import (
     Tensor,
     by_rows,
     init,
+    limited,
+    logistic,
     number,
     operation,
     whole_number,
@@ -45,18 +47,17 @@ def swiglu(x: Array) -> Result:
     width = x.shape[-1] // 2
     a, b = x[:, :width], x[:, width:]
     largest = np.finfo(x.dtype).max
-    with np.errstate(over="ignore"):  # where e⁻ᵃ overflows, 1 / (1 + ∞) = 0 is right
-        s = 1 / (1 + np.exp(-a))
+    s = logistic(a)
+    finite = limited(a, -largest, largest)  # 0 · ∞ would be NaN: the limits are 0 and ∞
 
     def backward(g: Array) -> Array:
-        finite = a.clip(-largest, largest)  # 0 · ∞ would be NaN: the limits are 0 and ∞
         silu = finite * s
         dx = np.empty_like(x)
         np.multiply(g * b, s + silu * (1 - s), out=dx[:, :width])
         np.multiply(g, silu, out=dx[:, width:])
         return dx
 
-    return a.clip(-largest, np.inf) * s * b, backward
+    return limited(a, -largest, np.inf) * s * b, backward
 
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {

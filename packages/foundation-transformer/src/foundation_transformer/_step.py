@@ -166,8 +166,10 @@ def _affine(x: Array, weight: Tensor, bias: Tensor | None) -> Array:
 def _normalise(norm: LayerNorm | RMSNorm, x: Array) -> Array:
     """Each row divided by √(mean of squares); LayerNorm takes the mean off before."""
     if isinstance(norm, LayerNorm):
-        x = centred(x)
-    y: Array = x / np.sqrt(row_dot(x, x) / x.shape[-1] + float(norm.eps))
+        x, mean_square = centred(x)
+    else:
+        mean_square = row_dot(x, x) / x.shape[-1]
+    y: Array = x / np.sqrt(mean_square + float(norm.eps))
     y *= norm.weight.data
     if isinstance(norm, LayerNorm) and norm.bias is not None:
         y += norm.bias.data

@@ -64,7 +64,7 @@ class _Helpers:
     def _help(self) -> None:
         _here.is_helper = True
         _inside.depth = 1  # the thread that has the job limits what the whole process shares
-        _limit(_of_each_thread)
+        _limit(_of_each_thread())
         while True:
             self._jobs.get().take_part()
 
@@ -116,14 +116,15 @@ def set_num_threads(n: int) -> None:
         If it is not whole, or less than one.
     """
     n = whole_number("set_num_threads", "n", n, at_least=1)
-    _blas.cache_clear()  # others may have loaded a BLAS since
+    for found in (_blas, _of_each_thread, _of_process):
+        found.cache_clear()  # others may have loaded a BLAS since
     with _all_threads.lock:
         for library in _blas():
             _set_blas_threads(library, n)
         if _all_threads.inside:
-            _all_threads.to_restore = [(library, n) for library, _ in _limit(_of_process)]
+            _all_threads.to_restore = [(library, n) for library, _ in _limit(_of_process())]
         if _inside.depth:
-            _inside.to_restore = [(library, n) for library, _ in _limit(_of_each_thread)]
+            _inside.to_restore = [(library, n) for library, _ in _limit(_of_each_thread())]
         _setting["threads"] = n
 
 
@@ -302,9 +303,11 @@ class one_blas_thread:
             return
         with _all_threads.lock:
             _all_threads.inside += 1
+            if get_num_threads() == 1:  # BLAS has one thread already; to ask it takes 5 µs
+                return
             if _all_threads.inside == 1:
-                _all_threads.to_restore = _limit(_of_process)
-            _inside.to_restore = _limit(_of_each_thread)
+                _all_threads.to_restore = _limit(_of_process())
+            _inside.to_restore = _limit(_of_each_thread())
 
     def __exit__(self, *_: object) -> None:
         _inside.depth -= 1
@@ -323,21 +326,29 @@ def _blas() -> list[Any]:
     return [x for x in ThreadpoolController().lib_controllers if x.user_api == "blas"]
 
 
-def _of_each_thread(library: Any) -> bool:
-    """Whether the number that threadpoolctl sets is that of the calling thread alone."""
-    return library.internal_api == "mkl" or getattr(library, "threading_layer", "") == "openmp"
+@cache
+def _of_each_thread() -> list[Any]:
+    """Those in which the number that threadpoolctl sets is that of the calling thread alone."""
+    return [
+        library
+        for library in _blas()
+        if library.internal_api == "mkl" or getattr(library, "threading_layer", "") == "openmp"
+    ]
 
 
-def _of_process(library: Any) -> bool:
-    return not _of_each_thread(library)
+@cache
+def _of_process() -> list[Any]:
+    """The others, which have one number for the whole process."""
+    return [library for library in _blas() if library not in _of_each_thread()]
 
 
-def _limit(kind: Callable[[Any], bool]) -> Sequence[tuple[Any, int]]:
-    """Have the libraries of a kind use one thread; what they used before."""
-    found = [(library, library.num_threads) for library in _blas() if kind(library)]
-    for library, _ in found:
+def _limit(libraries: list[Any]) -> Sequence[tuple[Any, int]]:
+    """Have libraries use one thread; those that used more before, and how many."""
+    found = [(library, library.num_threads) for library in libraries]
+    several = [(library, n) for library, n in found if n != 1]
+    for library, _ in several:
         _set_blas_threads(library, 1)
-    return found
+    return several
 
 
 def _restore(where: _Inside | _AllThreads) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from foundation_nn.engine._operation import Array, Result, operation
 from foundation_nn.engine._tape import recording
 from foundation_nn.functional._normal import upper_tail
-from foundation_nn.functional._rows import by_rows
+from foundation_nn.functional._rows import by_rows, limited
 
 
 @operation(integers=True)
@@ -74,12 +76,13 @@ def silu(x: Array) -> Result:
     """
     s = logistic(x)
     largest = np.finfo(x.dtype).max
-    finite = x.clip(-largest, largest)  # 0 · ∞ would be NaN: the limits are 0 and ∞
+    finite = limited(x, -largest, largest)  # 0 · ∞ would be NaN: the limits are 0 and ∞
 
     def backward(g: Array) -> Array:
         return g * (s * (1 + finite * (1 - s)))
 
-    return x.clip(-largest, np.inf) * s, backward
+    above = finite if finite is x else x.clip(-largest, np.inf)
+    return above * s, backward
 
 
 @operation
@@ -130,8 +133,8 @@ _FAR = 40.0
 
 
 @by_rows
-def _gelu_exact(x: Array, slope_wanted: bool) -> Result:
-    near = x.clip(-_FAR, _FAR)
+def _gelu_exact(x: Array, slope_wanted: bool, out: NDArray[Any] | None = None) -> Result:
+    near = limited(x, -_FAR, _FAR)
     gauss = near * near
     gauss *= -0.5
     np.exp(gauss, out=gauss)
@@ -147,35 +150,37 @@ def _gelu_exact(x: Array, slope_wanted: bool) -> Result:
         slope *= 1 / math.sqrt(2 * math.pi)
         slope += cdf
 
-    def backward(g: Array) -> Array:
-        return g * slope
+    def backward(g: Array, out: Array | None = None) -> Array:
+        return np.multiply(g, slope, out=out)
 
-    return x.clip(-_FAR, np.inf) * cdf, backward
+    above = near if near is x else x.clip(-_FAR, np.inf)
+    return np.multiply(above, cdf, out=out), backward
 
 
 @by_rows
-def _gelu_tanh(x: Array, slope_wanted: bool) -> Result:
+def _gelu_tanh(x: Array, slope_wanted: bool, out: NDArray[Any] | None = None) -> Result:
+    # Φ = (1 + tanh u) / 2 with u = √(2/π) (x + 0.044715 x³), so that dΦ/dx = 2 Φ (1 - Φ) du/dx.
     scale = math.sqrt(2 / math.pi)
-    near = x.clip(-_FAR, _FAR)
+    near = limited(x, -_FAR, _FAR)
     square = near * near
-    t = square * (scale * 0.044715)
-    t += scale
-    t *= near
-    np.tanh(t, out=t)
-    cdf = 0.5 * t
+    cdf = square * (scale * 0.044715)
+    cdf += scale
+    cdf *= near  # this is u
+    np.tanh(cdf, out=cdf)
+    cdf *= 0.5
     cdf += 0.5
     slope: Array = None
     if slope_wanted:
-        # d/dx (1 + t) / 2 = (1 - t²) / 2 · √(2/π) (1 + 3 · 0.044715 x²)
-        square *= 1.5 * scale * 0.044715
-        square += 0.5 * scale
-        square *= near
-        t *= t
-        slope = np.subtract(1, t, out=t)
+        slope = 1 - cdf
+        slope *= cdf
+        slope *= near
+        square *= 6 * scale * 0.044715
+        square += 2 * scale
         slope *= square
         slope += cdf
 
-    def backward(g: Array) -> Array:
-        return g * slope
+    def backward(g: Array, out: Array | None = None) -> Array:
+        return np.multiply(g, slope, out=out)
 
-    return x.clip(-_FAR, np.inf) * cdf, backward
+    above = near if near is x else x.clip(-_FAR, np.inf)
+    return np.multiply(above, cdf, out=out), backward

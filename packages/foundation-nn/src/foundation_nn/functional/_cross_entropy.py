@@ -171,9 +171,9 @@ def _losses(
     if counted is not None:
         loss[~counted] = 0
 
-    def backward(g: Array) -> Array:
+    def backward(g: Array, out: Array | None = None) -> Array:
         with np.errstate(invalid="ignore", over="ignore"):
-            dz = z - top
+            dz = np.subtract(z, top, out=out)
             np.exp(dz, out=dz)
             dz *= (m * g)[:, None] / total
         if everywhere is not None:

@@ -2,21 +2,28 @@
 
 Both treat every row of the last axis alike. So the kernels below are written for a block of rows,
 (n, D), whatever the shape of ``x`` was, and the decorator ``by_rows`` does the rest: it cuts ``x``
-into blocks, and it adds up the gradients of weight and bias, which the kernels return for each row.
+into blocks, and it adds up the gradients of weight and bias of all blocks.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from foundation_nn.engine._operation import Array, Result, Vector, operation
-from foundation_nn.functional._rows import by_rows, centred, row_dot, row_mean
+from foundation_nn.functional._rows import by_rows, centred, column_sum, row_dot
 
 
 @operation
 @by_rows
 def layer_norm(
-    x: Array, weight: Vector | None = None, bias: Vector | None = None, eps: float = 1e-5
+    x: Array,
+    weight: Vector | None = None,
+    bias: Vector | None = None,
+    eps: float = 1e-5,
+    out: NDArray[Any] | None = None,
 ) -> Result:
     """y = x̂ w + b with x̂ = (x - μ) r and r = 1 / √(σ² + ε), for each row [1]_.
 
@@ -67,28 +74,24 @@ def layer_norm(
     """
     _check("layer_norm", x, eps, weight=weight, bias=bias)
     D = x.shape[-1]
-    deviation = centred(x)
-    r = 1 / np.sqrt(row_dot(deviation, deviation) / D + eps)
+    w = np.ones(D, x.dtype) if weight is None else weight
+    b = np.zeros(D, x.dtype) if bias is None else bias
+    deviation, variance = centred(x)
+    r = 1 / np.sqrt(variance + eps)
     xhat = np.multiply(deviation, r, out=deviation)
-    y = xhat if weight is None else xhat * weight
-    if bias is not None:
-        y = y + bias
+    y = np.multiply(xhat, w, out=out)
+    y += b
 
-    def backward(g: Array) -> tuple[Array, Array, Array]:
-        def dx() -> Array:
-            dxhat = g if weight is None else g * weight
-            gradient = xhat * (-row_dot(dxhat, xhat) / D)
-            gradient += dxhat
-            gradient -= row_mean(dxhat)
-            gradient *= r
-            return gradient
-
-        def dw() -> Array:
-            return None if weight is None else g * xhat  # of each row; by_rows adds them up
-
-        def db() -> Array:
-            return None if bias is None else g
-
+    def backward(g: Array, out: Array | None = None) -> tuple[Array, Array, Array]:
+        g_xhat = g * xhat
+        dw = None if weight is None else column_sum(g_xhat)
+        db = None if bias is None else column_sum(g)
+        mean = (g @ w / D)[:, None]  # of the rows of dx̂ = g w
+        along_xhat = (g_xhat @ w / D)[:, None]  # the mean of the rows of dx̂ x̂
+        dx = np.multiply(g, w, out=out)
+        dx -= mean
+        dx -= np.multiply(xhat, along_xhat, out=g_xhat)
+        dx *= r
         return dx, dw, db
 
     return y, backward
@@ -96,7 +99,12 @@ def layer_norm(
 
 @operation
 @by_rows
-def rms_norm(x: Array, weight: Vector | None = None, eps: float = 1e-5) -> Result:
+def rms_norm(
+    x: Array,
+    weight: Vector | None = None,
+    eps: float = 1e-5,
+    out: NDArray[Any] | None = None,
+) -> Result:
     """y = x̂ w with x̂ = x r and r = 1 / √(mean(x²) + ε), for each row [1]_.
 
     An element x_j acts on x̂_i directly (if i = j) and through r, so that
@@ -143,24 +151,20 @@ def rms_norm(x: Array, weight: Vector | None = None, eps: float = 1e-5) -> Resul
     """
     _check("rms_norm", x, eps, weight=weight)
     D = x.shape[-1]
+    w = np.ones(D, x.dtype) if weight is None else weight
     r = 1 / np.sqrt(row_dot(x, x) / D + eps)
     xhat = x * r
-    y = xhat if weight is None else xhat * weight
 
-    def backward(g: Array) -> tuple[Array, Array]:
-        def dx() -> Array:
-            dxhat = g if weight is None else g * weight
-            gradient = xhat * (-row_dot(dxhat, xhat) / D)
-            gradient += dxhat
-            gradient *= r
-            return gradient
-
-        def dw() -> Array:
-            return None if weight is None else g * xhat  # of each row; by_rows adds them up
-
+    def backward(g: Array, out: Array | None = None) -> tuple[Array, Array]:
+        g_xhat = g * xhat
+        dw = None if weight is None else column_sum(g_xhat)
+        along_xhat = (g_xhat @ w / D)[:, None]  # the mean of the rows of dx̂ x̂ with dx̂ = g w
+        dx = np.multiply(g, w, out=out)
+        dx -= np.multiply(xhat, along_xhat, out=g_xhat)
+        dx *= r
         return dx, dw
 
-    return y, backward
+    return np.multiply(xhat, w, out=out), backward
 
 
 def _check(name: str, x: Array, eps: float, **vectors: Vector | None) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from foundation_nn._arguments import described
 from foundation_nn.engine._operation import Array, Result, operation
@@ -38,12 +40,13 @@ def softmax(x: Array, axis: int = -1) -> Result:
 
 
 @by_rows
-def _softmax(x: Array) -> Result:
-    y = np.exp(x - row_max(x))
+def _softmax(x: Array, out: NDArray[Any] | None = None) -> Result:
+    y = np.subtract(x, row_max(x), out=out)
+    np.exp(y, out=y)
     y /= row_sum(y)
 
-    def backward(g: Array) -> Array:
-        dx = g * y
+    def backward(g: Array, out: Array | None = None) -> Array:
+        dx = np.multiply(g, y, out=out)
         dx -= y * row_sum(dx)
         return dx
 
@@ -75,12 +78,15 @@ def log_softmax(x: Array, axis: int = -1) -> Result:
 
 
 @by_rows
-def _log_softmax(x: Array) -> Result:
-    y = x - row_max(x)
+def _log_softmax(x: Array, out: NDArray[Any] | None = None) -> Result:
+    y = np.subtract(x, row_max(x), out=out)
     y -= np.log(row_sum(np.exp(y)))
 
-    def backward(g: Array) -> Array:
-        return g - np.exp(y) * row_sum(g)
+    def backward(g: Array, out: Array | None = None) -> Array:
+        dx = np.exp(y, out=out)
+        dx *= -row_sum(g)
+        dx += g
+        return dx
 
     return y, backward
 
