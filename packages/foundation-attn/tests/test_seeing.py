@@ -103,6 +103,12 @@ def layers(rng):
     ]
 
 
+def page_data(path):
+    page = path.read_text("utf-8")
+    (data,) = re.findall(r'<script id="data" type="application/json">(.*?)</script>', page)
+    return json.loads(data)
+
+
 def test_the_page_holds_its_data_and_asks_nobody(rng, tmp_path):
     shown = layers(rng)
     save_page(shown, tmp_path / "page.html", "A < B")
@@ -115,6 +121,18 @@ def test_the_page_holds_its_data_and_asks_nobody(rng, tmp_path):
     for found, layer in zip(json.loads(data), shown, strict=True):
         np.testing.assert_allclose(np.array(found["weights"]) / 1000, layer.weights, atol=5.1e-4)
         assert (found["keys"], found["queries"]) == (layer.keys, layer.queries)
+
+
+def test_a_source_that_was_copied_is_a_source(tmp_path):
+    tokens = list("abab")
+    copied = LayerMap("cross", np.eye(4)[None], tokens, tokens, "cross")
+    assert np.isnan(copied.scores().induction).all()
+    assert copied._replace(kind=None).scores().induction.tolist() == [0]
+    later = LayerMap("self", np.eye(4)[None, 2:], tokens[2:], tokens, "self")  # from a cache
+    assert (copied.is_self, later.is_self) == (False, True)
+    save_page([copied, later], tmp_path / "page.html")
+    first, second = page_data(tmp_path / "page.html")
+    assert (first["itself"], second["itself"]) == (False, True)
 
 
 def test_a_title_is_a_title_whatever_it_says(rng, tmp_path):

@@ -172,6 +172,18 @@ def test_what_was_expected_stands_beside_what_was_written(page):
     assert "expected" not in free
 
 
+def test_one_step_that_failed_does_not_hide_the_others(tmp_path):
+    losses = [8.0, math.nan, 2.0, math.inf, 1.0, 0.01]
+    write_report(history(losses), tmp_path / "r.html")
+    loss = (tmp_path / "r.html").read_text("utf-8").split("<figure>")[1]
+    each, trend = points(loss, 0), points(loss, 1)
+    assert len(each) == len(trend) == 4
+    assert "(log scale)" in loss  # the trend does not point below the lowest loss
+    assert set(texts(loss, "y")) == {"0.01", "0.1", "1", "10"}
+    write_report(history([math.nan]), tmp_path / "r.html")
+    assert "Loss: nothing yet." in (tmp_path / "r.html").read_text("utf-8")
+
+
 def test_the_page_refuses(tmp_path):
     with pytest.raises(ValueError, match="write_report: the history has no steps"):
         write_report(History(), tmp_path / "r.html")

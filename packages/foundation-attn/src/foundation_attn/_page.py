@@ -14,7 +14,7 @@ import numpy as np
 from foundation_nn.files import write_file
 from numpy.typing import NDArray
 
-from foundation_attn._measures import head_scores, information
+from foundation_attn._measures import HeadScores, head_scores, information
 
 
 class LayerMap(NamedTuple):
@@ -45,6 +45,11 @@ class LayerMap(NamedTuple):
         if self.kind is not None:
             return self.kind == "self"
         return list(self.queries) == list(self.keys)
+
+    def scores(self) -> HeadScores:
+        """What each head does; see :func:`head_scores`."""
+        is_whole_text = self.is_self and len(self.queries) == len(self.keys)
+        return head_scores(np.asarray(self.weights), self.keys if is_whole_text else None)
 
 
 def save_page(
@@ -105,8 +110,6 @@ def _as_json(layer: LayerMap) -> dict[str, Any]:
             f"save_page: expected weights of shape (H, {len(layer.queries)}, {len(layer.keys)}) "
             f"for the tokens of {layer.name!r}, got {w.shape}"
         )
-    whole_text = layer.is_self and len(layer.queries) == len(layer.keys)
-    scores = head_scores(w, layer.keys if whole_text else None)
     return {
         "name": layer.name,
         "queries": list(layer.queries),
@@ -115,6 +118,6 @@ def _as_json(layer: LayerMap) -> dict[str, Any]:
         "weights": np.rint(w * 1000).astype(int).tolist(),
         "scores": {
             name: [None if np.isnan(x) else round(float(x), 3) for x in values]
-            for name, values in scores._asdict().items()
+            for name, values in layer.scores()._asdict().items()
         },
     }

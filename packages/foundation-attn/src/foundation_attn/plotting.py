@@ -15,7 +15,7 @@ import numpy as np
 from foundation_nn.plotting import COLORS, finished, new_figure, one_panel
 from numpy.typing import NDArray
 
-from foundation_attn._measures import hard_alignment, head_scores
+from foundation_attn._measures import hard_alignment
 from foundation_attn._page import LayerMap, save_page
 from foundation_attn._text_view import attention_text
 
@@ -170,15 +170,14 @@ def plot_heads(
     columns = max(len(layer.weights) for layer in layers)
     figure, axes = new_figure(1.6 + 2.5 * columns, 0.8 + 3.1 * len(layers), len(layers), columns)
     for layer, row in zip(layers, axes, strict=True):
-        itself = list(layer.queries) == list(layer.keys)
-        scores = head_scores(layer.weights, layer.keys if itself else None)
+        scores = layer.scores()
         for ax in row[len(layer.weights) :]:
             ax.set_axis_off()
         for number, (ax, weights) in enumerate(zip(row, layer.weights, strict=False), start=1):
             image = ax.imshow(weights, cmap="Blues", vmin=0, vmax=1, interpolation="none")
             ax.set(xticks=[], yticks=[])
             notes = [f"spread {scores.entropy[number - 1]:.2f}"]
-            if itself:
+            if layer.is_self:
                 notes.append(f"token before {scores.previous[number - 1]:.2f}")
             if not np.isnan(scores.induction[number - 1]):
                 notes.append(f"induction {scores.induction[number - 1]:.2f}")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import html
+import math
 import os
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
+
+import numpy as np
 
 from foundation_nn.files import write_file
 from foundation_nn.training._chart import Line, chart
@@ -100,7 +103,7 @@ def _facts(history: History, best: Evaluation | None) -> str:
     facts = []
     if best is not None:
         last = history.evaluations[-1]
-        facts.append(("Held-out loss", f"{best.loss:.4f}", f"{last.loss:.4f} at last"))
+        facts.append(("Held-out loss", f"{best.loss:.4g}", f"{last.loss:.4g} at last"))
         facts += [
             (
                 f"Held-out {_NAMES.get(name, name)}",
@@ -111,7 +114,7 @@ def _facts(history: History, best: Evaluation | None) -> str:
             if name in last.metrics
         ]
     facts += [
-        ("Loss in training", f"{steps[-1].loss:.4f}", f"{steps[0].loss:.4f} at first"),
+        ("Loss in training", f"{steps[-1].loss:.4g}", f"{steps[0].loss:.4g} at first"),
         ("Steps", f"{len(steps):,}", f"in {_duration(sum(s.seconds for s in steps))}"),
         (
             "Targets",
@@ -153,8 +156,11 @@ def _charts(history: History, loss_unit: str) -> list[str]:
 
 def _noisy(points: Sequence[tuple[int, float]]) -> list[Line]:
     """A curve, and the same without its noise."""
-    steps, values = zip(*points, strict=True)
-    curve = list(zip(steps, smoothed(values).tolist(), strict=True))
+    finite = [(step, value) for step, value in points if math.isfinite(value)]
+    values = [value for _, value in finite]
+    # The lines through the first and the last values may point beyond all of them.
+    trend = np.clip(smoothed(values), min(values, default=0), max(values, default=0))
+    curve = [(step, value) for (step, _), value in zip(finite, trend.tolist(), strict=True)]
     return [Line("each step", points, "pale", style="thin"), Line("smoothed", curve, "blue")]
 
 
