@@ -7,7 +7,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from foundation_attn import _attention, _blocks, attention, attention_weights
+from foundation_attn import _blocks, _fused, attention, attention_weights
 from foundation_attn._rule import Rule
 from foundation_nn import Tensor, causal_mask, gradcheck, no_grad, train_mode
 from hypothesis import given
@@ -385,7 +385,7 @@ def test_inputs_are_left_as_they_are(rng):
     g = rng.standard_normal((2, 3, 19, 5))
     before = [a.copy() for a in (*arrays, mask, g)]
     with block_rows(16):
-        _, backward = _attention._attention.kernel(
+        _, backward = _fused.fused_attention.kernel(
             *arrays, Rule((mask[None, None],), causal=True), None
         )
         backward(g)

@@ -27,31 +27,25 @@ In plain NumPy, with ``allowed`` True where a query may attend to a key:
 >>> np.allclose(y.data, plain_attention(q, k, v, allowed=np.tri(5, dtype=bool)))
 True
 
-The masks and options of a call travel together as a ``Rule``. This file does two things more for
-speed and memory, which change no result:
-
-* It works by blocks. A ``Block`` is a part of the score matrices: some heads, about 128 query rows,
-  and the keys that these rows may see; what no row may see, above the diagonal under ``causal`` or
-  outside the ``window``, is never computed. ``cut.each(task, queries, keys, sums)`` calls
-  ``task(block, ...)`` for each block, with its part of each of the arrays, on all threads.
-* It keeps no (T, S) matrix of a long sequence for the backward, only the greatest score and the sum
-  of each row, from which the backward computes the weights again.
+This file holds the function that callers see. It checks what it is given, hides what no query may
+see, and hands the rest to the operation in ``_fused.py``, which computes the same three lines block
+by block, and their gradients. The masks and options of a call travel together as a ``Rule``.
 """
 
 from __future__ import annotations
 
-import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from foundation_nn import Array, Result, Tensor, current_generator, operation
-from foundation_nn.functional import keep_scale
+from foundation_nn import Tensor, current_generator
 from numpy.typing import NDArray
 
-from foundation_attn._blocks import Block, Cut, Dropout
-from foundation_attn._heads import heads_last, with_equal_lead
+from foundation_attn._blocks import Block, Dropout
+from foundation_attn._fused import fused_attention
+from foundation_attn._heads import with_equal_lead
 from foundation_attn._rule import Rule, check_dropout, check_masks, check_shapes
-from foundation_attn.masks import Mask, allowed_by, band, hide_unseen, reach
+from foundation_attn._scores import exp_in_place, scale_of, scores_into
+from foundation_attn.masks import Mask, hide_unseen, reach
 
 
 def attention(
@@ -158,214 +152,10 @@ def attend(q: Tensor, k: Tensor, v: Tensor, rule: Rule, dropout: float = 0.0) ->
     """:func:`attention` of arguments that are known to fit, with finite numbers everywhere."""
     rng = current_generator() if dropout else None  # None outside train_mode: nothing is dropped
     if rng is None:
-        return _attention(q, k, v, rule, None)
+        return fused_attention(q, k, v, rule, None)
     lead = np.broadcast_shapes(q.shape[:-2], k.shape[:-2])
     drawn = Dropout(rng, dropout, shape=(*lead, q.shape[-2], k.shape[-2]))
-    return _attention(q, k, v, rule, drawn)
-
-
-# --- the operation
-
-
-class Kept(NamedTuple):
-    """What a block of a short sequence keeps for the backward, instead of computing it again."""
-
-    exps: Array
-    cap_derivative: Array | None
-    keep: Mask | None
-
-
-@operation
-def _attention(q: Array, k: Array, v: Array, rule: Rule, dropout: Dropout | None) -> Result:
-    """The output y = w v for the weights w = softmax(scores), and the gradients of q, k and v.
-
-    Let g be the gradient of y, and dw, ds, dq, dk and dv those of the weights, the scores s and the
-    others; ∘ is the product of elements. In a row of weights, the softmax has the derivative
-    ∂wᵢ/∂sⱼ = wᵢ ([i = j] - wⱼ), where [i = j] is 1 if i = j and 0 otherwise, so that
-
-        dv = wᵀ g
-        dw = g vᵀ
-        ds = w ∘ (dw - mean)   with mean = Σⱼ wⱼ dwⱼ, one number for each row
-        dq = scale · ds k
-        dk = scale · dsᵀ q
-
-    The mean costs little: Σⱼ wⱼ dwⱼ = Σⱼ wⱼ (g · vⱼ) = g · y, a product of two rows of length K.
-
-    The code has exps = exp(scores - top) instead of the weights w = exps / total, where top is the
-    greatest score of a row and total the sum of its exps. What the weights are multiplied with is
-    divided by total instead, because that is cheaper: rows of K numbers, not of S.
-
-    Dropout multiplies w, where it meets v, by m, which is 0 or 1 / (1 - p). So dv = (w ∘ m)ᵀ g and
-    dw = m ∘ (g vᵀ); the mean is g · y as before.
-    """
-    # As views with the same leading axes: q (*lead, T, K), k and v (*lead, S, K).
-    (q, k, v), lead = with_equal_lead(q, k, v)
-    T, S, dtype = q.shape[-2], k.shape[-2], q.dtype
-    scale = dtype.type(scale_of(q, rule))  # of this dtype, so that nothing becomes float64
-    keep_factor = dtype.type(1 if dropout is None else keep_scale(dropout.p))  # 1 / (1 - p)
-    cut = Cut(lead, T, S, dtype, rule.causal, rule.window)
-    y = heads_last((*lead, T, v.shape[-1]), dtype)  # (B, T, H, K) in memory: heads merge for free
-    # FlashAttention keeps one number, top + log(total). Beside a great top, log would lose digits.
-    top = np.empty((*lead, T, 1), dtype)
-    total = np.empty((*lead, T, 1), dtype)
-    kept: dict[int, Kept] = {}
-
-    # The arguments after the block are its parts of the arrays that are given to cut.each below.
-    def forward_block(
-        block: Block, q: Array, y: Array, top: Array, total: Array, k: Array, v: Array
-    ) -> None:
-        scores = cut.room_for_scores(block, q)  # (..., rows, keys)
-        cap_derivative = scores_into(scores, q, k, scale, rule, block)
-        exps, block_top, block_total = exp_in_place(scores)
-        top[...] = block_top
-        total[...] = block_total
-        keep = None if dropout is None else dropout.keep(block)  # the same when asked again
-        np.matmul(with_dropout(exps, keep, keep_factor), v, out=y)
-        y /= total
-        if cut.keeps_weights:
-            kept[block.number] = Kept(exps, cap_derivative, keep)
-
-    cut.each(forward_block, queries=[q, y, top, total], keys=[k, v])
-
-    def backward(g: Array) -> tuple[Array, Array, Array]:
-        dq = heads_last(q.shape, dtype)
-        dk = heads_last(k.shape, dtype)
-        dv = heads_last(v.shape, dtype)
-
-        def backward_block(
-            block: Block,
-            q: Array,
-            y: Array,
-            top: Array,
-            total: Array,
-            g: Array,
-            dq: Array,
-            k: Array,
-            v: Array,
-            dk: Array,
-            dv: Array,
-        ) -> None:
-            if cut.keeps_weights:
-                exps, cap_derivative, keep = kept[block.number]
-            else:
-                exps = cut.room_for_scores(block, q)
-                cap_derivative = scores_into(exps, q, k, scale, rule, block)
-                exps -= top
-                np.exp(exps, out=exps)
-                keep = None if dropout is None else dropout.keep(block)
-
-            g_over_total = g / total  # so that exps take the place of the weights
-            dv += with_dropout(exps, keep, keep_factor).swapaxes(-1, -2) @ g_over_total
-            dw = np.matmul(g_over_total, v.swapaxes(-1, -2), out=cut.room(block, q, slot=1))
-            dw = with_dropout(dw, keep, keep_factor)
-            mean = np.vecdot(g_over_total, y)[..., None]  # g · y of each row, (..., rows, 1)
-            ds = np.subtract(dw, mean, out=dw)  # in the memory of dw, which is not needed any more
-            ds *= exps
-            if cap_derivative is not None:
-                ds *= cap_derivative
-            np.matmul(ds, k, out=dq)
-            dq *= scale
-            dk += ds.swapaxes(-1, -2) @ (q * scale)
-
-        cut.each(backward_block, queries=[q, y, top, total, g, dq], keys=[k, v], sums=[dk, dv])
-        return dq, dk, dv
-
-    return y, backward
-
-
-def with_dropout(x: Array, keep: Mask | None, factor: Any) -> Array:
-    """``x`` with zeros where ``keep`` is False, and times ``factor`` elsewhere; None: ``x``."""
-    return x if keep is None else x * np.multiply(keep, factor, dtype=x.dtype)
-
-
-# --- its steps
-
-
-def scale_of(q: Array, rule: Rule) -> float:
-    """The factor of the products q kᵀ: 1/√K unless the rule says otherwise."""
-    return 1 / math.sqrt(q.shape[-1]) if rule.scale is None else rule.scale
-
-
-def scores_into(
-    out: Array, q: Array, k: Array, scale: Any, rule: Rule, block: Block
-) -> Array | None:
-    """Write the scores of a block of query rows, with -inf where a query may not attend.
-
-    z = scale · q kᵀ becomes z - slope · distance, or cap · tanh(z / cap) - slope · distance.
-
-    Parameters
-    ----------
-    out : (..., rows, keys) array
-        Where the scores are written.
-    q, k : (..., rows, K) and (..., keys, K) arrays
-        Of the block.
-    scale : scalar of their dtype
-    rule : Rule
-        For all heads, rows and keys.
-    block : Block
-
-    Returns
-    -------
-    array or None
-        With a cap, the derivative of the scores by z; otherwise it is one.
-    """
-    dtype = out.dtype
-    np.matmul(q, k.swapaxes(-1, -2), out=out)
-    out *= scale  # faster than to scale q: out is in the processor's cache, and contiguous
-    cap_derivative = None
-    if rule.cap is not None:
-        out *= dtype.type(1 / rule.cap)
-        np.tanh(out, out=out)
-        cap_derivative = 1 - out * out
-        out *= dtype.type(rule.cap)
-
-    if rule.slopes is not None:
-        distance = np.abs(block.query_positions()[:, None] - block.key_positions())  # (rows, keys)
-        slopes = block.of_heads(np.asarray(rule.slopes, dtype))  # (...): one a head
-        out -= slopes[..., None, None] * distance.astype(dtype)
-
-    allowed = allowed_by([block.of_mask(mask) for mask in rule.masks])
-    if allowed is not None:
-        out += minus_infinity(allowed, dtype)
-    if rule.causal or rule.window is not None:
-        num_keys = out.shape[-1]
-        seen_by_all = 0  # so many keys, from the first one on, need no mask
-        if rule.window is None:  # all rows see what the first one sees: keys up to its own place
-            up_to_first_query = block.first_query_position + 1 - block.keys.start
-            seen_by_all = min(max(0, up_to_first_query), num_keys)
-        if seen_by_all < num_keys:
-            others = block.key_positions()[seen_by_all:]
-            # Which of the others each row may see, by position alone: (rows, others).
-            near_enough = band(block.query_positions(), others, rule.causal, rule.window)
-            out[..., seen_by_all:] += minus_infinity(near_enough, dtype)
-    return cap_derivative
-
-
-def minus_infinity(allowed: Mask, dtype: Any) -> Array:
-    """0 where a pair is allowed and -inf elsewhere, to be added to scores.
-
-    That is faster than a conditional copy. It needs finite scores: keys that may hold NaN have been
-    replaced by zeros before.
-    """
-    return np.where(allowed, dtype.type(0), dtype.type(-np.inf))
-
-
-def exp_in_place(scores: Array) -> tuple[Array, Array, Array]:
-    """The parts of the softmax of each row: exps = exp(scores - top), top, and total.
-
-    top (..., rows, 1) is the greatest score, which keeps the exponentials from overflowing, and
-    total their sum; exps / total is the softmax. exps are written over the scores.
-
-    In a row of nothing but -inf, exps are zero. For that, top is no less than the lowest finite
-    number, because -inf - (-inf) is NaN, and total is no less than 1, because 0 / 0 is NaN. In
-    other rows that changes nothing: the exponential of the greatest score is 1.
-    """
-    top = scores.max(axis=-1, keepdims=True, initial=np.finfo(scores.dtype).min)
-    scores -= top
-    exps = np.exp(scores, out=scores)
-    total = (exps @ np.ones(exps.shape[-1], exps.dtype))[..., None]  # faster than .sum(-1)
-    np.maximum(total, 1, out=total)
-    return exps, top, total
+    return fused_attention(q, k, v, rule, drawn)
 
 
 # --- for looking at

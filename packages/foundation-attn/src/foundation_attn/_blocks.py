@@ -136,13 +136,13 @@ class Cut:
         keys: Sequence[Array],
         sums: Sequence[Array] = (),
     ) -> None:
-        """Call ``task(block, *queries, *keys, *sums)`` with the views that belong to each block.
+        """Call ``task(block, queries, keys, sums)`` with the views that belong to each block.
 
         Parameters
         ----------
         task : callable
-            Takes a block, then its part of each of the arrays, in the order in which they are
-            given here.
+            Takes a block, and lists of its parts of the arrays that are given here; the last list
+            only if there are sums.
         queries : (..., T, n) arrays
             To be read or written: each row belongs to one block.
         keys : (..., S, n) arrays
@@ -162,12 +162,12 @@ class Cut:
                 x[...] = 0
             for i, (rows, columns) in enumerate(self.rows_and_keys):
                 number = n * len(self.rows_and_keys) + i
-                task(
-                    Block(number, part, rows, columns, self.lead, self.offset),
-                    *[x[..., rows, :] for x in of_queries],
-                    *[x[..., columns, :] for x in of_keys],
-                    *[x[..., columns, :] for x in of_sums],
-                )
+                block = Block(number, part, rows, columns, self.lead, self.offset)
+                arrays = [[x[..., rows, :] for x in of_queries]]
+                arrays.append([x[..., columns, :] for x in of_keys])
+                if sums:
+                    arrays.append([x[..., columns, :] for x in of_sums])
+                task(block, *arrays)
 
         if len(self.parts) == 1:  # such as a cached step, which is over before threads are asked
             work(0)

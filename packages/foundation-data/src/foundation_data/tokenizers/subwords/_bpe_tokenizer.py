@@ -1,9 +1,50 @@
 r"""Byte pairs as tokens, as in GPT-2 and in most language models since.
 
-What happens to a text in `BPETokenizer.encode`, for a tokenizer that was trained on four words:
+**The plain algorithm.** A text is bytes at first, and each byte is a token. Training counts which
+two neighbours stand together most often, makes a new token of them, and begins again. Encoding
+merges neighbours in the order that training has found. Decoding puts bytes together:
+
+>>> from itertools import pairwise
+>>> def merge(ids, pair, new_id):
+...     merged = []
+...     for token in ids:
+...         if merged and (merged[-1], token) == pair:
+...             merged[-1] = new_id
+...         else:
+...             merged.append(token)
+...     return merged
+>>> def train(words, number_of_merges):
+...     words = [list(word.encode()) for word in words]
+...     merges = {}  # a pair of ids, and the id that it becomes
+...     for new_id in range(256, 256 + number_of_merges):
+...         counts = Counter(pair for ids in words for pair in pairwise(ids))
+...         commonest = min(counts, key=lambda pair: (-counts[pair], pair))
+...         words = [merge(ids, commonest, new_id) for ids in words]
+...         merges[commonest] = new_id
+...     return merges
+>>> def encode(word, merges):
+...     ids = list(word.encode())
+...     for pair, new_id in merges.items():
+...         ids = merge(ids, pair, new_id)
+...     return ids
+>>> def decode(ids, merges):
+...     bytes_of = {byte: bytes([byte]) for byte in range(256)}
+...     for (first, second), new_id in merges.items():
+...         bytes_of[new_id] = bytes_of[first] + bytes_of[second]
+...     return b"".join(bytes_of[token] for token in ids).decode()
+>>> merges = train(["low", " lower", " lowest", " slow"], 4)
+>>> encode(" slowest", merges)  # 32 is the byte of a space, 115 of "s", 116 of "t"
+[32, 115, 257, 101, 115, 116]
+>>> [decode([token], merges) for token in encode(" slowest", merges)]
+[' ', 's', 'low', 'e', 's', 't']
+
+The class of this file finds the same tokens:
 
 >>> tokenizer = BPETokenizer.train(["low lower lowest slow"])
->>> text = "slow é"
+>>> tokenizer.tokenize(" slowest")
+['Ġ', 's', 'low', 'e', 's', 't']
+
+**What happens to a text** in `BPETokenizer.encode`, step by step:
 
 1. Special tokens such as ``<eos>`` are set apart, where the caller allows them. The class
    `Tokenizer` does that, which all tokenizers inherit from.
@@ -11,23 +52,23 @@ What happens to a text in `BPETokenizer.encode`, for a tokenizer that was traine
    beyond a piece. The parent class `SubwordTokenizer` does that:
 
    >>> from foundation_data.tokenizers.subwords._pre_tokenizer import cut_text
-   >>> cut_text(tokenizer.pipeline.steps, text)
+   >>> cut_text(tokenizer.pipeline.steps, "slow é")
    ['slow', ' é']
 
-3. Each piece is written as its UTF-8 bytes, and each byte is a token. Here the class of this file
-   begins: the parent calls `BPETokenizer._ids_of_piece` for each piece, and remembers the ids of
-   short pieces, because words repeat. A byte has a printable character as its name; that of the
-   space is ``Ġ``, see ``_byte_alphabet.py``.
+3. Each piece is written as its UTF-8 bytes. Here the class of this file begins: the parent calls
+   `BPETokenizer._ids_of_piece` for each piece, and remembers the ids of short pieces, because words
+   repeat. A byte has a printable character as its name; that of the space is ``Ġ``, see
+   ``_byte_alphabet.py``.
 
    >>> text_to_bytes(" é"), bytes_to_token(text_to_bytes(" é"))
    (b' \xc3\xa9', 'ĠÃ©')
 
-4. Neighbouring tokens are merged into longer ones, in the order that training has found.
-   ``_learn_merges.py`` and ``_apply_merges.py`` explain how, beginning with the plain algorithm.
+4. The bytes are merged, in the order that training has found. ``_learn_merges.py`` and
+   ``_apply_merges.py`` do so faster than ``train`` and ``encode`` above, and explain how.
 
    >>> tokenizer.merges
    (('l', 'o'), ('lo', 'w'), ('Ġ', 'low'), ('Ġlow', 'e'))
-   >>> tokenizer.tokenize(text)
+   >>> tokenizer.tokenize("slow é")
    ['s', 'low', 'Ġ', 'Ã', '©']
 
 `BPETokenizer.decode` is short: the tokens are written as bytes again, and the bytes read as text.

@@ -42,7 +42,10 @@ def cut_text(steps: Iterable[Step], text: str) -> list[str]:
     """
     pieces = [text] if text else []
     for step in steps:
-        pieces = list(chain.from_iterable(map(step.cut, pieces)))
+        if len(pieces) == 1:  # mostly, as one step is the rule
+            pieces = step.cut(pieces[0])
+        else:
+            pieces = list(chain.from_iterable(map(step.cut, pieces)))
     return pieces
 
 
@@ -162,7 +165,10 @@ class ByteLevel:
         """Return the parts of `text`."""
         if self.prefix_space and not text.startswith(" "):
             text = " " + text
-        return _isolate(WORDS_WITH_SPACE, text) if self.words else [text]
+        if not self.words:
+            return [text]
+        # Every character belongs to a match of this pattern, so that nothing stands between them.
+        return compile_pattern(WORDS_WITH_SPACE).findall(text)
 
     def to_json(self) -> dict[str, Any]:
         """Return the step as it stands in `tokenizer.json`."""

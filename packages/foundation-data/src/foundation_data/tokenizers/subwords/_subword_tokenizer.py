@@ -245,10 +245,13 @@ def count_pieces(pipeline: Pipeline, texts: Iterable[str], name: str) -> Counter
     ValueError
         If there is not one piece.
     """
-    counts: Counter[str] = Counter()
-    for text in texts:
+
+    def pieces_of(text: str) -> list[str]:
         require_str(name, text)
-        counts.update(cut_text(pipeline.steps, normalize_with(pipeline.normalizers, text)))
+        return cut_text(pipeline.steps, normalize_with(pipeline.normalizers, text))
+
+    # All pieces in one stream: to count each text by itself takes a tenth of the training.
+    counts = Counter(chain.from_iterable(map(pieces_of, texts)))
     if not counts:
         raise ValueError(f"{name}: expected at least one text with a token in it, got none")
     return counts
