@@ -56,6 +56,8 @@ class Parameter(Tensor):
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
         Tensor.requires_grad.__set__(self, value)  # type: ignore[attr-defined]
+        if self._buffer is not None:
+            self._buffer._is_learnt = None  # find out anew
         if not self._leaf and self._grad_view is not None:
             self._grad_view[...] = 0  # ``ParameterBuffer.collect`` relies on it
 
@@ -178,6 +180,7 @@ class ParameterBuffer:
                 f"parameters of different dtypes {sorted(map(str, dtypes))}; "
                 "use model.astype(...) first"
             )
+        self._is_learnt: NDArray[np.bool_] | None = None  # see ``is_learnt``
         dtype = dtypes.pop()
         unit = _ALIGNMENT // dtype.itemsize
         self.slices: list[slice] = []
@@ -226,6 +229,12 @@ class ParameterBuffer:
                 p._grad_view[...] = 0 if grad is None else grad
                 p.grad = None if grad is None else p._grad_view
         return self.grad
+
+    def is_learnt(self) -> NDArray[np.bool_]:
+        """Which parameters are not frozen; the same array until one is frozen or unfrozen."""
+        if self._is_learnt is None:
+            self._is_learnt = np.array([p.requires_grad for p in self.parameters])
+        return self._is_learnt
 
     def learnt(self) -> list[slice]:
         """Where the parameters lie that are not frozen, neighbours in one slice.

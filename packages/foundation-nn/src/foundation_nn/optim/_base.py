@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -119,10 +119,13 @@ class Optimizer:
         self.weight_decay = number(name, "weight_decay", weight_decay, at_least=0)
         self.groups = groups_of(name, model_or_params, self.lr)
         pairs = [(p, index) for index, group in enumerate(self.groups) for p in group.parameters]
-        pairs.sort(key=lambda pair: self.place_in_buffer(pair[0]))
+        pairs.sort(key=lambda pair: self._place(pair[0]))
         self.buffer = ParameterBuffer([p for p, _ in pairs])
         self._group_of = [index for _, index in pairs]
-        self._updates = [0] * len(pairs)  # how often each parameter was changed
+        self._places = [self._place(p) for p, _ in pairs]
+        self._updates = np.zeros(len(pairs), np.int64)  # how often each parameter was changed
+        self._known_runs: list[tuple[int, slice]] = []
+        self._runs_for: NDArray[np.bool_] | None = None  # see ``_runs``
         self.steps = 0
         self.state = {key: np.zeros_like(self.buffer.data) for key in state}
 
@@ -150,9 +153,13 @@ class Optimizer:
             )
         self._lr = number(name, "lr", value, at_least=0)
 
-    def place_in_buffer(self, parameter: Parameter) -> int:
+    def place_in_buffer(self, parameter: Parameter) -> int:  # noqa: ARG002
         """Parameters are sorted by this number: what is treated alike shall lie side by side."""
-        return int(parameter.ndim < 2)
+        return 0
+
+    def _place(self, parameter: Parameter) -> tuple[bool, int]:
+        """Matrices before vectors, which do not decay, and in the order of the subclass."""
+        return parameter.ndim < 2, self.place_in_buffer(parameter)
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -166,8 +173,7 @@ class Optimizer:
         """
         grad = self.buffer.collect()
         self.steps += 1
-        for index, p in enumerate(self.buffer.parameters):
-            self._updates[index] += p.requires_grad
+        self._updates += self.buffer.is_learnt()
         self.update_all(grad)
         self.buffer.touch()
 
@@ -184,14 +190,14 @@ class Optimizer:
         for part, settings in self.stretches():
             self.update_in_blocks(part, grad, settings)
 
-    def stretches(self, indices: Collection[int] | None = None) -> Iterator[tuple[slice, Settings]]:
+    def stretches(self, indices: range | None = None) -> Iterator[tuple[slice, Settings]]:
         """The buffer without what is frozen, cut where the settings change.
 
         Without groups, and with nothing frozen, these are all matrices and then all vectors.
 
         Parameters
         ----------
-        indices : collection of int, optional
+        indices : range, optional
             Of the only parameters, as in ``buffer.parameters``, that are meant.
 
         Yields
@@ -201,26 +207,40 @@ class Optimizer:
         Settings
             Those of all entries in it.
         """
-        parts = self.buffer.slices
-        settings = [
-            self.settings_of(index) if indices is None or index in indices else None
-            for index in range(len(parts))
-        ]
-        for shared, run in groupby(range(len(parts)), key=settings.__getitem__):
-            if shared is not None:
-                neighbours = list(run)
-                yield slice(parts[neighbours[0]].start, parts[neighbours[-1]].stop), shared
+        for first, part in self._runs():
+            settings = self.settings_of(first)
+            if settings is not None and (indices is None or first in indices):
+                yield part, settings
+
+    def _runs(self) -> list[tuple[int, slice]]:
+        """Neighbours with the same settings: the index of the first, and where they lie.
+
+        They are found anew only after something was frozen or unfrozen. Otherwise the parameters of
+        a run are changed equally often, and to look at each of them would take longer than the step
+        of a small model.
+        """
+        is_learnt = self.buffer.is_learnt()
+        if self._runs_for is not is_learnt:
+            kinds = list(
+                zip(self._group_of, self._places, is_learnt, self._updates.tolist(), strict=True)
+            )
+            runs = [list(run) for _, run in groupby(range(len(kinds)), key=kinds.__getitem__)]
+            parts = self.buffer.slices
+            self._known_runs = [
+                (run[0], slice(parts[run[0]].start, parts[run[-1]].stop)) for run in runs
+            ]
+            self._runs_for = is_learnt
+        return self._known_runs
 
     def settings_of(self, index: int) -> Settings | None:
         """The settings of one parameter in this step; None if it is frozen."""
-        p = self.buffer.parameters[index]
-        if not p.requires_grad:
+        if not self.buffer.parameters[index].requires_grad:
             return None
         group = self.groups[self._group_of[index]]
         decay = 0.0
-        if p.ndim >= 2:
+        if self.buffer.parameters[index].ndim >= 2:
             decay = self.weight_decay if group.weight_decay is None else group.weight_decay
-        return Settings(self.lr * group.lr_scale, decay, self._updates[index])
+        return Settings(self.lr * group.lr_scale, decay, int(self._updates[index]))
 
     def state_of(self, part: slice) -> dict[str, NDArray[Any]]:
         """The state of some entries of the buffer, as views."""
@@ -262,7 +282,7 @@ class Optimizer:
         """Copies of the state arrays, the counters, and what they belong to."""
         arrays = {
             "steps": np.array(self.steps),
-            "updates": np.array(self._updates, np.int64),
+            "updates": self._updates.copy(),
             "shapes": self._shapes(),
             "group_of": np.array(self._group_of, np.int64),
             "groups": self._numbers_of_groups(),
@@ -317,7 +337,8 @@ class Optimizer:
         for key, target in self.state.items():
             target[...] = state[key]
         self.steps = int(state["steps"])
-        self._updates = state["updates"].tolist()
+        self._updates = state["updates"].astype(np.int64)
+        self._runs_for = None
         for group, (lr_scale, weight_decay) in zip(self.groups, state["groups"], strict=True):
             group.lr_scale = float(lr_scale)
             group.weight_decay = None if np.isnan(weight_decay) else float(weight_decay)

@@ -152,8 +152,8 @@ class Muon(AdamW):
         return p.ndim == 2 and id(p) not in self._others
 
     def place_in_buffer(self, parameter: Parameter) -> int:
-        """Matrices, then what decays under AdamW, then vectors."""
-        return 0 if self._is_for_muon(parameter) else 1 + super().place_in_buffer(parameter)
+        """The matrices that are orthogonalised, and then those for AdamW."""
+        return 0 if self._is_for_muon(parameter) else 1
 
     def settings_of(self, index: int) -> Settings | None:
         """The settings of one parameter in this step; None if it is frozen."""
