@@ -1,6 +1,9 @@
 """The example, for a few steps."""
 
+import re
+
 import numpy as np
+import pytest
 from foundation_attn import head_scores
 from foundation_attn.examples import copying, pipeline
 
@@ -38,18 +41,35 @@ def test_heads_learn_to_look_behind_the_last_occurrence(rng):
     assert first.induction.max() < 0.5  # one layer alone does not know what stood before
 
 
-def test_it_runs_and_leaves_a_page(tmp_path, capsys):
-    exact = pipeline.main(["--quick", "--out", str(tmp_path)])
-    assert 0 <= exact < 0.5  # after ten steps
+def test_it_runs_and_leaves_a_page_and_pictures(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    assert pipeline.main(["--steps", "20", "--out", str(tmp_path)]) == 0
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"attention.html", "heads.png", "alignment.png"}
     page = (tmp_path / "attention.html").read_text("utf-8")
     assert all(f'"name":"{n}"' in page for n in ("layer 1", "layer 2", "translator of dates"))
     said = capsys.readouterr().out
     x = np.array([[0.1, 0.0], [1.0, 0.2], [0.3, 1.0], [0.9, 0.6]])
+    assert said.count("    ≠ ") == 4  # after twenty steps no date is right, and each is marked
     assert f"  cat    {x[1] @ x[0]:7.2f}{x[1] @ x[1]:7.2f}" in said
 
 
-def test_copying_alone_says_what_its_heads_do(capsys):
-    copying.main(["--steps", "2", "--seed", "1"])
+def test_dates_begin_to_be_learnt(rng, capsys):
+    pipeline.train(rng, 100)
+    (loss,) = re.findall(r"loss (\d\.\d+)", capsys.readouterr().out)
+    assert float(loss) < 2.0  # guessing among 44 characters: 3.8
+
+
+def test_copying_alone_says_what_its_heads_do(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    assert copying.main(["--quick", "--seed", "1", "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
-    assert "letters of other texts that are foretold: 0." in printed
+    (foretold,) = re.findall(r"that are foretold: (\d\.\d+)", printed)
+    assert float(foretold) > 0.8
+    answers = re.findall(r"  (\w+) …\n    = (\w+)\n(?:    ≠ (\w+)\n)?", printed)
+    assert len(answers) == 4
+    for word, answer, right in answers:
+        expected = (word * 6)[len(word) : len(word) + len(answer)]
+        assert (right or answer) == expected
     assert printed.count("layer ") == 2
+    assert (tmp_path / "copying_heads.png").read_bytes().startswith(b"\x89PNG")

@@ -15,12 +15,12 @@ def test_with_nothing_but_the_package(
     for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setitem(sys.modules, "foundation_nn.plotting._picture", None)
-    assert pipeline.main(["--out", str(tmp_path / "plots")]) == 0
+    assert pipeline.main(["--quick", "--out", str(tmp_path / "plots")]) == 0
     said = capsys.readouterr().out
     assert "dates will do" in said
     assert "No pictures: pictures need matplotlib" in said
     parts = re.findall(r"([\d,]+) to (?:train|validate|test)", said)
-    assert sum(int(part.replace(",", "")) for part in parts) == 5000
+    assert sum(int(part.replace(",", "")) for part in parts) == 1000
 
 
 def test_a_file_and_its_pictures(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -31,6 +31,9 @@ def test_a_file_and_its_pictures(capsys: pytest.CaptureFixture[str], tmp_path: P
     out = tmp_path / "plots"
     assert pipeline.main([str(file), "--out", str(out), "--max-tokens", "100"]) == 0
     said = capsys.readouterr().out
+    assert [line.split(": ")[1] for line in said.splitlines() if line.startswith("Picture: ")] == [
+        str(out / f"{name}.png") for name in ("coverage", "padding", "masks")
+    ]
     assert "401 read, 400 kept, 1 dropped" in said
     before, after = (
         float(said.split(name)[1].split("%")[0].split()[-1])

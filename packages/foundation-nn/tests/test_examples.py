@@ -59,7 +59,8 @@ def test_xor_prints_the_four_answers_and_draws(tmp_path, capsys):
     pytest.importorskip("matplotlib")
     assert xor.main(["--out", str(tmp_path / "new" / "folder"), "--seeds", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    rows = [[float(cell) for cell in line.split()] for line in lines[1:5]]
+    assert all(line.split()[3] == "=" for line in lines[1:5])  # no wrong answer
+    rows = [[float(cell) for cell in line.replace("=", "").split()] for line in lines[1:5]]
     assert [row[:3] for row in rows] == [[0, 0, 0], [0, 1, 1], [1, 0, 1], [1, 1, 0]]
     assert all(abs(row[2] - row[3]) < 0.05 for row in rows)
     assert lines[5].startswith("Seed 0: solved after")
@@ -71,7 +72,7 @@ def test_without_matplotlib_the_result_is_still_printed(tmp_path, capsys, no_mat
     assert xor.main(["--out", str(tmp_path), "--seeds", "1"]) == 0
     last = capsys.readouterr().out.splitlines()[-2:]
     assert last[0].startswith("Solved from 1 of 1 seeds")
-    assert "No picture" in last[1]
+    assert "No pictures" in last[1]
     assert "foundation-nn[plot]" in last[1]
     assert list(tmp_path.iterdir()) == []
 
@@ -79,10 +80,11 @@ def test_without_matplotlib_the_result_is_still_printed(tmp_path, capsys, no_mat
 def test_an_unsolved_xor_is_said_to_be_so(tmp_path, capsys, monkeypatch):
     train = xor.train
     monkeypatch.setattr(xor, "train", lambda seed: train(seed, max_steps=2))
-    monkeypatch.setattr(xor, "picture", lambda draw, path: 0)
-    assert xor.main(["--seeds", "2"]) == 0
+    monkeypatch.setattr(xor, "pictures", lambda folder, drawings: 0)
+    assert xor.main(["--quick"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "Seed 0: not solved"
+    assert sum("≠" in line for line in lines[1:5]) >= 1  # two steps leave a wrong answer
 
 
 def test_a_folder_that_cannot_be_made_is_said_in_one_line(tmp_path, capsys):
@@ -95,13 +97,13 @@ def test_a_folder_that_cannot_be_made_is_said_in_one_line(tmp_path, capsys):
 def test_a_seed_is_a_whole_number(seed, capsys):
     with pytest.raises(SystemExit):
         xor.main(["--seed", seed])
-    assert "expected a whole number from 0" in capsys.readouterr().err
+    assert "expected a whole number of at least 0" in capsys.readouterr().err
 
 
 def test_seeds_must_be_at_least_one(capsys):
     with pytest.raises(SystemExit):
         xor.main(["--seeds", "0"])
-    assert "--seeds: expected at least 1, got 0" in capsys.readouterr().err
+    assert "--seeds: expected a whole number of at least 1, got 0" in capsys.readouterr().err
 
 
 # linear regression
@@ -155,11 +157,9 @@ def test_an_epoch_has_every_point_once():
     np.testing.assert_array_equal(np.sort(seen, axis=0), np.sort(data[0], axis=0))
 
 
-def test_classification_prints_its_accuracy_and_draws_two_pictures(tmp_path, capsys, monkeypatch):
+def test_classification_prints_its_accuracy_and_draws_two_pictures(tmp_path, capsys):
     pytest.importorskip("matplotlib")
-    train = classification.train
-    monkeypatch.setattr(classification, "train", lambda data, seed: train(data, seed, 1000))
-    assert classification.main(["--out", str(tmp_path)]) == 0
+    assert classification.main(["--out", str(tmp_path), "--steps", "1000"]) == 0
     learned = capsys.readouterr().out.splitlines()[1]
     assert learned.startswith("Accuracy on the 600 points it learned from: ")
     assert float(learned.split()[-1].rstrip("%")) >= 99
@@ -365,13 +365,13 @@ def test_the_grid_names_answer_and_truth(tmp_path, monkeypatch):
     for given in ([0, 0, 1], [0, 1, 1]):
         monkeypatch.setattr(digits, "answers", lambda model, images, g=given: np.array(g))
         digits.show_mistakes(None, test, tmp_path)
-    assert shown[0][1] == ["cat (dog)"]
-    assert shown[0][3] == "1 mistake in 3 images: answer (truth)"
-    assert shown[1][1] == ["cat (cat)", "dog (dog)", "dog (dog)"]
+    assert shown[0][1] == ["cat ≠ dog"]
+    assert shown[0][3] == "1 mistake in 3 images: answer ≠ truth"
+    assert shown[1][1] == ["cat = cat", "dog = dog", "dog = dog"]
     assert shown[1][3].startswith("No mistakes in 3 images")
 
 
 def test_digits_takes_at_least_one_step(capsys):
     with pytest.raises(SystemExit):
         digits.main(["--steps", "0"])
-    assert "--steps: expected at least 1, got 0" in capsys.readouterr().err
+    assert "--steps: expected a whole number of at least 1, got 0" in capsys.readouterr().err

@@ -72,11 +72,18 @@ def test_a_smoothed_curve_neither_lags_nor_bends_at_its_ends(rng):
     assert np.diff(smoothed(noisy)).std() < np.diff(noisy).std() / 20
 
 
+def test_a_smoothed_curve_follows_the_steep_beginning_of_a_run():
+    loss = 3 / np.sqrt(np.arange(1, 5001))
+    np.testing.assert_allclose(smoothed(loss)[2:], loss[2:], rtol=0.06)
+    np.testing.assert_allclose(smoothed(loss)[30:], loss[30:], rtol=0.003)
+
+
 def test_a_smoothed_value_is_that_of_the_line_through_its_neighbours(rng):
     y = rng.standard_normal(23)
-    curve = smoothed(y, share=0.1)  # two to either side
+    curve = smoothed(y, share=0.1)  # two to either side, and one before the twentieth
     for i in range(23):
-        near = np.arange(max(0, i - 2), min(23, i + 3))
+        side = 2 if i >= 20 else 1
+        near = np.arange(max(0, i - side), min(23, i + side + 1))
         assert curve[i] == pytest.approx(np.polyval(np.polyfit(near, y[near], 1), i))
     assert smoothed([]).shape == (0,)
     assert smoothed([3.0]).tolist() == [3.0]

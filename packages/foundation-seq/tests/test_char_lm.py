@@ -1,6 +1,7 @@
 """The example runs, learns something, and refuses what it cannot read."""
 
 import re
+from pathlib import Path
 
 import pytest
 from foundation_seq.examples import char_lm
@@ -49,15 +50,15 @@ def test_default_text_is_the_code_itself(capsys):
 def test_leaves_a_picture(tmp_path, capsys):
     pytest.importorskip("matplotlib")
     char_lm.main(["--steps", "1"])
-    assert (tmp_path / char_lm.PLOT).stat().st_size > 1000
-    assert str(char_lm.PLOT) in capsys.readouterr().out
+    assert (tmp_path / "plots" / "char_lm_loss.png").stat().st_size > 1000
+    assert str(Path("plots", "char_lm_loss.png")) in capsys.readouterr().out
 
 
 def test_says_what_to_install_for_a_picture(monkeypatch, capsys):
     monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
     monkeypatch.setitem(__import__("sys").modules, "foundation_nn.plotting._picture", None)
     char_lm.main(["--steps", "1"])
-    assert "foundation-seq[plot]" in capsys.readouterr().out
+    assert "foundation-nn[plot]" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_says_what_to_install_for_a_picture(monkeypatch, capsys):
         (["nothing.txt"], "nothing.txt: cannot be read as a text in UTF-8"),
         (["latin.txt"], "latin.txt: cannot be read as a text in UTF-8"),
         (["short.txt"], "short.txt: 5 characters; at least"),
-        (["--steps", "0"], "--steps: expected at least 1, got 0"),
+        (["--steps", "0"], "--steps: expected a whole number of at least 1, got 0"),
     ],
 )
 def test_errors(tmp_path, capsys, arguments, message):

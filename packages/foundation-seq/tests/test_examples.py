@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from foundation_seq.examples import adding_problem, names, sine
+from foundation_seq.examples import adding_problem, names, reverse, sine
 
 
 def errors(capsys):
@@ -26,7 +26,8 @@ def test_adding_batches_are_what_they_say():
 
 def test_adding_is_learnt_by_the_lstm(tmp_path, capsys):
     pytest.importorskip("matplotlib")
-    adding_problem.main(["--steps", "800", "--length", "5", "--out", str(tmp_path)])
+    options = ["--steps", "800", "--length", "5", "--out", str(tmp_path)]
+    assert adding_problem.main(options) == 0
     constant, lstm, _ = errors(capsys)
     assert 0.1 < constant < 0.25
     assert lstm < constant / 5
@@ -35,7 +36,7 @@ def test_adding_is_learnt_by_the_lstm(tmp_path, capsys):
 
 def test_sine_is_continued(tmp_path, capsys):
     pytest.importorskip("matplotlib")
-    sine.main(["--steps", "150", "--out", str(tmp_path)])
+    assert sine.main(["--quick", "--out", str(tmp_path)]) == 0
     following, _ = errors(capsys)
     assert following < 0.01
     assert is_picture(tmp_path / "sine.png")
@@ -44,13 +45,34 @@ def test_sine_is_continued(tmp_path, capsys):
 def test_names_are_written(tmp_path, capsys):
     pytest.importorskip("matplotlib")
     assert len(set(names.NAMES)) == len(names.NAMES)
-    names.main(["--steps", "100", "--out", str(tmp_path)])
+    assert names.main(["--quick", "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     learnt, guessing = map(float, re.findall(r"(\d\.\d\d)(?= nats|\))", printed))
     assert learnt < 0.75 * guessing
     assert len(re.search(r"It writes:\n\n(.*)\n", printed)[1].split()) > 30
     assert is_picture(tmp_path / "names_states.png")
     assert is_picture(tmp_path / "names_gates.png")
+
+
+def test_reversing_begins_to_be_learnt():
+    _, trainer = reverse.train(0, 100)
+    losses = [step.loss for step in trainer.history.steps]
+    assert losses[0] > 2.4  # guessing among twelve: 2.48
+    assert np.mean(losses[-10:]) < 2.0
+
+
+def test_reversing_marks_what_is_wrong(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    assert reverse.main(["--steps", "2", "--out", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    questions = [i for i, line in enumerate(lines) if re.fullmatch(r"  \d+", line)]
+    assert len(questions) == 5
+    for i in questions:
+        backwards = lines[i].strip()[::-1]
+        answer = lines[i + 1].removeprefix("    = ")
+        assert (lines[i + 2] == f"    ≠ {backwards}") == (answer != backwards)
+    assert any("≠" in line for line in lines)  # two steps teach nothing
+    assert is_picture(tmp_path / "reverse.png")
 
 
 def test_name_batches_end():
@@ -65,9 +87,13 @@ def test_name_batches_end():
 @pytest.mark.parametrize(
     ("example", "arguments", "message"),
     [
-        (sine, ["--steps", "0"], "--steps: expected at least 1, got 0"),
-        (names, ["--seed", "-1"], "--seed: expected at least 0, got -1"),
-        (adding_problem, ["--length", "1"], "--length: expected at least 2, got 1"),
+        (sine, ["--steps", "0"], "--steps: expected a whole number of at least 1"),
+        (names, ["--seed", "-1"], "--seed: expected a whole number of at least 0"),
+        (
+            adding_problem,
+            ["--length", "1"],
+            "--length: expected a whole number of at least 2",
+        ),
     ],
 )
 def test_errors(capsys, example, arguments, message):

@@ -160,11 +160,6 @@ def test_reversed_digits_are_reversed():
         assert (after[n + 1 :] == -1).all()
 
 
-def test_reverse_example_runs(tmp_path, capsys):
-    reverse.main(["--steps", "2", "--out", str(tmp_path)])
-    assert "New strings without a mistake:" in capsys.readouterr().out
-
-
 def test_errors():
     with pytest.raises(ValueError, match="SequenceClassifier: expected num_classes >= 1, got 0"):
         SequenceClassifier(11, 0, 3, 5)

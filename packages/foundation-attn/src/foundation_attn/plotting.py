@@ -169,6 +169,8 @@ def plot_heads(
         raise ValueError("plot_heads: nothing to draw")
     columns = max(len(layer.weights) for layer in layers)
     figure, axes = new_figure(1.6 + 2.5 * columns, 0.8 + 3.1 * len(layers), len(layers), columns)
+    # Room between the notes below a row and the titles above the next one.
+    figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.16)
     for layer, row in zip(layers, axes, strict=True):
         scores = layer.scores()
         for ax in row[len(layer.weights) :]:

@@ -3,7 +3,7 @@
 Read in this order: ``engine`` (tape, tensor, and the decorator that makes a NumPy kernel
 differentiable), ``functional`` (the operations), ``modules`` (layers, which own parameters),
 ``optim`` and ``schedules``, ``training``, ``checkpoint``. ``inspection`` looks inside, ``plotting``
-draws, ``distributed`` trains in several processes.
+draws, ``distributed`` trains in several processes; ``lessons`` holds what the examples share.
 """
 
 from foundation_nn import (

@@ -7,7 +7,8 @@ layer cannot look for it, since a letter does not say what stood before it. Two 
 of the first looks at the token before, and a head of the second, an induction head [1]_, looks for
 the place where the token before is the present one.
 
-    python -m foundation_attn.examples.copying [--seed 0] [--steps 300]
+``python -m foundation_attn.examples.copying`` trains them, shows what they foretell and what each
+head does, and leaves the weights of all heads in ``plots/copying_heads.png``.
 
 References
 ----------
@@ -16,20 +17,22 @@ References
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
+from functools import partial
 
 import foundation_nn as fn
 import numpy as np
 from foundation_nn import Embedding, Linear, Module, Tensor
 from foundation_nn import functional as F
+from foundation_nn.lessons import answered, options, pictures
 from numpy.typing import NDArray
 
 from foundation_attn import MultiHeadAttention, capture_attention, head_scores
-from foundation_attn.plotting import LayerMap
+from foundation_attn.plotting import LayerMap, plot_heads
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 LONGEST = 16
+STEPS = 300
 NOT_ASKED = -1
 
 
@@ -90,21 +93,50 @@ def look(model: Copier, text: str) -> list[LayerMap]:
     return [LayerMap(m.title, m.weights[0], list(text), list(text), m.kind) for m in maps]
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Train, and say which heads do what."""
-    parser = argparse.ArgumentParser(description="Two layers of heads learn to go on with a text.")
-    parser.add_argument("--seed", type=int, default=0, help="of weights and texts (default: 0)")
-    parser.add_argument("--steps", type=int, default=300, help="updates (default: 300)")
-    options = parser.parse_args(arguments)
-    rng = np.random.default_rng(options.seed)
-    model = train(rng, options.steps)
-    print(f"\nletters of other texts that are foretold: {accuracy(model, rng):.3f}")
-    print("how much each head looks at the letter before / at what followed the last time:")
-    for number, layer in enumerate(look(model, "numpynumpynumpy"), start=1):
+def show_answers(model: Copier, rng: np.random.Generator, count: int = 4) -> None:
+    """The first round of some texts, what the model foretells of the next ones, and what comes."""
+    ids, wanted = rounds(rng, count)
+    foretold = model(ids).data.argmax(axis=-1)
+    for row, answers, letters in zip(ids, foretold, wanted, strict=True):
+        asked = letters != NOT_ASKED
+        start = int(asked.argmax()) + 1
+        print(
+            answered(spelled(row[:start]) + " …", spelled(answers[asked]), spelled(letters[asked]))
+        )
+
+
+def spelled(ids: NDArray[np.int64]) -> str:
+    """Ids as letters."""
+    return "".join(LETTERS[i] for i in ids)
+
+
+def show_heads(layers: Sequence[LayerMap]) -> None:
+    """What each head looks at."""
+    print("How much each head looks at the letter before / at what followed the last time:")
+    for layer in layers:
         scores = head_scores(layer.weights, layer.keys)
         heads = zip(scores.previous, scores.induction, strict=True)
-        print(f"  layer {number}:  " + "   ".join(f"{a:.2f} / {b:.2f}" for a, b in heads))
+        print(f"  {layer.name}:  " + "   ".join(f"{a:.2f} / {b:.2f}" for a, b in heads))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train, and say which heads do what."""
+    parser = options(
+        "foundation_attn.examples.copying",
+        "Two layers of heads learn to go on with a text.",
+        STEPS,
+        quick=100,
+    )
+    args = parser.parse_args(argv)
+    rng = np.random.default_rng(args.seed)
+    model = train(rng, args.steps)
+    print(f"\nLetters of other texts that are foretold: {accuracy(model, rng):.3f}")
+    show_answers(model, rng)
+    layers = look(model, "numpynumpynumpy")
+    show_heads(layers)
+    draw = partial(plot_heads, layers, title="Where the heads look as they copy")
+    return pictures(args.out, {"copying_heads.png": draw})
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

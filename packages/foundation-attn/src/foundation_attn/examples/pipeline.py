@@ -1,7 +1,7 @@
 # ruff: noqa: T201 - an example prints
 """Attention from a short sentence to a trained translator of dates.
 
-    python -m foundation_attn.examples.pipeline [--out attention] [--quick] [--seed 0]
+    python -m foundation_attn.examples.pipeline [--out plots] [--quick] [--seed 0]
 
 First scores, weights and context of four words, with all numbers, by hand and by one head of
 :class:`SelfAttention`; then two layers of heads learn to copy (see :mod:`.copying`), and what each
@@ -12,16 +12,15 @@ is installed in ``heads.png`` and ``alignment.png``.
 
 from __future__ import annotations
 
-import argparse
 import datetime as dt
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import foundation_nn as fn
 import numpy as np
 from foundation_nn import Tensor, padding_mask
 from foundation_nn import functional as F
+from foundation_nn.lessons import answered, options, pictures
 from numpy.typing import NDArray
 
 from foundation_attn import (
@@ -29,7 +28,6 @@ from foundation_attn import (
     SelfAttention,
     capture_attention,
     dot_score,
-    head_scores,
     masked_softmax,
 )
 from foundation_attn.examples import copying
@@ -42,6 +40,7 @@ from foundation_attn.plotting import (
     save_page,
 )
 
+STEPS = 1500
 PAD, BOS, EOS = 0, 1, 2
 CHARACTERS = "0123456789-/., abcdefghijklmnopqrstuvwxyz"
 IDS = {character: i for i, character in enumerate(CHARACTERS, start=3)}
@@ -70,14 +69,10 @@ def by_hand() -> None:
 def trained_heads(steps: int, seed: int) -> list[LayerMap]:
     """The heads of a model that has learnt to copy, with their scores printed."""
     model = copying.train(np.random.default_rng(seed), steps)
-    others = np.random.default_rng(seed + 1)
-    print(f"foretold in other texts: {copying.accuracy(model, others):.3f}\n")
+    others = np.random.default_rng([seed, 1])
+    print(f"Letters of other texts that are foretold: {copying.accuracy(model, others):.3f}")
     layers = copying.look(model, "numpynumpynumpy")
-    print("weight on the token before / on what followed this token the last time")
-    for layer in layers:
-        scores = head_scores(layer.weights, layer.keys)
-        pairs = zip(scores.previous, scores.induction, strict=True)
-        print(f"  {layer.name}  " + "   ".join(f"{a:.2f} / {b:.2f}" for a, b in pairs))
+    copying.show_heads(layers)
     return layers
 
 
@@ -149,45 +144,45 @@ def alignment(model: AttentionSeq2Seq, text: str) -> HeatMap:
     return HeatMap(maps[0].weights[0, 0], list(text), list(written), f"{text} → {written}")
 
 
-def main(arguments: Sequence[str] | None = None) -> float:
-    """Run all of it; the part of held-out dates that are translated exactly."""
-    parser = argparse.ArgumentParser(
-        prog="python -m foundation_attn.examples.pipeline",
-        description=(__doc__ or "").partition("\n")[0],
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run all of it."""
+    parser = options(
+        "foundation_attn.examples.pipeline",
+        "Attention from a short sentence to a trained translator of dates.",
+        STEPS,
+        quick=100,
+        of="updates of the translator; the heads that copy take a fifth of them",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of weights and data (default: 0)")
-    parser.add_argument(
-        "--out", type=Path, default=Path("attention"), help="a folder (default: attention)"
-    )
-    parser.add_argument("--quick", action="store_true", help="train for a few steps only")
-    options = parser.parse_args(arguments)
+    args = parser.parse_args(argv)
     fn.keep_freed_memory()
-    rng = np.random.default_rng(options.seed)
     by_hand()
-    print("\ntraining on texts that repeat themselves")
-    layers = trained_heads(10 if options.quick else 300, options.seed)
+    print("\nTraining on texts that repeat themselves")
+    layers = trained_heads(max(1, args.steps // 5), args.seed)
 
-    print("\ntraining on dates")
-    held_out = dates(np.random.default_rng(options.seed + 1), 1000)
+    print("\nTraining on dates")
+    held_out = dates(np.random.default_rng([args.seed, 2]), 1000)
     started = time.perf_counter()
-    model = train(rng, 10 if options.quick else 1500)
+    model = train(np.random.default_rng(args.seed), args.steps)
     written = translate(model, [source for source, _ in held_out])
     exact = float(np.mean([a == b for a, (_, b) in zip(written, held_out, strict=True)]))
-    print(f"exact on 1000 other dates: {exact:.3f} ({time.perf_counter() - started:.0f} s)\n")
+    print(f"Exact on 1000 other dates: {exact:.3f} ({time.perf_counter() - started:.0f} s)")
+    for (source, target), answer in zip(held_out[:4], written, strict=False):
+        print(answered(source, answer, target))
 
     m = alignment(model, "12 may 2009")
-    print(attention_text(m.weights, m.queries, m.keys))
-    options.out.mkdir(parents=True, exist_ok=True)
+    print("\n" + attention_text(m.weights, m.queries, m.keys))
     dates_map = LayerMap("translator of dates", m.weights[None], m.queries, m.keys, "cross")
-    save_page([*layers, dates_map], options.out / "attention.html", "Where attention looks")
-    try:
-        plot_heads(layers, options.out / "heads.png")
-        plot_alignment(m, options.out / "alignment.png")
-    except ImportError:
-        print("(no pictures: matplotlib is not installed, see the extra 'plot')")
-    print(f"\nopen {options.out / 'attention.html'} in a browser")
-    return exact
+    return pictures(
+        args.out,
+        {
+            "attention.html": lambda path: save_page(
+                [*layers, dates_map], path, "Where attention looks"
+            ),
+            "heads.png": lambda path: plot_heads(layers, path),
+            "alignment.png": lambda path: plot_alignment(m, path),
+        },
+    )
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

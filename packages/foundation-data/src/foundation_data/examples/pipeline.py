@@ -9,12 +9,12 @@ sorting by length, and the masks of a batch.
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from foundation_nn.lessons import options, pictures, whole_number
 
 from foundation_data import (
     Batch,
@@ -28,11 +28,12 @@ from foundation_data import (
     split_pairs,
     tasks,
 )
+from foundation_data.plotting import MaskMap, plot_coverage, plot_masks, plot_padding
 
 Pairs = list[tuple[str, str]]
 
 
-def raw_pairs(path: Path | None) -> Pairs:
+def raw_pairs(path: Path | None, seed: int) -> Pairs:
     """The pairs of a file, or of the best corpus that is here."""
     if path is not None:
         pairs = read_pairs(path)
@@ -42,7 +43,7 @@ def raw_pairs(path: Path | None) -> Pairs:
         pairs = corpora.emoji_pairs("en", "fr")
     except ModuleNotFoundError as error:
         print(f"({error}; dates will do)")
-        return tasks.date_task(np.random.default_rng(0), 5000)
+        return tasks.date_task(np.random.default_rng(seed), 5000)
     print(pairs.report)
     return pairs
 
@@ -68,24 +69,10 @@ def padding(batches: Sequence[Batch]) -> float:
     return float(np.average([batch.padding for batch in batches], weights=sizes))
 
 
-def draw(
-    out: Path,
-    vocabularies: dict[str, Vocabulary],
-    kinds: dict[str, list[Batch]],
-    dataset: TranslationDataset,
-    tokenizers: tuple[WordTokenizer, WordTokenizer],
-) -> None:
-    """The three pictures."""
-    from foundation_data.plotting import MaskMap, plot_coverage, plot_masks, plot_padding
-
-    out.mkdir(parents=True, exist_ok=True)
-    plot_coverage(vocabularies, out / "coverage.png", title="How many words does a text need?")
-    plot_padding(
-        {name: list(islice(batches, 8)) for name, batches in kinds.items()},
-        out / "padding.png",
-        title="Sentences of one batch have one width",
-    )
-    # A short pair beside a longer one, so that there is padding to be seen.
+def mask_maps(
+    dataset: TranslationDataset, tokenizers: tuple[WordTokenizer, WordTokenizer]
+) -> list[MaskMap]:
+    """The masks of a short pair beside a longer one, so that there is padding to be seen."""
     lengths = dataset.lengths.max(axis=1)
     short = int(np.abs(lengths - 5).argmin())
     long = int(np.abs(lengths - 8).argmin())
@@ -101,31 +88,35 @@ def draw(
     num_tokens = sum(map(len, documents))
     packed = TextDataset.from_ids(documents, num_tokens, pack=True).batch([0])
     packed_tokens = target_vocabulary.to_tokens(packed.ids[0])
-    maps = [
+    return [
         MaskMap(cross_mask, source, target, "target attends to source, not to padding"),
         MaskMap(batch.target_pattern[0], target, target, "target attends to itself, not ahead"),
         MaskMap(packed.mask[0], packed_tokens, packed_tokens, "packed documents, each to itself"),
     ]
-    plot_masks(maps, out / "masks.png", title="Which token may attend to which")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Read, cut, count, split, batch, draw."""
-    parser = argparse.ArgumentParser(
-        prog="python -m foundation_data.examples.pipeline",
-        description="From raw lines to masked batches.",
+    parser = options(
+        "foundation_data.examples.pipeline",
+        "From raw lines to masked batches.",
+        100_000,
+        quick=1000,
+        unit="pairs",
+        of="how many of the pairs at most",
     )
     parser.add_argument("file", nargs="?", type=Path, help="pairs: .tsv, .csv, .jsonl, .zip or .gz")
     parser.add_argument(
-        "--max-tokens", type=int, default=4000, help="positions of a batch (default: %(default)s)"
+        "--max-tokens",
+        type=whole_number(1),
+        default=4000,
+        metavar="N",
+        help="positions of a batch (default: %(default)s)",
     )
-    parser.add_argument(
-        "--out", type=Path, default=Path("plots"), help="folder for pictures (default: plots)"
-    )
-    options = parser.parse_args(argv)
+    args = parser.parse_args(argv)
     try:
         print("1. Raw lines")
-        pairs = raw_pairs(options.file)
+        pairs = raw_pairs(args.file, args.seed)[: args.pairs]
 
         print("\n2. Split: by a hash of the source, so that no source is in two parts")
         training, validation, test = split_pairs(pairs)
@@ -150,12 +141,12 @@ def main(argv: Sequence[str] | None = None) -> int:
                 unknown = tokenizer.unknown_rate(pair[side] for pair in validation)
                 print(f"     of the validation part, {unknown:.1%} of the tokens are unknown")
 
-        print(f"\n5. Batches of at most {options.max_tokens:,} positions a side")
+        print(f"\n5. Batches of at most {args.max_tokens:,} positions a side")
         dataset = TranslationDataset(training, *tokenizers)
         kinds = {
-            "as they come": list(BatchLoader(dataset, max_tokens=options.max_tokens, bucket=False)),
+            "as they come": list(BatchLoader(dataset, max_tokens=args.max_tokens, bucket=False)),
             "similar lengths together": list(
-                BatchLoader(dataset, max_tokens=options.max_tokens, bucket=True)
+                BatchLoader(dataset, max_tokens=args.max_tokens, bucket=True)
             ),
         }
         for name, batches in kinds.items():
@@ -163,22 +154,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         parser.exit(1, f"pipeline: {error}\n")
 
-    print("\n6. Masks")
-    return picture(lambda: draw(options.out, vocabularies, kinds, dataset, tokenizers), options.out)
-
-
-def picture(drawing: Callable[[], None], out: Path) -> int:
-    """Draw, and say where; the exit code of the example."""
-    try:
-        drawing()
-    except ImportError as error:  # the extra is not installed: the numbers above stand
-        print(f"   No pictures: {error}")
-    except OSError as error:
-        print(f"   No pictures: {out} cannot be written ({error.strerror or error})")
-        return 1
-    else:
-        print("   " + ", ".join(str(out / f"{n}.png") for n in ("coverage", "padding", "masks")))
-    return 0
+    print("\n6. Pictures of the vocabularies, the padding and the masks")
+    some = {name: list(islice(batches, 8)) for name, batches in kinds.items()}
+    return pictures(
+        args.out,
+        {
+            "coverage.png": lambda path: plot_coverage(
+                vocabularies, path, title="How many words does a text need?"
+            ),
+            "padding.png": lambda path: plot_padding(
+                some, path, title="Sentences of one batch have one width"
+            ),
+            "masks.png": lambda path: plot_masks(
+                mask_maps(dataset, tokenizers), path, title="Which token may attend to which"
+            ),
+        },
+    )
 
 
 if __name__ == "__main__":

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from foundation_nn import MLP, Tanh, Tensor, no_grad
 from foundation_nn import functional as F
-from foundation_nn.examples._lesson import options, picture
+from foundation_nn.lessons import options, pictures
 from foundation_nn.optim import AdamW
 from foundation_nn.plotting import plot_decision_boundary, plot_history
 from foundation_nn.schedules import cosine
 from foundation_nn.training import History, Trainer
 
 ARMS = 3
+STEPS = 1500
 Batch = tuple[NDArray[np.float32], NDArray[np.intp]]
 
 
@@ -63,7 +64,7 @@ def accuracy(model: MLP, data: Batch) -> float:
         return float(np.mean(model(Tensor(x)).data.argmax(axis=1) == y))
 
 
-def train(data: Batch, seed: int, steps: int = 1500) -> tuple[MLP, History]:
+def train(data: Batch, seed: int, steps: int = STEPS) -> tuple[MLP, History]:
     """A trained network, and what happened on the way."""
     rng = np.random.default_rng(seed)
     model = MLP([2, 48, 48, ARMS], Tanh, rng=rng)
@@ -75,10 +76,11 @@ def train(data: Batch, seed: int, steps: int = 1500) -> tuple[MLP, History]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train, count, draw."""
-    args = options("classification", "Part three spirals.").parse_args(argv)
+    parser = options("foundation_nn.examples.classification", "Part three spirals.", STEPS, 300)
+    args = parser.parse_args(argv)
     rng = np.random.default_rng(args.seed)
     data, fresh = spirals(600, rng), spirals(3000, rng)
-    model, history = train(data, args.seed)
+    model, history = train(data, args.seed, args.steps)
 
     print(
         f"{model.num_parameters():,} parameters, {len(history.steps)} steps, loss "
@@ -86,13 +88,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     print(f"Accuracy on the {len(data[0])} points it learned from: {accuracy(model, data):.1%}")
     print(f"Accuracy on {len(fresh[0])} new points: {accuracy(model, fresh):.1%}")
-    failed = picture(
-        lambda path: plot_history(history, path, title="Three spirals", unit="nats per point"),
-        args.out / "classification_loss.png",
-    )
-    return failed or picture(
-        lambda path: plot_decision_boundary(model, *data, path, title="Three spirals, parted"),
-        args.out / "classification.png",
+    return pictures(
+        args.out,
+        {
+            "classification_loss.png": lambda path: plot_history(
+                history, path, title="Three spirals", unit="nats per point"
+            ),
+            "classification.png": lambda path: plot_decision_boundary(
+                model, *data, path, title="Three spirals, parted"
+            ),
+        },
     )
 
 

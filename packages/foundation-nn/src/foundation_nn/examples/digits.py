@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from foundation_nn import GELU, MLP, Dropout, Sequential, Tensor, no_grad
 from foundation_nn import functional as F
-from foundation_nn.examples._lesson import options, picture
 from foundation_nn.image_files import Digits, from_file, from_scikit_learn
+from foundation_nn.lessons import options, pictures
 from foundation_nn.optim import AdamW
 from foundation_nn.plotting import plot_images
 from foundation_nn.schedules import cosine
@@ -114,23 +114,25 @@ def show_mistakes(model: Sequential, test: Digits, path: Path) -> None:
     given = answers(model, test.images)
     wrong = np.flatnonzero(given != test.targets)
     count = f"{len(wrong) or 'No'} mistake{'s' * (len(wrong) != 1)}"
-    title = f"{count} in {len(test.images)} images: answer (truth)"
+    title = f"{count} in {len(test.images)} images: answer ≠ truth"
     chosen = wrong[:32] if len(wrong) else np.arange(min(32, len(given)))
-    captions = [f"{test.names[given[i]]} ({test.names[test.targets[i]]})" for i in chosen]
+    captions = [
+        f"{test.names[given[i]]} {'≠' if i in wrong else '='} {test.names[test.targets[i]]}"
+        for i in chosen
+    ]
     plot_images(test.images[chosen], captions, path, title=title)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Read, train, test, draw."""
-    parser = options("digits", "Learn to read handwritten digits.")
+    parser = options(
+        "foundation_nn.examples.digits", "Learn to read handwritten digits.", 1500, quick=200
+    )
     parser.add_argument(
         "--data", type=Path, metavar="FILE", help="IDX images or CSV (default: scikit-learn's)"
     )
     parser.add_argument("--label", choices=["first", "last"], help="the label's column in a CSV")
-    parser.add_argument("--steps", type=int, default=1500, help="updates (default: %(default)s)")
     args = parser.parse_args(argv)
-    if args.steps < 1:
-        parser.error(f"--steps: expected at least 1, got {args.steps}")
     try:
         digits = from_file(args.data, args.label) if args.data else from_scikit_learn()
         if len(digits.images) < 10 or len(digits.names) < 2:
@@ -152,7 +154,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, part in (("learned from", learn), ("never seen", test)):
         right = np.mean(answers(model, part.images) == part.targets)
         print(f"Accuracy on images {name}: {right:.2%}")
-    return picture(lambda path: show_mistakes(model, test, path), args.out / "digits.png")
+    return pictures(args.out, {"digits.png": lambda path: show_mistakes(model, test, path)})
 
 
 if __name__ == "__main__":

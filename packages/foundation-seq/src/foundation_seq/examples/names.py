@@ -13,12 +13,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from foundation_nn import Tensor, no_grad
 from foundation_nn import functional as F
+from foundation_nn.lessons import options, pictures
 from foundation_nn.optim import Adam
 from foundation_nn.training import Trainer
 from numpy.typing import NDArray
 
 from foundation_seq import RecurrentLM, SamplingConfig, generate, lstm_gates
-from foundation_seq.examples._lesson import options, picture
 from foundation_seq.plotting import plot_gates, plot_states
 
 STEPS = 400
@@ -91,9 +91,11 @@ def write(model: RecurrentLM, count: int, seed: int) -> list[str]:
     return ["".join(LETTERS[i - 1] for i in row) for row in rows]
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> int:
     """Train, write, look inside."""
-    args = options("names", "Make up given names.", STEPS).parse_args(arguments)
+    args = options("foundation_seq.examples.names", "Make up given names.", STEPS, 100).parse_args(
+        argv
+    )
     model = RecurrentLM(len(LETTERS) + 1, 16, 64, rng=np.random.default_rng(args.seed))
     trainer = Trainer(model, loss, Adam(model, 5e-3), clip_norm=1.0)
     history = trainer.fit(Endless(np.random.default_rng([args.seed, 1])), max_steps=args.steps)
@@ -113,9 +115,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         x = model.embedding(ids)
         states = model.lstm(x)[0].data[0]
     gates = lstm_gates(model.lstm, x)
-    picture(lambda path: plot_states(states, text, path), args.out / "names_states.png")
-    picture(lambda path: plot_gates(gates, text, path), args.out / "names_gates.png")
+    return pictures(
+        args.out,
+        {
+            "names_states.png": lambda path: plot_states(
+                states, text, path, title="What the LSTM holds while it reads names"
+            ),
+            "names_gates.png": lambda path: plot_gates(
+                gates, text, path, title="The gates of the LSTM while it reads names"
+            ),
+        },
+    )
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -2,16 +2,17 @@
 """Reversal: a network reads up to ten digits and writes them backwards.
 
 ``python -m foundation_seq.examples.reverse`` trains a :class:`foundation_seq.Seq2Seq`, tests it on
-strings it has not seen, and leaves ``plots/reverse.png`` if matplotlib is there.
+strings it has not seen, and leaves the loss over the steps in ``plots/reverse.png``.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from functools import partial
 
 import numpy as np
+from foundation_nn.lessons import answered, options, pictures
+from foundation_nn.plotting import plot_history
 from foundation_nn.training import Progress, Trainer
 from numpy.typing import NDArray
 
@@ -80,33 +81,20 @@ def show(digits: NDArray[np.integer] | list[int]) -> str:
     return "".join(str(int(d)) for d in digits)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> int:
     """Train, test, show."""
-    parser = argparse.ArgumentParser(
-        prog="python -m foundation_seq.examples.reverse", description="Write digits backwards."
-    )
-    parser.add_argument("--steps", type=int, default=STEPS, help="updates (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of the random numbers (default: 0)")
-    parser.add_argument("--out", type=Path, default=Path("plots"), help="folder for pictures")
-    options = parser.parse_args(arguments)
-    if options.steps < 1:
-        parser.error(f"--steps: expected at least 1, got {options.steps}")
-    model, trainer = train(options.seed, options.steps, progress=True)
-    rng = np.random.default_rng([options.seed, 2])
+    parser = options("foundation_seq.examples.reverse", "Write digits backwards.", STEPS, quick=200)
+    args = parser.parse_args(argv)
+    model, trainer = train(args.seed, args.steps, progress=True)
+    rng = np.random.default_rng([args.seed, 2])
     print(f"\nNew strings without a mistake: {exact_match(model, rng):.1%}")
     source, lengths, _, _ = make_batch(rng, 5)
     written = generate(model.about(source, lengths), [[BOS]] * 5, MAX_LENGTH + 1, stop_ids=[EOS])
-    for row, n, new in zip(source, lengths, written, strict=True):
-        print(f"{show(row[:n]):>{MAX_LENGTH}} -> {show(new)}")
-    try:
-        from foundation_nn.plotting import plot_history
-
-        options.out.mkdir(parents=True, exist_ok=True)
-        plot_history(trainer.history, options.out / "reverse.png", title="Reversing digits")
-        print(f"\nThe loss over time: {options.out / 'reverse.png'}")
-    except ImportError:
-        print("\nFor a picture of the loss install the extra foundation-seq[plot].")
+    for row, length, new in zip(source, lengths, written, strict=True):
+        print(answered(show(row[:length]), show(new), show(row[:length][::-1])))
+    draw = partial(plot_history, trainer.history, title="Reversing digits", unit="nats per digit")
+    return pictures(args.out, {"reverse.png": draw})
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -12,13 +12,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from foundation_nn import Linear, Module, Tensor, no_grad
 from foundation_nn import functional as F
+from foundation_nn.lessons import options, pictures
 from foundation_nn.optim import Adam
 from foundation_nn.schedules import cosine
 from foundation_nn.training import Trainer
 from numpy.typing import NDArray
 
 from foundation_seq import GRU
-from foundation_seq.examples._lesson import options, picture
 from foundation_seq.plotting import plot_series
 
 B, T, H = 32, 100, 32
@@ -78,9 +78,9 @@ def loss(
     return F.mse_loss(model(x), y), y.size
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> int:
     """Train, continue, draw."""
-    args = options("sine", "Continue a sine.", STEPS).parse_args(arguments)
+    args = options("foundation_seq.examples.sine", "Continue a sine.", STEPS, 150).parse_args(argv)
     model = Forecaster(np.random.default_rng(args.seed))
     schedule = cosine(1e-2, args.steps + 1, warmup=1)
     trainer = Trainer(model, loss, Adam(model, 1e-2), schedule=schedule, clip_norm=1.0)
@@ -93,11 +93,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         f"of the {AHEAD} to come "
         f"{errors.mean():.5f} (always answering 0: 0.5)"
     )
-    path = args.out / "sine.png"
     continued = np.concatenate([np.full(GIVEN, np.nan), written[0]])
     series = {"the sine": true[0, :, 0], "continued by the network": continued}
-    picture(lambda path: plot_series(series, GIVEN, path), path)
+    title = "A sine, continued by a GRU"
+    return pictures(
+        args.out, {"sine.png": lambda path: plot_series(series, GIVEN, path, title=title)}
+    )
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -21,21 +21,20 @@ import numpy as np
 from foundation_attn import capture_attention
 from foundation_attn.plotting import HeatMap, plot_attention
 from foundation_nn import no_grad
+from foundation_nn.lessons import answered, options, pictures, whole_number
 from foundation_nn.training import evaluate
 from foundation_seq import generate
 
 from foundation_transformer._transformer import Transformer
 from foundation_transformer._translator import Translator
 from foundation_transformer.config import TransformerConfig
-from foundation_transformer.examples._lesson import (
+from foundation_transformer.examples._pairs import (
     BOS,
     EOS,
     FIRST,
     Pair,
     PairBatch,
     PairBatches,
-    draw,
-    options,
 )
 from foundation_transformer.recipes import train_translator, translation_loss
 
@@ -45,6 +44,9 @@ TASKS: dict[str, Callable[[list[int]], list[int]]] = {
     "sort": sorted,
 }
 LONGEST = 10
+EPOCHS = 12
+#: Strings to learn from; a tenth as many are to be tested on.
+SEEN = 10_000
 
 
 def strings(task: str, count: int, rng: np.random.Generator) -> list[Pair]:
@@ -56,12 +58,14 @@ def strings(task: str, count: int, rng: np.random.Generator) -> list[Pair]:
     return [(list(source), target) for source, target in found.items()]
 
 
-def train(task: str, seed: int, epochs: int = 12) -> tuple[Transformer, float, float, list[Pair]]:
+def train(
+    task: str, seed: int, epochs: int = EPOCHS
+) -> tuple[Transformer, float, float, list[Pair]]:
     """A trained model, its perplexity and its share of exact answers, and the test strings."""
     rng = np.random.default_rng(seed)
-    pairs = strings(task, 11_000, rng)
+    pairs = strings(task, SEEN + SEEN // 10, rng)
     rng.shuffle(pairs)  # the short ones are found first
-    seen, unseen = pairs[:10_000], pairs[10_000:]
+    seen, unseen = pairs[:SEEN], pairs[SEEN:]
     config = TransformerConfig.tiny(
         vocab_size=FIRST + 10, max_len=LONGEST + 2, d_model=32, num_heads=4, d_ff=128, dropout=0.0
     )
@@ -78,11 +82,20 @@ def exact(model: Transformer, pairs: Sequence[Pair]) -> float:
     right = 0
     for start in range(0, len(pairs), 100):
         some = pairs[start : start + 100]
-        batch = PairBatch.of(some)
-        translator = Translator(model, batch.source, batch.source_mask)
-        written = generate(translator, [[BOS]] * len(some), LONGEST + 2, stop_ids={EOS})
-        right += sum(w == target for w, (_, target) in zip(written, some, strict=True))
+        right += sum(w == target for w, (_, target) in zip(write(model, some), some, strict=True))
     return right / len(pairs)
+
+
+def write(model: Transformer, pairs: Sequence[Pair]) -> list[list[int]]:
+    """What the model makes of the sources of some pairs."""
+    batch = PairBatch.of(pairs)
+    translator = Translator(model, batch.source, batch.source_mask)
+    return generate(translator, [[BOS]] * len(pairs), LONGEST + 2, stop_ids={EOS})
+
+
+def digits(ids: Sequence[int]) -> str:
+    """Ids as one word."""
+    return "".join(str(i - FIRST) for i in ids)
 
 
 def attention_maps(model: Transformer, pair: Pair) -> list[HeatMap]:
@@ -97,26 +110,38 @@ def attention_maps(model: Transformer, pair: Pair) -> list[HeatMap]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train, test, draw."""
-    parser = options("copy_task", "Copy, reverse or sort digits.")
+    parser = options(
+        "foundation_transformer.examples.copy_task",
+        "Copy, reverse or sort digits.",
+        EPOCHS,
+        quick=1,
+        unit="epochs",
+        of="how often each string is seen",
+    )
     parser.add_argument("--task", choices=TASKS, default="copy")
-    parser.add_argument("--seeds", type=int, default=1, help="how many to try (default: 1)")
+    parser.add_argument(
+        "--seeds", type=whole_number(1), default=1, metavar="N", help="how many to try (default: 1)"
+    )
     args = parser.parse_args(argv)
-    if args.seeds < 1:
-        parser.error(f"--seeds: expected at least 1, got {args.seeds}")
     for seed in range(args.seed, args.seed + args.seeds):
         started = time.perf_counter()
-        model, perplexity, share, unseen = train(args.task, seed)
+        model, perplexity, share, unseen = train(args.task, seed, args.epochs)
         print(
             f"{args.task}, seed {seed}: of {len(unseen):,} unseen strings {share:.1%} exact, "
             f"perplexity {perplexity:.4f}, after {time.perf_counter() - started:.0f} s"
         )
-    title = f"Task “{args.task}”: where each head of the last layer looks"
+    for (source, target), written in zip(unseen[:5], write(model, unseen[:5]), strict=True):
+        print(answered(digits(source), digits(written), digits(target)))
+    title = f"Task “{args.task}”: where the heads of the last layer look"
     example = next(pair for pair in unseen if len(pair[0]) == LONGEST)
-    draw(
-        lambda path: plot_attention(attention_maps(model, example), path, title=title),
-        args.out / f"{args.task}_attention.png",
+    return pictures(
+        args.out,
+        {
+            f"{args.task}_attention.png": lambda path: plot_attention(
+                attention_maps(model, example), path, title=title
+            )
+        },
     )
-    return 0
 
 
 if __name__ == "__main__":

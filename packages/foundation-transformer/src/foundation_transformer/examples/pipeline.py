@@ -15,15 +15,15 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from foundation_attn import capture_attention
-from foundation_attn.plotting import HeatMap, plot_attention
+from foundation_attn.plotting import LayerMap, plot_heads
 from foundation_nn import Tensor, no_grad, schedules
 from foundation_nn import functional as F
+from foundation_nn.lessons import answered, options, pictures
 from foundation_seq import SamplingConfig, generate
 
 from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer._positions import SinusoidalPositions
 from foundation_transformer.config import TransformerConfig
-from foundation_transformer.examples._lesson import draw, options
 from foundation_transformer.plotting import plot_embeddings, plot_positions, plot_schedules
 from foundation_transformer.recipes import WindowBatch, train_lm
 
@@ -94,14 +94,17 @@ def one_layer(model: CausalLM, x: Tensor) -> Tensor:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train, follow a sentence, write, draw."""
-    parser = options("pipeline", "Follow a sentence through a transformer.")
-    parser.add_argument("--steps", type=int, default=400, help="updates (default: %(default)s)")
+    parser = options(
+        "foundation_transformer.examples.pipeline",
+        "Follow a sentence through a transformer.",
+        400,
+        quick=100,
+    )
     args = parser.parse_args(argv)
-    if args.steps < 1:
-        parser.error(f"--steps: expected at least 1, got {args.steps}")
     model = train(args.seed, args.steps)
     rng = np.random.default_rng(args.seed + 1)
-    words = [".", *sentence(rng)[:-2]]
+    *beginning, actor, stop = sentence(rng)
+    words = [".", *beginning]
     ids = np.array([[ID[word] for word in words]])
     print(f"The sentence: {' '.join(words)} …\nAs ids: {ids[0].tolist()}\n\nThe first layer:")
     with no_grad():
@@ -120,29 +123,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     likeliest = np.argsort(-p)[:4]
     print("After the last: " + ", ".join(f"{WORDS[i]} {p[i]:.0%}" for i in likeliest))
     (greedy,) = generate(model, ids, 2)
-    print(f"The likeliest end: {' '.join(words)} {' '.join(WORDS[i] for i in greedy)}")
+    end = " ".join(WORDS[i] for i in greedy)
+    print("Who has acted is acted on at the end. The likeliest end:")
+    print(answered(f"{' '.join(words)} …", end, f"{actor} {stop}"))
     for row in generate(model, [[ID["."]]] * 3, T, SamplingConfig(), rng, stop_ids={ID["."]}):
         print(f"Drawn freely: {' '.join(WORDS[i] for i in row)} .")
     print()
-    titles = [
-        HeatMap(w, words, words, f"layer {n + 1}, head {i + 1}")
-        for n, m in enumerate(maps)
-        for i, w in enumerate(m.weights[0])
-    ]
+    layers = [LayerMap(m.title, m.weights[0], words, words) for m in maps]
     rates = {
         "cosine": schedules.cosine(5e-3, 4000, warmup=400),
         "Noam": schedules.noam(32, warmup=400, factor=0.5),
     }
-    draw(
-        lambda path: plot_positions(SinusoidalPositions(32, 100), path), args.out / "positions.png"
+    embeddings = model.embedding.weight.data
+    return pictures(
+        args.out,
+        {
+            "positions.png": lambda path: plot_positions(SinusoidalPositions(32, 100), path),
+            "pipeline_attention.png": lambda path: plot_heads(
+                layers, path, title="Where each head looks as it reads the sentence"
+            ),
+            "words.png": lambda path: plot_embeddings(
+                embeddings, WORDS, path, title="Words, by their embeddings"
+            ),
+            "schedule.png": lambda path: plot_schedules(rates, 4000, path),
+        },
     )
-    draw(lambda path: plot_attention(titles, path, columns=4), args.out / "pipeline_attention.png")
-    draw(
-        lambda path: plot_embeddings(model.embedding.weight.data, WORDS, path, title="Words"),
-        args.out / "words.png",
-    )
-    draw(lambda path: plot_schedules(rates, 4000, path), args.out / "schedule.png")
-    return 0
 
 
 if __name__ == "__main__":

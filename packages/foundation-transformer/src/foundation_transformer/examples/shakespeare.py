@@ -1,10 +1,12 @@
 # ruff: noqa: T201 - an example prints
 """A small GPT learns to write like a text file, character by character.
 
-``python -m foundation_transformer.examples.shakespeare FILE`` trains a model of 0.8 million
+``python -m foundation_transformer.examples.shakespeare [FILE]`` trains a model of 0.8 million
 parameters with the configuration nanoGPT [1]_ gives for a CPU, tells its loss on the last tenth
 of the text, lets it write, and leaves ``plots/shakespeare_loss.png`` and a map of the characters,
-``plots/shakespeare_characters.png``.
+``plots/shakespeare_characters.png``. Without a file it reads what
+:mod:`foundation_seq.examples.char_lm` reads: Shakespeare's works where the package ``shakespeare``
+is installed, else the code of the packages.
 
 References
 ----------
@@ -18,15 +20,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from foundation_nn.lessons import options, pictures
 from foundation_nn.plotting import plot_history
 from foundation_nn.training import Progress, Trainer
 from foundation_seq import SamplingConfig, stream_text, stream_tokens
+from foundation_seq.examples.char_lm import default_text
 
 from foundation_transformer._build import Ids
 from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer.config import TransformerConfig
 from foundation_transformer.evaluation import score_language_model
-from foundation_transformer.examples._lesson import draw, options
 from foundation_transformer.plotting import plot_embeddings
 from foundation_transformer.recipes import RandomWindows, consecutive_windows, train_lm
 
@@ -88,14 +91,19 @@ def train(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Read, train, write."""
-    parser = options("shakespeare", "Train a small GPT on a text file.")
-    parser.add_argument("file", type=Path, help="a text in UTF-8, such as tinyshakespeare.txt")
-    parser.add_argument("--steps", type=int, default=STEPS, help="updates (default: %(default)s)")
+    parser = options(
+        "foundation_transformer.examples.shakespeare",
+        "Train a small GPT on a text file.",
+        STEPS,
+        quick=30,
+    )
+    parser.add_argument(
+        "file", nargs="?", type=Path, help="a text in UTF-8, such as tinyshakespeare.txt"
+    )
     args = parser.parse_args(argv)
-    if args.steps < 1:
-        parser.error(f"--steps: expected at least 1, got {args.steps}")
     try:
-        characters = Characters.of(args.file.read_text(encoding="utf-8"))
+        text = default_text() if args.file is None else args.file.read_text(encoding="utf-8")
+        characters = Characters.of(text)
     except (OSError, ValueError) as error:  # bytes that are no UTF-8 are a ValueError, too
         parser.error(f"{args.file}: cannot be read as a text in UTF-8 ({error})")
     rng = np.random.default_rng(args.seed)
@@ -110,17 +118,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     for piece in stream_text(tokens, characters.decode):
         print(piece, end="", flush=True)
     print("\n")
-    draw(lambda path: plot_history(trainer.history, path), args.out / "shakespeare_loss.png")
-    draw(
-        lambda path: plot_embeddings(
-            model.embedding.weight.data,
-            ["␣" if c == " " else repr(c)[1:-1] for c in characters.alphabet],
-            path,
-            title="Characters, by their embeddings",
-        ),
-        args.out / "shakespeare_characters.png",
+    names = ["␣" if c == " " else repr(c)[1:-1] for c in characters.alphabet]
+    return pictures(
+        args.out,
+        {
+            "shakespeare_loss.png": lambda path: plot_history(
+                trainer.history,
+                path,
+                title="A small GPT learns to write",
+                unit="nats per character",
+            ),
+            "shakespeare_characters.png": lambda path: plot_embeddings(
+                model.embedding.weight.data, names, path, title="Characters, by their embeddings"
+            ),
+        },
     )
-    return 0
 
 
 if __name__ == "__main__":

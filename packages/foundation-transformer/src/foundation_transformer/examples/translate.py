@@ -15,20 +15,19 @@ import numpy as np
 from foundation_attn import capture_attention
 from foundation_attn.plotting import HeatMap, plot_attention
 from foundation_nn import no_grad
+from foundation_nn.lessons import answered, options, pictures
 from foundation_nn.training import Progress, Trainer
 
 from foundation_transformer._transformer import Transformer
 from foundation_transformer._translate import translate
 from foundation_transformer.config import TransformerConfig
-from foundation_transformer.examples._lesson import (
+from foundation_transformer.examples._pairs import (
     BOS,
     EOS,
     FIRST,
     Pair,
     PairBatch,
     PairBatches,
-    draw,
-    options,
 )
 from foundation_transformer.recipes import train_translator
 
@@ -133,11 +132,15 @@ def attention_maps(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train, translate, draw."""
-    parser = options("translate", "Translate numbers from English to French.")
-    parser.add_argument("--epochs", type=int, default=8, help="(default: %(default)s)")
+    parser = options(
+        "foundation_transformer.examples.translate",
+        "Translate numbers from English to French.",
+        8,
+        quick=1,
+        unit="epochs",
+        of="how often each number is seen",
+    )
     args = parser.parse_args(argv)
-    if args.epochs < 1:
-        parser.error(f"--epochs: expected at least 1, got {args.epochs}")
     trainer, source, target, unseen = train(args.seed, args.epochs)
     model: Transformer = trainer.model  # type: ignore[assignment]
     texts, references = zip(*unseen, strict=True)
@@ -146,14 +149,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         found = translate(model, texts, source, target, beam_size=beam_size)
         right = sum(f == r for f, r in zip(found, references, strict=True))
         print(f"Translated {name}: {right:,} of {len(texts):,} unseen numbers are right.")
-    for text, translation in zip(texts[:5], found, strict=False):
-        print(f"  {text} → {translation}")
+    for text, translation, reference in zip(texts[:5], found, references, strict=False):
+        print(answered(text, translation, reference))
     longest = max(unseen, key=lambda pair: len(pair[1].split()))
-    draw(
-        lambda path: plot_attention(attention_maps(model, source, target, longest), path),
-        args.out / "translate_attention.png",
+    return pictures(
+        args.out,
+        {
+            "translate_attention.png": lambda path: plot_attention(
+                attention_maps(model, source, target, longest),
+                path,
+                title="Where the heads of the last layer look as they translate",
+            )
+        },
     )
-    return 0
 
 
 if __name__ == "__main__":

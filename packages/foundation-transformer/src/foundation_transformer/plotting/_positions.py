@@ -84,15 +84,18 @@ def plot_distances(
     width = rotary.head_width
     x = np.full((1, 1, distances, width), width**-0.5)
     turned = rotary(Tensor(x), distance).data[0, 0]  # (distances, K)
-    figure, axes = new_figure(10, 3.6, columns=2)
+    figure, axes = new_figure(11, 3.6, columns=2)
     left, right = axes[0]
     left.plot(distance, turned @ turned[0], color=COLORS[0])
     left.axhline(0, color="0.8", linewidth=0.8)
     left.set(title="Rotary: query · key", xlabel="distance", ylabel="product")
     factors = np.exp(-alibi.slopes[:, None] * distance)  # (H, distances)
     for head, factor in enumerate(factors):
-        right.plot(distance, factor, color=COLORS[head % len(COLORS)], alpha=0.8)
-    right.set(title="ALiBi: one line for each head", xlabel="distance", ylabel="weight shrinks to")
+        color = COLORS[head % len(COLORS)]
+        right.plot(distance, factor, color=color, alpha=0.8, label=f"head {head + 1}")
+    right.set(title="ALiBi", xlabel="distance", ylabel="weight shrinks to")
+    # Beside the picture: the lines leave no room for it.
+    right.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, frameon=False)
     for ax in (left, right):
         ax.grid(alpha=0.25)
     return finished(figure, path)

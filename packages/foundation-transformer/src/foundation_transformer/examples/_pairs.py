@@ -1,12 +1,9 @@
-# ruff: noqa: T201 - an example prints
-"""What the examples share: options, made-up sentences as batches, and the last line."""
+"""Made-up sentence pairs as batches."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from foundation_attn.masks import Mask
@@ -18,31 +15,6 @@ from foundation_transformer._build import Ids
 PAD, BOS, EOS, FIRST = 0, 1, 2, 3
 
 Pair = tuple[list[int], list[int]]
-
-
-def options(name: str, description: str) -> argparse.ArgumentParser:
-    """A parser with the options all examples have."""
-    parser = argparse.ArgumentParser(
-        prog=f"python -m foundation_transformer.examples.{name}", description=description
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of all chance (default: 0)")
-    parser.add_argument(
-        "--out", type=Path, default=Path("plots"), help="folder for pictures (default: plots)"
-    )
-    return parser
-
-
-def draw(picture: Callable[[Path], object], path: Path) -> None:
-    """Draw, and say where; the numbers that were printed stand without it."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        picture(path)
-    except ImportError as error:
-        print(f"No picture: {error}")
-    except OSError as error:
-        print(f"No picture: {path} cannot be written ({error.strerror or error})")
-    else:
-        print(f"Picture: {path}")
 
 
 def pad(rows: Sequence[Sequence[int]]) -> tuple[Ids, Mask]:
