@@ -38,9 +38,14 @@ def test_tokens_stand_where_their_weights_are(rng):
 
 
 def test_cells_of_all_maps_have_one_size(rng):
-    figure = plot_attention([a_map(rng, T=3, S=5), a_map(rng, T=7, S=2)])
-    limits = [(ax.get_xlim(), ax.get_ylim()) for ax in figure.axes if ax.images]
-    assert limits == [((-0.5, 4.5), (6.5, -0.5))] * 2
+    sizes = [(3, 5), (7, 2), (1, 4), (2, 6)]
+    figure = plot_attention([a_map(rng, T, S) for T, S in sizes])
+    figure.draw_without_rendering()
+    cells = [
+        np.abs(np.diff(ax.transData.transform([[0, 0], [1, 1]]), axis=0)).ravel()
+        for ax in figure.axes[:4]
+    ]
+    np.testing.assert_allclose(cells, np.full((4, 2), cells[0][0]), rtol=0.02)
 
 
 def test_numbers_in_the_cells_are_the_weights():

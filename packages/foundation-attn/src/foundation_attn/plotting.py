@@ -6,7 +6,6 @@ is given.
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -86,14 +85,25 @@ def plot_attention(
     for m in maps:
         _check(m, "plot_attention")
     columns = min(columns, len(maps))
-    rows = math.ceil(len(maps) / columns)
-    side = _side(maps)
-    figure, axes = new_figure(columns * max(3.2, side), rows * max(2.8, side), rows, columns)
-    height, width = (max(m.weights.shape[i] for m in maps) for i in (0, 1))
-    for ax, m in zip(axes.flat, maps, strict=False):
-        image = _draw(ax, m)
-        # Cells of one size in all maps; a smaller one hangs from the upper left of its place.
-        ax.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), anchor="NW")
+    # Cells of one size in all maps: a column is as wide as its widest map, a row as high as its
+    # highest, and a smaller map hangs from the upper left of its place.
+    widths = [max(len(m.keys) for m in maps[column::columns]) for column in range(columns)]
+    in_rows = [maps[start : start + columns] for start in range(0, len(maps), columns)]
+    heights = [max(len(m.queries) for m in row) for row in in_rows]
+    figure, axes = new_figure(
+        sum(map(_inches, widths)) + 0.8,
+        sum(map(_inches, heights)) + 0.3,
+        len(heights),
+        columns,
+        heights=heights,
+        widths=widths,
+    )
+    for place, m in enumerate(maps):
+        row, column = divmod(place, columns)
+        image = _draw(axes[row, column], m)
+        axes[row, column].set(
+            xlim=(-0.5, widths[column] - 0.5), ylim=(heights[row] - 0.5, -0.5), anchor="NW"
+        )
     for ax in axes.flat[len(maps) :]:
         ax.set_axis_off()
     figure.colorbar(image, ax=axes, shrink=0.6, aspect=30, label=_WEIGHT)
@@ -106,9 +116,9 @@ def plot_attention(
 _WEIGHT = "attention weight"
 
 
-def _side(maps: Sequence[HeatMap]) -> float:
-    """Inches for the largest map, its tokens and its title."""
-    return 1.6 + 0.42 * max(max(len(m.keys), len(m.queries)) for m in maps)
+def _inches(cells: int) -> float:
+    """For so many cells in a row or a column, and the tokens beside them."""
+    return 1.5 + 0.42 * cells
 
 
 def _draw(ax: Axes, m: HeatMap) -> Any:
@@ -228,8 +238,7 @@ def plot_alignment(
         If tokens and weights do not fit together.
     """
     _check(m, "plot_alignment")
-    side = _side([m])
-    figure, ax = one_panel(ax, max(4.0, side + 0.8), max(2.8, side))
+    figure, ax = one_panel(ax, max(4.0, _inches(len(m.keys)) + 0.8), _inches(len(m.queries)))
     image = _draw(ax, m)
     ax.autoscale(False)
     corners = 0.46 * np.array([[-1, 1, 1, -1, -1], [-1, -1, 1, 1, -1]])

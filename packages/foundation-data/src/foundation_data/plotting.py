@@ -191,8 +191,9 @@ def plot_masks(
                 f"for as many queries and keys, got {each.mask.shape}"
             )
     height = max(len(each.queries) for each in maps)
-    widths = [max(1.8, 1.2 + 0.3 * len(each.keys)) for each in maps]  # with the names of the rows
-    figure, axes = new_figure(sum(widths), 2.2 + 0.3 * height, columns=len(maps), widths=widths)
+    widths = [len(each.keys) for each in maps]
+    inches = sum(1.2 + 0.3 * width for width in widths)  # with the names of the rows
+    figure, axes = new_figure(inches, 2.2 + 0.3 * height, columns=len(maps), widths=widths)
     for ax, each in zip(axes[0], maps, strict=True):
         rows, columns = each.mask.shape
         colors = np.where(each.mask[..., None], _rgb(_REAL), _rgb(_PADDING))
