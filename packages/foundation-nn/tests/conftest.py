@@ -54,6 +54,7 @@ class Case(NamedTuple):
 
 IDS = np.array([[3, 0, 3], [6, 3, 1]])
 MASK = np.array([[True, False, True], [False, True, True]])
+SOFT = np.random.default_rng(3).dirichlet(np.ones(7), (2, 3))
 
 OPERATIONS = [
     Case("add", F.add, ((2, 3, 5), (3, 1))),
@@ -84,6 +85,10 @@ OPERATIONS = [
     Case("norm", lambda x: F.norm(x, axis=-1), ((2, 3, 5),)),
     Case("norm 1", lambda x: F.norm(x, 1, axis=-1), ((2, 3),)),
     Case("norm inf", lambda x: F.norm(x, np.inf, axis=0), ((2, 3),)),
+    Case("norm 3", lambda x: F.norm(x, 3, axis=-1), ((2, 5),)),
+    Case("norm -1", lambda x: F.norm(x, -1, axis=0, keepdims=True), ((2, 3),)),
+    Case("nuclear norm", lambda x: F.norm(x, "nuc", axis=(0, 2)), ((2, 3, 5),)),
+    Case("spectral norm", lambda x: F.norm(x, 2), ((3, 5),)),
     Case("squeeze", lambda x: F.squeeze(x, 1), ((2, 1, 3),)),
     Case("expand_dims", lambda x: F.expand_dims(x, (0, -1)), ((2, 3),)),
     Case("broadcast_to", lambda x: F.broadcast_to(x, (2, 3, 5)), ((3, 1),)),
@@ -91,7 +96,8 @@ OPERATIONS = [
     Case("repeat", lambda x: F.repeat(x, [2, 0, 3], axis=1), ((2, 3),)),
     Case("split", lambda x: F.split(x, [2, 3], axis=-1)[0], ((2, 5),)),
     Case("take_along_axis", lambda x: F.take_along_axis(x, IDS, axis=1), ((2, 7),)),
-    Case("pad", lambda x: F.pad(x, ((1, 0), (0, 2)), 7.0), ((2, 3),)),
+    Case("pad", lambda x: F.pad(x, ((1, 0), (0, 2)), constant_values=7.0), ((2, 3),)),
+    Case("pad reflect", lambda x: F.pad(x, ((1, 0), (0, 4)), "reflect"), ((2, 3),)),
     Case("tril", lambda x: F.tril(x, -1), ((2, 3, 5),)),
     Case("triu", F.triu, ((2, 3, 5),)),
     Case("outer", F.outer, ((3,), (5,))),
@@ -132,6 +138,7 @@ OPERATIONS = [
     Case("plain rms_norm", F.rms_norm, ((3, 5),)),
     Case("embedding", lambda w: F.embedding(IDS, w), ((7, 5),)),
     Case("cross_entropy", lambda z: F.cross_entropy(z, IDS, 6, 0.1), ((2, 3, 7),)),
+    Case("soft cross_entropy", lambda z: F.cross_entropy(z, SOFT, None, 0.1), ((2, 3, 7),)),
     Case("mse", F.mse_loss, ((2, 3), (2, 3))),
     Case("mse none", lambda x, t: F.mse_loss(x, t, "none"), ((2, 3), (2, 3))),
     Case("l1", F.l1_loss, ((2, 3), (2, 3))),

@@ -12,6 +12,7 @@ with np.load(Path(__file__).parent / "golden" / "operations.npz") as file:
     GOLDEN = dict(file)
 
 WEIGHT = GOLDEN["cross_entropy_weighted/weight"]
+SOFT = GOLDEN["soft_cross_entropy_targets/in0"]
 MASK = np.array([[True, False, True], [False, True, True]])
 REDUCTIONS = ("mean", "sum", "none")
 OPERATIONS = {
@@ -98,7 +99,29 @@ OPERATIONS = {
     "take_along_axis": lambda x: F.take_along_axis(
         x, [[[2, 0, 2, 2, 1]], [[0, 1, 1, 0, 0]]], axis=1
     ),
-    "pad": lambda x: F.pad(x, ((0, 3), (1, 2)), 7.0),
+    "pad": lambda x: F.pad(x, ((0, 3), (1, 2)), constant_values=7.0),
+    **{
+        f"norm_{order}_of_vectors": lambda x, order=order: F.norm(x, order, 1)
+        for order in (3, 0.5, -1, -2, -np.inf)
+    },
+    **{
+        f"norm_{order}_of_a_matrix": lambda x, order=order: F.norm(x, order, (1, 0))
+        for order in ("fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf)
+    },
+    **{
+        f"pad_{mode}": lambda x, mode=mode: F.pad(x, ((0, 0), (1, 2)), mode)
+        for mode in ("edge", "reflect", "wrap")
+    },
+    **{
+        f"soft_cross_entropy_{reduction}": lambda z, reduction=reduction: F.cross_entropy(
+            z, SOFT, reduction=reduction
+        )
+        for reduction in REDUCTIONS
+    },
+    "soft_cross_entropy_smoothed_weighted": lambda z: F.cross_entropy(
+        z, SOFT, label_smoothing=0.1, weight=GOLDEN["soft_cross_entropy_mean/weight"]
+    ),
+    "soft_cross_entropy_targets": lambda q: q * 1,
     "tril": lambda x: F.tril(x, 1),
     "triu": lambda x: F.triu(x, -1),
     "outer": F.outer,

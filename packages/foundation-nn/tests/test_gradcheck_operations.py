@@ -82,6 +82,32 @@ def test_powers_of_tensors(shape, seed):
     assert gradcheck(F.power, positive(seed, shape), away_from_zero(seed + 1, shape[-1:]))
 
 
+@pytest.mark.parametrize("ord", [0, 1, 2, 3, 0.5, -1, -2.5, np.inf, -np.inf])
+@given(shape=ROWS, seed=SEED, keepdims=st.booleans(), data=st.data())
+def test_norms_of_vectors(ord, shape, seed, keepdims, data):
+    axis = data.draw(st.integers(-len(shape), len(shape) - 1))
+    x = away_from_zero(seed, (*shape[:-1], shape[-1]))
+    if not x.shape[axis]:
+        return  # NumPy has no largest of nothing
+    y = F.norm(x, ord, axis, keepdims)
+    expected = np.linalg.norm(x, ord, axis, keepdims)
+    assert y.shape == expected.shape
+    np.testing.assert_allclose(y.data, expected, rtol=1e-12)
+    assert gradcheck(lambda x: F.norm(x, ord, axis, keepdims), x, max_elements=4)
+
+
+@pytest.mark.parametrize("ord", [None, "fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf])
+@pytest.mark.parametrize("axis", [(0, 1), (1, 0), (-1, 0), (2, -2)])
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_norms_of_matrices(ord, axis, keepdims, rng):
+    x = rng.standard_normal((2, 3, 5))
+    y = F.norm(x, ord, axis, keepdims)
+    expected = np.linalg.norm(x, ord, axis, keepdims)
+    assert y.shape == expected.shape
+    np.testing.assert_allclose(y.data, expected, rtol=1e-12)
+    assert gradcheck(lambda x: F.norm(x, ord, axis, keepdims), x, max_elements=4)
+
+
 @given(seed=SEED, n=LENGTH, k=LENGTH, m=LENGTH, batches=st.sampled_from(["", "x", "y", "xy", "1"]))
 def test_matmul_over_batches(seed, n, k, m, batches):
     left = {"": (), "x": (2, 3), "y": (), "xy": (2, 3), "1": (2, 1)}[batches]
@@ -252,6 +278,9 @@ def test_axes(data, shape, seed):
         functions += [(F.tril, np.tril, (k,)), (F.triu, np.triu, (k,))]
     if shape:
         functions += [(F.pad, np.pad, ((before, after),))]
+    if shape and x.size:
+        mode = data.draw(st.sampled_from(["edge", "reflect", "symmetric", "wrap"]))
+        functions += [(F.pad, np.pad, ((before, after), mode))]
     for ours, numpys, options in functions:
         np.testing.assert_array_equal(ours(x, *options).data, numpys(x, *options))
         assert gradcheck(lambda x: ours(x, *options), x, max_elements=4)  # noqa: B023

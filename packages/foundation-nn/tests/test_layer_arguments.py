@@ -97,9 +97,21 @@ WRONG = {
         lambda: F.var(X[:1, :1], ddof=1),
         r"var: expected more than ddof=1 elements to take it of, got 1 over axis None",
     ),
-    "a norm of a matrix": (
-        lambda: F.norm(X, 2),
-        r"norm: expected ord to be None, or 1, 2 or inf over one axis, got the int 2 over",
+    "a norm of vectors over two axes": (
+        lambda: F.norm(X, 3),
+        r"norm: expected ord to be a number over one axis, or one of \(1, -1, .* the int 3 over",
+    ),
+    "a norm of matrices over one axis": (
+        lambda: F.norm(X, "nuc", axis=1),
+        r"norm: expected ord to be a number over one axis, .* got the str 'nuc' over axis 1 of",
+    ),
+    "a frame of means": (
+        lambda: F.pad(X, 1, "mean"),
+        r"pad: expected mode to be one of constant, edge, .*, wrap, got the str 'mean'",
+    ),
+    "a frame of numbers by position": (
+        lambda: F.pad(X, 1, 7.0),
+        r"pad: expected mode to be one of constant, edge, .* got the float 7.0",
     ),
 }
 

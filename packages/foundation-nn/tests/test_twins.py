@@ -35,6 +35,13 @@ def cross_entropy(logits, targets, ignore_index, smoothing):
     return -(softmax(logits).log() * (q * counts)).sum() / int(counts.sum())
 
 
+def sum_of_two_singular_values(x):
+    """With s² + t² the sum of all squares, and (s t)² the determinant of X Xᵀ."""
+    products = x @ x.T
+    determinant = products[0, 0] * products[1, 1] - products[0, 1] * products[1, 0]
+    return ((x * x).sum() + 2 * determinant.sqrt()).sqrt()
+
+
 def sigmoid(x):
     return 1 / (1 + (-x).exp())
 
@@ -64,6 +71,7 @@ def var(x, axis):
 
 
 TARGETS = np.array([[3, 6, 0], [6, 3, 1]])
+SOFT = np.random.default_rng(5).dirichlet(np.ones(7), (2, 3))
 PAIRS = {
     "relu": (F.relu, lambda x: F.where(x > 0, x, 0.0), [(3, 5)]),
     "tanh": (F.tanh, tanh, [(3, 5)]),
@@ -151,6 +159,26 @@ PAIRS = {
         lambda z: F.cross_entropy(z, TARGETS, 6, 0.1),
         lambda z: cross_entropy(z, TARGETS, 6, 0.1),
         [(2, 3, 7)],
+    ),
+    "cross_entropy of probabilities": (
+        lambda z: F.cross_entropy(z, SOFT, None, 0.1, weight=np.arange(7.0)),
+        lambda z: -(softmax(z).log() * ((0.9 * SOFT + 0.1 / 7) * np.arange(7.0))).sum() / (2 * 3),
+        [(2, 3, 7)],
+    ),
+    "norm of order 3": (
+        lambda x: F.norm(x, 3, axis=0),
+        lambda x: ((x * x).sqrt() ** 3).sum(0) ** (1 / 3),
+        [(3, 5)],
+    ),
+    "nuclear norm": (  # the singular values are the roots of the eigenvalues of X Xᵀ
+        lambda x: F.norm(x, "nuc"),
+        sum_of_two_singular_values,
+        [(2, 5)],
+    ),
+    "pad wrap": (
+        lambda x: F.pad(x, ((0, 0), (2, 1)), "wrap"),
+        lambda x: F.concat([x[:, -2:], x, x[:, :1]], axis=1),
+        [(3, 5)],
     ),
     "l1_loss": (F.l1_loss, lambda x, t: F.abs(x - t).mean(), [(3, 5), (3, 5)]),
     "huber_loss": (

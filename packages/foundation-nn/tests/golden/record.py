@@ -137,6 +137,10 @@ def operations():
     case("where", lambda x, y: torch.where(mask, x, y), normal((2, 3)), normal(3))
     case("mask_rows", lambda x: x.masked_fill(~mask[..., None], 0), wide)
     everyday_operations(case, rng)
+    norms_and_frames(case, rng)
+    weight = torch.tensor(rng.random(7) + 0.1)
+    cases["soft_cross_entropy_mean/weight"] = weight.numpy()
+    soft_cross_entropy(case, rng, weight)
     return cases
 
 
@@ -207,6 +211,37 @@ def everyday_operations(case, rng):
     case("einsum_of_stacks", lambda x, y: torch.einsum("...ij,jk", x, y), x, normal((5, 2)))
     case("astype", lambda x: x.float(), x)
     case("norm_inf", lambda x: torch.linalg.vector_norm(x, np.inf, 1), whole)
+
+
+def norms_and_frames(case, rng):
+    x, norm = rng.standard_normal((3, 5)), torch.linalg.norm
+    for order in (3, 0.5, -1, -2, -np.inf):
+        case(f"norm_{order}_of_vectors", lambda x, order=order: norm(x, order, 1), x)
+    for order in ("fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf):
+        case(f"norm_{order}_of_a_matrix", lambda x, order=order: norm(x, order, (1, 0)), x)
+    for mode, theirs in (("edge", "replicate"), ("reflect", "reflect"), ("wrap", "circular")):
+        case(f"pad_{mode}", lambda x, mode=theirs: F.pad(x[None], (1, 2), mode)[0], x)
+
+
+def soft_cross_entropy(case, rng, weight):
+    """Probabilities as targets. Of these PyTorch has gradients, too, which are constants here."""
+    logits = 3 * rng.standard_normal((4, 7))
+    targets = torch.tensor(rng.dirichlet(np.ones(7), 4))
+    targets[2] *= 0.5  # need not add up to 1
+    for reduction in ("mean", "sum", "none"):
+        options = {"reduction": reduction}
+        case(
+            f"soft_cross_entropy_{reduction}",
+            lambda z, o=options: F.cross_entropy(z, targets, **o),
+            logits,
+        )
+    options = {"label_smoothing": 0.1, "weight": weight}
+    case(
+        "soft_cross_entropy_smoothed_weighted",
+        lambda z: F.cross_entropy(z, targets, **options),
+        logits,
+    )
+    case("soft_cross_entropy_targets", lambda q: q * 1, targets.numpy())
 
 
 def modules():

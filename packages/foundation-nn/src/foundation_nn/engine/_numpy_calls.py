@@ -68,7 +68,7 @@ _COUNTERPARTS: dict[Callable[..., Any], str] = {
 }
 #: Of these the third argument by position is another one than ours, such as a dtype.
 _TWO_BY_POSITION: frozenset[Callable[..., Any]] = frozenset(
-    [np.sum, np.mean, np.max, np.min, np.var, np.std, np.cumsum, np.pad]
+    [np.sum, np.mean, np.max, np.min, np.var, np.std, np.cumsum]
 )
 #: What to write instead of other functions that people reach for.
 _INSTEAD: dict[Callable[..., Any], str] = {

@@ -1,9 +1,9 @@
 """The operations: each a NumPy kernel with its backward beneath it.
 
 Read in this order: ``_basic`` (arithmetic), ``_kinks``, ``_reductions``, ``_spread``, ``_shaping``,
-``_axes``, ``_parts``, ``_casting``, ``_einsum``, ``_linear``, ``_rows`` (how kernels of rows are
-cut into blocks), ``_normalization``, ``_activations``, ``_curves``, ``_logarithms``, ``_softmax``,
-``_losses``, ``_cross_entropy``, ``_embedding``, ``_dropout``, ``_padding``.
+``_axes``, ``_norms``, ``_parts``, ``_casting``, ``_einsum``, ``_linear``, ``_rows`` (how kernels of
+rows are cut into blocks), ``_normalization``, ``_activations``, ``_curves``, ``_logarithms``,
+``_softmax``, ``_losses``, ``_cross_entropy``, ``_embedding``, ``_dropout``, ``_padding``.
 """
 
 from foundation_nn.engine._operators import operators
@@ -38,6 +38,7 @@ from foundation_nn.functional._losses import (
     mse_loss,
 )
 from foundation_nn.functional._normalization import layer_norm, rms_norm
+from foundation_nn.functional._norms import norm
 from foundation_nn.functional._padding import mask_rows
 from foundation_nn.functional._parts import pad, split, take_along_axis, tril, triu
 from foundation_nn.functional._reductions import cumsum, max, mean, min, sum
@@ -51,7 +52,7 @@ from foundation_nn.functional._shaping import (
     where,
 )
 from foundation_nn.functional._softmax import log_softmax, softmax
-from foundation_nn.functional._spread import norm, std, var
+from foundation_nn.functional._spread import std, var
 
 __all__ = [
     "abs",

@@ -126,8 +126,23 @@ def repeat(x: Array, repeats: int | Sequence[int], axis: int | None = None) -> R
     source = np.repeat(np.arange(in_a_row.shape[along]), counts)  # of each copy
 
     def backward(g: Array) -> Array:
-        dx = np.zeros_like(in_a_row)
-        np.add.at(np.moveaxis(dx, along, 0), source, np.moveaxis(g, along, 0))
-        return dx.reshape(x.shape)
+        return back_to_sources(g, source, along, in_a_row.shape[along]).reshape(x.shape)
 
     return np.take(in_a_row, source, along), backward
+
+
+def back_to_sources(g: Array, source: Array, axis: int, length: int) -> Array:
+    """The gradient of ``np.take(x, source, axis)``: each element of x has the sum of its copies.
+
+    Parameters
+    ----------
+    g : array
+    source : (n,) array
+        Where each of the n copies along the axis comes from.
+    axis, length : int
+        The length of x along the axis.
+    """
+    g = np.moveaxis(g, axis, 0)
+    dx = np.zeros((length, *g.shape[1:]), g.dtype)
+    np.add.at(dx, source, g)
+    return np.moveaxis(dx, 0, axis)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foundation_nn.engine._operation import Array, Result, operation
-from foundation_nn.functional._losses import check_reduction
+from foundation_nn.functional._losses import check_reduction, weighted
 from foundation_nn.functional._rows import PerRow, as_rows, by_rows, row_sum
 from foundation_nn.functional._softmax import row_max
 
@@ -16,7 +17,7 @@ from foundation_nn.functional._softmax import row_max
 @operation
 def cross_entropy(
     logits: Array,
-    targets: NDArray[np.integer[Any]],
+    targets: NDArray[Any],
     ignore_index: int | None = None,
     label_smoothing: float = 0.0,
     weight: NDArray[np.floating[Any]] | None = None,
@@ -24,14 +25,15 @@ def cross_entropy(
 ) -> Result:
     """The mean of -Σ_v q_v log p_v over the targets that count, p = softmax(logits).
 
-    q is the distribution that the target stands for: 1 at the target class and 0 elsewhere. With
-    ``label_smoothing`` ε it is (1 - ε) there, and ε/V more at each of the V classes [1]_.
+    q is the distribution that the target stands for: 1 at the target class and 0 elsewhere, or the
+    probabilities that are given as the target. With ``label_smoothing`` ε it is (1 - ε) q_v, and
+    ε/V more at each of the V classes [1]_.
 
     Since log p_v = z_v - log Σ_u exp(z_u), and the derivative of that sum's logarithm with respect
     to z_v is p_v, the gradient of a row is p Σ_v q_v - q, divided by the number of targets; that
     is p - q unless class weights make the sum of q another one than 1. The exponentials are
     computed twice instead of being kept: between forward and backward no second array of the size
-    of the logits is held.
+    of the logits is held, but for the probabilities of soft targets.
 
     Parameters
     ----------
@@ -39,16 +41,20 @@ def cross_entropy(
         The last axis holds the classes. In PyTorch the second one does, (B, V, T): such logits are
         refused, unless T happens to equal V, which nobody can notice here. Write
         ``logits.swapaxes(1, -1)``.
-    targets : (...) integer array
-        One class per row of ``logits``.
+    targets : (...) integer array, or (..., V) array of floating numbers
+        One class per row of ``logits``, or the probability of each class in each row. These are
+        constants and get no gradient. They need not add up to 1; a q_v of 0 leaves its class out,
+        also where log p_v is -∞.
     ignore_index : int, optional
         Rows with this target do not count. If none counts, loss and gradient are 0.
-        PyTorch's default is -100; ours ignores nothing.
+        PyTorch's default is -100; ours ignores nothing. Of probabilities every row counts: choose
+        rows by ``logits[real], targets[real]``.
     label_smoothing : float
         0 ≤ ε < 1.
     weight : (V,) array, optional
-        Importance of each class: q_v is multiplied by w_v, and the mean is weighted by the w of
-        the targets.
+        Importance of each class: q_v is multiplied by w_v. The mean is weighted by the w of the
+        target classes; over probabilities it is the sum divided by the number of rows, as in
+        PyTorch.
     reduction : {"mean", "sum", "none"}
         "sum" does not divide by anything; "none" gives the loss of each row, which is 0 where the
         target does not count.
@@ -61,10 +67,11 @@ def cross_entropy(
     Raises
     ------
     TypeError
-        If the targets are not integers.
+        If the targets are neither classes nor probabilities, or probabilities that have a gradient.
     ValueError
-        If the shapes differ, a target lies outside [0, V), or ε outside [0, 1),
-        the class weights do not fit, or the reduction is unknown.
+        If the shapes differ, a class lies outside [0, V), a probability is negative or no number, ε
+        outside [0, 1), the class weights do not fit, the reduction is unknown, or an
+        ``ignore_index`` is given for probabilities.
 
     References
     ----------
@@ -84,28 +91,90 @@ def cross_entropy(
     >>> loss = -(q * np.log(p)).sum(axis=-1).mean()
     >>> np.allclose(loss, F.cross_entropy(logits, targets, label_smoothing=0.1).data)
     True
+
+    The same with probabilities as targets:
+
+    >>> np.allclose(loss, F.cross_entropy(logits, q).data)
+    True
     """
     check_reduction("cross_entropy", reduction)
-    targets = np.asarray(targets)
-    classes = logits.shape[-1] if logits.ndim else 0
-    if targets.dtype.kind not in "iu":
-        raise TypeError(f"cross_entropy: expected integer targets, got {targets.dtype}")
-    if targets.shape != logits.shape[:-1]:
-        like_torch = logits.ndim > 2 and targets.shape == logits.shape[:1] + logits.shape[2:]
-        fix = (
-            "; the classes are the last axis here, not the second as in PyTorch: write "
-            "logits.swapaxes(1, -1)"
-        )
-        raise ValueError(
-            f"cross_entropy: expected targets of shape {logits.shape[:-1]} for logits of shape "
-            f"{logits.shape}, got {targets.shape}{fix if like_torch else ''}"
-        )
+    soft = _are_probabilities(targets, logits)
+    classes = logits.shape[-1]
     if not classes:
         raise ValueError(f"cross_entropy: expected at least one class, got shape {logits.shape}")
     if not 0 <= label_smoothing < 1:
         raise ValueError(f"cross_entropy: expected 0 <= label_smoothing < 1, got {label_smoothing}")
+    w = None if weight is None else _class_weights(weight, classes, logits.dtype)
+    if soft and ignore_index is not None:
+        raise ValueError(
+            "cross_entropy: ignore_index is for targets that are classes, got probabilities; "
+            "choose the rows that count: cross_entropy(logits[real], targets[real])"
+        )
+    if soft:
+        losses, backward_of_rows, count = _soft(logits, targets, label_smoothing, w)
+    else:
+        losses, backward_of_rows, count = _hard(logits, targets, ignore_index, label_smoothing, w)
+    # Where nothing counts, the mean is 0 / 1.
+    divisor = (count or 1.0) if reduction == "mean" else 1.0
+
+    def backward(g: Array) -> Array:
+        if reduction == "none":
+            g_of_each_row = g.reshape(losses.shape)
+        else:
+            g_of_each_row = np.full_like(losses, g / divisor)
+        return backward_of_rows(g_of_each_row).reshape(logits.shape)
+
+    if reduction == "none":
+        return losses.reshape(logits.shape[:-1]), backward
+    return losses.sum() / divisor, backward
+
+
+def _are_probabilities(targets: Any, logits: Array) -> bool:
+    """Whether the targets are probabilities; False if they are classes, and refused otherwise."""
+    if getattr(targets, "requires_grad", False):
+        raise TypeError(
+            "cross_entropy: the targets are constants, got a tensor that has a gradient; write "
+            "targets.detach(), or -(targets * log_softmax(logits)).sum(-1).mean() to train them, "
+            "too"
+        )
+    if not logits.ndim:
+        raise ValueError("cross_entropy: expected logits of shape (..., V), got a scalar")
+    given: NDArray[Any] = np.asarray(targets)
+    rows = logits.shape[:-1]
+    soft = given.dtype.kind == "f" and given.shape != rows
+    if not soft and given.dtype.kind not in "iu":
+        raise TypeError(
+            f"cross_entropy: expected integer targets of shape {rows}, or probabilities of shape "
+            f"{logits.shape}, got {given.dtype} of shape {given.shape}"
+        )
+    expected = logits.shape if soft else rows
+    if given.shape == expected:
+        return soft
+    fix = ""
+    if logits.ndim > 2 and given.shape == logits.shape[:1] + logits.shape[2:]:
+        fix = (
+            "; the classes are the last axis here, not the second as in PyTorch: write "
+            "logits.swapaxes(1, -1)"
+        )
+    elif given.shape == logits.shape:
+        fix = "; probabilities are floating numbers: write targets.astype(np.float32)"
+    raise ValueError(
+        f"cross_entropy: expected {'probabilities' if soft else 'targets'} of shape {expected} for "
+        f"logits of shape {logits.shape}, got {given.shape}{fix}"
+    )
+
+
+#: The loss of each row, its backward, and the number that a mean divides by.
+_Losses: TypeAlias = "tuple[Array, Callable[[Array], Array], float]"
+
+
+def _hard(
+    logits: Array, targets: Any, ignore_index: int | None, smoothing: float, w: Array | None
+) -> _Losses:
+    """For targets that are classes."""
     z = as_rows(logits)  # (N, V)
-    t = targets.flatten()  # (N,), a copy: the backward needs it as it is now
+    classes = z.shape[-1]
+    t = np.asarray(targets).flatten()  # (N,), a copy: the backward needs it as it is now
     counted = None  # which rows count; None: all
     if ignore_index is not None:
         counted = t != ignore_index
@@ -116,36 +185,42 @@ def cross_entropy(
             f"cross_entropy: target {t[outside][0]} lies outside the {classes} classes "
             f"0..{classes - 1}; pass ignore_index= for targets that shall not count"
         )
-    w = None if weight is None else _class_weights(weight, classes, z.dtype)
     importance = np.ones(len(z), z.dtype) if w is None else w[t]  # (N,)
     if counted is not None:
         importance = np.where(counted, importance, z.dtype.type(0))
-    # Where nothing counts, the mean is 0 / 1.
-    divisor = (float(importance.sum()) or 1.0) if reduction == "mean" else 1.0
 
     # q of a row: `at_target` at its target, and `everywhere` at all classes, the target included.
-    at_target = importance * z.dtype.type(1 - label_smoothing)  # (N,)
+    at_target = importance * z.dtype.type(1 - smoothing)  # (N,)
     everywhere = None
-    if label_smoothing:
-        everywhere = np.full(classes, label_smoothing / classes, z.dtype)  # (V,)
+    if smoothing:
+        everywhere = np.full(classes, smoothing / classes, z.dtype)  # (V,)
         if w is not None:
             everywhere *= w
-    losses, backward_of_rows = _losses(z, t, at_target, counted, everywhere)
+    losses, backward = _hard_rows(z, t, at_target, counted, everywhere)
+    return losses, backward, float(importance.sum())
 
-    def backward(g: Array) -> Array:
-        if reduction == "none":
-            g_of_each_row = g.reshape(losses.shape)
-        else:
-            g_of_each_row = np.full_like(losses, g / divisor)
-        return backward_of_rows(g_of_each_row).reshape(logits.shape)
 
-    if reduction == "none":
-        return losses.reshape(targets.shape), backward
-    return losses.sum() / divisor, backward
+def _soft(logits: Array, targets: Any, smoothing: float, w: Array | None) -> _Losses:
+    """For targets that are probabilities."""
+    z = as_rows(logits)  # (N, V)
+    q = as_rows(np.array(targets, z.dtype))  # (N, V), a copy: the backward needs it as it is now
+    if not (q >= 0).all():
+        row = int(np.flatnonzero(~(q >= 0).all(axis=-1))[0])
+        raise ValueError(
+            f"cross_entropy: expected probabilities >= 0, got {q[row].min()} in row {row}; logits "
+            "become probabilities by softmax"
+        )
+    if smoothing:
+        q *= 1 - smoothing
+        q += smoothing / q.shape[-1]
+    if w is not None:
+        q *= w
+    losses, backward = _soft_rows(z, q)
+    return losses, backward, float(len(z))
 
 
 @by_rows  # cuts z into blocks of rows, and with it what is marked PerRow
-def _losses(
+def _hard_rows(
     z: Array,
     target: PerRow,
     at_target: PerRow,
@@ -181,6 +256,26 @@ def _losses(
         dz[of_target] -= at_target * g
         if counted is not None:
             dz[~counted] = 0
+        return dz
+
+    return loss, backward
+
+
+@by_rows
+def _soft_rows(z: Array, q: PerRow) -> Result:
+    """-Σ_v q_v log p_v of each row (n,). With m = Σ_v q_v:  dz = m p - q."""
+    m = row_sum(q)[:, 0]
+    top = row_max(z)
+    shifted = z - top
+    loss = -row_sum(weighted(q, shifted))[:, 0]
+    total = row_sum(np.exp(shifted, out=shifted))
+    loss += m * np.log(total[:, 0])
+
+    def backward(g: Array) -> Array:
+        dz = z - top
+        np.exp(dz, out=dz)
+        dz *= (m * g)[:, None] / total
+        dz -= g[:, None] * q
         return dz
 
     return loss, backward

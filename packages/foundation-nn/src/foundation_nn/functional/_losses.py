@@ -249,9 +249,9 @@ def binary_cross_entropy_with_logits(
             )
     yes = weight * target
     no = 1 - target
-    losses = _weighted(yes, np.maximum(-x, 0)) + _weighted(no, np.maximum(x, 0))
+    losses = weighted(yes, np.maximum(-x, 0)) + weighted(no, np.maximum(x, 0))
     softened = np.log1p(np.exp(-np.abs(x)))
-    losses += softened if pos_weight is None else _weighted(yes + no, softened)
+    losses += softened if pos_weight is None else weighted(yes + no, softened)
     y, share = _reduced(losses, reduction)
 
     def backward(g: Array) -> tuple[Array, Array]:
@@ -268,6 +268,6 @@ def binary_cross_entropy_with_logits(
     return y, backward
 
 
-def _weighted(weights: Array, values: Array) -> Array:
+def weighted(weights: Array, values: Array) -> Array:
     """weights · values, and 0 where the weight is 0, also if the value is infinite."""
     return np.multiply(weights, values, out=np.zeros_like(values), where=weights != 0)

@@ -1,4 +1,4 @@
-"""Parts of a tensor: cut, picked along an axis, framed with a constant, or half of a matrix."""
+"""Parts of a tensor: cut, picked along an axis, framed, or half of a matrix."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foundation_nn._arguments import described
 from foundation_nn.engine._operation import Array, Result, operation
 from foundation_nn.engine._tensor import Tensor
+from foundation_nn.functional._axes import back_to_sources
 
 
 @operation(outputs=2, integers=True)  # two or any other number
@@ -96,28 +98,42 @@ def take_along_axis(x: Array, indices: NDArray[np.integer[Any]], axis: int | Non
     return y, backward
 
 
+#: What is put around a tensor: a constant, or copies of what is in it.
+_PAD_MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
+
+
 @operation(integers=True)
-def pad(x: Array, pad_width: Any, constant_values: float = 0.0) -> Result:
-    """``x`` within a frame of ``constant_values``.
+def pad(x: Array, pad_width: Any, mode: str = "constant", constant_values: float = 0.0) -> Result:
+    """``x`` within a frame of ``constant_values``, or of copies of its own elements.
 
     Parameters
     ----------
     x : tensor
     pad_width : int, (before, after) or one pair for each axis
         How many elements to add in front of an axis, and behind it.
+    mode : {"constant", "edge", "reflect", "symmetric", "wrap"}
+        What to add: a constant, the element at the edge, the elements mirrored at it without or
+        with the edge itself, or those from the other end. An element that is copied has the sum
+        of the gradients of its copies.
     constant_values : float
 
     Raises
     ------
     ValueError
-        If the widths are negative or do not fit.
+        If the widths are negative or do not fit, the mode is unknown, or there is nothing to copy.
 
     Examples
     --------
     >>> from foundation_nn import functional as F
     >>> F.pad([1.0, 2.0], (1, 3)).data
     array([0., 1., 2., 0., 0., 0.], dtype=float32)
+    >>> F.pad([1.0, 2.0, 3.0], 2, "reflect").data
+    array([3., 2., 1., 2., 3., 2., 1.], dtype=float32)
     """
+    if mode not in _PAD_MODES:
+        raise ValueError(
+            f"pad: expected mode to be one of {', '.join(_PAD_MODES)}, got {described(mode)}"
+        )
     try:
         widths = np.broadcast_to(np.asarray(pad_width, dtype=np.intp), (x.ndim, 2)).tolist()
     except ValueError:
@@ -125,6 +141,8 @@ def pad(x: Array, pad_width: Any, constant_values: float = 0.0) -> Result:
             f"pad: expected a width, (before, after), or {x.ndim} such pairs for shape {x.shape}, "
             f"got {pad_width}"
         ) from None
+    if mode != "constant":
+        return _pad_with_copies(x, widths, mode)
     inside = tuple(
         slice(before, before + n) for (before, _), n in zip(widths, x.shape, strict=True)
     )
@@ -133,6 +151,24 @@ def pad(x: Array, pad_width: Any, constant_values: float = 0.0) -> Result:
         return g[inside]
 
     return np.pad(x, widths, constant_values=constant_values), backward
+
+
+def _pad_with_copies(x: Array, widths: list[list[int]], mode: Any) -> Result:
+    """Along each axis, where does each element come from? NumPy tells it, of the places 0, 1, …"""
+    sources = [
+        np.pad(np.arange(length), width, mode)
+        for length, width in zip(x.shape, widths, strict=True)
+    ]
+    y = x
+    for axis, source in enumerate(sources):
+        y = np.take(y, source, axis)
+
+    def backward(g: Array) -> Array:
+        for axis, source in enumerate(sources):
+            g = back_to_sources(g, source, axis, x.shape[axis])
+        return g
+
+    return y, backward
 
 
 def _triangle(x: Array, k: int, which: Callable[..., Any]) -> Result:
