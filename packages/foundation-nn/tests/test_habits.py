@@ -1,10 +1,29 @@
 """What hands that know PyTorch reach for is answered with what to write."""
 
 import copy
+import inspect
+import json
+import re
 
+import numpy as np
 import pytest
-from foundation_nn import Linear, Tensor
-from foundation_nn.engine._habits import OF_A_MODULE, OF_A_TENSOR
+from foundation_nn import (
+    BatchNorm1d,
+    Dropout,
+    Embedding,
+    LayerNorm,
+    Linear,
+    Module,
+    ReLU,
+    Tensor,
+    explains_keywords,
+)
+from foundation_nn import functional as F
+from foundation_nn.engine import _habits
+from foundation_nn.engine._habits import KEYWORDS, OF_A_MODULE, OF_A_TENSOR, OF_FUNCTIONS
+from foundation_nn.training import Trainer
+
+X = Tensor([[1.0, 2.0]])
 
 
 @pytest.mark.parametrize(
@@ -19,10 +38,15 @@ from foundation_nn.engine._habits import OF_A_MODULE, OF_A_TENSOR
         ("to", r"write x\.astype\(dtype\)"),
         ("cuda", "on the CPU"),
         ("cpu", "leave it out"),
+        ("numel", r"write x\.size"),
+        ("requires_grad_", "requires_grad=True"),
+        ("softmax", r"write foundation_nn\.functional\.softmax\(x, \.\.\.\)"),
+        ("log_softmax", r"write foundation_nn\.functional\.log_softmax\(x, \.\.\.\)"),
+        ("gather", r"write foundation_nn\.functional\.take_along_axis"),
+        ("add_", "nothing is changed in place.* write x = x"),
     ],
 )
 def test_habits_of_tensors(name, instead):
-    assert name in OF_A_TENSOR
     with pytest.raises(AttributeError, match=rf"^Tensor has no {name}\(\): .*{instead}"):
         getattr(Tensor([1.0]), name)
 
@@ -38,10 +62,11 @@ def test_habits_of_tensors(name, instead):
         ("zero_grad", r"write optimizer\.zero_grad\(\)"),
         ("modules", r"write model\.named_modules\(\)"),
         ("apply", r"for name, module in model\.named_modules\(\)"),
+        ("register_buffer", r"self\.name = foundation_nn\.Buffer\(array\)"),
+        ("requires_grad_", r"write model\.freeze\(\) or model\.unfreeze\(\)"),
     ],
 )
 def test_habits_of_modules(name, instead):
-    assert name in OF_A_MODULE
     with pytest.raises(AttributeError, match=rf"^Linear has no {name}\(\): .*{instead}"):
         getattr(Linear(2, 3), name)
 
@@ -56,3 +81,144 @@ def test_other_names_are_missing_as_always():
 def test_a_copy_finds_what_it_looks_for():
     layer = Linear(2, 3)
     assert copy.deepcopy(layer).weight.data.tolist() == layer.weight.data.tolist()
+
+
+@pytest.mark.parametrize(("name", "instead"), [("cat", "concat"), ("logsigmoid", "log_sigmoid")])
+def test_habits_of_functions(name, instead):
+    with pytest.raises(
+        AttributeError, match=rf"^foundation_nn\.functional has no {name}\(\): .*{instead}"
+    ):
+        getattr(F, name)
+
+
+def test_the_size_is_a_number_that_says_so_when_it_is_called():
+    assert (X.size, X.size + 1, json.dumps(X.size), repr(X.size)) == (2, 3, "2", "2")
+    with pytest.raises(TypeError, match=r"no size\(\): .*write x\.shape, or x\.shape\[0\]"):
+        X.size(0)
+
+
+def test_a_tensor_is_not_changed_in_place():
+    with pytest.raises(TypeError, match=r"functional\.where\(mask, value, x\)"):
+        X[0] = 1.0
+
+
+class Mine(Module):
+    def __init__(self, width, scale=1.0):
+        self.layer = Linear(width, width)
+        self.scale = scale
+
+    def forward(self, x, key_mask=None):
+        return self.layer(x) * self.scale
+
+
+class Later(Mine):
+    """Without a constructor of its own."""
+
+
+KEYWORD_CALLS = {
+    "softmax.dim": lambda: F.softmax(X, dim=1),
+    "sum.dim": lambda: X.sum(dim=1),
+    "sum.keepdim": lambda: F.sum(X, 1, keepdim=True),
+    "var.unbiased": lambda: X.var(unbiased=True),
+    "concat.dim": lambda: F.concat([X, X], dim=1),
+    "norm.p": lambda: X.norm(p=1),
+    "pad.pad": lambda: F.pad(X, pad=(1, 1)),
+    "pad.value": lambda: F.pad(X, 1, value=7.0),
+    "relu.inplace": lambda: F.relu(X, inplace=True),
+    "ReLU.inplace": lambda: ReLU(inplace=True),
+    "dropout.training": lambda: F.dropout(X, 0.5, training=True),
+    "softmax.input": lambda: F.softmax(input=X),
+    "Linear.input": lambda: Linear(2, 3)(input=X),
+    "Linear.device": lambda: Linear(2, 3, device="cuda"),
+    "Linear.dtype": lambda: Linear(2, 3, dtype=np.float64),
+    "Embedding.padding_idx": lambda: Embedding(2, 3, padding_idx=0),
+    "LayerNorm.elementwise_affine": lambda: LayerNorm(2, elementwise_affine=False),
+    "BatchNorm1d.track_running_stats": lambda: BatchNorm1d(2, track_running_stats=False),
+    "Dropout.inplace": lambda: Dropout(0.5, inplace=True),
+    "Mine.device": lambda: Mine(2, device="cpu"),
+    "Mine.key_padding_mask": lambda: Mine(2)(X, key_padding_mask=None),
+    "Tensor.device": lambda: Tensor([1.0], device="cpu"),
+    "backward.retain_graph": lambda: X.backward(retain_graph=True),
+    "argsort.descending": lambda: X.argsort(descending=True),
+    "topk.largest": lambda: X.topk(1, largest=False),
+    "cross_entropy.size_average": lambda: F.cross_entropy(X, [0], size_average=True),
+}
+
+
+@pytest.mark.parametrize("call", KEYWORD_CALLS)
+def test_keywords_are_answered(call):
+    name, keyword = call.split(".")
+    sentence = KEYWORDS.get(call) or KEYWORDS[keyword]
+    with pytest.raises(TypeError, match=f"^{name} has no {keyword}=: {re.escape(sentence)}$"):
+        KEYWORD_CALLS[call]()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Linear(in_feature=2), "Linear has no in_feature=; did you mean 'in_features'"),
+        (lambda: Mine(width=2, scales=2), "Mine has no scales=; did you mean 'scale'"),
+        (lambda: F.cross_entropy(X, target=[0]), "cross_entropy has no target=; did you mean 't"),
+        (lambda: F.gelu(X, xyzzy=1), "gelu has no xyzzy=; there are x, approximate"),
+        (lambda: Trainer(1, 2, 3, epochs=3), "Trainer has no epochs=; there are model, loss,"),
+        (lambda: Later(2, device="cpu"), "Later has no device=: everything is computed on the CPU"),
+    ],
+)
+def test_of_other_keywords_the_nearest_is_named(call, message):
+    with pytest.raises(TypeError, match=f"^{message}"):
+        call()
+
+
+def test_the_path_of_the_layer_stands_before_it():
+    class Outer(Module):
+        def __init__(self):
+            self.layers = [Mine(2)]
+
+        def forward(self, x):
+            return self.layers[0](x, attn_mask=None)
+
+    with pytest.raises(TypeError, match=r"^layers\[0\]: Mine has no attn_mask=: write mask="):
+        Outer()(X)
+
+
+def test_an_error_from_elsewhere_stays_as_it_is():
+    def other(x):
+        return x
+
+    class Outer(Module):
+        def forward(self, x, scale=1):
+            return other(x, dim=scale)
+
+    @explains_keywords
+    def anything(x, **options):
+        return other(x, **options)
+
+    with pytest.raises(TypeError, match=r"other\(\) got an unexpected keyword argument 'dim'"):
+        Outer()(X, scale=2)
+    with pytest.raises(TypeError, match=r"other\(\) got an unexpected keyword argument 'dim'"):
+        anything(X, dim=1)
+
+
+def test_what_answers_keywords_keeps_its_signature():
+    assert list(inspect.signature(Linear).parameters) == [
+        "in_features",
+        "out_features",
+        "bias",
+        "rng",
+    ]
+    assert list(inspect.signature(Mine).parameters) == ["width", "scale"]
+    assert str(inspect.signature(F.concat)).endswith("axis: 'int' = 0) -> 'Tensor'")
+    assert "axis" in inspect.signature(Tensor.sum).parameters
+
+
+def test_no_name_is_both_ours_and_a_habit():
+    assert not [name for name in OF_A_TENSOR if hasattr(Tensor, name)]
+    assert not set(OF_FUNCTIONS) & set(F.__all__)
+    assert not [name for name in OF_A_MODULE if name != "requires_grad_" and hasattr(Module, name)]
+
+
+def test_what_the_tables_say_to_write_exists():
+    source = inspect.getsource(_habits)
+    for name in re.findall(r"foundation_nn\.functional\.(\w+)\(", source):
+        if name != "{name}":
+            assert name in F.__all__

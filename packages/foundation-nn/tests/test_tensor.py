@@ -227,3 +227,50 @@ def test_a_format_of_several_numbers_is_refused_with_the_fix():
     message = r"'\.3f' is for one number, got a tensor of shape \(2,\); .*\.mean\(\) or \.sum\(\)"
     with pytest.raises(TypeError, match=message):
         f"{Tensor([1.0, 2.0]):.3f}"
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            int,
+            ValueError,
+            r"only a tensor with one element is a number, got shape \(2, 2\); reduce",
+        ),
+        (float, ValueError, r"reduce it with \.mean\(\) or \.sum\(\), or write x\.tolist\(\)"),
+        (round, ValueError, "only a tensor with one element is a number"),
+        (bool, ValueError, r"neither true nor false; write x\.any\(\) or x\.all\(\)"),
+        (range, TypeError, "only one whole number can be an index or a count, got .* float32"),
+        (lambda x: f"{x:.2f}", TypeError, r"is for one number, got a tensor of shape"),
+        (lambda x: list(x.sum()), TypeError, "is one number; it cannot be iterated over"),
+        (lambda x: len(x.sum()), TypeError, "is one number and has no length"),
+        (lambda x: range(x.sum()), TypeError, "only one whole number .* float32 and shape"),
+        (lambda x: Tensor([x, x]), TypeError, r"functional\.stack\(\[x, y\]\) for one tensor of"),
+    ],
+)
+def test_what_is_no_number_is_told_what_to_write(call, error, message):
+    x = Tensor([[3.0, 1.0], [2.0, 2.5]], requires_grad=True)
+    with pytest.raises(error, match=message):
+        call(x)
+
+
+def test_one_number_is_one():
+    loss = Tensor(2.625, requires_grad=True)
+    assert (f"{loss:.2f}", f"{loss:8.1e}", round(loss), round(loss, 1)) == (
+        "2.62",
+        " 2.6e+00",
+        3,
+        2.6,
+    )
+    assert (int(loss), float(loss), bool(loss), bool(Tensor(0.0))) == (2, 2.625, True, False)
+    ids = Tensor([2, 0, 1])
+    assert (["a", "b", "c"][ids[0]], list(range(ids[2]))) == ("c", [0])
+
+
+def test_rows_are_gone_through_one_by_one():
+    x = Tensor([[3.0, 1.0], [2.0, 2.5]], requires_grad=True)
+    first, second = x
+    (first * second).sum().backward()
+    np.testing.assert_array_equal(x.grad, [[2, 2.5], [3, 1]])
+    assert (2.5 in x, 7 in x, sum(x).tolist()) == (True, False, [5, 3.5])
+    assert np.sum(x, axis=0).requires_grad

@@ -37,7 +37,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from foundation_nn import Tensor, current_generator
+from foundation_nn import Tensor, current_generator, explains_keywords
 from numpy.typing import NDArray
 
 from foundation_attn._blocks import Block, Dropout
@@ -48,6 +48,7 @@ from foundation_attn._scores import exp_in_place, scale_of, scores_into
 from foundation_attn.masks import Mask, hide_unseen, reach
 
 
+@explains_keywords
 def attention(
     q: Tensor,
     k: Tensor,

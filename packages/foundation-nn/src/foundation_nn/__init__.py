@@ -18,6 +18,7 @@ from foundation_nn import (
 )
 from foundation_nn._arguments import did_you_mean, number, whole_number
 from foundation_nn._publish import publish
+from foundation_nn.engine._habits import explains_keywords
 from foundation_nn.engine._memory import keep_freed_memory
 from foundation_nn.engine._modes import current_generator, skip_init, train_mode
 from foundation_nn.engine._operation import Array, Operation, Result, Vector, operation
@@ -123,6 +124,7 @@ __all__ = [
     "did_you_mean",
     "distributed",
     "draw_graph",
+    "explains_keywords",
     "files",
     "first_non_finite",
     "functional",

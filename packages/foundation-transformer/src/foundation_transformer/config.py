@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from numbers import Integral
 from typing import Any, Self
 
-from foundation_nn import did_you_mean, number
+from foundation_nn import did_you_mean, explains_keywords, number
 
 
 def _only_for(model: str, default: Any) -> Any:
@@ -15,6 +15,7 @@ def _only_for(model: str, default: Any) -> Any:
     return field(default=default, metadata={"model": model})
 
 
+@explains_keywords
 @dataclass(frozen=True, kw_only=True)
 class TransformerConfig:
     """The shape of a transformer.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from foundation_nn.engine._habits import OF_A_TENSOR, missing
+from foundation_nn.engine._habits import explains_keywords, missing_of_a_tensor
 from foundation_nn.engine._operators import operators
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Methods:
     else:
 
         def __getattr__(self, name):
-            raise missing(self, name, OF_A_TENSOR)
+            raise missing_of_a_tensor(self, name)
 
     def __add__(self, other: Any) -> Tensor:
         return operators.add(self, other)
@@ -80,6 +80,12 @@ class Methods:
     def __getitem__(self, index: Any) -> Tensor:
         return operators.getitem(self, index)
 
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise TypeError(
+            "Tensor: nothing is changed in place, as a backward may need the old numbers; write "
+            "foundation_nn.functional.where(mask, value, x), or x.data = array for a whole leaf"
+        )
+
     def reshape(self, *shape: Any) -> Tensor:
         return operators.reshape(self, shape[0] if len(shape) == 1 else shape)
 
@@ -104,6 +110,7 @@ class Methods:
             )
         return operators.transpose(self, axes)
 
+    @explains_keywords
     def swapaxes(self, axis1: int, axis2: int) -> Tensor:
         return operators.swapaxes(self, axis1, axis2)
 
@@ -119,15 +126,19 @@ class Methods:
             raise ValueError(f"mT: expected at least two axes, got shape {self.shape}")
         return operators.swapaxes(self, -1, -2)
 
+    @explains_keywords
     def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         return operators.sum(self, axis, keepdims)
 
+    @explains_keywords
     def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         return operators.mean(self, axis, keepdims)
 
+    @explains_keywords
     def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         return operators.max(self, axis, keepdims)
 
+    @explains_keywords
     def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         return operators.min(self, axis, keepdims)
 
@@ -140,24 +151,30 @@ class Methods:
     def sqrt(self) -> Tensor:
         return operators.sqrt(self)
 
+    @explains_keywords
     def cumsum(self, axis: int | None = None) -> Tensor:
         return operators.cumsum(self, axis)
 
+    @explains_keywords
     def var(self, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> Tensor:
         return operators.var(self, axis, keepdims, ddof)
 
+    @explains_keywords
     def std(self, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> Tensor:
         return operators.std(self, axis, keepdims, ddof)
 
+    @explains_keywords
     def clip(self, min: Any = None, max: Any = None) -> Tensor:
         return operators.clip(self, min, max)
 
     def abs(self) -> Tensor:
         return operators.abs(self)
 
+    @explains_keywords
     def norm(self, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Tensor:
         return operators.norm(self, ord, axis, keepdims)
 
+    @explains_keywords
     def astype(self, dtype: DTypeLike) -> Tensor:
         return operators.astype(self, dtype)
 
@@ -169,26 +186,33 @@ class Methods:
         """All elements in a row, as :meth:`flatten`."""
         return operators.reshape(self, -1)
 
+    @explains_keywords
     def squeeze(self, axis: Axis = None) -> Tensor:
         return operators.squeeze(self, axis)
 
+    @explains_keywords
     def repeat(self, repeats: Any, axis: int | None = None) -> Tensor:
         return operators.repeat(self, repeats, axis)
 
     # Questions, whose answers are plain arrays and values, without a gradient.
 
+    @explains_keywords
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> Any:
         return np.argmax(self._data, axis, keepdims=keepdims)
 
+    @explains_keywords
     def argmin(self, axis: int | None = None, keepdims: bool = False) -> Any:
         return np.argmin(self._data, axis, keepdims=keepdims)
 
+    @explains_keywords
     def argsort(self, axis: int | None = -1, stable: bool | None = None) -> NDArray[np.intp]:
         return np.argsort(self._data, axis, stable=stable)
 
+    @explains_keywords
     def any(self, axis: Axis = None, keepdims: bool = False) -> Any:
         return np.any(self._data, axis, keepdims=keepdims)
 
+    @explains_keywords
     def all(self, axis: Axis = None, keepdims: bool = False) -> Any:
         return np.all(self._data, axis, keepdims=keepdims)
 
@@ -196,6 +220,7 @@ class Methods:
         """The numbers in nested lists."""
         return self._data.tolist()
 
+    @explains_keywords
     def topk(self, k: int, axis: int = -1) -> tuple[Tensor, NDArray[np.intp]]:
         """The ``k`` largest elements along an axis, the largest first, and where they stand.
 

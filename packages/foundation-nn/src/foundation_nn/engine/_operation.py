@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foundation_nn._arguments import described
+from foundation_nn.engine._habits import explain_keywords
 from foundation_nn.engine._tape import Backward, Edge, Leaf, Node, Part, recording
 from foundation_nn.engine._tensor import Tensor, check_floating, result
 from foundation_nn.engine._threads import SERIAL_SIZE, one_blas_thread
@@ -122,7 +123,7 @@ def operation(
         inputs = args[:count]
         options = args[count:] if count else ()
         if count and len(inputs) < count:
-            inputs += tuple([_keyword(name, p, kwargs) for p in arrays[len(inputs) :]])
+            inputs += tuple([_keyword(kernel, p, kwargs) for p in arrays[len(inputs) :]])
 
         # One look at the inputs: which arrays, of which dtype, and whether to record.
         recorded = False
@@ -159,11 +160,16 @@ def operation(
         watcher = watching.get()
         started = 0.0 if watcher is None else perf_counter()
         returned: Any
-        if large:
-            with one_blas_thread():
+        try:
+            if large:
+                with one_blas_thread():
+                    returned = kernel(*values, *options, **kwargs)
+            else:
                 returned = kernel(*values, *options, **kwargs)
-        else:
-            returned = kernel(*values, *options, **kwargs)
+        except TypeError as error:
+            if kwargs:
+                explain_keywords(error, kernel, name, kwargs)
+            raise
         seconds = 0.0 if watcher is None else perf_counter() - started
         if type(returned) is not tuple or len(returned) != 2 or not callable(returned[1]):
             raise TypeError(
@@ -328,8 +334,13 @@ def _what_is(returned: Any) -> str:
     return f"a {type(returned).__name__} alone"
 
 
-def _keyword(name: str, parameter: inspect.Parameter, kwargs: dict[str, Any]) -> Any:
+def _keyword(
+    kernel: Callable[..., Any], parameter: inspect.Parameter, kwargs: dict[str, Any]
+) -> Any:
     value = kwargs.pop(parameter.name, parameter.default)
     if value is inspect.Parameter.empty:
-        raise TypeError(f"{name}() is missing its argument '{parameter.name}'")
+        name = kernel.__name__
+        error = TypeError(f"{name}() is missing its argument '{parameter.name}'")
+        explain_keywords(error, kernel, name, kwargs)
+        raise error
     return value

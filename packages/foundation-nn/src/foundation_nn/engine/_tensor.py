@@ -5,12 +5,14 @@ Its operators and methods stand in :mod:`foundation_nn.engine._methods`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from foundation_nn._arguments import described
+from foundation_nn.engine._habits import Count, explains_keywords
 from foundation_nn.engine._methods import Axis, Methods
 from foundation_nn.engine._numpy_calls import call_numpy, call_ufunc
 from foundation_nn.engine._tape import Node, recording
@@ -71,6 +73,7 @@ class Tensor(Methods):
 
     __slots__ = ("__weakref__", "_data", "_leaf", "_node", "_version", "grad")
 
+    @explains_keywords
     def __init__(
         self, data: ArrayLike | Tensor, requires_grad: bool = False, dtype: DTypeLike | None = None
     ) -> None:
@@ -133,7 +136,8 @@ class Tensor(Methods):
 
     @property
     def size(self) -> int:
-        return self._data.size
+        """How many elements there are; the length of an axis is ``x.shape[axis]``."""
+        return Count(self._data.size)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -160,7 +164,18 @@ class Tensor(Methods):
             self.grad = None
 
     def item(self) -> float:
-        """The value of a tensor with one element, as a Python number."""
+        """The value of a tensor with one element, as a Python number.
+
+        Raises
+        ------
+        ValueError
+            If there are more elements, or none.
+        """
+        if self._data.size != 1:
+            raise ValueError(
+                f"only a tensor with one element is a number, got shape {self.shape}; reduce it "
+                "with .mean() or .sum(), or write x.tolist() for all numbers"
+            )
         return self._data.item()  # type: ignore[no-any-return]
 
     def numpy(self) -> NDArray[Any]:
@@ -171,6 +186,7 @@ class Tensor(Methods):
         """The same value, cut off from the tape."""
         return Tensor.wrap(self._data)
 
+    @explains_keywords
     def backward(self, gradient: ArrayLike | None = None) -> None:
         """Add the gradient of this tensor to ``grad`` of every leaf it was computed from.
 
@@ -227,7 +243,8 @@ class Tensor(Methods):
             raise TypeError(
                 "this tensor is part of a recorded computation, and a NumPy array of it would "
                 "have no gradient; write x.data for its value, x.numpy() for a copy that you may "
-                "change, or x.detach() for a tensor without gradient"
+                "change, x.detach() for a tensor without gradient, or "
+                "foundation_nn.functional.stack([x, y]) for one tensor of several"
             )
         return np.array(self.data, dtype=dtype, copy=copy)  # a parameter's is read-only
 
@@ -245,10 +262,34 @@ class Tensor(Methods):
         return f"Tensor({body}, dtype={self.dtype}{extra})"
 
     def __len__(self) -> int:
+        if not self.ndim:
+            raise TypeError("a tensor of shape () is one number and has no length")
         return len(self._data)
 
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.ndim:  # without this, Python would find nothing in it, and say nothing
+            raise TypeError("a tensor of shape () is one number; it cannot be iterated over")
+        return (self[i] for i in range(len(self)))
+
+    def __contains__(self, value: Any) -> bool:
+        return bool(np.any(self == value))
+
     def __bool__(self) -> bool:
+        if self._data.size != 1:
+            raise ValueError(
+                f"a tensor of shape {self.shape} is neither true nor false; write x.any() or "
+                "x.all()"
+            )
         return bool(self._data)
+
+    def __index__(self) -> int:
+        """For ``range(n)`` and ``words[n]`` with a whole number."""
+        if self._data.size != 1 or self.dtype.kind not in "iub":
+            raise TypeError(
+                f"only one whole number can be an index or a count, got a tensor of {self.dtype} "
+                f"and shape {self.shape}"
+            )
+        return int(self._data.item())
 
     def __float__(self) -> float:
         return float(self.item())

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from foundation_nn.engine._habits import explains_keywords
 from foundation_nn.engine._operation import Array, Result, operation
 from foundation_nn.engine._tensor import Tensor, check_floating
 
@@ -19,6 +20,7 @@ def _astype(x: Array, dtype: np.dtype[Any]) -> Result:
     return x.astype(dtype), backward
 
 
+@explains_keywords
 def astype(x: Any, dtype: DTypeLike) -> Tensor:
     """The same numbers in another dtype; the gradient returns in the dtype of ``x``.
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foundation_nn.engine._habits import explains_keywords
 from foundation_nn.engine._modes import current_generator
 from foundation_nn.engine._operation import Array, Result, operation
 from foundation_nn.engine._tensor import Tensor
@@ -39,6 +40,7 @@ def _dropout(x: Array, keep: PerRow, p: float) -> Result:
     return scaled(x), scaled
 
 
+@explains_keywords
 def dropout(x: Tensor | NDArray[Any], p: float, rng: np.random.Generator | None = None) -> Tensor:
     """Zero each element with probability ``p`` and scale the others by 1 / (1 - p) [1]_.
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foundation_nn.engine._habits import explains_keywords
 from foundation_nn.engine._operation import Array, Result, operation
 from foundation_nn.engine._tensor import Tensor
 
@@ -29,6 +30,7 @@ def _embedding(weight: Array, ids: NDArray[np.integer[Any]]) -> Result:
     return weight[ids], backward
 
 
+@explains_keywords
 def embedding(ids: NDArray[np.integer[Any]], weight: Tensor) -> Tensor:
     """Row ``ids[...]`` of the table, for every id; dW_v = Σ of the gradients where id = v.
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foundation_nn._arguments import described, number
+from foundation_nn.engine._habits import REDUCTIONS
 from foundation_nn.engine._operation import Array, Result, operation
 from foundation_nn.functional._activations import logistic
 
@@ -20,8 +21,10 @@ from foundation_nn.functional._activations import logistic
 def check_reduction(name: str, reduction: str) -> None:
     """Refuse a reduction that does not exist."""
     if reduction not in ("mean", "sum", "none"):
+        fix = REDUCTIONS.get(str(reduction), "")
         raise ValueError(
-            f'{name}: expected reduction to be "mean", "sum" or "none", got {described(reduction)}'
+            f'{name}: expected reduction to be "mean", "sum" or "none", got '
+            f"{described(reduction)}{fix}"
         )
 
 

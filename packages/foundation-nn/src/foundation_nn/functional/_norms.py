@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from foundation_nn._arguments import described
+from foundation_nn.engine._habits import explains_keywords
 from foundation_nn.engine._operation import Array, Result, operation
 from foundation_nn.engine._tensor import Axis, Tensor
 from foundation_nn.functional._axes import squeeze
@@ -20,6 +21,7 @@ from foundation_nn.functional._shaping import transpose
 from foundation_nn.functional._spread import or_zero
 
 
+@explains_keywords
 def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The length of ``x``, √Σ x² over ``axis``, or another norm, as ``numpy.linalg.norm``.
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foundation_nn.engine._habits import explains_keywords
 from foundation_nn.engine._operation import Array, Result, operation
 from foundation_nn.engine._tensor import Tensor
 
@@ -25,6 +26,7 @@ def _mask_rows(x: Array, real: NDArray[np.bool_]) -> Result:
     return y, backward
 
 
+@explains_keywords
 def mask_rows(x: Tensor | NDArray[Any], real: NDArray[np.bool_]) -> Tensor:
     """The rows of ``x`` where ``real`` is True, zeros elsewhere.
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foundation_nn._arguments import described
+from foundation_nn.engine._habits import explains_keywords
 from foundation_nn.engine._operation import Array, Result, operation
 from foundation_nn.engine._tensor import Tensor
 from foundation_nn.functional._axes import back_to_sources
@@ -22,6 +23,7 @@ def _split(x: Array, ends: list[int], axis: int) -> Result:
     return tuple(np.split(x, ends, axis)), backward
 
 
+@explains_keywords
 def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
     """Cut a tensor along an axis, into so many equal parts or at these places.
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foundation_nn.engine._habits import explains_keywords
 from foundation_nn.engine._operation import Array, Result, operation
 from foundation_nn.engine._tensor import Tensor
 
@@ -113,6 +114,7 @@ def _concat(*xs: Array, axis: int) -> Result:
     return np.concatenate(xs, axis), backward
 
 
+@explains_keywords
 def concat(tensors: Iterable[Tensor | NDArray[Any]], axis: int = 0) -> Tensor:
     """Join tensors along an existing axis.
 
@@ -138,6 +140,7 @@ def _stack(*xs: Array, axis: int) -> Result:
     return np.stack(xs, axis), backward
 
 
+@explains_keywords
 def stack(tensors: Iterable[Tensor | NDArray[Any]], axis: int = 0) -> Tensor:
     """Join tensors of one shape along a new axis.
 
@@ -159,6 +162,7 @@ def _where(x: Array, y: Array, condition: NDArray[np.bool_]) -> Result:
     return np.where(condition, x, y), backward
 
 
+@explains_keywords
 def where(condition: Any, x: Any, y: Any) -> Tensor:
     """Elements of ``x`` where ``condition`` is True, of ``y`` elsewhere; all three broadcast.
 

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, Self, TypeVar, cast
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from foundation_nn.engine._habits import OF_A_MODULE, missing
+from foundation_nn.engine._habits import (
+    OF_A_MODULE,
+    explain_keywords,
+    explains_keywords,
+    missing,
+)
 from foundation_nn.engine._parameter import Buffer, Parameter
 from foundation_nn.engine._watch import watching
 from foundation_nn.modules._weights import read_weights, write_weights
@@ -49,6 +54,17 @@ class Module:
     ['layers.0.weight', 'layers.0.bias', 'layers.1.weight', 'layers.1.bias']
     """
 
+    @explains_keywords
+    def __init__(self) -> None:
+        """A layer without parameters and options needs no constructor of its own."""
+        super().__init__()
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Have the constructor answer keywords that it does not have; nothing else is touched."""
+        super().__init_subclass__(**options)
+        if "__init__" in vars(cls):
+            cls.__init__ = explains_keywords(cls.__init__)  # type: ignore[method-assign]
+
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} defines no forward()")
 
@@ -63,6 +79,8 @@ class Module:
         try:
             return forward(*args, **kwargs)
         except (TypeError, ValueError) as error:
+            if kwargs and isinstance(error, TypeError):
+                explain_keywords(error, self.forward, type(self).__name__, kwargs)
             self._say_where(error)
             raise
 

@@ -18,6 +18,7 @@ from foundation_nn import checkpoint
 from foundation_nn._arguments import number, whole_number
 from foundation_nn._log import logger
 from foundation_nn.checkpoint._checkpoint import own_classes
+from foundation_nn.engine._habits import explains_keywords
 from foundation_nn.engine._memory import keep_freed_memory
 from foundation_nn.engine._parameter import Buffer
 from foundation_nn.modules._module import Module
@@ -111,6 +112,7 @@ class Trainer:
         If a number is out of bounds, or optimiser, EMA and model do not belong together.
     """
 
+    @explains_keywords
     def __init__(
         self,
         model: Module,
@@ -166,6 +168,7 @@ class Trainer:
         """The step of the last evaluation; -1 before the first."""
         return self._position.evaluated
 
+    @explains_keywords
     def fit(
         self,
         batches: Iterable[Any],
