@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from foundation_nn._arguments import described
 from foundation_nn.engine._habits import Count, explains_keywords
+from foundation_nn.engine._html import heading, table
 from foundation_nn.engine._methods import Axis, Methods
 from foundation_nn.engine._numpy_calls import call_numpy, call_ufunc
 from foundation_nn.engine._tape import Node, recording
@@ -260,6 +261,11 @@ class Tensor(Methods):
         body = np.array2string(self._data, separator=", ", prefix="Tensor(")
         extra = ", requires_grad=True" if self.requires_grad else ""
         return f"Tensor({body}, dtype={self.dtype}{extra})"
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        facts = f"{self.shape} {self.dtype}" + (", requires_grad" if self.requires_grad else "")
+        return heading(type(self).__name__, facts) + table(self._data)
 
     def __len__(self) -> int:
         if not self.ndim:

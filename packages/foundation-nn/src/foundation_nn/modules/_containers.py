@@ -73,12 +73,9 @@ class Sequential(Module):
         """The opposite of :meth:`to_dict`, given layers that were made anew."""
         return cls(*config["layers"])
 
-    def _shown(self) -> Iterator[tuple[str, str]]:
+    def _shown(self) -> Iterator[tuple[str, Any]]:
         for i, layer in enumerate(self):
-            shown = repr(layer)
-            if not isinstance(layer, Module):
-                shown = getattr(layer, "__name__", shown)
-            yield str(i), shown
+            yield str(i), layer
 
 
 def _check_layer(i: int, layer: Any) -> None:

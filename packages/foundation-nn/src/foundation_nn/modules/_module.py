@@ -17,6 +17,7 @@ from foundation_nn.engine._habits import (
 )
 from foundation_nn.engine._parameter import Buffer, Parameter
 from foundation_nn.engine._watch import watching
+from foundation_nn.modules._tree import tree
 from foundation_nn.modules._weights import read_weights, write_weights
 
 P = ParamSpec("P")
@@ -306,20 +307,31 @@ class Module:
             raise ValueError(f"{os.fspath(path)}: {error}") from None
 
     def __repr__(self) -> str:
-        lines = [f"  ({name}): " + shown.replace("\n", "\n  ") for name, shown in self._shown()]
+        lines = [
+            f"  ({name}): " + _in_short(part).replace("\n", "\n  ") for name, part in self._shown()
+        ]
         head = f"{type(self).__name__}({self._options()}"
         return head + ("\n" + "\n".join(lines) + "\n)" if lines else ")")
 
-    def _shown(self) -> Iterator[tuple[str, str]]:
+    def _repr_html_(self) -> str:
+        """For notebooks: a tree that can be opened and closed."""
+        return tree(self)
+
+    def _shown(self) -> Iterator[tuple[str, Any]]:
         """What ``repr`` shows line by line: the modules within."""
         for name, child in self._children():
             if isinstance(child, Module):
-                yield name, repr(child)
+                yield name, child
 
     def _options(self) -> str:
         """What ``repr`` shows between the parentheses."""
         plain = {k: v for k, v in vars(self).items() if isinstance(v, bool | int | float | str)}
         return ", ".join(f"{k}={v!r}" for k, v in plain.items())
+
+
+def _in_short(part: Any) -> str:
+    """A module, or a function among the layers, as ``repr`` shows it."""
+    return repr(part) if isinstance(part, Module) else getattr(part, "__name__", repr(part))
 
 
 def _members(name: str, value: Any) -> Iterator[tuple[str, Module | Parameter | Buffer]]:

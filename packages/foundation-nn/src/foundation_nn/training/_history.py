@@ -8,7 +8,9 @@ from dataclasses import field as field_of_dataclass
 from typing import Any, Self
 
 from foundation_nn._arguments import whole_number
+from foundation_nn.engine._html import heading
 from foundation_nn.files import field, from_object
+from foundation_nn.training._curve import loss_curve
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +154,12 @@ class Evaluation:
         return self.metrics[metric]
 
 
-@dataclass
+@dataclass(repr=False)
 class History:
-    """All steps and evaluations of a run."""
+    """All steps and evaluations of a run.
+
+    At the end of a cell of a notebook it shows the loss as a picture; ``repr`` is one line.
+    """
 
     steps: list[Step] = field_of_dataclass(default_factory=list)
     evaluations: list[Evaluation] = field_of_dataclass(default_factory=list)
@@ -169,6 +174,30 @@ class History:
     def num_clipped(self) -> int:
         """Steps whose gradients were scaled down."""
         return sum(s.clipped for s in self.steps)
+
+    def __repr__(self) -> str:
+        return f"History({self._in_short()})"
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        losses = [(step.step, step.loss) for step in self.steps]
+        held_out = [(e.step, e.loss) for e in self.evaluations]
+        return heading("History", self._in_short()) + loss_curve(losses, held_out)
+
+    def _in_short(self) -> str:
+        """Such as "200 steps, loss 0.71 → 0.02; 3 evaluations, the best 0.03 at step 150"."""
+        if not self.steps and not self.evaluations:
+            return "nothing yet"
+        text = f"{len(self.steps):,} steps"
+        if self.steps:
+            text += f", loss {self.steps[0].loss:.4g} → {self.steps[-1].loss:.4g}"
+        if self.evaluations:
+            best = min(self.evaluations, key=lambda e: e.loss)
+            text += (
+                f"; {len(self.evaluations):,} evaluations, the best {best.loss:.4g} at step "
+                f"{best.step:,}"
+            )
+        return text
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, for JSON."""

@@ -19,9 +19,11 @@ from foundation_nn._arguments import number, whole_number
 from foundation_nn._log import logger
 from foundation_nn.checkpoint._checkpoint import own_classes
 from foundation_nn.engine._habits import explains_keywords
+from foundation_nn.engine._html import heading
 from foundation_nn.engine._memory import keep_freed_memory
 from foundation_nn.engine._parameter import Buffer
 from foundation_nn.modules._module import Module
+from foundation_nn.modules._tree import tree
 from foundation_nn.optim import EMA, Optimizer
 from foundation_nn.schedules import Schedule
 from foundation_nn.training._blame import blame
@@ -226,6 +228,19 @@ class Trainer:
                     self._settle()
             self._finish(reason)
         return self.history
+
+    def __repr__(self) -> str:
+        return (
+            f"Trainer({type(self.model).__name__}, {type(self.optimizer).__name__}, "
+            f"{self.history!r})"
+        )
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the model, the optimiser and the curve so far."""
+        facts = f"{self.steps:,} steps with {type(self.optimizer).__name__}"
+        if self.stopped_by:
+            facts += f", stopped by {self.stopped_by}"
+        return heading("Trainer", facts) + tree(self.model) + self.history._repr_html_()
 
     def stop(self, reason: str) -> None:
         """End the running ``fit`` after the present step; ``stopped_by`` will be ``reason``."""
