@@ -67,7 +67,7 @@ REFUSALS = (
         "half precision is not computed in",
     ),
     Known(
-        "var|std",
+        r"(var|std)(_mean|_unbiased)?",
         r"expected more than ddof=",
         "the variance of too few numbers is refused; PyTorch gives NaN",
     ),
@@ -75,6 +75,11 @@ REFUSALS = (
         r"(nn_functional_)?(log_)?soft(max|min)|nn\.(Log)?Soft(max|min)",
         r"has nothing to normalise over|does not exist in shape \(\)",
         "softmax needs an axis with something on it",
+    ),
+    Known(
+        "linalg_norm",
+        r"zero-size array to reduction operation",
+        "the largest of no numbers is refused, as by NumPy",
     ),
     Known("transpose|logsumexp", r"out of bounds for array of dimension 0", "a scalar has no axes"),
     Known(

@@ -33,8 +33,6 @@ def loss(function: Any) -> Adapter:
     """A loss of a prediction and a target; PyTorch's broadcast, ours do not."""
 
     def reduced(x: Tensor, target: Tensor, reduction: str = "mean", **options: Any) -> Tensor:
-        if reduction not in ("mean", "sum", "none"):
-            raise NotOurs("losses: another reduction")
         if x.shape != target.shape:
             raise NotOurs("losses: of shapes that broadcast")
         return function(x, target, reduction, **options)  # type: ignore[no-any-return]
@@ -43,6 +41,38 @@ def loss(function: Any) -> Adapter:
 
 
 mse_loss = loss(F.mse_loss)
+
+
+def kl_div(x: Tensor, target: Tensor, reduction: str, **options: Any) -> Tensor:
+    if reduction == "batchmean":
+        return F.kl_div(x, target, "sum", **options) / max(1, len(x))
+    return F.kl_div(x, target, reduction, **options)
+
+
+def smooth_l1(x: Tensor, target: Tensor, reduction: str, beta: Any = 1.0) -> Tensor:
+    """Huber's loss divided by δ; with β = 0 it is the absolute error."""
+    if beta == 0:
+        return F.l1_loss(x, target, reduction)
+    return F.huber_loss(x, target, reduction, beta) / beta
+
+
+def pad_last(x: Tensor, widths: Any) -> list[tuple[int, int]]:
+    """PyTorch's widths, of the last axis first, as pairs for all axes."""
+    pairs = list(zip(widths[::2], widths[1::2], strict=True))[::-1]
+    if min(widths) < 0:
+        raise NotOurs("pad: negative widths, which cut")
+    return [(0, 0)] * (x.ndim - len(pairs)) + pairs
+
+
+def pad(mode: str) -> Adapter:
+    """``torch.nn.functional.pad`` with a mode of NumPy."""
+
+    def framed(x: Tensor, pad: Any, mode: Any = None, value: Any = None) -> Tensor:
+        del mode
+        return F.pad(x, pad_last(x, pad), ours, 0.0 if value is None else value)
+
+    ours = mode
+    return framed
 
 
 def binary_cross_entropy(
@@ -64,11 +94,13 @@ def cross_entropy(
     label_smoothing: float = 0.0,
 ) -> Tensor:
     """PyTorch has the classes on the second axis, we on the last."""
-    if isinstance(target, Tensor):
-        raise NotOurs("cross_entropy: probabilities as targets")
+    soft = target.dtype.kind == "f"
     if logits.ndim > 2:
-        logits = logits.transpose(0, *range(2, logits.ndim), 1)
-    return F.cross_entropy(logits, target, ignore_index, label_smoothing, weight, reduction)
+        order = (0, *range(2, logits.ndim), 1)
+        logits = logits.transpose(order)
+        target = target.transpose(order) if soft else target
+    ignored = None if soft else ignore_index
+    return F.cross_entropy(logits, target, ignored, label_smoothing, weight, reduction)
 
 
 def linear_cross_entropy(
@@ -153,7 +185,16 @@ FUNCTIONS: dict[str, Adapter] = {
     "nn_functional_mse_loss": mse_loss,
     "nn_functional_l1_loss": loss(F.l1_loss),
     "nn_functional_huber_loss": loss(F.huber_loss),
-    "nn_functional_kl_div": loss(F.kl_div),
+    "nn_functional_kl_div": loss(kl_div),
+    "nn_functional_smooth_l1_loss": loss(smooth_l1),
+    "nn_functional_pad_constant": pad("constant"),
+    "nn_functional_pad_reflect": pad("reflect"),
+    "nn_functional_pad_replicate": pad("edge"),
+    "nn_functional_pad_replicate_negative": pad("edge"),
+    "nn_functional_pad_circular": pad("wrap"),
+    "constant_pad_nd": lambda x, widths, value=0.0: F.pad(
+        x, pad_last(x, widths), constant_values=value
+    ),
     "nn_functional_binary_cross_entropy_with_logits": binary_cross_entropy,
     "nn_functional_cross_entropy": cross_entropy,
     "nn_functional_linear_cross_entropy": linear_cross_entropy,

@@ -18,7 +18,7 @@ def times(factor: Any, y: Any) -> Any:
     return 0.0 if factor == 0 else factor * y
 
 
-def clamp(x: Tensor, low: Any, high: Any) -> Tensor:
+def clamp(x: Tensor, low: Any = None, high: Any = None) -> Tensor:
     """Between bounds, which are numbers, or tensors that have gradients, too."""
     if isinstance(low, Tensor) or isinstance(high, Tensor):
         raise NotOurs("clamp: bounds that have gradients")
@@ -63,16 +63,59 @@ def deviation(x: Tensor, dim: Any = None, correction: Any = 1, keepdim: bool = F
 
 
 def vector_norm(x: Tensor, ord: Any = 2, dim: Any = None, keepdim: bool = False) -> Tensor:
+    """Of all axes together; ours takes another norm than the Euclidean one over a single axis."""
     axis = axes(dim)
+    if not x.ndim:
+        return F.norm(x.reshape(1), float(ord), 0).reshape(())
     if ord == 2:
         return F.norm(x, None, axis, keepdim)
-    if x.ndim == 0 or np.ndim(axis) or (axis is None and x.ndim > 1) or ord not in (1, np.inf):
-        raise NotOurs("norm: other than the Euclidean one, over several axes or of another order")
-    return F.norm(x, ord, axis, keepdim)
+    over = tuple(range(x.ndim)) if axis is None else tuple(np.atleast_1d(axis) % x.ndim)
+    others = [a for a in range(x.ndim) if a not in over]
+    lengths = [x.shape[a] for a in others]
+    y = F.norm(x.transpose((*others, *over)).reshape(*lengths, -1), float(ord), -1)
+    return F.expand_dims(y, tuple(sorted(over))) if keepdim else y
+
+
+def matrix_norm(x: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False) -> Tensor:
+    return F.norm(x, ord, tuple(dim), keepdim)
+
+
+def linalg_norm(x: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False) -> Tensor:
+    if dim is None and ord is not None:
+        dim = tuple(range(x.ndim))
+    if dim is not None and np.ndim(dim) and len(dim) == 2 and ord is not None:
+        return matrix_norm(x, ord, dim, keepdim)
+    return vector_norm(x, 2 if ord is None else ord, dim, keepdim)
+
+
+def norm(x: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False) -> Tensor:
+    """The older ``torch.norm``, in which numbers are norms of vectors, over any axes."""
+    if p == "nuc":
+        return matrix_norm(x, p, (-2, -1) if dim is None else dim, keepdim)
+    return vector_norm(x, 2 if p in ("fro", None) else p, dim, keepdim)
 
 
 def normalize(x: Tensor, p: Any = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
     return x / F.maximum(vector_norm(x, p, dim, keepdim=True), eps)
+
+
+def topk(x: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
+    if not x.ndim or not sorted:
+        raise NotOurs("topk: of a number, or in no order")
+    values, places = x.topk(k, dim) if largest else (-x).topk(k, dim)
+    return values if largest else -values, places
+
+
+def sort(x: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> Any:
+    del stable
+    if not x.ndim:
+        return x, np.zeros((), np.int64)
+    if not descending:
+        places = x.argsort(dim, stable=True)
+    else:  # of equal elements, the first one comes first
+        backwards = np.flip(x.data, dim).argsort(dim, stable=True)
+        places = x.shape[dim] - 1 - np.flip(backwards, dim)
+    return F.take_along_axis(x, places, dim), places
 
 
 ARITHMETIC: dict[str, Adapter] = {
@@ -154,6 +197,28 @@ REDUCTIONS: dict[str, Adapter] = {
     "var": variance,
     "std": deviation,
     "linalg_vector_norm": vector_norm,
+    "linalg_matrix_norm": matrix_norm,
+    "linalg_norm": linalg_norm,
+    "norm": norm,
+    "norm_fro": norm,
+    "norm_nuc": norm,
+    "norm_inf": norm,
+    "var_unbiased": lambda x, unbiased=True: F.var(x, ddof=int(unbiased)),
+    "std_unbiased": lambda x, unbiased=True: F.std(x, ddof=int(unbiased)),
+    "var_mean": lambda x, dim=None, correction=1, keepdim=False: [
+        variance(x, dim, correction, keepdim),
+        x.mean(axes(dim), keepdim),
+    ],
+    "std_mean": lambda x, dim=None, correction=1, keepdim=False: [
+        deviation(x, dim, correction, keepdim),
+        x.mean(axes(dim), keepdim),
+    ],
+    "argmax": lambda x, dim=None, keepdim=False: x.argmax(dim, keepdim),
+    "argmin": lambda x, dim=None, keepdim=False: x.argmin(dim, keepdim),
+    "any": lambda x, dim=None, keepdim=False: x.any(dim, keepdim),
+    "all": lambda x, dim=None, keepdim=False: x.all(dim, keepdim),
+    "topk": topk,
+    "sort": sort,
     "nn_functional_normalize": normalize,
 }
 

@@ -66,10 +66,14 @@ def take_apart(operation: str, theirs: Adapter, ours: Adapter, call: Any) -> Sam
         return slots[id(x)]
 
     args, kwargs = call
-    if "cross_entropy" in operation:  # the weights of classes have no gradient in PyTorch
-        for name in kwargs.keys() & {"weight", "pos_weight"}:
-            slots[id(kwargs[name])] = Slot(kwargs[name].numpy(), False, len(constants))
-            constants.append(kwargs[name].numpy())
+    if "cross_entropy" in operation.lower().replace("crossentropy", "cross_entropy"):
+        # The weights of classes have no gradient in PyTorch, and probabilities have none here.
+        fixed = [kwargs[name] for name in kwargs.keys() & {"weight", "pos_weight"}]
+        if "binary" not in operation:
+            fixed += [x for x in args[1:] if isinstance(x, torch.Tensor) and x.is_floating_point()]
+        for x in fixed:
+            slots[id(x)] = Slot(x.detach().numpy(), False, len(constants))
+            constants.append(x.detach().numpy())
     form = replaced((args, kwargs), torch.Tensor, slot)
 
     def filled(tensors: list[Any], others: list[Any]) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,8 @@ def index_select(x: Tensor, dim: int, index: Any) -> Tensor:
 
 
 def between(x: Tensor, ends: list[int], dim: int) -> list[Tensor]:
-    return [at(x, dim, slice(start, end)) for start, end in pairwise(ends)]
+    """Cut at these places, of which the first is 0 and the last the length."""
+    return F.split(x, ends[1:-1], dim)
 
 
 def split(x: Tensor, sizes: Any, dim: int = 0) -> list[Tensor]:
@@ -65,19 +65,19 @@ def roll(x: Tensor, shifts: Any, dims: Any = ()) -> Tensor:
 
 
 def flip(x: Tensor, dims: Any) -> Tensor:
-    if not x.ndim:
-        return x
-    turned = {dim % x.ndim for dim in dims}
-    return x[tuple(slice(None, None, -1 if axis in turned else 1) for axis in range(x.ndim))]
+    return F.flip(x, tuple(dims)) if x.ndim else x
 
 
 def squeeze(x: Tensor, dim: Any = None) -> Tensor:
-    dims = range(x.ndim) if dim is None else [int(d) % max(1, x.ndim) for d in np.atleast_1d(dim)]
-    return x.reshape([n for axis, n in enumerate(x.shape) if n != 1 or axis not in dims])
+    """PyTorch leaves named axes of another length as they are; ours refuses them."""
+    if dim is None:
+        return F.squeeze(x)
+    dims = [int(d) % max(1, x.ndim) for d in np.atleast_1d(dim)]
+    return F.squeeze(x, tuple(d for d in dims if x.ndim and x.shape[d] == 1))
 
 
 def unsqueeze(x: Tensor, dim: int) -> Tensor:
-    return x[(*(slice(None),) * (dim % (x.ndim + 1)), None)]
+    return F.expand_dims(x, dim)
 
 
 def movedim(x: Tensor, source: Any, destination: Any) -> Tensor:
@@ -109,7 +109,7 @@ def expand(x: Tensor, *shape: Any) -> Tensor:
     lengths = shape[0] if np.ndim(shape[0]) else shape
     own = (1,) * (len(lengths) - x.ndim) + x.shape
     full = [n if length == -1 else length for length, n in zip(lengths, own, strict=True)]
-    return F.where(np.ones(full, bool), x, 0.0)
+    return F.broadcast_to(x, full)
 
 
 def repeat(x: Tensor, *counts: Any) -> Tensor:
@@ -126,25 +126,16 @@ def tile(x: Tensor, counts: Any) -> Tensor:
 
 def gather(x: Tensor, dim: int, index: Any) -> Tensor:
     if not x.ndim:
-        return x.reshape(1)[index]
+        return F.take_along_axis(x, index.reshape(-1), None).reshape(index.shape)
     if x.ndim != index.ndim:
         raise NotOurs("gather: by an empty index with other axes")
-    places: list[Any] = list(np.indices(index.shape, sparse=True))
-    places[dim] = index
-    return x[tuple(places)]
+    axis = dim % x.ndim
+    corner = tuple(slice(None if a == axis else n) for a, n in enumerate(index.shape))
+    return F.take_along_axis(x[corner], index, axis)
 
 
 def take_along_dim(x: Tensor, index: Any, dim: int | None = None) -> Tensor:
-    if dim is None:
-        return x.reshape(-1)[index.reshape(-1)]
-    # All axes but this one are broadcast.
-    dim %= x.ndim
-    around_x, around_index = list(x.shape), list(index.shape)
-    around_x[dim] = around_index[dim] = 1
-    full = list(np.broadcast_shapes(tuple(around_x), tuple(around_index)))
-    shape_x, shape_index = list(full), list(full)
-    shape_x[dim], shape_index[dim] = x.shape[dim], index.shape[dim]
-    return gather(expand(x, shape_x), dim, np.broadcast_to(index, shape_index))
+    return F.take_along_axis(x, index if dim is not None else index.reshape(-1), dim)
 
 
 def diagonal(x: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
@@ -154,9 +145,10 @@ def diagonal(x: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor
     return movedim(x, (dim1, dim2), (-2, -1))[..., places + below, places + above]
 
 
-def triangle(x: Tensor, which: Any, diagonal: int = 0) -> Tensor:
-    """``which`` is ``np.tril`` or ``np.triu``."""
-    return F.where(which(np.ones(x.shape[-2:], bool), diagonal), x, 0.0)
+def repeat_interleave(x: Tensor, repeats: Any, dim: int | None = None, **more: Any) -> Tensor:
+    if more:
+        raise NotOurs("repeat_interleave: with its size told beforehand")
+    return F.repeat(x, repeats, dim) if x.ndim else F.repeat(x, repeats)
 
 
 def masked_select(x: Tensor, mask: Any) -> Tensor:
@@ -237,11 +229,11 @@ SHAPES: dict[str, Adapter] = {
     "masked_fill": lambda x, mask, value: F.where(mask, value, x),
     "where": lambda x, condition, y: F.where(condition, x, y),
     "flip": flip,
-    "fliplr": lambda x: x[:, ::-1],
-    "flipud": lambda x: x[::-1],
+    "fliplr": lambda x: F.flip(x, 1),
+    "flipud": lambda x: F.flip(x, 0),
     "roll": roll,
-    "tril": lambda x, diagonal=0: triangle(x, np.tril, diagonal),
-    "triu": lambda x, diagonal=0: triangle(x, np.triu, diagonal),
+    "tril": lambda x, diagonal=0: F.tril(x, diagonal),
+    "triu": lambda x, diagonal=0: F.triu(x, diagonal),
     "cat": cat,
     "stack": F.stack,
     "hstack": joined(1, 1),
@@ -256,4 +248,5 @@ SHAPES: dict[str, Adapter] = {
     "atleast_3d": each_at_least(3),
     "repeat": repeat,
     "tile": tile,
+    "repeat_interleave": repeat_interleave,
 }
