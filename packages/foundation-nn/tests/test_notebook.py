@@ -106,7 +106,7 @@ def test_a_history_is_a_line_and_a_picture():
     assert repr(run) == f"History({text})"
     page = read(run)
     assert page.texts[2] == text
-    assert page.counts["polyline"] == 2
+    assert page.counts["polyline"] == 3
     assert page.counts["circle"] == 3
     for label in ("loss", "step", "training", "held out", "0", "40"):
         assert label in page.texts

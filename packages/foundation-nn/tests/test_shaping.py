@@ -64,6 +64,17 @@ def test_ids_and_masks_are_kept_as_they_were(function, option):
     assert gradients[0].any()
 
 
+def test_elements_of_a_number_or_of_all_in_a_row_are_taken():
+    x = Tensor(3.0, requires_grad=True)
+    y = F.take_along_axis(x, [0, 0], None)
+    y.sum().backward()
+    assert (y.tolist(), x.grad.item()) == ([3, 3], 2)
+    matrix = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    y = F.take_along_axis(matrix, [3, 0, -1], None)
+    y.backward([1, 2, 4])
+    assert (y.tolist(), matrix.grad.tolist()) == ([4, 1, 4], [[2, 0], [0, 5]])
+
+
 def test_questions_are_answered_with_plain_values():
     x = Tensor([[3.0, 9.0, 5.0], [0.0, 9.0, 9.0]], requires_grad=True)
     assert x.argmax() == 1

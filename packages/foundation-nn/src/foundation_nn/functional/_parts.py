@@ -84,18 +84,17 @@ def take_along_axis(x: Array, indices: NDArray[np.integer[Any]], axis: int | Non
            [1., 1.]], dtype=float32)
     """
     indices = np.array(indices)
-    y = np.take_along_axis(x, indices, axis)
-    if axis is None:
-        index: tuple[Any, ...] = np.unravel_index(indices % max(1, x.size), x.shape)
-    else:
-        places: list[Any] = list(np.indices(x.shape, sparse=True))
+    y = np.take_along_axis(x.reshape(-1) if axis is None else x, indices, axis)
+    places: Any = indices  # in a row
+    if axis is not None:
+        places = list(np.indices(x.shape, sparse=True))
         places[axis] = indices
-        index = tuple(places)
+        places = tuple(places)
 
     def backward(g: Array) -> Array:
-        dx = np.zeros_like(x)
-        np.add.at(dx, index, g)
-        return dx
+        dx = np.zeros(x.size if axis is None else x.shape, g.dtype)
+        np.add.at(dx, places, g)
+        return dx.reshape(x.shape)
 
     return y, backward
 

@@ -1,7 +1,7 @@
 """The loss of a run as a small picture in a notebook.
 
-Its letters and lines have the colour of the notebook's text; the two curves have colours that stand
-out from a light and from a dark page.
+Over the losses of the steps lies a smoothed curve, as in a report. Letters and lines have the colour
+of the notebook's text; the curves have colours that stand out from a light and from a dark page.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 
 from foundation_nn.training._chart import _thin, _ticks
+from foundation_nn.training._smoothing import smoothed
 
 Points = Sequence[tuple[float, float]]
 
@@ -58,8 +59,11 @@ def loss_curve(training: Points, held_out: Points) -> str:
         f'<text transform="translate(12 {middle:.0f}) rotate(-90)" text-anchor="middle">loss</text>'
     )
     if training:
-        path = " ".join(f"{across(x):.1f},{down(y):.1f}" for x, y in _thin(training))
-        parts.append(f'<polyline points="{path}" fill="none" stroke="{_BLUE}" stroke-width="1.5"/>')
+        smooth = smoothed([y for _, y in training]).tolist()
+        line = [(x, y) for (x, _), y in zip(training, smooth, strict=True)]
+        for points, look in ((training, 'opacity=".45"'), (line, 'stroke-width="2"')):
+            path = " ".join(f"{across(x):.1f},{down(y):.1f}" for x, y in _thin(points))
+            parts.append(f'<polyline points="{path}" fill="none" stroke="{_BLUE}" {look}/>')
     if held_out:
         path = " ".join(f"{across(x):.1f},{down(y):.1f}" for x, y in _thin(held_out))
         parts.append(
