@@ -1,7 +1,7 @@
 """The loss of a run as a small picture in a notebook.
 
-Over the losses of the steps lies a smoothed curve, as in a report. Letters and lines have the colour
-of the notebook's text; the curves have colours that stand out from a light and from a dark page.
+Over the losses of the steps lies a smoothed curve, as in a report. Letters and lines have the
+colour of the notebook's text; the curves have colours that stand out from light and dark pages.
 """
 
 from __future__ import annotations
