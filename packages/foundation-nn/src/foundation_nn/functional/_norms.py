@@ -25,18 +25,20 @@ from foundation_nn.functional._spread import or_zero
 def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The length of ``x``, √Σ x² over ``axis``, or another norm, as ``numpy.linalg.norm``.
 
-    =========  ============================  =================================
-    ord        over one axis                 over two axes, of a matrix
-    =========  ============================  =================================
-    None       √Σ x²                         √Σ x², and so over any axes
-    p          (Σ ``|x|``^p)^(1/p)           refused, but for 1, -1, 2 and -2
-    1, -1      Σ ``|x|``; the rule for p     largest, smallest sum of a column
-    2, -2      √Σ x²; the rule for p         largest, smallest singular value
-    inf, -inf  largest, smallest ``|x|``     largest, smallest sum of a row
-    0          how many are not 0            refused
-    "fro"      refused                       √Σ x²
-    "nuc"      refused                       the sum of the singular values
-    =========  ============================  =================================
+    =========  ==========================  =================================
+    ord        over one axis               over two axes, of a matrix
+    =========  ==========================  =================================
+    None       √Σ x²                       √Σ x², and so over any axes
+    p          (Σ abs(x)^p)^(1/p)          refused, but for 1, -1, 2 and -2
+    1, -1      the rule for p              largest, smallest sum of a column
+    2, -2      the rule for p              largest, smallest singular value
+    inf, -inf  largest, smallest abs(x)    largest, smallest sum of a row
+    0          how many are not 0          refused
+    "fro"      refused                     √Σ x²
+    "nuc"      refused                     the sum of the singular values
+    =========  ==========================  =================================
+
+    The sums of columns and rows are those of absolute values.
 
     Parameters
     ----------
@@ -132,7 +134,7 @@ def _euclidean_norm(x: Array, axis: Axis, keepdims: bool) -> Result:
 
 @operation
 def _power_norm(x: Array, order: float, axis: int, keepdims: bool) -> Result:
-    """(Σ ``|x|``^p)^(1/p), d/dx = sign(x) (``|x|`` / norm)^(p - 1)."""
+    """(Σ abs(x)^p)^(1/p), d/dx = sign(x) (abs(x) / norm)^(p - 1)."""
     size = np.abs(x)
     # The element that counts most is taken out, so that no power overflows or vanishes.
     if order > 0:
