@@ -111,7 +111,10 @@ def described(value: Any) -> str:
     if value is None or isinstance(value, bool | int | float | str):
         text = repr(value)
         shown = text if len(text) <= 40 else f"{text[:40]}..."
-        return "None" if value is None else f"the {type(value).__name__} {shown}"
+        kind = type(value).__name__
+        if isinstance(value, int) and not isinstance(value, bool):
+            kind = "int"  # also a kind of it, such as the size of a tensor
+        return "None" if value is None else f"the {kind} {shown}"
     name = type(value).__name__
     return f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}"
 
