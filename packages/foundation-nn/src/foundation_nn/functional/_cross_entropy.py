@@ -271,8 +271,8 @@ def _soft_rows(z: Array, q: PerRow) -> Result:
     total = row_sum(np.exp(shifted, out=shifted))
     loss += m * np.log(total[:, 0])
 
-    def backward(g: Array) -> Array:
-        dz = z - top
+    def backward(g: Array, out: Array | None = None) -> Array:
+        dz = np.subtract(z, top, out=out)
         np.exp(dz, out=dz)
         dz *= (m * g)[:, None] / total
         dz -= g[:, None] * q
