@@ -29,6 +29,7 @@ from foundation_nn import (
     train_mode,
 )
 from foundation_nn import functional as F
+from foundation_nn.plotting import plot_decision_boundary, plot_history
 from foundation_nn.training import Checkpoints, EarlyStopping, Trainer, batches, evaluate
 from foundation_seq import LSTM, generate
 from foundation_transformer import CausalLM, TransformerConfig
@@ -41,17 +42,17 @@ Batch = tuple[Floats, Ids]
 rng = np.random.default_rng(0)
 folder = Path(tempfile.mkdtemp())
 
-# 1. Tensors are made of lists and arrays, and compute as NumPy's do.
+# Tensors are made of lists and arrays, and compute as NumPy's do.
 x = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
 y = (x @ x.transpose(1, 0)).sum() + F.exp(-x).mean()
 print(f"a number: {y:.4f}, a shape: {x.shape}, an array: {x.numpy().tolist()}")
 
-# 2. Gradients.
+# Gradients.
 y.backward()
 print("dy/dx:", x.grad)
 
 
-# 3. A module of one's own: attributes, and a forward with types.
+# A module of one's own: attributes, and a forward with types.
 class Classifier(Module):
     def __init__(self, inputs: int, width: int, depth: int, classes: int) -> None:
         self.width = width
@@ -75,7 +76,7 @@ class Classifier(Module):
         }
 
 
-# 4. A Sequential of ready-made layers.
+# A Sequential of ready-made layers.
 body = Sequential(Linear(2, 8, rng=rng), ReLU(), Linear(8, 3, rng=rng))
 print("logits:", body(x).shape, "without the last layer:", body[:-1](x).shape)
 
@@ -86,17 +87,17 @@ points = (centres[labels] + rng.standard_normal((600, 2))).astype(np.float32)
 train, held_out = (points[:500], labels[:500]), (points[500:], labels[500:])
 
 
-# 5. A loss: the mean, and how many targets it is the mean of.
+# A loss: the mean, and how many targets it is the mean of.
 def loss(model: Classifier, batch: Batch) -> tuple[Tensor, int]:
     inputs, targets = batch
     return F.cross_entropy(model(inputs), targets), len(targets)
 
 
-# 6. and 7. An optimiser, and a loop of one's own; 11. with a schedule, 12. and clipping.
+# An optimiser, and a loop of one's own with a schedule and clipping.
 model = Classifier(2, 16, 2, 3)
 optimizer = optim.AdamW(model, lr=0.01, weight_decay=0.01)
 rate = schedules.cosine(0.01, steps=96, warmup=10)
-loader = batches(*train, batch_size=64, rng=rng)  # 9. shuffled anew each epoch
+loader = batches(*train, batch_size=64, rng=rng)  # shuffled anew each epoch
 for _ in range(12):
     for inputs, targets in loader:
         optimizer.lr = rate(optimizer.steps + 1)
@@ -108,7 +109,7 @@ for _ in range(12):
         optimizer.step()
 
 
-# 16. Evaluation: nothing is recorded, and dropout is off outside of train_mode.
+# Evaluation: nothing is recorded, and dropout is off outside of train_mode.
 def accuracy(model: Classifier) -> float:
     with no_grad():
         answers = model(held_out[0]).data.argmax(axis=1)
@@ -118,7 +119,7 @@ def accuracy(model: Classifier) -> float:
 print(f"accuracy: {accuracy(model):.2f}, loss: {evaluate(model, loss, [held_out]):.3f}")
 
 
-# 10. A data set of one's own is what can be looped over again and again.
+# A data set of one's own is what can be looped over again and again.
 class Rings:
     def __init__(self, count: int) -> None:
         self.count = count
@@ -132,7 +133,7 @@ class Rings:
             yield ring.astype(np.float32), targets
 
 
-# 8. The same by the Trainer, with the best model kept in a folder, 15. of a class of one's own.
+# The same by the Trainer, which keeps the best model in a folder, though the class is one's own.
 model = Classifier(2, 32, 2, 3)
 trainer = Trainer(
     model,
@@ -145,23 +146,34 @@ trainer = Trainer(
 )
 history = trainer.fit(Rings(40), validation=Rings(4), max_epochs=10)
 print(f"rings: {history.evaluations[-1].loss:.3f} after {trainer.steps} steps")
-best = checkpoint.load(folder / "run" / "checkpoint", classes=[Classifier]).model
+best: Classifier = checkpoint.load(folder / "run" / "checkpoint", classes=[Classifier]).model
 print(f"the best one: {evaluate(best, loss, Rings(4)):.3f}")
 
-# 14. The weights alone.
+# Fine-tuning: the first layers stay as they are, the last one learns from other points.
+best.hidden.freeze()
+tuned = optim.SGD(best.output, lr=0.1, momentum=0.9)
+Trainer(best, loss, tuned, rng=rng).fit(batches(*train, batch_size=50, rng=rng), max_epochs=3)
+print("learns:", best.num_parameters(trainable=True), "of", best.num_parameters())
+
+# A picture: returned, for a notebook, and written.
+plot_decision_boundary(model, *next(iter(Rings(1))), folder / "rings.png", title="Rings")
+plot_history(history, folder / "history.png")
+print("pictures:", sorted(path.name for path in folder.glob("*.png")))
+
+# The weights alone.
 model.save_weights(folder / "weights.safetensors")
 twin = Classifier(2, 32, 2, 3)
 twin.load_weights(folder / "weights.safetensors")
 print("the same:", bool((twin(points) == model(points)).all()))
 
-# 17. to 19. Embedding, recurrent layer and attention: shapes (B, T, D).
+# Embedding, recurrent layer and attention: shapes (B, T, D).
 tokens: Ids = rng.integers(0, 20, (4, 7))
 embedded = Embedding(20, 16, rng=rng)(tokens)
 output, (h, c) = LSTM(16, 16, num_layers=2, rng=rng)(embedded, lengths=[7, 5, 3, 2])
 mixed = MultiHeadAttention(16, num_heads=4, rng=rng)(output, causal=True)
 print("embedded", embedded.shape, "read", output.shape, h.shape, "mixed", mixed.shape)
 
-# 20. A decoder-only transformer learns to count, and writes.
+# A decoder-only transformer learns to count, and writes.
 sizes = TransformerConfig.gpt2(
     vocab_size=10, max_len=16, d_model=32, num_heads=4, num_layers=2, dropout=0.0
 )

@@ -5,7 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from foundation_nn import Linear, Parameter, Tensor, get_num_threads, optim
+from foundation_nn import Linear, Parameter, ReLU, Tensor, get_num_threads, optim
 from foundation_nn.engine._threads import BLOCK_BYTES
 
 MAKERS = {
@@ -217,6 +217,7 @@ def test_large_buffers_are_updated_alike_on_one_thread_and_on_two(make, threads,
         (lambda p: optim.Adam(p, betas=(0.9, 1.0)), r"Adam: expected 0 <= betas\[1\] < 1, got 1.0"),
         (lambda p: optim.Adam(p, eps=0), "Adam: expected eps > 0, got 0"),
         (lambda p: optim.Adam([]), "at least one parameter, got none"),
+        (lambda p: optim.Adam(ReLU()), "Adam: a ReLU has no parameters to learn; those of a modu"),
         (lambda p: optim.Adam(p + p), "listed twice"),
     ],
 )

@@ -20,9 +20,18 @@ def parameters_of(caller: str, given: Any) -> list[Parameter]:
     ------
     TypeError
         If it is anything else. The message names the fix.
+    ValueError
+        If a module has no parameters.
     """
     if isinstance(given, Module):
-        return list(given.parameters())
+        parameters = list(given.parameters())
+        if not parameters:
+            raise ValueError(
+                f"{caller}: {described(given)} has no parameters to learn; those of a module are "
+                "its attributes, or those of layers that are its attributes, alone or in lists, "
+                "tuples and dictionaries"
+            )
+        return parameters
     if isinstance(given, Parameter):
         return [given]
     if isinstance(given, Mapping):

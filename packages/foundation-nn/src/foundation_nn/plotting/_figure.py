@@ -85,14 +85,12 @@ def one_panel(ax: Axes | None, width: float, height: float) -> tuple[Figure, Axe
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
     """Write a figure whole or not at all; the ending of the path decides on the format.
 
-    Warns
-    -----
-    UserWarning
-        Once, if the fonts lack characters, such as Chinese ones or emoji: they become boxes.
+    If the fonts lack characters, such as Chinese ones or emoji, they become boxes. That is told to
+    the logger ``foundation``, once.
     """
-    from foundation_nn.plotting._picture import one_warning_for_all_glyphs
+    from foundation_nn.plotting._picture import one_message_for_all_glyphs
 
-    with one_warning_for_all_glyphs(os.fspath(path)), new_file(path) as unfinished:
+    with one_message_for_all_glyphs(os.fspath(path)), new_file(path) as unfinished:
         figure.savefig(unfinished, dpi=150)
 
 

@@ -13,6 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import LogFormatter
 
+from foundation_nn._log import logger
+
 #: Powers of ten are written with these where plain digits would be hard to count.
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -34,14 +36,14 @@ class Picture(Figure):
     def _repr_png_(self) -> bytes:
         """The picture, as IPython asks for it."""
         content = io.BytesIO()
-        with one_warning_for_all_glyphs("this picture"):
+        with one_message_for_all_glyphs("this picture"):
             self.savefig(content, format="png", dpi=100)
         return content.getvalue()
 
 
 @contextmanager
-def one_warning_for_all_glyphs(name: str) -> Iterator[None]:
-    """Say once that the fonts lack characters, where matplotlib says it for each of them."""
+def one_message_for_all_glyphs(name: str) -> Iterator[None]:
+    """Log once that the fonts lack characters, where matplotlib warns of each of them."""
     lacking: set[str] = set()
     show = warnings.showwarning
 
@@ -56,10 +58,10 @@ def one_warning_for_all_glyphs(name: str) -> Iterator[None]:
         warnings.showwarning = collect
         yield
     if lacking:
-        warnings.warn(
-            f"{name}: matplotlib's font lacks {len(lacking)} of the characters, which are boxes "
-            "now",
-            stacklevel=6,  # the caller of a plot_ function
+        logger.warning(
+            "%s: matplotlib's font lacks %d of the characters, which are boxes now",
+            name,
+            len(lacking),
         )
 
 
