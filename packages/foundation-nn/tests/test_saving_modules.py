@@ -196,6 +196,13 @@ def tied():
     return Sequential(layer, layer)
 
 
+def nested():
+    model = Linear(1, 1)
+    for _ in range(60):
+        model = Sequential(model)
+    return model
+
+
 class Wider(Linear):
     def __init__(self, in_features, out_features, bias=True, scale=2.0):
         super().__init__(in_features, out_features, bias)
@@ -227,6 +234,7 @@ class Fixed(Sequential):
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
+        (nested, ValueError, "the Sequential could be saved and not loaded: .* than 100 deep"),
         (lambda_layer, TypeError, r"model\['layers'\]\[1\] is the function <lambda>, which has no"),
         (
             tied,

@@ -122,11 +122,15 @@ def check(model: Module, **extras: Any) -> None:
         if not hasattr(value, "state_dict"):
             describe(name, value)
     kind = type(model).__name__
-    description = json.dumps(describe("model", model))
+    text = json.dumps(describe("model", model))
+    try:
+        description = parse_json(text)
+    except ValueError as error:
+        raise ValueError(f"checkpoint: the {kind} could be saved and not loaded: {error}") from None
     ours = {name: value.shape for name, value in model._first_names()}
     try:
         with skip_init(ours.values()):
-            twin = rebuild(parse_json(description), own_classes(model))
+            twin = rebuild(description, own_classes(model))
     except MALFORMED as error:
         raise ValueError(
             f"checkpoint: {kind}.from_dict() does not take what to_dict() of the model returns: "
