@@ -107,6 +107,20 @@ def test_own_classes_within_others_are_named_when_loading(tmp_path):
     np.testing.assert_array_equal(loaded(X).data, model(X).data)
 
 
+def test_a_constructor_that_asks_for_a_generator_is_given_one(tmp_path):
+    class Drawn(Linear):
+        def __init__(self, rng, width):
+            super().__init__(width, width, rng=rng)
+
+        def to_dict(self):
+            return {"width": self.in_features}
+
+    model = Drawn(np.random.default_rng(0), 3)
+    checkpoint.check(model)
+    loaded = checkpoint.load(checkpoint.save(tmp_path / "run", model), classes=[Drawn]).model
+    assert_same(loaded, model)
+
+
 def test_a_configuration_that_looks_like_a_description_stays_what_it_is(tmp_path):
     class Odd(Linear):
         def __init__(self, config):

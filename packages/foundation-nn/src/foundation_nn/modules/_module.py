@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, Self, TypeVar, cast
@@ -142,8 +143,12 @@ class Module:
         """A new module from what ``to_dict()`` of one returned; the values are fresh.
 
         It is ``cls(**config)``. A class of your own that is to be saved in checkpoints defines
-        ``to_dict()``, which returns the arguments of its constructor.
+        ``to_dict()``, which returns the arguments of its constructor, but for an ``rng``: where one
+        is asked for, it is a fresh generator, for what it draws will be replaced.
         """
+        rng = inspect.signature(cls).parameters.get("rng")
+        if rng is not None and rng.default is rng.empty and "rng" not in config:
+            config = {**config, "rng": np.random.default_rng()}
         return cls(**config)
 
     def num_parameters(self, trainable: bool = False) -> int:
