@@ -90,7 +90,8 @@ def ours(size: Size, source_size: int, target_size: int) -> TrainStep:
     return step
 
 
-def pytorch(torch: Any, size: Size, source_size: int, target_size: int) -> TrainStep:
+def torch_model(torch: Any, size: Size, source_size: int, target_size: int) -> Any:
+    """The same model, around PyTorch's own encoder and decoder."""
     nn = torch.nn
     D, H, layers = size
 
@@ -132,7 +133,12 @@ def pytorch(torch: Any, size: Size, source_size: int, target_size: int) -> Train
             )
             return self.output(h)
 
-    model = Model()
+    return Model()
+
+
+def pytorch(torch: Any, size: Size, source_size: int, target_size: int) -> TrainStep:
+    nn = torch.nn
+    model = torch_model(torch, size, source_size, target_size)
     optimizer = torch.optim.AdamW(model.parameters(), RATE, fused=True)
 
     def step(batch: Batch) -> float:

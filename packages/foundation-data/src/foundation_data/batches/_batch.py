@@ -11,6 +11,7 @@ from foundation_nn import causal_mask, padding_mask
 from numpy.typing import NDArray
 
 from foundation_data._arrays import BoolArray, IntArray
+from foundation_data.batches._rows import longest, split_rows
 
 
 class Example(NamedTuple):
@@ -91,6 +92,28 @@ class Batch:
     def __len__(self) -> int:
         """Return B."""
         return len(self.source)
+
+    def split(self, n: int) -> list[Batch]:
+        """Share the pairs out among up to `n` batches, each padded to its own longest only.
+
+        Pairs stay in their order. This is what several processes train on; see
+        :func:`foundation_nn.distributed.share`.
+        """
+        parts = []
+        for rows in split_rows(len(self), n):
+            width = longest(self.source_mask[rows])
+            length = longest(self.target_mask[rows])
+            parts.append(
+                Batch(
+                    source=self.source[rows, :width],
+                    source_mask=self.source_mask[rows, :width],
+                    target_in=self.target_in[rows, :length],
+                    target_out=self.target_out[rows, :length],
+                    target_mask=self.target_mask[rows, :length],
+                    num_tokens=int(self.target_mask[rows].sum()),
+                )
+            )
+        return parts
 
     @property
     def target_pattern(self) -> BoolArray:

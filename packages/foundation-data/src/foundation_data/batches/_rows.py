@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foundation_data._arrays import IntArray
+from foundation_data._arrays import BoolArray, IntArray
 
 
 class Rows:
@@ -51,3 +52,19 @@ class Rows:
         taken = self.flat.take(positions, mode="clip").astype(np.int64)
         taken[columns >= lengths[:, None]] = pad_id
         return taken, lengths
+
+
+def split_rows(count: int, n: int) -> list[slice]:
+    """Cut so many rows into up to `n` pieces, none empty; the first ones may have one row more."""
+    if n < 1:
+        raise ValueError(f"split: expected at least 1 part, got {n}")
+    each, left_over = divmod(count, n)
+    sizes = [each + (i < left_over) for i in range(min(count, n))]
+    ends = np.cumsum([0, *sizes]).tolist()
+    return [slice(start, stop) for start, stop in pairwise(ends)]
+
+
+def longest(mask: BoolArray) -> int:
+    """The last column of a mask (B, length) in which any row is real, and so the new length."""
+    columns = np.flatnonzero(mask.any(axis=0))
+    return int(columns[-1]) + 1 if columns.size else 0

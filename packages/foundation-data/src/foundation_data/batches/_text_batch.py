@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from foundation_nn import causal_mask
 
 from foundation_data._arrays import BoolArray, IntArray
+from foundation_data.batches._rows import longest, split_rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +37,27 @@ class TextBatch:
     def __len__(self) -> int:
         """Return B."""
         return len(self.ids)
+
+    def split(self, n: int) -> list[TextBatch]:
+        """Share the rows out among up to `n` batches, each padded to its own longest only.
+
+        Rows stay in their order. This is what several processes train on; see
+        :func:`foundation_nn.distributed.share`.
+        """
+        parts = []
+        for rows in split_rows(len(self), n):
+            real = self.key_mask[rows]
+            width = longest(real)
+            parts.append(
+                TextBatch(
+                    ids=self.ids[rows, :width],
+                    targets=self.targets[rows, :width],
+                    segments=self.segments[rows, :width],
+                    positions=self.positions[rows, :width],
+                    num_tokens=int(real.sum()),
+                )
+            )
+        return parts
 
     @property
     def key_mask(self) -> BoolArray:

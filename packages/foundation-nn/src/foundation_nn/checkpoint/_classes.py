@@ -22,8 +22,10 @@ MODULES = (
     "foundation_nn.schedules",
     "foundation_data",
     "foundation_seq",
+    "foundation_seq.recipes",
     "foundation_attn",
     "foundation_transformer",
+    "foundation_transformer.recipes",
 )
 
 

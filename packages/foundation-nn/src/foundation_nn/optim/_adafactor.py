@@ -102,6 +102,18 @@ class Adafactor(Optimizer):
             "v": np.zeros_like(self.buffer.data[self._first_vector :]),
         }
 
+    whole_parameters = True  # an update looks at the means of rows and columns
+
+    def places_in_state(self, part: slice) -> dict[str, slice]:
+        count = len(self._row_shapes)
+        inside = [part.start <= place.start < part.stop for place in self.buffer.slices[:count]]
+        first = self._first_vector
+        return {
+            "rows": _place(self._row_shapes, inside),
+            "columns": _place(self._column_shapes, inside),
+            "v": slice(max(part.start - first, 0), max(part.stop - first, 0)),
+        }
+
     def update_all(self, grad: NDArray[Any]) -> None:
         row_means = _views(self.state["rows"], self._row_shapes)
         column_means = _views(self.state["columns"], self._column_shapes)
@@ -109,7 +121,7 @@ class Adafactor(Optimizer):
             zip(self.buffer.parameters, self.buffer.slices, strict=True)
         ):
             settings = self.settings_of(index)
-            if settings is None or not p.size:
+            if settings is None or not p.size or not self.is_ours(index):
                 continue
             w = self.buffer.data[part]
             g = grad[part]
@@ -217,3 +229,11 @@ def _views(array: NDArray[Any], shapes: list[tuple[int, ...]]) -> list[NDArray[A
         array[start : start + math.prod(shape)].reshape(shape)
         for start, shape in zip(ends.tolist(), shapes, strict=False)
     ]
+
+
+def _place(shapes: list[tuple[int, ...]], inside: list[bool]) -> slice:
+    """Where the arrays that are inside lie among consecutive arrays of these shapes."""
+    ends = np.cumsum([0, *map(math.prod, shapes)]).tolist()
+    starts = [start for start, chosen in zip(ends, inside, strict=False) if chosen]
+    stops = [stop for stop, chosen in zip(ends[1:], inside, strict=True) if chosen]
+    return slice(starts[0], stops[-1]) if starts else slice(0, 0)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby, pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,12 @@ from numpy.typing import NDArray
 from foundation_nn._arguments import described, number
 from foundation_nn.engine._parameter import Parameter, ParameterBuffer
 from foundation_nn.engine._threads import over_rows
+from foundation_nn.optim._blocks import overlap
 from foundation_nn.optim._groups import Trainable, groups_of
 from foundation_nn.optim._habits import answering_habits, missing
+
+#: From the name of an array, and what this process has of it, to the array of all processes.
+Gather: TypeAlias = Callable[[str, NDArray[Any]], NDArray[Any]]
 
 
 class Settings(NamedTuple):
@@ -127,7 +131,10 @@ class Optimizer:
         self._known_runs: list[tuple[int, slice]] = []
         self._runs_for: NDArray[np.bool_] | None = None  # see ``_runs``
         self.steps = 0
-        self.state = {key: np.zeros_like(self.buffer.data) for key in state}
+        # Of several processes, each takes a part; memory that nobody writes to is never taken.
+        self.part = slice(0, len(self.buffer.data))
+        self._gather: Gather | None = None
+        self.state = {key: np.zeros(self.part.stop, self.buffer.data.dtype) for key in state}
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -210,7 +217,7 @@ class Optimizer:
         for first, part in self._runs():
             settings = self.settings_of(first)
             if settings is not None and (indices is None or first in indices):
-                yield part, settings
+                yield overlap(part, self.part), settings
 
     def _runs(self) -> list[tuple[int, slice]]:
         """Neighbours with the same settings: the index of the first, and where they lie.
@@ -287,7 +294,7 @@ class Optimizer:
             "group_of": np.array(self._group_of, np.int64),
             "groups": self._numbers_of_groups(),
         }
-        return arrays | {name: array.copy() for name, array in self.state.items()}
+        return arrays | {name: self._whole_state(name) for name in self.state}
 
     def _shapes(self) -> NDArray[np.int64]:
         """The shapes of all parameters in a row, each after its length."""
@@ -342,3 +349,63 @@ class Optimizer:
         for group, (lr_scale, weight_decay) in zip(self.groups, state["groups"], strict=True):
             group.lr_scale = float(lr_scale)
             group.weight_decay = None if np.isnan(weight_decay) else float(weight_decay)
+
+    # --- In several processes, each of which updates a part of the buffer ---
+
+    #: Whether an update looks at whole parameters, which must not be cut then.
+    whole_parameters = False
+
+    def cuts(self, count: int) -> list[slice]:
+        """The buffer in so many parts of about one size, for as many processes."""
+        size = len(self.buffer.data)
+        ends = [size * i // count for i in range(count + 1)]
+        if self.whole_parameters:
+            borders = [*(place.start for place in self.buffer.slices), size]
+            ends = [min(borders, key=lambda border: abs(border - end)) for end in ends]
+        return [slice(start, stop) for start, stop in pairwise(ends)]
+
+    def is_ours(self, index: int) -> bool:
+        """Whether this process updates a parameter, if parameters are not cut."""
+        return self.part.start <= self.buffer.slices[index].start < self.part.stop
+
+    def places_in_state(self, part: slice) -> dict[str, slice]:
+        """Where each array of the state has what belongs to a part of the buffer.
+
+        To be overridden if the arrays are laid out in another way than the buffer. What belongs to
+        one part after the other must be one array after the other.
+        """
+        return dict.fromkeys(self.state, part)
+
+    def take_part(self, part: slice, gather: Gather) -> None:
+        """Leave all but one part of the buffer to other processes, until :meth:`take_whole`.
+
+        Parameters
+        ----------
+        part : slice
+            One of :meth:`cuts`.
+        gather : callable
+            From the name of an array and this process's part of it to the whole array. It must be
+            called in all processes at once.
+        """
+        self.part = part
+        self._gather = gather
+        for name, place in self.places_in_state(part).items():
+            whole = self.state[name]
+            self.state[name] = np.zeros(whole.shape, whole.dtype)
+            self.state[name][place] = whole[place]
+
+    def state_of_part(self, name: str) -> NDArray[Any]:
+        """What this process has of an array of the state."""
+        return self.state[name][self.places_in_state(self.part)[name]]
+
+    def take_whole(self) -> None:
+        """Have the state of all processes, and update all parameters, from now on."""
+        self.state = {name: self._whole_state(name) for name in self.state}
+        self.part = slice(0, len(self.buffer.data))
+        self._gather = None
+
+    def _whole_state(self, name: str) -> NDArray[Any]:
+        """A copy of an array of the state, gathered from all processes."""
+        if self._gather is None:
+            return self.state[name].copy()
+        return self._gather(name, self.state_of_part(name))

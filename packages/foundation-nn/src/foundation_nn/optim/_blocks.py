@@ -10,6 +10,12 @@ from foundation_nn._arguments import described, number
 from foundation_nn.engine._threads import scratch
 
 
+def overlap(one: slice, other: slice) -> slice:
+    """The entries that are in both; empty if there are none."""
+    start = max(one.start, other.start)
+    return slice(start, max(start, min(one.stop, other.stop)))
+
+
 def workspace(like: Any, slot: int = 0) -> Any:
     """Room for a block of intermediate results, the same memory at every call of this thread.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -50,15 +51,22 @@ def clip_grad_norm(target: Optimizer | Parameters, max_norm: float) -> float:
         parameters = parameters_of("clip_grad_norm", target)
         found = [p.checked_grad() for p in parameters if p.requires_grad]
         grads = [grad for grad in found if grad is not None]
-    norm = _norm(grads)
-    if math.isinf(norm):  # the squares may be too large for the dtype where the norm is not
-        largest = max(float(np.abs(g).max(initial=0)) for g in grads)
-        norm = largest * _norm([g / largest for g in grads]) if math.isfinite(largest) else norm
+    norm = norm_of(grads)
     if math.isfinite(norm) and norm > max_norm:
         for g in grads:
             g *= max_norm / norm
     return norm
 
 
-def _norm(grads: list[NDArray[Any]]) -> float:
+def norm_of(grads: Sequence[NDArray[Any]]) -> float:
+    """The Euclidean norm of all entries together."""
+    norm = _root_of_squares(grads)
+    if math.isinf(norm):  # the squares may be too large for the dtype where the norm is not
+        largest = max(float(np.abs(g).max(initial=0)) for g in grads)
+        if math.isfinite(largest):
+            norm = largest * _root_of_squares([g / largest for g in grads])
+    return norm
+
+
+def _root_of_squares(grads: Sequence[NDArray[Any]]) -> float:
     return math.sqrt(sum(float(np.vdot(g, g)) for g in grads))

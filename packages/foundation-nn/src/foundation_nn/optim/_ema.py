@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from foundation_nn._arguments import number
 from foundation_nn.engine._threads import over_rows
 from foundation_nn.modules._module import Module
-from foundation_nn.optim._base import Optimizer
+from foundation_nn.optim._base import Gather, Optimizer
+from foundation_nn.optim._blocks import overlap
 from foundation_nn.optim._buffer import buffer_of
 
 
@@ -67,11 +68,14 @@ class EMA:
         self.updates = 0
         self._average = self.buffer.data.copy()
         self._applied = False
+        self._part = slice(0, len(self._average))  # of several processes, each has a part
+        self._gather: Gather | None = None
 
     def update(self) -> None:
         """Take the present values into the average; call it after the optimiser's step."""
         self._check("update")
-        for part in self.buffer.learnt():
+        for learnt in self.buffer.learnt():
+            part = overlap(learnt, self._part)
             self._move(self._average[part], self.buffer.data[part])
         self._follow_frozen()
         self.updates += 1
@@ -102,21 +106,22 @@ class EMA:
         """
         self._check("applied")
         self._follow_frozen()
-        self._swap()
+        other_values = self._average if self._gather is None else self._whole_average()
+        self._swap(other_values)
         self._applied = True
         try:
             yield
         finally:
             self._applied = False
-            self._swap()
+            self._swap(other_values)
 
-    def _swap(self) -> None:
-        values, average = self.buffer.data, self._average
+    def _swap(self, other_values: NDArray[Any]) -> None:
+        values = self.buffer.data
 
         def task(block: slice) -> None:
             kept = values[block].copy()
-            values[block] = average[block]
-            average[block] = kept
+            values[block] = other_values[block]
+            other_values[block] = kept
 
         over_rows(task, len(values), values.itemsize)
         self.buffer.touch()
@@ -125,7 +130,7 @@ class EMA:
         """Copies of the average and of the number of updates."""
         self._check("state_dict")
         self._follow_frozen()
-        return {"updates": np.array(self.updates), "average": self._average.copy()}
+        return {"updates": np.array(self.updates), "average": self._whole_average()}
 
     def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Continue from a saved state.
@@ -147,6 +152,27 @@ class EMA:
             )
         self._average[...] = state["average"]
         self.updates = int(state["updates"])
+
+    def take_part(self, part: slice, gather: Gather) -> None:
+        """Average one part of the buffer only, until :meth:`take_whole`; see :class:`Optimizer`."""
+        self._part = part
+        self._gather = gather
+
+    def state_of_part(self, name: str) -> NDArray[Any]:  # noqa: ARG002  (there is only one)
+        """What this process has of the average."""
+        return self._average[self._part]
+
+    def take_whole(self) -> None:
+        """Have the averages of all processes, and average all parameters, from now on."""
+        self._average = self._whole_average()
+        self._part = slice(0, len(self._average))
+        self._gather = None
+
+    def _whole_average(self) -> NDArray[Any]:
+        """A copy of the average, gathered from all processes."""
+        if self._gather is None:
+            return self._average.copy()
+        return self._gather("average", self._average[self._part])
 
     def __getstate__(self) -> dict[str, Any]:
         if self._applied:

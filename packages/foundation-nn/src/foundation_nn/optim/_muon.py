@@ -138,9 +138,9 @@ class Muon(AdamW):
         self._first_for_adamw = ends[0] if ends else len(self.buffer.data)
         for_muon, for_adamw = np.split(self.buffer.data, [self._first_for_adamw])
         self.state = {
-            "momentum": np.zeros_like(for_muon),
-            "m": np.zeros_like(for_adamw),
-            "v": np.zeros_like(for_adamw),
+            "momentum": np.zeros(for_muon.shape, for_muon.dtype),
+            "m": np.zeros(for_adamw.shape, for_adamw.dtype),
+            "v": np.zeros(for_adamw.shape, for_adamw.dtype),
         }
         largest = max((rows * columns for rows, columns in shapes), default=0)
         square = max((min(shape) ** 2 for shape in shapes), default=0)
@@ -154,6 +154,14 @@ class Muon(AdamW):
     def place_in_buffer(self, parameter: Parameter) -> int:
         """The matrices that are orthogonalised, and then those for AdamW."""
         return 0 if self._is_for_muon(parameter) else 1
+
+    whole_parameters = True  # an update looks at whole matrices
+
+    def places_in_state(self, part: slice) -> dict[str, slice]:
+        first = self._first_for_adamw
+        of_muon = slice(min(part.start, first), min(part.stop, first))
+        of_adamw = slice(max(part.start - first, 0), max(part.stop - first, 0))
+        return {"momentum": of_muon, "m": of_adamw, "v": of_adamw}
 
     def settings_of(self, index: int) -> Settings | None:
         """The settings of one parameter in this step; None if it is frozen."""
@@ -170,7 +178,7 @@ class Muon(AdamW):
     def update_all(self, grad: NDArray[Any]) -> None:
         for index in self._for_muon:
             settings = self.settings_of(index)
-            if settings is not None:
+            if settings is not None and self.is_ours(index):
                 self._update_parameter(index, grad, settings)
         for part, settings in self.stretches(self._for_adamw):
             self.update_in_blocks(part, grad, settings)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from foundation_nn.distributed._team import Alone
 from foundation_nn.training._history import Evaluation, Step
 
 if TYPE_CHECKING:
@@ -51,26 +52,39 @@ class Callback:
 
 
 @contextmanager
-def told_of_the_run(callbacks: Sequence[Callback], trainer: Trainer) -> Iterator[None]:
+def told_of_the_run(callbacks: Sequence[Callback], trainer: Trainer, team: Alone) -> Iterator[None]:
     """Tell every callback of the start and, whatever happens, of the end.
 
-    The first error is raised when all have been told; errors that follow it are noted on it.
+    The first error is raised when all have been told; errors that follow it are noted on it. Of
+    several processes, the first one has the callbacks.
     """
     failure: BaseException | None = None
-    try:
+
+    def tell_of_the_start() -> None:
         for callback in callbacks:
             callback.on_start(trainer)
+
+    def tell_of_the_end() -> None:
+        failure_at_the_end: BaseException | None = None
+        for callback in callbacks:
+            try:
+                callback.on_end(trainer)
+            except BaseException as error:  # noqa: BLE001  (raised below)
+                first = failure or failure_at_the_end
+                if first is None:
+                    failure_at_the_end = error
+                else:
+                    name = type(callback).__name__
+                    first.add_note(f"{name}.on_end failed, too: {error!r}")
+        if failure_at_the_end is not None:
+            raise failure_at_the_end
+
+    try:
+        team.lead(tell_of_the_start)
         yield
     except BaseException as error:  # noqa: BLE001  (raised below)
+        team.broken_by(error)
         failure = error
-    for callback in callbacks:
-        try:
-            callback.on_end(trainer)
-        except BaseException as error:  # noqa: BLE001  (raised below)
-            if failure is None:
-                failure = error
-            else:
-                name = type(callback).__name__
-                failure.add_note(f"{name}.on_end failed, too: {error!r}")
+    team.lead(tell_of_the_end)
     if failure is not None:
         raise failure

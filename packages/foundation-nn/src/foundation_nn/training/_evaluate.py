@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from foundation_nn._arguments import described, whole_number
+from foundation_nn.distributed._team import Alone
 from foundation_nn.engine._modes import train_mode
 from foundation_nn.engine._tape import no_grad
 from foundation_nn.engine._tensor import Tensor
@@ -71,12 +72,27 @@ def evaluate(model: Module, loss: Loss, batches: Iterable[Any]) -> float:
     TypeError, ValueError
         If ``loss`` does not return a mean and a number of targets, or no target counts.
     """
-    total, targets = 0.0, 0
-    with no_grad(), train_mode(None):
-        for batch in batches:
-            value, count = loss_and_count(loss, model, batch)
-            total += value.item() * count
-            targets += count
+    return evaluate_together(model, loss, batches, Alone())
+
+
+def evaluate_together(model: Module, loss: Loss, batches: Iterable[Any], team: Alone) -> float:
+    """:func:`evaluate` in every process of a team, of which each has its share."""
+
+    def add_up() -> tuple[float, int]:
+        total, targets = 0.0, 0
+        with no_grad(), train_mode(None):
+            for batch in batches:
+                part = team.share(batch)
+                if part is None:
+                    continue
+                value, count = loss_and_count(loss, model, part)
+                total += value.item() * count
+                targets += count
+        return total, targets
+
+    sums = team.everywhere(add_up)
+    total = sum(part for part, _ in sums)
+    targets = sum(count for _, count in sums)
     if not targets:
         raise ValueError("evaluate: no batch with a target that counts")
     return total / targets
@@ -89,20 +105,28 @@ def full_evaluation(
     batches: Iterable[Any],
     metrics: Mapping[str, Callable[[Any], float]],
     samples: Callable[[Any], Sequence[str | Sample]] | None,
+    team: Alone,
 ) -> Evaluation:
     """The loss, every metric, and the samples, as a trainer keeps them.
+
+    Of several processes, each has its share of the loss; the first one has metrics and samples.
 
     Raises
     ------
     TypeError
         If a metric is no number, or the samples are no list of texts.
     """
-    return Evaluation(
-        step=step,
-        loss=evaluate(model, loss, batches),
-        metrics={name: _number(name, metric(model)) for name, metric in metrics.items()},
-        samples=[] if samples is None else _texts(samples(model)),
-    )
+    mean = evaluate_together(model, loss, batches, team)
+
+    def look() -> Evaluation:
+        return Evaluation(
+            step=step,
+            loss=mean,
+            metrics={name: _number(name, metric(model)) for name, metric in metrics.items()},
+            samples=[] if samples is None else _texts(samples(model)),
+        )
+
+    return team.lead(look)
 
 
 def _number(name: str, value: Any) -> float:

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from foundation_nn.distributed._shards import Update
+from foundation_nn.distributed._team import Alone
 from foundation_nn.engine._modes import train_mode
 from foundation_nn.engine._parameter import Buffer
 from foundation_nn.modules._module import Module
-from foundation_nn.optim import Optimizer, clip_grad_norm
 from foundation_nn.training._evaluate import Loss, loss_and_count
 
 
@@ -40,60 +41,71 @@ class Gradient(NamedTuple):
     Attributes
     ----------
     parts : list of Part
+        Those of this process.
     loss : float
-        The mean over all targets.
+        The mean over all targets of all processes.
     norm : float
         Of the gradient, before clipping; NaN if the loss is not finite.
+    targets : int
+        Of all processes.
     """
 
     parts: list[Part]
     loss: float
     norm: float
-
-    @property
-    def targets(self) -> int:
-        """Of all parts."""
-        return sum(part.targets for part in self.parts)
+    targets: int
 
 
 def compute_gradient(
     model: Module,
     loss: Loss,
-    optimizer: Optimizer,
+    update: Update,
     batches: Sequence[Any],
     rng: np.random.Generator,
     clip_norm: float,
     statistics: Sequence[Buffer],
+    team: Alone,
 ) -> Gradient:
     """Forward and backward for every batch, and clip.
 
-    Running statistics, such as those of batch normalisation, are put back where they were if the
-    loss or the gradient is not finite.
+    Of several processes, each has its share of every batch. Running statistics, such as those of
+    batch normalisation, are put back where they were if the loss or the gradient is not finite.
     """
     before = [(buffer, buffer.data) for buffer in statistics]
-    parts = accumulate(model, loss, optimizer, batches, rng)
-    value, norm = mean_loss(parts), math.nan
+    update.optimizer.zero_grad()
+    generator = team.generator(rng)
+    is_whole = len(batches) == 1 and team.size == 1
+    parts: list[Part] = []
+
+    def compute() -> tuple[float, int]:
+        shares = [part for batch in batches if (part := team.share(batch)) is not None]
+        parts.extend(accumulate(model, loss, shares, generator, is_whole))
+        return mean_loss([(part.loss, part.targets) for part in parts])
+
+    value, targets = mean_loss(team.everywhere(compute))
+    norm = math.nan
     if math.isfinite(value):
-        norm = clip_grad_norm(optimizer, clip_norm)
+        update.combine(1.0 if is_whole else 1 / max(1, targets))
+        norm = update.clip(clip_norm)
     if not math.isfinite(norm):
         for buffer, kept in before:
             buffer.data = kept
-    return Gradient(parts, value, norm)
+    return Gradient(parts, value, norm, targets)
 
 
 def accumulate(
     model: Module,
     loss: Loss,
-    optimizer: Optimizer,
     batches: Sequence[Any],
     rng: np.random.Generator,
+    is_whole: bool,
 ) -> list[Part]:
-    """Leave the gradient of the mean over all targets: ∇L = Σ_i n_i ∇L_i / Σ_i n_i.
+    """Add up the gradients of the batches: Σ_i n_i ∇L_i, to be divided by Σ_i n_i.
 
-    A mean of means would give the target in a short batch more weight than that in a long one.
-    The first loss that is not finite ends it.
+    A mean of means would give the target in a short batch more weight than that in a long one. A
+    batch that is the whole step needs no weight: its gradient is ∇L. The first loss that is not
+    finite ends it.
     """
-    optimizer.zero_grad()
     parts: list[Part] = []
     for batch in batches:
         state = rng.bit_generator.state
@@ -108,24 +120,22 @@ def accumulate(
         parts.append(Part(batch, state, value.item(), count))
         if not math.isfinite(parts[-1].loss):
             return parts
-        if len(batches) == 1:
+        if is_whole:
             value.backward()
-            return parts
-        if count:
+        elif count:
             value.backward(np.full(value.shape, count))
-    grad = optimizer.buffer.collect()
-    grad *= 1 / max(1, sum(part.targets for part in parts))
     return parts
 
 
-def mean_loss(parts: Sequence[Part]) -> float:
-    """Over all targets."""
-    if len(parts) == 1:
-        return parts[0].loss
-    if not math.isfinite(parts[-1].loss):  # the others are
-        return parts[-1].loss
-    targets = sum(part.targets for part in parts)
-    return sum(part.loss * part.targets for part in parts) / max(1, targets)
+def mean_loss(losses: Sequence[tuple[float, int]]) -> tuple[float, int]:
+    """The mean over all targets and their number, of means and the numbers they are means of."""
+    targets = sum(count for _, count in losses)
+    if len(losses) == 1:
+        return losses[0]
+    for value, _ in losses:
+        if not math.isfinite(value):  # also one of no targets, which would not count
+            return value, targets
+    return sum(value * count for value, count in losses) / max(1, targets), targets
 
 
 def groups(batches: Iterable[Any], size: int) -> Iterator[list[Any]]:

@@ -18,6 +18,9 @@ from foundation_nn import checkpoint
 from foundation_nn._arguments import number, whole_number
 from foundation_nn._log import logger
 from foundation_nn.checkpoint._checkpoint import own_classes
+from foundation_nn.distributed._begin import begin_alike
+from foundation_nn.distributed._shards import Update, shared_update
+from foundation_nn.distributed._team import team_of
 from foundation_nn.engine._habits import explains_keywords
 from foundation_nn.engine._html import heading
 from foundation_nn.engine._memory import keep_freed_memory
@@ -37,7 +40,7 @@ from foundation_nn.training._checks import (
 )
 from foundation_nn.training._evaluate import Loss, full_evaluation
 from foundation_nn.training._followers import followers
-from foundation_nn.training._gradient import Part, compute_gradient, groups
+from foundation_nn.training._gradient import Gradient, compute_gradient, groups
 from foundation_nn.training._history import History, Sample, Step
 from foundation_nn.training._limits import Limits
 from foundation_nn.training._position import Position
@@ -57,6 +60,13 @@ class Trainer:
     """Trains a model step by step; :meth:`fit` is the loop.
 
     A step is forward and backward, clipping of the gradients, and the optimiser's update.
+
+    With ``comm``, several processes make each step together: see :mod:`foundation_nn.distributed`.
+    Every process makes the same trainer and goes through the same batches, of which it takes its
+    share of the rows. The first process decides when the run ends, and it alone has callbacks,
+    metrics and samples. Dropout draws other numbers in every process, from a generator that is made
+    for each step of ``rng`` and the rank; without dropout, the result differs from that of one
+    process only by the order in which sums are added.
 
     Parameters
     ----------
@@ -90,6 +100,9 @@ class Trainer:
     folder : path, optional
         Where the first step that was not finite is kept, as ``failed_step_N``: see
         :class:`FailedStep`.
+    comm : mpi4py.MPI.Comm, optional
+        The processes that train together, such as ``distributed.world()``. A batch is shared out by
+        :func:`foundation_nn.distributed.share`.
 
     Attributes
     ----------
@@ -131,6 +144,7 @@ class Trainer:
         rng: np.random.Generator | None = None,
         callbacks: Sequence[Callback] = (),
         folder: str | os.PathLike[str] | None = None,
+        comm: Any = None,
     ) -> None:
         self.model = model
         self.loss = loss
@@ -152,6 +166,8 @@ class Trainer:
         self.planned_seconds: float | None = None
         self.stopped_by = ""
         check_trainer(self)
+        self._team = team_of(comm)
+        self._update = Update(optimizer)
         self._position = Position(optimizer.steps, optimizer.steps)
         self._resumed: Mapping[str, Any] | None = None  # the state that the next fit goes on from
         self._batches: Any = None
@@ -215,7 +231,11 @@ class Trainer:
         """
         limits = Limits(max_steps, max_epochs, max_seconds)
         self._begin(batches, validation, evaluate_every, limits)
-        with finish_on_signal(self.stop), told_of_the_run(self._listeners, self):
+        with (
+            finish_on_signal(self.stop),
+            told_of_the_run(self.callbacks, self, self._team),
+            shared_update(self._team, self.optimizer, self.ema) as self._update,
+        ):
             self._evaluate_if_due()  # what an interrupt had put off
             while not (reason := self._reason_to_stop()):
                 for group in groups(self._rest_of_the_epoch(), self.accumulate):
@@ -274,8 +294,12 @@ class Trainer:
         """
         if self.ema is not None:
             extras["ema"] = self.ema
-        training = training_state(self)
-        return checkpoint.save(path, self.model, self.optimizer, training=training, **extras)
+
+        def write() -> Path:
+            training = training_state(self)
+            return checkpoint.save(path, self.model, self.optimizer, training=training, **extras)
+
+        return self._team.lead(write)
 
     def resume(self, path: str | os.PathLike[str], classes: Sequence[type] = ()) -> dict[str, Any]:
         """Continue a run from a checkpoint, to the same bits as if it had never stopped.
@@ -309,10 +333,15 @@ class Trainer:
         logger.info("resumed from %s, after step %d", path, self.steps)
         return loaded.extras
 
-    @property
-    def _listeners(self) -> list[Callback]:
-        """All that is told of the run: the average and the plateau, then the callbacks."""
-        return followers(self.ema, self.schedule) + self.callbacks
+    def _tell(self, hook: str, *news: Any) -> None:
+        """Tell the average and the plateau in every process, then the callbacks in the first."""
+
+        def tell(listeners: Sequence[Callback]) -> None:
+            for listener in listeners:
+                getattr(listener, hook)(self, *news)
+
+        tell(followers(self.ema, self.schedule))
+        self._team.lead(lambda: tell(self.callbacks))
 
     def _begin(
         self,
@@ -327,6 +356,7 @@ class Trainer:
         if evaluate_every is not None:
             evaluate_every = whole_number("fit", "evaluate_every", evaluate_every, at_least=1)
         keep_freed_memory()
+        begin_alike(self._team, self.model, self.optimizer, self.rng, batches)
         if self._resumed is None:
             self._position = self._position.at_a_new_fit()
         else:
@@ -343,8 +373,11 @@ class Trainer:
         limits.start(self._position)
 
     def _reason_to_stop(self) -> str:
-        """What ``stopped_by`` will be, or "" to go on."""
-        return self._requested or self._limits.reached(self._position)
+        """What ``stopped_by`` will be, or "" to go on; the same in every process."""
+        reasons = self._team.everywhere(
+            lambda: self._requested or self._limits.reached(self._position)
+        )
+        return next(filter(None, reasons), "")
 
     def _rest_of_the_epoch(self) -> Iterable[Any]:
         """All of its batches, or what a resumed run had not used of them."""
@@ -361,16 +394,17 @@ class Trainer:
         gradient = compute_gradient(
             self.model,
             self.loss,
-            self.optimizer,
+            self._update,
             batches,
             self.rng,
             self.clip_norm,
             self._statistics,
+            self._team,
         )
         if not math.isfinite(gradient.norm):
-            self._skip(gradient.parts)
+            self._skip(gradient)
             return
-        self.optimizer.step()
+        self._update.step()
         place.steps += 1  # counted here: an optimiser with a step() of its own may not count
         place.skipped_in_a_row = 0
         if self._evaluate_every is not None and place.steps % self._evaluate_every == 0:
@@ -385,24 +419,26 @@ class Trainer:
             clipped=gradient.norm > self.clip_norm,
         )
         self.history.steps.append(step)
-        for callback in self._listeners:
-            callback.on_step(self, step)
+        self._tell("on_step", step)
 
     def _set_rate(self, step: int) -> None:
-        if self.schedule is None:
+        schedule = self.schedule
+        if schedule is None:
             return
-        try:
-            self.optimizer.lr = self.schedule(step)
+        try:  # the first process's rate: a schedule may look at the clock
+            self.optimizer.lr = self._team.lead(lambda: schedule(step))
         except (TypeError, ValueError) as error:
             error.add_note(f"the schedule was asked for the learning rate of step {step}")
             raise
 
-    def _skip(self, parts: Sequence[Part]) -> None:
+    def _skip(self, gradient: Gradient) -> None:
         """Go on without the step, if that is wanted and not hopeless; the first one is kept."""
         place = self._position
         step = place.steps + 1
         folder = None if place.skipped else self.folder
-        message = blame(self.model, self.loss, parts, step, self.optimizer.lr, folder)
+        message = blame(
+            self.model, self.loss, gradient, step, self.optimizer.lr, folder, self._team
+        )
         if not self.skip_failed:
             raise FloatingPointError(message)
         logger.info("skipped: %s", message)
@@ -410,8 +446,7 @@ class Trainer:
         place.skipped_in_a_row += 1
         if place.skipped_in_a_row >= MAX_SKIPPED:
             raise FloatingPointError(f"{MAX_SKIPPED} steps in a row were skipped; {message}")
-        for callback in self._listeners:
-            callback.on_skip(self, message)
+        self._tell("on_skip", message)
 
     def _count_epoch(self) -> None:
         place = self._position
@@ -425,25 +460,31 @@ class Trainer:
     def _settle(self) -> None:
         """Evaluate if that is due, and say that all is in order: the time to save."""
         self._evaluate_if_due()
-        for callback in self._listeners:
-            callback.on_settled(self)
+        self._tell("on_settled")
 
     def _evaluate_if_due(self) -> None:
         """Not twice after the same step, and not while somebody waits for the end of the run."""
         place = self._position
-        if not place.evaluate or self._requested == "interrupt":
+        if not place.evaluate:
+            return
+        if any(self._team.everywhere(lambda: self._requested == "interrupt")):
             return
         place.evaluate = False
         if self._validation is None or place.evaluated == place.steps:
             return
         with nullcontext() if self.ema is None else self.ema.applied():
             evaluation = full_evaluation(
-                place.steps, self.model, self.loss, self._validation, self.metrics, self.samples
+                place.steps,
+                self.model,
+                self.loss,
+                self._validation,
+                self.metrics,
+                self.samples,
+                self._team,
             )
         place.evaluated = place.steps
         self.history.evaluations.append(evaluation)
-        for callback in self._listeners:
-            callback.on_evaluation(self, evaluation)
+        self._tell("on_evaluation", evaluation)
 
     def _finish(self, reason: str) -> None:
         """The last evaluation, unless the run was interrupted or has done nothing."""

@@ -1,42 +1,14 @@
-"""Data-parallel training: several processes, each with a part of every batch.
-
-Every process holds the whole model. They begin with the same parameters (:func:`broadcast`), each
-computes the gradients of its part, and these are averaged (:func:`average_gradients`) before each
-makes the same step. Start N of them with ``mpiexec -n N python train.py``.
-"""
+"""Equal parameters in all processes, and the mean of their gradients."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from foundation_nn._arguments import whole_number
+from foundation_nn.distributed._world import mpi, world
 from foundation_nn.modules._module import Module
 from foundation_nn.optim import Optimizer
 from foundation_nn.optim._buffer import buffer_of
-
-__all__ = ["average_gradients", "broadcast", "world"]
-
-
-def world() -> Any:
-    """All processes of the run, ``mpi4py.MPI.COMM_WORLD``: ``.rank`` is ours of ``.size``.
-
-    Raises
-    ------
-    ImportError
-        If the extra ``mpi`` is not installed, or there is no MPI library.
-    """
-    return _mpi().COMM_WORLD
-
-
-def _mpi() -> Any:
-    try:
-        from mpi4py import MPI  # starts MPI: not before it is needed
-    except (ImportError, RuntimeError) as error:  # the package, or the library it loads
-        raise ImportError(
-            "distributed: several processes need mpi4py (pip install 'foundation-nn[mpi]') and an "
-            f"MPI library such as Open MPI, MPICH or impi-rt ({error})"
-        ) from error
-    return MPI
 
 
 def broadcast(model: Module, comm: Any = None) -> None:
@@ -45,18 +17,20 @@ def broadcast(model: Module, comm: Any = None) -> None:
     Parameters
     ----------
     model : Module
-        Of the same shape everywhere, and with an optimiser of its own, if any, already made.
+        Of the same shape everywhere, and with optimisers of its own, if any, already made.
     comm : mpi4py.MPI.Comm, optional
         Some of the processes; all by default.
     """
     comm = world() if comm is None else comm
-    buffer = buffer_of("broadcast", model)
-    comm.Bcast(buffer.data)
-    buffer.touch()
-    for kept in model.buffers():
-        value = kept.numpy()
+    parameters = list(model.parameters())
+    buffers = {id(p._buffer): p._buffer for p in parameters if p._buffer is not None}
+    for buffer in buffers.values():
+        comm.Bcast(buffer.data)
+        buffer.touch()
+    for single in [*(p for p in parameters if p._buffer is None), *model.buffers()]:
+        value = single.numpy()
         comm.Bcast(value)
-        kept.data = value
+        single.data = value
 
 
 def average_gradients(
@@ -66,7 +40,7 @@ def average_gradients(
 
     g ← Σ_r n_r g_r / Σ_r n_r with the n of process r: the gradient of the mean over the whole
     batch, if each g_r is that of a mean over n_r targets. Call it after ``backward`` and before
-    clipping.
+    clipping. A :class:`~foundation_nn.training.Trainer` with ``comm=`` does not need it.
 
     Parameters
     ----------
@@ -91,7 +65,7 @@ def average_gradients(
         grad *= targets / total
     else:
         grad[...] = 0  # a mean over nothing may be NaN
-    comm.Allreduce(_mpi().IN_PLACE, grad)
+    comm.Allreduce(mpi().IN_PLACE, grad)
     for p in buffer.parameters:  # also what was used by other processes only
         if p.requires_grad:
             p.grad = p._grad_view

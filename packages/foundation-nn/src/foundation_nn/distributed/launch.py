@@ -1,0 +1,170 @@
+"""Starting a program in several processes of this machine, for commands that do so by themselves.
+
+The processes are started by ``mpiexec``, which comes with the MPI library. Between the command and
+its processes there is a pipe, their standard input. When the command is interrupted it closes the
+pipe, and when it is killed the pipe is closed as well: either way the first process notices, and
+ends the run as after Ctrl-C. So no process is left behind, whatever MPI library there is.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+__all__ = ["is_launched", "obstacle", "on_terminal", "physical_cores", "run", "watch_launcher"]
+
+#: Set for processes that :func:`run` starts, to "terminal" if the command writes to one.
+_LAUNCHED = "FOUNDATION_LAUNCHED"
+#: What MPI libraries set for the processes that they start.
+_RANKS = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "MPI_LOCALRANKID")
+#: Seconds that it may take to start processes which do nothing.
+_PATIENCE = 30.0
+_NOTHING = "from mpi4py import MPI; MPI.COMM_WORLD.Barrier()"
+
+
+def is_launched() -> bool:
+    """Whether this process is one of several that ``mpiexec`` has started."""
+    return any(name in os.environ for name in _RANKS)
+
+
+def on_terminal() -> bool:
+    """Whether this process was started by :func:`run` from a terminal, to which it writes."""
+    return os.environ.get(_LAUNCHED) == "terminal"
+
+
+def physical_cores() -> int:
+    """The cores that this process may run on, where two threads of one core count as one."""
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    cores = set()
+    for cpu in allowed or ():
+        siblings = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+        try:
+            cores.add(siblings.read_text())
+        except OSError:  # not Linux, or hidden from a container
+            cores.add(str(cpu))
+    return len(cores) or os.cpu_count() or 1
+
+
+def obstacle(processes: int) -> str:
+    """Why so many processes cannot be started here; "" if they can.
+
+    Found out by starting them: an MPI library may be missing, lack memory to share, or refuse to
+    run for the user root.
+    """
+    if importlib.util.find_spec("mpi4py") is None:
+        return "mpi4py is not installed; pip install 'foundation-nn[mpi]'"
+    launcher = _mpiexec()
+    if launcher is None:
+        return "there is no mpiexec; pip install 'foundation-nn[mpi]' brings one"
+    command = [launcher, "-n", str(processes), sys.executable, "-c", _NOTHING]
+    try:
+        tried = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"mpiexec did not start them within {_PATIENCE:g} s"
+    except OSError as error:
+        return f"mpiexec could not be started ({error})"
+    if tried.returncode:
+        lines = [line.strip(" =") for line in (tried.stdout + tried.stderr).splitlines()]
+        said = next((line for line in lines if any(map(str.isalpha, line))), "no reason given")
+        return f"mpiexec ended with status {tried.returncode}: {said}"
+    return ""
+
+
+def run(processes: int, program: Sequence[str]) -> int:
+    """Run a Python program in so many processes, and wait for it.
+
+    Parameters
+    ----------
+    processes : int
+    program : sequence of str
+        The arguments of the Python interpreter, such as ``["-m", "package", "--option"]``. The
+        program should call :func:`watch_launcher`.
+
+    Returns
+    -------
+    int
+        Its exit status, by the rules of a shell.
+    """
+    launcher = _mpiexec()
+    if launcher is None:
+        raise FileNotFoundError("mpiexec: not found; see obstacle()")
+    kind = "terminal" if sys.stderr is not None and sys.stderr.isatty() else "pipe"
+    child = subprocess.Popen(
+        [launcher, "-n", str(processes), sys.executable, *program],
+        stdin=subprocess.PIPE,
+        env=os.environ | {_LAUNCHED: kind},
+        process_group=0,  # Ctrl-C reaches this process alone, which passes it on
+    )
+    with _passing_on_signals(child):
+        status = child.wait()
+    return 128 - status if status < 0 else status
+
+
+@contextmanager
+def _passing_on_signals(child: subprocess.Popen[bytes]) -> Iterator[None]:
+    """The first signal asks the processes to end, by closing the pipe; a second one makes them."""
+    asked = False
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            child.terminate()
+        elif child.stdin is not None:
+            child.stdin.close()
+        asked = True
+
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    numbers: list[signal.Signals] = [getattr(signal, name) for name in names]
+    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    previous = [signal.signal(number, handle) for number in heard]
+    try:
+        yield
+    finally:
+        for number, handler in zip(heard, previous, strict=True):
+            signal.signal(number, handler)
+        if child.stdin is not None:
+            child.stdin.close()
+
+
+def watch_launcher(rank: int) -> None:
+    """Let the first process end as after Ctrl-C when the command that started it ends.
+
+    Parameters
+    ----------
+    rank : int
+        Only process 0 has the standard input.
+    """
+    if _LAUNCHED in os.environ and rank == 0:
+        watch: Callable[[], None] = _interrupt_at_the_end_of_input
+        threading.Thread(target=watch, name="launcher", daemon=True).start()
+
+
+def _interrupt_at_the_end_of_input() -> None:
+    while os.read(0, 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def _mpiexec() -> str | None:
+    """The launcher of the MPI library beside this Python, or the one on the path."""
+    for name in ("mpiexec", "mpiexec.exe"):
+        beside = Path(sys.executable).with_name(name)
+        if beside.exists():
+            return str(beside)
+    return shutil.which("mpiexec")
