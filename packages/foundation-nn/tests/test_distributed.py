@@ -75,6 +75,8 @@ def test_two_processes_make_the_steps_of_one(tmp_path):
 class Process:
     """A process of two; the other one has these gradients, times its targets, and targets."""
 
+    size = 1  # of COMM_WORLD, where nothing is to be prepared
+
     def __init__(self, others=0.0, targets=0, values=None):
         self.others, self.targets, self.values = others, targets, values
 
@@ -154,7 +156,7 @@ def test_parameters_of_several_optimisers_are_reduced_one_by_one(mpi):
 def test_without_mpi_the_extra_is_named(monkeypatch, module):
     monkeypatch.setitem(sys.modules, "mpi4py", module)
     monkeypatch.setitem(sys.modules, "mpi4py.MPI", None)
-    with pytest.raises(ImportError, match=r"pip install 'foundation-nn\[mpi\]'.*MPI library"):
+    with pytest.raises(ImportError, match=r"MPI library.*pip install 'foundation-nn\[mpi\]'"):
         distributed.world()
 
 
