@@ -366,7 +366,8 @@ class Optimizer:
 
     def is_ours(self, index: int) -> bool:
         """Whether this process updates a parameter, if parameters are not cut."""
-        return self.part.start <= self.buffer.slices[index].start < self.part.stop
+        start: int = self.buffer.slices[index].start
+        return start in range(self.part.start, self.part.stop)
 
     def places_in_state(self, part: slice) -> dict[str, slice]:
         """Where each array of the state has what belongs to a part of the buffer.
