@@ -18,7 +18,12 @@ from foundation_nn.schedules import cosine
 from foundation_nn.training import Trainer
 from foundation_seq import RecurrentLM
 from foundation_transformer import CausalLM, Transformer, TransformerConfig
-from foundation_transformer.recipes import RandomWindows, language_model_loss, translation_loss
+from foundation_transformer.recipes import (
+    RandomWindows,
+    language_model_loss,
+    train_lm,
+    translation_loss,
+)
 
 STEPS = 20
 OPTIMIZERS = {
@@ -94,7 +99,7 @@ def frozen():
 
 
 MODELS = {"gpt": gpt, "translator": translator, "lstm": lstm, "ema": translator, "frozen": frozen}
-CASES = [*MODELS, *OPTIMIZERS, "accumulate", "clip", "schedule", "groups"]
+CASES = [*MODELS, *OPTIMIZERS, "accumulate", "clip", "schedule", "groups", "recipe"]
 
 
 def make(name, comm=None, **options):
@@ -116,8 +121,12 @@ def make(name, comm=None, **options):
 
 def run(name, comm=None):
     """The parameters and all state after some steps."""
-    trainer, batches = make(name, comm)
-    trainer.fit(batches, validation=None if name in ("gpt",) else batches, max_steps=STEPS)
+    if name == "recipe":
+        model, _, batches = gpt()
+        trainer = train_lm(model, batches, steps=STEPS, warmup=5, comm=comm)
+    else:
+        trainer, batches = make(name, comm)
+        trainer.fit(batches, validation=None if name == "gpt" else batches, max_steps=STEPS)
     arrays = {f"model/{key}": value for key, value in trainer.model.state_dict().items()}
     arrays |= {f"state/{key}": value for key, value in trainer.optimizer.state_dict().items()}
     if trainer.ema is not None:

@@ -140,6 +140,7 @@ def _train(
     lr: float,
     rng: np.random.Generator | None,
     callbacks: Sequence[Callback],
+    comm: Any,
 ) -> Trainer:
     trainer = Trainer(
         model,
@@ -149,6 +150,7 @@ def _train(
         clip_norm=1.0,
         rng=rng,
         callbacks=callbacks,
+        comm=comm,
     )
     trainer.fit(batches, validation=validation, max_steps=steps)
     return trainer
@@ -163,6 +165,7 @@ def train_lm(
     lr: float = 4e-3,
     rng: np.random.Generator | None = None,
     callbacks: Sequence[Callback] = (),
+    comm: Any = None,
 ) -> Trainer:
     """Train a language model by truncated backpropagation through time.
 
@@ -181,13 +184,15 @@ def train_lm(
         Dropout is drawn from it, and nothing else: the first weights come with the model, and the
         order of the batches is theirs. A model without dropout needs none.
     callbacks : sequence of Callback
+    comm : mpi4py.MPI.Comm, optional
+        Processes that train together, such as ``foundation_nn.distributed.world()``.
 
     Returns
     -------
     Trainer
         With the history.
     """
-    return _train(model, language_model_loss, batches, steps, validation, lr, rng, callbacks)
+    return _train(model, language_model_loss, batches, steps, validation, lr, rng, callbacks, comm)
 
 
 def train_classifier(
@@ -199,9 +204,10 @@ def train_classifier(
     lr: float = 4e-3,
     rng: np.random.Generator | None = None,
     callbacks: Sequence[Callback] = (),
+    comm: Any = None,
 ) -> Trainer:
     """Train a classifier on batches of (ids, lengths, labels); otherwise as :func:`train_lm`."""
-    return _train(model, classification_loss, batches, steps, validation, lr, rng, callbacks)
+    return _train(model, classification_loss, batches, steps, validation, lr, rng, callbacks, comm)
 
 
 def train_seq2seq(
@@ -213,6 +219,7 @@ def train_seq2seq(
     lr: float = 4e-3,
     rng: np.random.Generator | None = None,
     callbacks: Sequence[Callback] = (),
+    comm: Any = None,
 ) -> Trainer:
     """Train on batches of (source, lengths, target_in, target_out); otherwise as `train_lm`."""
-    return _train(model, seq2seq_loss, batches, steps, validation, lr, rng, callbacks)
+    return _train(model, seq2seq_loss, batches, steps, validation, lr, rng, callbacks, comm)

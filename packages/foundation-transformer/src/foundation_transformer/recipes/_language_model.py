@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from foundation_nn import Tensor, optim, schedules
@@ -74,6 +74,7 @@ def train_lm(
     max_seconds: float | None = None,
     rng: np.random.Generator | None = None,
     callbacks: Sequence[Callback] = (),
+    comm: Any = None,
 ) -> Trainer:
     """Train a decoder-only language model.
 
@@ -103,6 +104,8 @@ def train_lm(
         Dropout is drawn from it, and nothing else: the first weights come with the model, and the
         order of the batches is theirs. A model without dropout needs none.
     callbacks : sequence of Callback
+    comm : mpi4py.MPI.Comm, optional
+        Processes that train together, such as ``foundation_nn.distributed.world()``.
 
     Returns
     -------
@@ -125,6 +128,7 @@ def train_lm(
         accumulate=accumulate,
         rng=rng,
         callbacks=callbacks,
+        comm=comm,
     )
     trainer.fit(batches, validation=validation, max_steps=steps, max_seconds=max_seconds)
     return trainer

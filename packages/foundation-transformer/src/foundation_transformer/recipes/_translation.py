@@ -73,6 +73,7 @@ def train_translator(
     label_smoothing: float = 0.1,
     rng: np.random.Generator | None = None,
     callbacks: Sequence[Callback] = (),
+    comm: Any = None,
 ) -> Trainer:
     """Train an encoder-decoder transformer on sentence pairs.
 
@@ -96,6 +97,8 @@ def train_translator(
         Dropout is drawn from it, and nothing else: the first weights come with the model, and the
         order of the batches is theirs. A model without dropout needs none.
     callbacks : sequence of Callback
+    comm : mpi4py.MPI.Comm, optional
+        Processes that train together, such as ``foundation_nn.distributed.world()``.
 
     Returns
     -------
@@ -122,6 +125,7 @@ def train_translator(
         clip_norm=1.0,
         rng=rng,
         callbacks=callbacks,
+        comm=comm,
     )
     trainer.fit(batches, validation=validation, max_epochs=epochs, max_seconds=max_seconds)
     return trainer
@@ -137,6 +141,7 @@ def train_like_vaswani(
     validation: Batches | None = None,
     rng: np.random.Generator | None = None,
     callbacks: Sequence[Callback] = (),
+    comm: Any = None,
 ) -> Trainer:
     """Train an encoder-decoder transformer as the original was trained, [1]_ section 5.
 
@@ -153,7 +158,7 @@ def train_like_vaswani(
         The steps over which the rate rises; a run must be longer than that.
     factor : float
         Multiplies the rate.
-    validation, rng, callbacks
+    validation, rng, callbacks, comm
         As for :func:`train_translator`.
 
     Returns
@@ -172,6 +177,7 @@ def train_like_vaswani(
         schedule=schedule,
         rng=rng,
         callbacks=callbacks,
+        comm=comm,
     )
     trainer.fit(batches, validation=validation, max_epochs=epochs)
     return trainer
