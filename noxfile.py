@@ -309,6 +309,13 @@ def peers(session: nox.Session) -> None:
     session.run("python", str(ROOT / "integration_tests/peers"), *session.posargs)
 
 
+@nox.session(requires=["wheels"], reuse_venv=True)
+def fuzz(session: nox.Session) -> None:
+    """Files that were damaged in thousands of ways: `-- [--count N] [--seed N] [PARSER ...]`."""
+    install_wheels(session, *ALL_WITH_EXTRAS)
+    session.run("python", str(ROOT / "integration_tests/fuzz"), *session.posargs)
+
+
 def fetch_models(session: nox.Session) -> Path:
     """The folder of published models, pinned by their digests; fetched at the first call."""
     session.install("pip")

@@ -85,6 +85,7 @@ def test_files_are_named(tmp_path):
         read_json(place, max_bytes=5)
     with pytest.raises(ValueError, match="raise --most"):
         read_bytes(place, 5, option="--most")
+    assert read_bytes("/proc/self/stat") if os.path.exists("/proc/self/stat") else True
     with pytest.raises(FileNotFoundError, match=r"b\.json: no such file"):
         read_json(tmp_path / "b.json")
     place.write_bytes(b"ok\r\n\xff")

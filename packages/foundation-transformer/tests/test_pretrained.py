@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from foundation_attn import MultiHeadAttention
-from foundation_nn import Tensor, no_grad
+from foundation_nn import Tensor, checkpoint, no_grad
 from foundation_transformer import CausalLM, TextEncoder, Transformer, TransformerConfig
 from foundation_transformer.pretrained import CompactWeight, load_pretrained, save_pretrained
 from foundation_transformer.pretrained._compact import CompactAttention, compact_linear
@@ -159,7 +159,7 @@ def test_neighbouring_rotary_pairs_are_saved_as_halves(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["llama", "tied", "bert"])
-def test_compact_weights_are_near_and_padding_is_still_invisible(folder, name):
+def test_compact_weights_are_near_and_padding_is_still_invisible(folder, tmp_path, name):
     model = load_pretrained(folder(name), compact=True).model
     y = answer(model, name)
     expected = GOLDEN[f"{name}/y"]
@@ -172,8 +172,11 @@ def test_compact_weights_are_near_and_padding_is_still_invisible(folder, name):
     codes = [buffer for buffer in model.buffers() if buffer.dtype == np.int8]
     types = 40 if name == "bert" else 0  # two rows of token types stay as they are
     assert sum(c.size for c in codes) == sum(a.size for a in matrices) - types
-    with pytest.raises(TypeError, match="compact model"):
-        save_pretrained("nowhere", model)
+    with pytest.raises(TypeError, match="a compact .* cannot be saved; load it without compact"):
+        save_pretrained(tmp_path / "nowhere", model)
+    with pytest.raises(TypeError, match="a compact .* cannot be saved; load it without compact"):
+        checkpoint.save(tmp_path / "nowhere", model)
+    assert not (tmp_path / "nowhere").exists()
 
 
 def test_compact_attention_never_widens_its_whole_matrix(rng, monkeypatch):

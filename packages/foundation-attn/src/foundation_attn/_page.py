@@ -91,7 +91,8 @@ def save_page(
         "{{data}}": text,
     }
     page = re.sub(r"{{(title|start|data)}}", lambda match: content[match[0]], page)
-    write_file(path, page)
+    # Half a surrogate pair, which a token may be, is no text in UTF-8.
+    write_file(path, page.encode(errors="backslashreplace"))
 
 
 def most_telling(layers: Sequence[LayerMap]) -> tuple[int, int]:

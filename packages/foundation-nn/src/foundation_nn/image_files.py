@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import importlib
+import io
 import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,8 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from foundation_nn.files import read_bytes
+
 SCIKIT_LEARN = "sklearn.datasets"  # not a dependency: used where it happens to be installed
 UNSIGNED_BYTE = 8
+#: How large a file may be, unpacked. MNIST has a twentieth of that.
+MAX_BYTES = 1 << 30
 
 
 class Digits(NamedTuple):
@@ -35,7 +40,7 @@ def from_scikit_learn() -> Digits:
     return _digits(bundle.images, bundle.target)
 
 
-def from_file(path: Path, label: str | None = None) -> Digits:
+def from_file(path: Path, label: str | None = None, max_bytes: int = MAX_BYTES) -> Digits:
     """IDX or CSV, gzipped or not: the content tells, not the name.
 
     Parameters
@@ -45,13 +50,15 @@ def from_file(path: Path, label: str | None = None) -> Digits:
         ``train-labels-idx1-ubyte``), or CSV with an image and its label in each line.
     label : {"first", "last"}, optional
         The column of a CSV file that holds the labels; found out by default.
+    max_bytes : int
+        How large each file may be, unpacked.
 
     Raises
     ------
     ValueError
-        If a file is missing, broken, or something else. The message is one line.
+        If a file is missing, broken, too large, or something else. The message is one line.
     """
-    content = _content(path)
+    content = _content(path, max_bytes)
     if content[:2] != b"\0\0":
         return _from_csv(path, content, label)
     images = _from_idx(path, content)
@@ -65,20 +72,35 @@ def from_file(path: Path, label: str | None = None) -> Digits:
     if not beside.exists():  # the one may be gzipped and the other not
         other = beside.with_suffix("") if beside.suffix == ".gz" else Path(f"{beside}.gz")
         beside = other if other.exists() else beside
-    labels = _from_idx(beside, _content(beside))
+    labels = _from_idx(beside, _content(beside, max_bytes))
     if labels.shape != images.shape[:1]:
         raise ValueError(f"{beside}: expected {len(images)} labels, got shape {labels.shape}")
     return _digits(images, labels)
 
 
-def _content(path: Path) -> bytes:
+def _content(path: Path, max_bytes: int) -> bytes:
     """All of a file, unpacked if it is gzipped."""
     try:
-        content = path.read_bytes()
-        return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+        content = read_bytes(path, max_bytes)
+    except FileNotFoundError as error:
+        raise ValueError(str(error)) from None
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror})") from None
+    if content[:2] != b"\x1f\x8b":
+        return content
+    try:
+        with gzip.open(io.BytesIO(content)) as packed:
+            unpacked = bytearray()
+            while len(unpacked) <= max_bytes and (more := packed.read(1 << 20)):
+                unpacked += more
     except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ValueError(f"{path}: cannot be read ({reason})") from None
+        raise ValueError(f"{path}: damaged or truncated gzip file ({error})") from None
+    if len(unpacked) > max_bytes:
+        raise ValueError(
+            f"{path}: has more than {max_bytes:,} bytes, unpacked; if it is meant to be so large, "
+            "raise max_bytes"
+        )
+    return bytes(unpacked)
 
 
 def _from_idx(path: Path, content: bytes) -> NDArray[np.uint8]:

@@ -64,6 +64,20 @@ def require_ids(ids: Ids) -> None:
         )
 
 
+def refuse_compact(model: Module) -> None:
+    """Refuse to describe a model with one byte a number as one that has its weights.
+
+    Raises
+    ------
+    TypeError
+    """
+    if any(True for _ in model.buffers()):
+        raise TypeError(
+            f"a compact {type(model).__name__} has lost what its weights were and cannot be saved; "
+            "load it without compact=True, and save that"
+        )
+
+
 def init_normal(
     model: Module, rng: np.random.Generator, branches_of: TransformerEncoder | None = None
 ) -> None:

@@ -99,6 +99,7 @@ from foundation_transformer._build import (
     init_normal,
     layer_options,
     real_ids,
+    refuse_compact,
     require_ids,
 )
 from foundation_transformer._positions import Positions, require_room
@@ -328,7 +329,14 @@ class CausalLM(Module):
     # --- checkpoints
 
     def to_dict(self) -> dict[str, Any]:
-        """The configuration, for a checkpoint."""
+        """The configuration, for a checkpoint.
+
+        Raises
+        ------
+        TypeError
+            If the model is compact, see :func:`load_pretrained`: its weights are no longer there.
+        """
+        refuse_compact(self)
         return self.config.to_dict()
 
     @classmethod

@@ -16,6 +16,7 @@ from foundation_transformer._build import (
     init_normal,
     layer_options,
     real_ids,
+    refuse_compact,
     require_ids,
 )
 from foundation_transformer._layers import make_norm
@@ -149,7 +150,14 @@ class TextEncoder(Module):
         return F.tanh(self.pooler(hidden[:, 0]))
 
     def to_dict(self) -> dict[str, Any]:
-        """The configuration, for a checkpoint."""
+        """The configuration, for a checkpoint.
+
+        Raises
+        ------
+        TypeError
+            If the model is compact, see :func:`load_pretrained`: its weights are no longer there.
+        """
+        refuse_compact(self)
         return self.config.to_dict()
 
     @classmethod

@@ -205,7 +205,7 @@ def _member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     found = [
         entry
         for entry in archive.infolist()
-        if not entry.is_dir()
+        if not entry.filename.endswith("/")  # a folder
         and not any(part[0] in "_." for part in PurePath(entry.filename).parts)
     ]
     if len(found) != 1:

@@ -14,6 +14,7 @@ from pathlib import Path
 #: How many bytes are read of a text that describes something, such as a configuration or a
 #: tokenizer, unless the caller says otherwise. The tokenizers of large models have half of that.
 MAX_BYTES = 1 << 26
+_CHUNK = 1 << 16
 
 
 def open_file(path: str | os.PathLike[str]) -> BufferedReader:
@@ -40,7 +41,7 @@ def open_file(path: str | os.PathLike[str]) -> BufferedReader:
         ...
     ValueError: /dev/zero: expected a regular file, got a device; write its content to a file
     """
-    shown = os.fspath(path)
+    shown = _shown(path)
     try:
         # Opened without waiting: a pipe would wait for somebody who writes to it.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY)
@@ -67,6 +68,12 @@ def open_file(path: str | os.PathLike[str]) -> BufferedReader:
 
 #: Windows changes line ends unless it is told not to.
 _BINARY = getattr(os, "O_BINARY", 0)
+
+
+def _shown(path: str | os.PathLike[str]) -> str:
+    """A path for a message: a line end in it, for instance, is written as such."""
+    text = os.fspath(path)
+    return text if text.isprintable() else repr(text)[1:-1]
 
 
 def is_file_name(name: str) -> bool:
@@ -113,12 +120,14 @@ def read_bytes(
         if max_bytes is None:
             return stream.read()
         size = os.fstat(stream.fileno()).st_size
-        # It may grow meanwhile, and some have a size of 0 and something in them nevertheless.
-        content = stream.read(max_bytes + 1) if size <= max_bytes else b""
+        content = stream.read(size + 1) if size <= max_bytes else b""
+        # It may have grown, and some have a size of 0 and something in them nevertheless.
+        while size < len(content) <= max_bytes and (more := stream.read(_CHUNK)):
+            content += more
         size = max(size, len(content))
         if size > max_bytes:
             raise ValueError(
-                f"{os.fspath(path)}: has {size:,} bytes, and at most {max_bytes:,} are read; if it "
+                f"{_shown(path)}: has {size:,} bytes, and at most {max_bytes:,} are read; if it "
                 f"is meant to be so large, raise {option}"
             )
         return content
@@ -145,7 +154,8 @@ def read_text(
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
+        byte = content[error.start]
         raise ValueError(
-            f"{Path(path)}: not UTF-8 (the byte 0x{content[error.start]:02x} at {error.start:,}); "
-            "convert it first, e.g. with iconv"
+            f"{_shown(path)}: not UTF-8 (the byte 0x{byte:02x} at {error.start:,}); convert it "
+            "first, e.g. with iconv"
         ) from None

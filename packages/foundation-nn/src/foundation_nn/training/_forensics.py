@@ -111,8 +111,8 @@ class FailedStep:
                 _unpack(content["rng"], arrays["batch"], classes),
                 model,
             )
-        except CheckpointError:
-            raise
+        except CheckpointError as error:
+            raise CheckpointError(f"{source}: {error}") from None
         except MALFORMED as error:
             raise CheckpointError(f"{source}: cannot be used ({error!r})") from error
 
@@ -216,5 +216,7 @@ def _unpack(content: Any, arrays: Mapping[str, NDArray[Any]], classes: Sequence[
         if not (dataclasses.is_dataclass(cls) or hasattr(cls, "_fields")):
             raise TypeError(f"{content['class']} is no dataclass and no named tuple")
         return cls(**all_of(content["fields"]))
-    kind, parts = next(iter(content.items()))
-    return {"list": list, "tuple": tuple}[kind](_unpack(part, arrays, classes) for part in parts)
+    for kind in (list, tuple):
+        if kind.__name__ in content:
+            return kind(_unpack(part, arrays, classes) for part in content[kind.__name__])
+    raise ValueError(f"a part of the batch is of no kind that is known: {content!r:.60}")

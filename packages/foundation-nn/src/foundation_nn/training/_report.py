@@ -87,7 +87,8 @@ def write_report(
         f"<title>{html.escape(f'{title}: {score}')}</title><style>\n{style}</style></head>"
         f"<body><main>{''.join(body)}</main></body></html>\n"
     )
-    write_file(path, page)
+    # Half a surrogate pair, which JSON may hold, is no text in UTF-8.
+    write_file(path, page.encode(errors="backslashreplace"))
 
 
 def _best(history: History, metric: str, maximize: bool) -> Evaluation | None:

@@ -208,6 +208,13 @@ def make_parser() -> argparse.ArgumentParser:
         help="with a prompt, instead or besides; may be given several times",
     )
     generate.add_argument(
+        "--max-bytes",
+        type=positive,
+        default=1 << 24,
+        metavar="N",
+        help="how large a prompt from a file may be (default: 16777216)",
+    )
+    generate.add_argument(
         "--samples",
         type=positive,
         default=1,
@@ -222,6 +229,12 @@ def make_parser() -> argparse.ArgumentParser:
     _model(evaluate)
     evaluate.add_argument(
         "--data", type=Path, required=True, metavar="FILE", help="pairs as for train, or a text"
+    )
+    evaluate.add_argument(
+        "--max-bytes",
+        type=positive,
+        metavar="N",
+        help="how large a text may be (default: 67108864)",
     )
     evaluate.add_argument(
         "--beam-size", type=positive, metavar="N", help="of translation (default: 1)"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,5 +89,9 @@ def default_system(template: str | None) -> str:
             "this model has no chat template in ChatML; it was not taught to hold a conversation, "
             "or in another form"
         )
-    found = re.search(rf"{re.escape(START)}system\\?n?\n?(.+?){re.escape(END)}", template, re.S)
-    return "" if found is None or "{" in found[1] or "'" in found[1] else found[1].strip()
+    start = template.find(f"{START}system")
+    end = template.find(END, start)
+    if start < 0 or end < 0:
+        return ""
+    prompt = template[start + len(f"{START}system") : end].removeprefix("\\n").strip()
+    return "" if "{" in prompt or "'" in prompt else prompt

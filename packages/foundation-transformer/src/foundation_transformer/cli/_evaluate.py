@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 from foundation_nn import checkpoint
+from foundation_nn.files import MAX_BYTES, read_text
 
 from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer._transformer import Transformer
 from foundation_transformer._translate import translate
 from foundation_transformer.cli._folder import kind_of
 from foundation_transformer.cli._pretrained import load_any
-from foundation_transformer.cli._task import read_columns, read_text
+from foundation_transformer.cli._task import read_columns
 from foundation_transformer.cli._train import SETTINGS, read_settings
 from foundation_transformer.cli._translate import translator_of
 from foundation_transformer.evaluation import score_language_model, score_translations
@@ -46,6 +47,8 @@ def evaluate(options: argparse.Namespace) -> None:
 
 
 def _translation(loaded: checkpoint.Checkpoint, options: argparse.Namespace) -> dict[str, object]:
+    if options.max_bytes:
+        raise ValueError("--max-bytes: does nothing for a translator")
     model, *tokenizers = translator_of(options.folder, loaded)
     pairs = read_columns(options.data, options.columns, options.skip_header, options.delimiter)
     limit = model.config.max_len
@@ -81,7 +84,7 @@ def _language_model(
     tokenizer = loaded.extras.get("tokenizer")
     if tokenizer is None:
         raise ValueError(f"{options.folder}: holds a language model without its tokenizer")
-    text = read_text(options.data)
+    text = read_text(options.data, options.max_bytes or MAX_BYTES, "--max-bytes")
     ids = np.array(tokenizer.encode(text))
     length = min(loaded.model.config.max_len, len(ids) - 1)
     scores = score_language_model(loaded.model, consecutive_windows(ids, max(1, length), 64))

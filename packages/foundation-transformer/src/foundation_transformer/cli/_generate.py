@@ -5,17 +5,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from foundation_nn.files import read_text
 from foundation_seq import NewToken, SamplingConfig, stream_text, stream_tokens
 
 from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer.cli._pretrained import language_model
 from foundation_transformer.cli._sampling import sampling_of
 from foundation_transformer.cli._streams import read_standard_input
-from foundation_transformer.cli._task import read_text
 
 
 def generate_text(options: argparse.Namespace) -> None:
@@ -79,6 +78,7 @@ def continuation(
 
 def _prompts(options: argparse.Namespace) -> list[Any]:
     """From the files, and those that are typed; standard input if there are neither."""
-    texts = [read_text(Path(file)) for file in options.file or []]
+    limit = options.max_bytes
+    texts = [read_text(file, limit, "--max-bytes") for file in options.file or []]
     typed = options.prompts if options.prompts or texts else ["-"]
-    return texts + [read_standard_input() if text == "-" else text for text in typed]
+    return texts + [read_standard_input(limit) if text == "-" else text for text in typed]

@@ -9,6 +9,8 @@ from pathlib import Path
 from textwrap import fill, indent, shorten
 from typing import NamedTuple
 
+from foundation_nn.files import read_text
+
 from foundation_transformer.cli._pretrained import text_encoder
 from foundation_transformer.pretrained import embed
 
@@ -51,25 +53,39 @@ def passages(file: Path) -> Iterator[Passage]:
     Raises
     ------
     ValueError
-        If the file is not UTF-8.
+        If the file is not UTF-8, or very large.
     """
-    try:
-        content = file.read_text("utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{file}: not UTF-8 ({error})") from None
-    # Code keeps its lines, so that those after it keep their numbers.
-    prose = re.sub(
-        r"^(`{3,}).*?^\1`*$", lambda m: "\n" * m[0].count("\n"), content, flags=re.S | re.M
-    )
+    prose = _without_code(read_text(file))
     heading = file.stem
+    line = 1
+    start = 0
     for block in re.finditer(r"(?:^.*\S.*\n?)+", prose, flags=re.M):
-        text, line = block[0].strip(), prose.count("\n", 0, block.start()) + 1
+        line += prose.count("\n", start, block.start())
+        start = block.start()
+        text = block[0].strip()
         title = re.match(r"#+\s+(.*)", text)
         if title:
             heading, text = title[1].strip(), text[title.end() :].strip()
-            line += 1
         if text:
-            yield Passage(file, line, heading, text)
+            yield Passage(file, line + 1 if title else line, heading, text)
+
+
+def _without_code(content: str) -> str:
+    """Code becomes empty lines, so that the lines after it keep their numbers."""
+    lines: list[str] = []
+    fence = ""  # what the present block of code begins with; it ends with as many signs, or more
+    for line in content.split("\n"):
+        signs = len(line) - len(line.lstrip("`"))
+        if fence:
+            lines.append("")
+            if signs >= len(fence) and not line[signs:].strip():
+                fence = ""
+        elif signs >= 3:
+            lines.append("")
+            fence = "`" * signs
+        else:
+            lines.append(line)
+    return "\n".join(lines)
 
 
 def _files(folder: Path) -> list[Path]:

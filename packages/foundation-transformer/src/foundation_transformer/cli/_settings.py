@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self, get_args, get_type_hints
 
 from foundation_nn import did_you_mean
+from foundation_nn.files import parse_json, read_text
 
 TASKS = ("translation", "language-model")
 _TOKENIZERS = ("word", "char", "bpe")
@@ -233,12 +233,12 @@ def settings_of(options: argparse.Namespace) -> Settings:
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
+    text = read_text(path)
     try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: no such file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not valid TOML ({error})") from None
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        reason = "nested too deep" if isinstance(error, RecursionError) else error
+        raise ValueError(f"{path}: not valid TOML ({reason})") from None
 
 
 def _assignment(text: str) -> tuple[str, Any]:
@@ -246,8 +246,8 @@ def _assignment(text: str) -> tuple[str, Any]:
     if not equals:
         raise ValueError(f"--model: expected NAME=VALUE, got {text!r}")
     try:
-        return name, json.loads(value)
-    except json.JSONDecodeError:
+        return name, parse_json(value)
+    except ValueError:
         return name, value
 
 

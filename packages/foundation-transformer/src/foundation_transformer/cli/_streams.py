@@ -173,18 +173,24 @@ def standard_input() -> TextIO:
     return sys.stdin
 
 
-def read_standard_input() -> str:
+def read_standard_input(max_characters: int | None = None) -> str:
     """All of it, line ends as they are.
 
     Raises
     ------
     OSError, ValueError
-        If it is closed, or no UTF-8.
+        If it is closed, no UTF-8, or longer than that.
     """
     try:
-        return standard_input().read()
+        text = standard_input().read(-1 if max_characters is None else max_characters + 1)
     except UnicodeDecodeError:
         raise ValueError("standard input: not UTF-8; convert it first, e.g. with iconv") from None
+    if max_characters is not None and len(text) > max_characters:
+        raise ValueError(
+            f"standard input: has more than {max_characters:,} characters; if it is meant to be so "
+            "large, raise --max-bytes"
+        )
+    return text
 
 
 def is_typed() -> bool:

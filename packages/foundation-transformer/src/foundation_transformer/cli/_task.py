@@ -20,6 +20,7 @@ from foundation_data import (
     read_pairs,
     split_pairs,
 )
+from foundation_nn.files import read_text
 from foundation_nn.training import Sample
 from foundation_seq import SamplingConfig, generate
 
@@ -207,7 +208,7 @@ def _translation(settings: Settings, tokenizers: Mapping[str, Any]) -> Task:
 
 
 def _language_model(settings: Settings, tokenizers: Mapping[str, Any]) -> Task:
-    text = read_text(Path(settings.data))
+    text = read_text(settings.data, None)  # as large as it is: it is what is learnt from
     cut = len(text) - round(len(text) * settings.validation)
     tokenizer = tokenizers.get("tokenizer") or _tokenizer(settings, [text[:cut]], lossless=True)
     train, held_out = (np.array(tokenizer.encode(part)) for part in (text[:cut], text[cut:]))
@@ -260,19 +261,3 @@ def _spread(pairs: dict[str, str], count: int) -> dict[str, str]:
 def _shown(text: str) -> str:
     """A text in which ends of lines can be seen and nothing else acts."""
     return printable(text.replace("\n", "⏎"))
-
-
-def read_text(path: Path) -> str:
-    """A text in UTF-8, with its line ends as they are.
-
-    Raises
-    ------
-    OSError, ValueError
-        If it cannot be read, or is no UTF-8.
-    """
-    try:
-        return path.read_bytes().decode("utf-8")  # read_text would turn CRLF into LF
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: no such file") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"{path}: not UTF-8; convert it first, e.g. with iconv") from None

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from foundation_nn import checkpoint, optim, schedules, summary
-from foundation_nn.files import write_file
+from foundation_nn.files import field, parse_json, read_bytes, write_file
 from foundation_nn.training import (
     Callback,
     Checkpoints,
@@ -165,20 +165,22 @@ def read_run(folder: Path) -> Run:
     OSError, ValueError
         If there is no run, or its file was altered.
     """
+    file = folder / SETTINGS
     try:
-        content = json.loads((folder / SETTINGS).read_text("utf-8"))
-        settings, title, shown = content["settings"], content["title"], content["tables"]
-        if not isinstance(settings, dict) or not isinstance(title, str):
-            raise TypeError("expected settings and a title")
-        if not isinstance(shown, dict) or not all(isinstance(t, dict) for t in shown.values()):
-            raise TypeError("expected tables of names and values")
-        return Run(Settings.from_dict(settings), title, shown)
+        content = read_bytes(file)
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(
             f"{folder}: no run there; begin one with: foundation train --help"
         ) from None
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"{folder / SETTINGS}: not the settings of a run ({error})") from None
+    try:
+        run = parse_json(content)
+        return Run(
+            Settings.from_dict(field(run, "settings", dict)),
+            field(run, "title", str),
+            field(run, "tables", dict[str, dict[str, Any]]),
+        )
+    except ValueError as error:
+        raise ValueError(f"{file}: not the settings of a run ({error})") from None
 
 
 def read_settings(folder: Path) -> Settings:

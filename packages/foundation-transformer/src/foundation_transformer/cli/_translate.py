@@ -6,11 +6,12 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
 
 from foundation_nn import checkpoint
-from foundation_nn.files import new_file
+from foundation_nn.files import new_file, open_file
 from foundation_seq import generate
 
 from foundation_transformer._transformer import Transformer
@@ -23,6 +24,8 @@ from foundation_transformer.cli._streams import is_typed, standard_input
 
 #: Of a beam, if nothing else is said.
 LENGTH_PENALTY = 0.6
+#: Characters of a line. A file may be one line without an end.
+_LONGEST_LINE = 1 << 24
 
 Translate = Callable[[list[str]], list[list[str]]]
 
@@ -159,10 +162,7 @@ def _converse(all_of: Translate, source_tokenizer: Any) -> None:
 
 
 def _open(file: str) -> TextIO:
-    try:
-        return Path(file).open(encoding="utf-8", newline="\n")
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{file}: no such file") from None
+    return TextIOWrapper(open_file(file), encoding="utf-8", newline="\n")
 
 
 def _why_not(model: Transformer, tokenizer: Any, line: str) -> str:
@@ -211,13 +211,17 @@ def _batches(source: TextIO, name: str, size: int) -> Iterator[list[str]]:
     count = 0
     while True:
         try:
-            line = source.readline()
+            line = source.readline(_LONGEST_LINE + 1)
         except UnicodeDecodeError:
             if lines:
                 yield lines
             raise ValueError(
                 f"{name}, after line {count}: not UTF-8; convert it first, e.g. with iconv"
             ) from None
+        if len(line) > _LONGEST_LINE:
+            raise ValueError(
+                f"{name}, line {count + 1}: longer than {_LONGEST_LINE:,} characters; split it"
+            )
         if line:
             count += 1
             lines.append(line)

@@ -12,6 +12,7 @@ import numpy as np
 from foundation_nn.files import write_file
 from numpy.typing import NDArray
 
+from foundation_transformer._build import refuse_compact
 from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer._text_encoder import TextEncoder
 from foundation_transformer.pretrained._families import family_of, weights_of
@@ -57,8 +58,7 @@ def save_pretrained(
     for name, value in values.items():
         if value.dtype != np.float32:
             raise TypeError(f"save_pretrained: expected float32, got {value.dtype} for {name}")
-    if len(list(model.buffers())):
-        raise TypeError("save_pretrained: a compact model has lost what its weights were")
+    refuse_compact(model)
 
     def tensors() -> Iterator[tuple[str, NDArray[np.float32]]]:
         for weight in weights:

@@ -370,8 +370,8 @@ def _new_ids(merges: Sequence[tuple[str, str]], ids: Mapping[str, int]) -> list[
         for token in (first, second, merged):
             if token not in ids:
                 raise ValueError(
-                    f"merges[{rank}]: {first!r} and {second!r} make {merged!r}, but {token!r} is "
-                    "not in the vocabulary; do the two belong together?"
+                    f"merges[{rank}]: {first!r:.60} and {second!r:.60} make {merged!r:.60}, but "
+                    f"{token!r:.60} is not in the vocabulary; do the two belong together?"
                 )
         new_ids.append(ids[merged])
     return new_ids
