@@ -257,7 +257,7 @@ class Fixed(Sequential):
         ),
         (lambda: Wider(2, 3), TypeError, r"to_dict\(\) from Linear, which knows nothing of scale"),
         (lambda: Doubled(2, 3), ValueError, r"has weight of shape \(6, 2\), and the model has wei"),
-        (lambda: Longer(2, 3), ValueError, r"Longer.from_dict\(\) does not take what .* no colour="),
+        (lambda: Longer(2, 3), ValueError, r"Longer.from_dict\(\) does not take .* no colour="),
         (lambda: Named(2, 3), TypeError, r"model.to_dict\(\)\['bias'\]\[1\] is a set, which has"),
         (lambda: Fixed(3), ValueError, r"Fixed.from_dict\(\) does not take what to_dict"),
     ],
