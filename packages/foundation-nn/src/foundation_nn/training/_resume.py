@@ -79,7 +79,7 @@ def _load(trainer: Trainer, state: dict[str, Any]) -> None:
     for name, memory in state["callbacks"].items():
         callbacks[name].load_state_dict(memory)
     trainer._position = from_object(Position, state["position"])
-    trainer._resumed = state
+    trainer._resumed = {**state, "batches": state["batches"]}  # fit looks for it
 
 
 def continue_batches(batches: Any, saved: Any) -> None:

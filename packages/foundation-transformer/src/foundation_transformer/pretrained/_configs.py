@@ -21,7 +21,7 @@ def _only(c: Json, name: str, *supported: Any) -> Any:
     value = c.get(name, supported[0])
     if not any(type(value) is type(each) and value == each for each in supported):
         expected = " or ".join(map(repr, supported))
-        raise ValueError(f"{name}={value!r} is not supported; expected {expected}")
+        raise ValueError(f"{name}={value!r:.60} is not supported; expected {expected}")
     return value
 
 

@@ -105,7 +105,7 @@ def _load_folder(folder: Path, compact: bool, max_bytes: int) -> Pretrained:
         kind = field(described, "model_type", str, default=None)
         if kind not in FAMILIES:
             raise ValueError(
-                f"model_type={kind!r} is not supported; expected one of {', '.join(FAMILIES)}"
+                f"model_type={kind!r:.60} is not supported; expected one of {', '.join(FAMILIES)}"
             )
         family = FAMILIES[kind]
         config = family.read(described)
