@@ -114,6 +114,7 @@ def test_what_is_not_written(tmp_path: Path) -> None:
         write_shards([[1]], folder, vocab_size=10, shard_tokens=0)
     assert list(tmp_path.iterdir()) == []
     folder.mkdir()
+    (folder / "notes.txt").touch()
     with pytest.raises(FileExistsError, match="exists already; choose another name or remove it"):
         write_shards([[1]], folder, vocab_size=10)
 

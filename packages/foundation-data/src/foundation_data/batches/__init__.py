@@ -8,13 +8,20 @@ In reading order:
 * ``_text_batch``, ``_stream``, ``_packing``, ``_text_dataset``: text for language models; documents
   end to end; filling rows with documents; the dataset of both layouts.
 * ``_shards``: documents in files, for corpora larger than memory.
+* ``_encode``: files of text become such documents, on all cores.
 * ``_prefetch``, ``_loader``: batches made ahead; batches of similar lengths, epoch after epoch.
 """
 
 from foundation_data.batches._batch import Batch, Example, collate
 from foundation_data.batches._dataset import BatchSource
+from foundation_data.batches._encode import encode_files
 from foundation_data.batches._loader import BatchLoader
-from foundation_data.batches._shards import open_shards, write_shards
+from foundation_data.batches._shards import (
+    are_shards,
+    open_shards,
+    tokenizer_of_shards,
+    write_shards,
+)
 from foundation_data.batches._stream import TokenStream
 from foundation_data.batches._text_batch import TextBatch
 from foundation_data.batches._text_dataset import TextDataset
@@ -28,6 +35,9 @@ __all__ = [
     "TokenStream",
     "write_shards",
     "open_shards",
+    "are_shards",
+    "tokenizer_of_shards",
+    "encode_files",
     "TextDataset",
     "TextBatch",
     "BatchSource",

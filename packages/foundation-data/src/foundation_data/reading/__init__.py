@@ -5,9 +5,11 @@ In reading order:
 * ``_lines``, ``_records``: lines of text files, plain or packed; columns and fields in them.
 * ``_report``, ``_clean``: what was read, kept and dropped; the checks that drop.
 * ``_pair_readers``, ``_text_readers``: what users call.
+* ``_blocks``: texts of any size, block by block.
 * ``_split``: training, validation and test.
 """
 
+from foundation_data.reading._blocks import TextBlock, read_blocks
 from foundation_data.reading._clean import PairFilters
 from foundation_data.reading._lines import ReadLimits
 from foundation_data.reading._pair_readers import read_pairs, read_parallel
@@ -26,5 +28,7 @@ __all__ = [
     "read_parallel",
     "read_texts",
     "stream_texts",
+    "TextBlock",
+    "read_blocks",
     "split_pairs",
 ]
