@@ -96,8 +96,8 @@ def test_a_replacement_that_was_cut_short_is_found(
         (["--columns", "1,2"], "--columns does nothing without --data"),
         (["--interactive", "--epochs", "3"], "--epochs does nothing with --interactive"),
         (["--interactive", "--seed", "3"], "--seed does nothing with --interactive"),
-        (["--seed", "-3"], "--seed: expected a whole number from 0, got '-3'"),
-        (["--max-seconds", "soon"], "--max-seconds: expected a positive whole number"),
+        (["--seed", "-3"], "--seed: expected a whole number of at least 0, got '-3'"),
+        (["--max-seconds", "soon"], "--max-seconds: expected a whole number of at least 1"),
     ],
 )
 def test_options_that_would_do_nothing_are_refused(

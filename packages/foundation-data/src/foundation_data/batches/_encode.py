@@ -39,7 +39,7 @@ def encode_files(
     field: str = "text",
     workers: int | None = None,
     shard_tokens: int = SHARD_TOKENS,
-    on_progress: Callable[[int], None] | None = None,
+    on_progress: Callable[[int], object] | None = None,
 ) -> TokenStream:
     """Encode texts of any size, on all cores, into memory or into files that are mapped.
 
@@ -138,11 +138,12 @@ def _encode_tasks(
     tasks: Iterator[list[TextBlock]],
     tokenizer: Tokenizer,
     workers: int,
-    on_progress: Callable[[int], None],
+    on_progress: Callable[[int], object],
 ) -> Iterator[tuple[Ids, bool]]:
     """Yield the ids of each block, and whether its document ends with it, in their order."""
     first = list(islice(tasks, _FEWEST_TASKS))
     tasks = chain(first, tasks)
+    results: Iterator[tuple[list[TextBlock], list[Ids]]]
     if workers == 1 or len(first) < _FEWEST_TASKS:
         results = ((task, [_encode(tokenizer, block.text) for block in task]) for task in tasks)
     else:

@@ -100,7 +100,7 @@ def write_shards(
         with own_folder(folder):
             _remove_content(folder)
             try:
-                content = {"vocab_size": vocab_size}
+                content: dict[str, Any] = {"vocab_size": vocab_size}
                 if tokenizer is not None:
                     tokenizer.save(folder / _TOKENIZER)
                     content["tokenizer"] = _sha256(folder / _TOKENIZER)

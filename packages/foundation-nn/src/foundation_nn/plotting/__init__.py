@@ -18,6 +18,7 @@ from foundation_nn.plotting._figure import (
 from foundation_nn.plotting._history import plot_history
 from foundation_nn.plotting._images import plot_images
 from foundation_nn.plotting._layers import plot_histograms, plot_weights
+from foundation_nn.plotting._range_test import plot_range_test
 
 __all__ = [
     "COLORS",
@@ -28,6 +29,7 @@ __all__ = [
     "save_figure",
     "finished",
     "plot_history",
+    "plot_range_test",
     "plot_decision_boundary",
     "plot_histograms",
     "plot_weights",

@@ -7,6 +7,7 @@ Read in this order:
 * what the loop uses: ``_gradient`` (one step), ``_evaluate``, ``_limits`` (when it ends),
   ``_followers`` (EMA and plateau), ``_signals``, ``_checks`` (what is refused);
 * how it is saved and goes on: ``_position`` and ``_resume``;
+* before it: ``_range_test``, which finds a learning rate;
 * callbacks: ``_checkpoints`` (with ``_run_folder``) and ``_early_stopping``, both by way of
   ``_best``; ``_logs`` and ``_progress``;
 * what is left of a run: ``_history``; ``_report``, which draws by ``_chart`` and ``_smoothing`` and
@@ -25,6 +26,7 @@ from foundation_nn.training._history import Evaluation, History, Sample, Step
 from foundation_nn.training._logs import CsvLog, JsonLog, read_history
 from foundation_nn.training._position import generator_state, set_generator
 from foundation_nn.training._progress import Progress
+from foundation_nn.training._range_test import RangeTest, find_lr
 from foundation_nn.training._report import write_report
 from foundation_nn.training._run_folder import FolderInUseError, checkpoints_of, own_folder
 from foundation_nn.training._trainer import Trainer
@@ -41,6 +43,7 @@ __all__ = [
     "History",
     "JsonLog",
     "Progress",
+    "RangeTest",
     "Sample",
     "Step",
     "Trainer",
@@ -48,6 +51,7 @@ __all__ = [
     "checkpoints_of",
     "diagnose",
     "evaluate",
+    "find_lr",
     "generator_state",
     "own_folder",
     "read_history",

@@ -17,7 +17,7 @@ from foundation_transformer._transformer import Transformer
 from foundation_transformer.cli._folder import kind_of
 from foundation_transformer.cli._labels import labels
 from foundation_transformer.cli._pretrained import load_any
-from foundation_transformer.cli._train import SETTINGS
+from foundation_transformer.cli._run_file import is_run
 from foundation_transformer.cli._translate import translator_of, written_ids
 
 
@@ -39,7 +39,7 @@ def attention(options: argparse.Namespace) -> None:
             f"{options.folder}: holds {kind_of(loaded.model)}, without a tokenizer to show it by"
         )
     # Beside the report of the run, if it is the model of one.
-    folder = options.folder if (options.folder / SETTINGS).exists() else Path()
+    folder = options.folder if is_run(options.folder) else Path()
     out = options.out or folder / "attention.html"
     save_page(layers, out, title)
     print(out)

@@ -16,8 +16,8 @@ from foundation_transformer._transformer import Transformer
 from foundation_transformer._translate import translate
 from foundation_transformer.cli._folder import kind_of
 from foundation_transformer.cli._pretrained import load_any
+from foundation_transformer.cli._run_file import is_run, read_run
 from foundation_transformer.cli._task import read_columns
-from foundation_transformer.cli._train import SETTINGS, read_settings
 from foundation_transformer.cli._translate import translator_of
 from foundation_transformer.evaluation import score_language_model, score_translations
 from foundation_transformer.recipes import consecutive_windows
@@ -72,7 +72,7 @@ def _translation(loaded: checkpoint.Checkpoint, options: argparse.Namespace) -> 
 
 def _language_of(folder: Path) -> str | None:
     """The target language that a run was told; None if it is none, or was not told."""
-    return read_settings(folder).target_language if (folder / SETTINGS).exists() else None
+    return read_run(folder).settings.target_language if is_run(folder) else None
 
 
 def _language_model(

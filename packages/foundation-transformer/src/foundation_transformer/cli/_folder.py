@@ -26,7 +26,7 @@ def writable(folder: Path) -> Iterator[None]:
     ValueError
         If something that is no checkpoint stands where the checkpoint will.
     """
-    existed = folder.exists()
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -44,9 +44,9 @@ def writable(folder: Path) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if not existed:
-            with suppress(OSError):  # not empty: then it is worth keeping
-                folder.rmdir()
+        with suppress(OSError):  # not empty: then it is worth keeping
+            for place in made:
+                place.rmdir()
         raise
 
 

@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace, output: Output) -> int:
     # What a training prints is a comment: whoever stops reading it does not want to lose the run.
-    output.needed = not options.trains
+    output.needed = not (options.trains or options.quiet)
     if options.quiet:
         output.stream = None
     try:

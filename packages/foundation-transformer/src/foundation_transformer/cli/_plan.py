@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
-from foundation_transformer.cli._settings import Settings
+from foundation_transformer.cli._optimization import decay_of
+from foundation_transformer.cli._run_file import Run
+from foundation_transformer.cli._settings import TOKENIZERS, Settings
 from foundation_transformer.cli._task import Task
+from foundation_transformer.cli._tokenizers import VOCAB_SIZE
 from foundation_transformer.config import TransformerConfig
 
 #: Passes over the pairs, if nothing else is said.
@@ -42,6 +46,17 @@ def evaluation_steps(settings: Settings, task: Task) -> int | None:
     return settings.evaluate_every
 
 
+def run_of(settings: Settings, task: Task, environment: dict[str, Any]) -> Run:
+    """A run, as its file has it."""
+    shown = {
+        **tables(settings, task),
+        "Data": {f"SHA-256, {name.replace('_', ' ')}": s for name, s in task.fingerprints.items()},
+        "Environment": environment,
+    }
+    title = f"{model_title(shown['Model'])}, on {Path(settings.data).name}"
+    return Run(settings, title, shown, task.fingerprints)
+
+
 def tables(settings: Settings, task: Task) -> dict[str, dict[str, Any]]:
     """All settings and the shape of the model, for people: each with the value that it came to.
 
@@ -50,6 +65,10 @@ def tables(settings: Settings, task: Task) -> dict[str, dict[str, Any]]:
     of_run = settings.to_dict()
     del of_run["model"]
     of_run["tokenizer"] = settings.tokenizer_kind
+    if settings.vocab_size is None and settings.tokenizer_kind in TOKENIZERS:
+        of_run["vocab_size"] = VOCAB_SIZE
+    if settings.optimizer != "adam":
+        of_run["weight_decay"] = decay_of(settings)
     of_run["steps"] = planned_steps(settings, task)
     of_run["epochs"] = None if counts_steps(settings, task) else settings.epochs or EPOCHS
     of_run["warmup"] = f"{warmup_steps(settings, task):,} steps"
@@ -64,6 +83,7 @@ def tables(settings: Settings, task: Task) -> dict[str, dict[str, Any]]:
         of_run["evaluate_every"] = "each epoch" if every is None else f"{every:,} steps"
         of_run["patience"] = settings.patience or "unlimited"
     if settings.task == "translation":
+        del of_run["pack"]
         of_run["columns"] = settings.columns or "the first two"
         of_run["label_smoothing"] = settings.smoothing
     else:

@@ -10,15 +10,15 @@ from foundation_nn.training import FailedStep
 
 from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer._transformer import Transformer
+from foundation_transformer.cli._run_file import is_run, read_run
 from foundation_transformer.cli._task import loss_of
-from foundation_transformer.cli._train import SETTINGS, read_settings
 from foundation_transformer.recipes import language_model_loss, translation_loss
 
 
 def _loss_of_the_run(bundle: Path) -> Any:
     """With the label smoothing of the run in whose folder the bundle lies."""
     folder = bundle.resolve().parent
-    return loss_of(read_settings(folder)) if (folder / SETTINGS).exists() else translation_loss()
+    return loss_of(read_run(folder).settings) if is_run(folder) else translation_loss()
 
 
 def replay(options: argparse.Namespace) -> None:

@@ -9,7 +9,8 @@ from foundation_nn.training import History, read_history, write_report
 
 from foundation_transformer.cli._folder import find_checkpoint
 from foundation_transformer.cli._plan import model_table, model_title
-from foundation_transformer.cli._train import HISTORY, read_run
+from foundation_transformer.cli._run_file import read_run
+from foundation_transformer.cli._train import HISTORY
 from foundation_transformer.config import TransformerConfig
 
 
@@ -25,8 +26,9 @@ def report(options: argparse.Namespace) -> None:
     metric = "loss"
     if (folder / HISTORY).exists():
         history = read_history(folder / HISTORY)
-        settings, title, tables = read_run(folder)
-        metric = settings.metric
+        run = read_run(folder)
+        title, tables = run.title, run.tables
+        metric = run.settings.metric
     else:
         loaded = checkpoint.load(find_checkpoint(folder))
         found = loaded.extras.get("history")

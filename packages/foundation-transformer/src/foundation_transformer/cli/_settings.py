@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self, get_args, get_type_hints
@@ -13,26 +14,34 @@ from foundation_nn import did_you_mean
 from foundation_nn.files import parse_json, read_text
 
 TASKS = ("translation", "language-model")
-_TOKENIZERS = ("word", "char", "bpe")
+TOKENIZERS = ("word", "char", "bpe", "wordpiece")
+OPTIMIZERS = ("adamw", "adam", "sgd", "lion", "muon", "adafactor", "rmsprop", "adagrad")
+SCHEDULES = ("cosine", "linear", "wsd", "noam", "constant")
 _METRICS = ("loss", "bleu", "chrf")
 
 
-def _option(default: Any, text: str) -> Any:
-    return field(default=default, metadata={"help": text})
+def _option(default: Any, text: str, **rules: Any) -> Any:
+    """A setting; ``rules`` are ``at_least``, ``more_than``, ``less_than`` and ``among``."""
+    return field(default=default, metadata={"help": text, **rules})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What a run is made of; ``help`` of each field is that of its flag."""
 
-    task: str
+    task: str = field(metadata={"among": TASKS})
     data: str = field(
         metadata={
-            "help": "pairs in two tab-separated columns (.tsv, .csv; .gz), or a text to continue"
+            "help": "translation: pairs in two tab-separated columns (.tsv, .csv; .gz); language "
+            "model: a text, a pattern in quotes such as 'texts/*.txt' (each file, and each line "
+            "of a .jsonl, is a text of its own), or the folder that foundation tokenizer encode "
+            "wrote"
         }
     )
     tokenizer: str | None = _option(
-        None, "word, char or bpe (default: word for translation, char for a language model)"
+        None,
+        "word, char, bpe, wordpiece, or a file that foundation tokenizer train wrote (default: "
+        "word for translation, char for a language model)",
     )
     columns: str | None = _option(
         None,
@@ -43,72 +52,93 @@ class Settings:
     delimiter: str | None = _option(
         None, "what separates the columns, such as ';' or tab (default: as the name of the file)"
     )
-    vocab_size: int = _option(16_000, "the most tokens of each vocabulary")
-    validation: float = _option(0.1, "the share of the data that is held out; 0: none")
-    max_len: int = _option(64, "the longest sentence or window, in tokens")
-    batch_size: int = _option(64, "sentences or windows in a batch")
-    accumulate: int = _option(1, "batches for each update")
-    epochs: int | None = _option(None, "passes over the pairs (default: 10)")
-    steps: int | None = _option(
-        None, "updates, instead of epochs (default for a language model: 2000)"
+    vocab_size: int | None = _option(
+        None, "the most tokens of each vocabulary that is learnt (default: 16000)", at_least=1
     )
-    max_seconds: int | None = _option(None, "stop after so many seconds")
-    lr: float = _option(3e-3, "the learning rate at its peak")
-    warmup: int | None = _option(None, "steps in which it rises (default: a tenth, at most 400)")
-    weight_decay: float = _option(0.01, "of matrices")
-    label_smoothing: float | None = _option(None, "of translation, in training (default: 0.1)")
-    clip_norm: float = _option(1.0, "the largest norm of the gradients")
-    ema: float = _option(0.0, "decay of an average of the parameters, such as 0.999; 0: none")
+    validation: float = _option(
+        0.1,
+        "the share of the data that is held out, of a language model's at most 200,000 tokens at "
+        "the end; 0: none",
+        at_least=0,
+        less_than=1,
+    )
+    pack: bool = _option(
+        False,
+        "of a language model: rows hold whole texts that do not see one another, instead of "
+        "windows from anywhere",
+    )
+    max_len: int = _option(64, "the longest sentence or window, in tokens", at_least=1)
+    depth: int | None = _option(
+        None,
+        "the size in one number: so many layers, from which width, heads, batch and learning rate "
+        "follow; 12 is the smallest GPT-2 (default: the 2 or 4 layers of a small model)",
+        at_least=1,
+    )
+    batch_size: int | None = _option(
+        None, "sentences or windows in a batch (default: 64, or 16 times the depth)", at_least=1
+    )
+    accumulate: int = _option(1, "batches for each update", at_least=1)
+    epochs: int | None = _option(
+        None, "passes over the pairs, or over packed texts (default: 10)", at_least=1
+    )
+    steps: int | None = _option(
+        None, "updates, instead of epochs (default for a language model: 2000)", at_least=1
+    )
+    max_seconds: int | None = _option(None, "stop after so many seconds", at_least=1)
+    optimizer: str = _option("adamw", f"one of {', '.join(OPTIMIZERS)}", among=OPTIMIZERS)
+    schedule: str = _option(
+        "cosine",
+        f"how the learning rate goes on after its rise: one of {', '.join(SCHEDULES)}",
+        among=SCHEDULES,
+    )
+    lr: float | None = _option(
+        None,
+        "the learning rate at its peak (default: 0.003 with adamw, less with depth; --find-lr "
+        "proposes one)",
+        more_than=0,
+    )
+    warmup: int | None = _option(
+        None, "steps in which it rises (default: a tenth, at most 400)", at_least=0
+    )
+    weight_decay: float | None = _option(None, "of matrices (default: 0.01)", at_least=0)
+    label_smoothing: float | None = _option(
+        None, "of translation, in training (default: 0.1)", at_least=0, less_than=1
+    )
+    clip_norm: float = _option(1.0, "the largest norm of the gradients", more_than=0)
+    ema: float = _option(
+        0.0,
+        "decay of an average of the parameters, such as 0.999; 0: none",
+        at_least=0,
+        less_than=1,
+    )
     evaluate_every: int | None = _option(
-        None, "steps between evaluations (default: an epoch, or a tenth of the steps)"
+        None, "steps between evaluations (default: an epoch, or a tenth of the steps)", at_least=1
     )
     save_every: int | None = _option(
-        None, "steps between checkpoints to resume from (default: at each evaluation)"
+        None,
+        "steps between checkpoints to resume from (default: at each evaluation)",
+        at_least=1,
     )
-    keep: int = _option(3, "how many of them stay")
-    metric: str = _option("loss", "what is best: loss, bleu or chrf")
+    keep: int = _option(3, "how many of these checkpoints stay", at_least=1)
+    metric: str = _option("loss", "what is best: loss, bleu or chrf", among=_METRICS)
     target_language: str | None = _option(
         None, "code such as zh or ja: how BLEU finds the words (default: by the letters)"
     )
     patience: int | None = _option(
-        None, "stop after so many evaluations without improvement (default: never)"
+        None, "stop after so many evaluations without improvement (default: never)", at_least=1
     )
-    samples: int = _option(3, "translations shown at each evaluation")
+    samples: int = _option(3, "translations shown at each evaluation", at_least=0)
     skip_failed: bool = _option(False, "leave out steps with a loss that is not finite")
-    seed: int = _option(0, "of first weights, order of the batches, dropout and samples")
+    seed: int = _option(
+        0, "of first weights, order of the batches, dropout and samples", at_least=0
+    )
     model: dict[str, Any] = field(
         default_factory=dict, metadata={"help": "a field of the model, such as --model d_model=64"}
     )
 
     def __post_init__(self) -> None:
-        types = get_type_hints(type(self))
         for each in fields(self):
-            value = getattr(self, each.name)
-            kinds = get_args(types[each.name]) or (types[each.name],)
-            if each.name == "model":
-                kinds = (dict,)
-            elif float in kinds:
-                kinds = (*kinds, int)
-            if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-                names = " or ".join(kind.__name__ for kind in kinds if kind is not type(None))
-                raise ValueError(f"{each.name}: expected {names}, got {value!r}")
-        _among("task", self.task, TASKS)
-        _among("metric", self.metric, _METRICS)
-        if self.tokenizer is not None:
-            _among("tokenizer", self.tokenizer, _TOKENIZERS)
-        for name in ("vocab_size", "max_len", "batch_size", "accumulate", "keep"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
-        for name in ("epochs", "steps", "max_seconds", "evaluate_every", "save_every", "patience"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name}: expected at least 1, got {value}")
-        if self.samples < 0:
-            raise ValueError(f"samples: expected at least 0, got {self.samples}")
-        if not 0 <= self.validation < 1:
-            raise ValueError(f"validation: expected a share from 0 to 1, got {self.validation}")
-        if self.lr <= 0:
-            raise ValueError(f"lr: expected more than 0, got {self.lr}; nothing would be learnt")
+            _check(each, getattr(self, each.name))
         self._refuse_what_would_be_ignored()
 
     @property
@@ -128,8 +158,13 @@ class Settings:
         ------
         ValueError
         """
+        self._check_tokenizer()
+        if self.optimizer == "adam" and self.weight_decay is not None:
+            raise ValueError("weight_decay: adam has none; take adamw")
         if self.epochs is not None and self.steps is not None:
             raise ValueError("epochs and steps: a run ends by one of them; leave the other out")
+        if self.task == "translation" and self.pack:
+            raise ValueError("pack: does nothing for translation")
         if self.task == "language-model":
             if self.metric != "loss":
                 raise ValueError(
@@ -144,8 +179,10 @@ class Settings:
                 "target_language",
             ):
                 value = getattr(self, name)
+                if name == "epochs" and self.pack:
+                    continue
                 if value is not None and value is not False:
-                    remedy = "; give steps instead" if name == "epochs" else ""
+                    remedy = "; give steps instead, or pack" if name == "epochs" else ""
                     raise ValueError(f"{name}: does nothing for a language model{remedy}")
         if not self.validation:
             given = {"patience": self.patience, "evaluate_every": self.evaluate_every}
@@ -154,6 +191,24 @@ class Settings:
                 idle.append("metric")
             if idle:
                 raise ValueError(f"{idle[0]}: does nothing where nothing is held out; validation=0")
+
+    def _check_tokenizer(self) -> None:
+        """A word that is no kind may be a file, which need not be there to resume a run.
+
+        Raises
+        ------
+        ValueError
+        """
+        if self.tokenizer is None or self.tokenizer in TOKENIZERS:
+            return
+        file = Path(self.tokenizer)
+        if not (file.suffix or file.name != self.tokenizer or file.exists()):
+            raise ValueError(
+                f"tokenizer: expected {', '.join(TOKENIZERS)} or a file, got {self.tokenizer!r}"
+                f"{did_you_mean(self.tokenizer, TOKENIZERS, or_all=False)}"
+            )
+        if self.vocab_size is not None:
+            raise ValueError("vocab_size: does nothing with a tokenizer that is trained already")
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, for JSON."""
@@ -180,23 +235,37 @@ class Settings:
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """A flag for each setting; what is not given is left to the file, or the default."""
-    types = get_type_hints(Settings)
     for each in fields(Settings):
         text = each.metadata.get("help", "")
         flag = f"--{each.name.replace('_', '-')}"
-        kinds = set(get_args(types[each.name]) or (types[each.name],)) - {type(None)}
+        kinds = _kinds(each)
         if each.default is not MISSING and each.default is not None and each.default is not False:
             text += f" (default: {each.default})"
         if each.name == "task":
             continue
         if each.name == "model":
             parser.add_argument(flag, action="append", metavar="NAME=VALUE", help=text)
-        elif kinds == {bool}:
+        elif kinds == (bool,):
             parser.add_argument(flag, action="store_true", default=None, help=text)
         else:
-            kind = kinds.pop()
-            name = "FILE" if each.name == "data" else {int: "N", float: "X", str: "TEXT"}[kind]
-            parser.add_argument(flag, type=kind, metavar=name, help=text)
+            name = "FILE" if each.name == "data" else _METAVARS[kinds[0]]
+            parser.add_argument(flag, type=_reader(kinds[0]), metavar=name, help=text)
+
+
+_METAVARS = {int: "N", float: "X", str: "TEXT"}
+
+
+def _reader(kind: type) -> Callable[[str], Any]:
+    """What reads the value of a flag."""
+
+    def read(text: str) -> Any:
+        try:
+            return kind(text)
+        except ValueError:
+            what = "a whole number" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"expected {what}, got {text!r}") from None
+
+    return read
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
@@ -229,6 +298,9 @@ def settings_of(options: argparse.Namespace) -> Settings:
     try:
         return Settings.from_dict(values)
     except ValueError as error:
+        name, colon, message = str(error).partition(":")
+        if colon and getattr(options, name, None) is not None:
+            raise ValueError(f"--{name.replace('_', '-')}:{message}") from None
         raise ValueError(f"{source}{error}") from None
 
 
@@ -251,9 +323,51 @@ def _assignment(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def _among(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ValueError(f"{name}: unknown {value!r}{did_you_mean(value, known)}")
+def _kinds(each: Field[Any]) -> tuple[type, ...]:
+    """What the value of a setting may be, None aside."""
+    declared: Any = get_type_hints(Settings)[each.name]
+    if each.name == "model":
+        return (dict,)
+    kinds = get_args(declared) or (declared,)
+    return tuple(kind for kind in kinds if kind is not type(None))
+
+
+def _check(each: Field[Any], value: Any) -> None:
+    """Refuse a value of the wrong kind, or one that breaks the rules of its setting.
+
+    Raises
+    ------
+    ValueError
+    """
+    name = each.name
+    rules = each.metadata
+    if value is None and each.default is None:
+        return
+    kinds = _kinds(each)
+    allowed = (*kinds, int) if float in kinds else kinds
+    if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in kinds):
+        raise ValueError(f"{name}: expected {_NAMES[kinds[0]]}, got {value!r}")
+    if "among" in rules and value not in rules["among"]:
+        raise ValueError(f"{name}: unknown {value!r}{did_you_mean(str(value), rules['among'])}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{name}: expected a finite number, got {value}")
+    if "at_least" in rules and "less_than" in rules:
+        if not rules["at_least"] <= value < rules["less_than"]:
+            bounds = f"from {rules['at_least']} to less than {rules['less_than']}"
+            raise ValueError(f"{name}: expected a number {bounds}, got {value}")
+    elif "at_least" in rules and value < rules["at_least"]:
+        raise ValueError(f"{name}: expected at least {rules['at_least']}, got {value}")
+    elif "more_than" in rules and value <= rules["more_than"]:
+        raise ValueError(f"{name}: expected more than {rules['more_than']}, got {value}")
+
+
+_NAMES = {
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    bool: "true or false",
+    dict: "a table",
+}
 
 
 def _required(each: Field[Any]) -> bool:

@@ -11,24 +11,25 @@ from typing import Any
 import numpy as np
 from foundation_data import (
     BatchLoader,
-    BPETokenizer,
-    CharTokenizer,
     Pairs,
+    TextDataset,
     Tokenizer,
+    TokenStream,
     TranslationDataset,
-    WordTokenizer,
     read_pairs,
     split_pairs,
 )
-from foundation_nn.files import read_text
 from foundation_nn.training import Sample
 from foundation_seq import SamplingConfig, generate
 
 from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer._transformer import Transformer
 from foundation_transformer._translate import translate
+from foundation_transformer.cli._corpus import read_corpus
 from foundation_transformer.cli._settings import Settings
+from foundation_transformer.cli._size import batch_size_of
 from foundation_transformer.cli._streams import printable
+from foundation_transformer.cli._tokenizers import tokenizer_for, tokenizer_from_file
 from foundation_transformer.config import TransformerConfig
 from foundation_transformer.evaluation import score_translations
 from foundation_transformer.recipes import (
@@ -38,9 +39,10 @@ from foundation_transformer.recipes import (
     translation_loss,
 )
 
-_KINDS = {"word": WordTokenizer, "char": CharTokenizer, "bpe": BPETokenizer}
 #: So many held-out sentences are translated for a metric at each evaluation.
 _MAX_SCORED = 200
+#: An evaluation of a language model takes no longer than for so many tokens.
+_MAX_HELD_OUT = 200_000
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class Task:
         As a checkpoint has them.
     samples : callable
     metrics : dict of str to callable
+    fingerprints : dict of str to str
+        Checksums of what is trained on, and of what is held out if there is anything.
     """
 
     config: TransformerConfig
@@ -73,30 +77,37 @@ class Task:
     tokenizers: dict[str, Tokenizer]
     samples: Callable[[Any], Sequence[str | Sample]] | None
     metrics: dict[str, Callable[[Any], float]]
-
-    @property
-    def fingerprint(self) -> str:
-        """A checksum of what is trained on."""
-        return str(self.batches.state_dict()["fingerprint"])
+    fingerprints: dict[str, str]
 
 
-def make_task(settings: Settings, tokenizers: Mapping[str, Any] | None = None) -> Task:
+def make_task(
+    settings: Settings,
+    tokenizers: Mapping[str, Any] | None = None,
+    folder: Path | None = None,
+    progress: bool = False,
+) -> Task:
     """Read the data; equal settings, tokenizers and data give equal tasks.
 
     Parameters
     ----------
     settings : Settings
+        Resolved, see ``_size``.
     tokenizers : dict of str to Tokenizer, optional
         Those of a checkpoint, so that a run goes on with the ids it began with. By default they
         are trained on the data.
+    folder : path, optional
+        Of the run, for the ids of large texts.
+    progress : bool
+        Whether to draw a bar where reading takes long.
 
     Raises
     ------
     OSError, ValueError
         If the data cannot be read or are too few.
     """
-    make = _translation if settings.task == "translation" else _language_model
-    return make(settings, tokenizers or {})
+    if settings.task == "translation":
+        return _translation(settings, tokenizers or {})
+    return _language_model(settings, tokenizers or {}, folder, progress)
 
 
 def loss_of(settings: Settings) -> Callable[..., Any]:
@@ -104,19 +115,6 @@ def loss_of(settings: Settings) -> Callable[..., Any]:
     if settings.task == "translation":
         return translation_loss(settings.smoothing)
     return language_model_loss
-
-
-def _tokenizer(settings: Settings, texts: Iterable[str], lossless: bool) -> Tokenizer:
-    """Train the tokenizer of a run; words always normalise their text, others only if not lossless.
-
-    Sentences that look the same must get the same ids, also when the model is used: the tokenizer
-    does it, because everything goes through it. A language model must see the text as it is.
-    """
-    name = settings.tokenizer_kind
-    kind: Any = _KINDS[name]
-    options = {} if name == "word" else {"lossless": lossless}
-    tokenizer: Tokenizer = kind.train(texts, max_size=settings.vocab_size, **options)
-    return tokenizer
 
 
 def read_columns(
@@ -152,7 +150,7 @@ def _translation(settings: Settings, tokenizers: Mapping[str, Any]) -> Task:
             "--validation 0 holds out none"
         )
     source, target = (
-        tokenizers.get(f"{side}_tokenizer") or _tokenizer(settings, texts, lossless=False)
+        tokenizers.get(f"{side}_tokenizer") or tokenizer_for(settings, texts, lossless=False)
         for side, texts in zip(("source", "target"), zip(*train, strict=True), strict=True)
     )
     sides = source, target
@@ -189,11 +187,14 @@ def _translation(settings: Settings, tokenizers: Mapping[str, Any]) -> Task:
         )
         return float(getattr(scores, settings.metric))
 
-    loader = BatchLoader(train_set, settings.batch_size, seed=settings.seed, prefetch=2)
+    batch_size = batch_size_of(settings)
+    loader = BatchLoader(train_set, batch_size, seed=settings.seed, prefetch=2)
+    fingerprints = {"train": train_set.fingerprint}
     validation = None
     if held_out:
         held_out_set = TranslationDataset(held_out, source, target, settings.max_len)
-        validation = BatchLoader(held_out_set, settings.batch_size, shuffle=False, bucket=True)
+        validation = BatchLoader(held_out_set, batch_size, shuffle=False, bucket=True)
+        fingerprints["held_out"] = held_out_set.fingerprint
     return Task(
         config,
         lambda rng: Transformer(config, rng=rng),
@@ -204,20 +205,32 @@ def _translation(settings: Settings, tokenizers: Mapping[str, Any]) -> Task:
         {"source_tokenizer": source, "target_tokenizer": target},
         samples,
         {} if settings.metric == "loss" else {settings.metric: metric},
+        fingerprints,
     )
 
 
-def _language_model(settings: Settings, tokenizers: Mapping[str, Any]) -> Task:
-    text = read_text(settings.data, None)  # as large as it is: it is what is learnt from
-    cut = len(text) - round(len(text) * settings.validation)
-    tokenizer = tokenizers.get("tokenizer") or _tokenizer(settings, [text[:cut]], lossless=True)
-    train, held_out = (np.array(tokenizer.encode(part)) for part in (text[:cut], text[cut:]))
+def _language_model(
+    settings: Settings, tokenizers: Mapping[str, Any], folder: Path | None, progress: bool
+) -> Task:
+    stream, tokenizer = read_corpus(
+        settings.data,
+        tokenizers.get("tokenizer") or tokenizer_from_file(settings),
+        lambda texts: tokenizer_for(settings, texts, lossless=True),
+        folder,
+        progress,
+    )
+    held_out_size = min(round(len(stream) * settings.validation), _MAX_HELD_OUT)
+    train, held_out = stream.split(len(stream) - held_out_size)
     length = settings.max_len
     if len(train) <= length or (settings.validation and len(held_out) <= length):
         raise ValueError(
             f"{settings.data}: too short, with {len(train)} tokens to train on and {len(held_out)} "
             f"held out, for windows of {length}; lower --max-len"
         )
+    print(
+        f"{settings.data}: {len(stream):,} tokens in {stream.num_documents:,} texts, the last "
+        f"{len(held_out):,} held out; {type(tokenizer).__name__} of {len(tokenizer):,}"
+    )
     config = TransformerConfig.gpt2(
         **{
             "vocab_size": len(tokenizer),
@@ -231,24 +244,43 @@ def _language_model(settings: Settings, tokenizers: Mapping[str, Any]) -> Task:
     )
 
     def samples(model: CausalLM) -> list[str | Sample]:
-        start, rng = held_out[: length // 2].tolist(), np.random.default_rng(settings.seed)
+        start = held_out.read(0, length // 2).tolist()
+        rng = np.random.default_rng(settings.seed)
         new = generate(model, [start], length - len(start), SamplingConfig(temperature=0.8), rng)
-        texts = start, new[0], held_out[len(start) : length]
+        texts = start, new[0], held_out.read(len(start), length)
         return [Sample(*(_shown(tokenizer.decode(ids)) for ids in texts))]
 
+    batches, validation = _batches_of_text(settings, train, held_out, tokenizer)
     return Task(
         config,
         lambda rng: CausalLM(config, rng=rng),
         loss_of(settings),
-        RandomWindows(
-            train, length, settings.batch_size, np.random.default_rng([settings.seed, 1])
-        ),
-        consecutive_windows(held_out, length, settings.batch_size) if len(held_out) else None,
-        None,
+        batches,
+        validation,
+        len(batches) if settings.pack else None,
         {"tokenizer": tokenizer},
         samples if len(held_out) else None,
         {},
+        {"train": train.fingerprint, "held_out": held_out.fingerprint},
     )
+
+
+def _batches_of_text(
+    settings: Settings, train: TokenStream, held_out: TokenStream, tokenizer: Tokenizer
+) -> tuple[Any, Any]:
+    """Windows from anywhere in the text, or rows of whole texts; and those for evaluation."""
+    length, batch_size = settings.max_len, batch_size_of(settings)
+    if not settings.pack:
+        rng = np.random.default_rng([settings.seed, 1])
+        windows = RandomWindows(train, length, batch_size, rng)
+        return windows, consecutive_windows(held_out, length, batch_size) if held_out else None
+    pad_id = tokenizer.vocabulary.specials.pad_id
+    rows = TextDataset.from_ids(train, length, pack=True, pad_id=pad_id)
+    batches = BatchLoader(rows, batch_size, seed=settings.seed, prefetch=2)
+    if not held_out:
+        return batches, None
+    rows = TextDataset.from_ids(held_out, length, pack=True, pad_id=pad_id)
+    return batches, BatchLoader(rows, batch_size, shuffle=False)
 
 
 def _spread(pairs: dict[str, str], count: int) -> dict[str, str]:

@@ -9,11 +9,17 @@ from foundation_transformer.recipes._translation import (
     train_translator,
     translation_loss,
 )
-from foundation_transformer.recipes._windows import RandomWindows, WindowBatch, consecutive_windows
+from foundation_transformer.recipes._windows import (
+    RandomWindows,
+    TokenSource,
+    WindowBatch,
+    consecutive_windows,
+)
 
 __all__ = [
     "Batches",
     "RandomWindows",
+    "TokenSource",
     "WindowBatch",
     "consecutive_windows",
     "language_model_loss",

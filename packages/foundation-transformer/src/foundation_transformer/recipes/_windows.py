@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from foundation_nn import init
@@ -36,13 +36,46 @@ class WindowBatch:
         return self.targets.size
 
 
+class TokenSource(Protocol):
+    """A text that is read in parts, because it is larger than memory.
+
+    ``foundation_data.TokenStream`` is one, in memory or in files.
+    """
+
+    @property
+    def fingerprint(self) -> str:
+        """A checksum of the text."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, start: int, stop: int) -> Ids:
+        """The ids from one place to another, (stop - start,)."""
+
+
+class _Array:
+    """A text in memory."""
+
+    def __init__(self, ids: NDArray[Any]) -> None:
+        self.ids = ids
+
+    @property
+    def fingerprint(self) -> str:
+        return hashlib.sha256(self.ids.astype("<i8").tobytes()).hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def read(self, start: int, stop: int) -> Ids:
+        return self.ids[start:stop]
+
+
 class RandomWindows:
     """Endless batches of windows that begin anywhere in the text.
 
     Parameters
     ----------
-    ids : (N,) integer array
-        The text.
+    text : (N,) integer array or TokenSource
+        A source, such as what ``foundation_data.open_shards`` returns, stays in its files.
     length : int
         T.
     batch_size : int
@@ -65,12 +98,12 @@ class RandomWindows:
 
     def __init__(
         self,
-        ids: ArrayLike,
+        text: ArrayLike | TokenSource,
         length: int,
         batch_size: int,
         rng: np.random.Generator | None = None,
     ) -> None:
-        self.ids = _text(ids, length)
+        self.text = _source(text, length)
         self.length = length
         self.batch_size = batch_size
         self.rng = init.generator(rng)
@@ -78,13 +111,14 @@ class RandomWindows:
     @property
     def fingerprint(self) -> str:
         """A checksum of the text: with equal ones, the same generator draws the same windows."""
-        return hashlib.sha256(self.ids.astype("<i8").tobytes()).hexdigest()
+        return self.text.fingerprint
 
     def __iter__(self) -> Iterator[WindowBatch]:
-        within = np.arange(self.length + 1)
+        size = self.length + 1
         while True:
-            starts = self.rng.integers(len(self.ids) - self.length, size=(self.batch_size, 1))
-            window = self.ids[starts + within]  # (B, T + 1)
+            starts = self.rng.integers(len(self.text) - self.length, size=(self.batch_size, 1))
+            rows = [self.text.read(start, start + size) for start in starts[:, 0].tolist()]
+            window = np.stack(rows)  # (B, T + 1)
             yield WindowBatch(window[:, :-1], window[:, 1:])
 
     def state_dict(self) -> dict[str, Any]:
@@ -107,14 +141,17 @@ class RandomWindows:
         set_generator(self.rng, state["rng"])
 
 
-def consecutive_windows(ids: ArrayLike, length: int, batch_size: int) -> list[WindowBatch]:
+def consecutive_windows(
+    text: ArrayLike | TokenSource, length: int, batch_size: int
+) -> list[WindowBatch]:
     """Batches in which every token but the first is a target once, for evaluation.
 
     What is left over at the end is less than a window, and left out.
 
     Parameters
     ----------
-    ids : (N,) integer array
+    text : (N,) integer array or TokenSource
+        It is read as a whole.
     length : int
         T.
     batch_size : int
@@ -125,25 +162,31 @@ def consecutive_windows(ids: ArrayLike, length: int, batch_size: int) -> list[Wi
     ValueError
         If the text is too short for a window and the token after it.
     """
-    text = _text(ids, length)
-    count = (len(text) - 1) // length
-    inputs = text[: count * length].reshape(count, length)
-    targets = text[1 : count * length + 1].reshape(count, length)
+    source = _source(text, length)
+    count = (len(source) - 1) // length
+    ids = source.read(0, count * length + 1)
+    inputs = ids[:-1].reshape(count, length)
+    targets = ids[1:].reshape(count, length)
     return [
         WindowBatch(inputs[i : i + batch_size], targets[i : i + batch_size])
         for i in range(0, count, batch_size)
     ]
 
 
-def _text(ids: Any, length: int) -> NDArray[Any]:
-    text = np.asarray(ids)
-    if text.ndim != 1 or text.dtype.kind not in "iu":
+def _source(given: Any, length: int) -> TokenSource:
+    source: TokenSource
+    if hasattr(given, "read") and hasattr(given, "fingerprint"):
+        source = given
+    else:
+        ids = np.asarray(given)
+        if ids.ndim != 1 or ids.dtype.kind not in "iu":
+            raise ValueError(
+                f"expected the text as (N,) integers, got {ids.dtype} of shape {ids.shape}"
+            )
+        source = _Array(ids)
+    if not 1 <= length < len(source):
         raise ValueError(
-            f"expected the text as (N,) integers, got {text.dtype} of shape {text.shape}"
-        )
-    if not 1 <= length < len(text):
-        raise ValueError(
-            f"expected windows of 1 to {len(text) - 1} tokens in a text of {len(text)}, got "
+            f"expected windows of 1 to {len(source) - 1} tokens in a text of {len(source)}, got "
             f"length={length}"
         )
-    return text
+    return source

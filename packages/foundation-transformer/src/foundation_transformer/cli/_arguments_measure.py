@@ -1,0 +1,120 @@
+"""What one may type after the commands that measure a model and look inside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from foundation_transformer.cli._parser import Commands, Parser, add_columns, positive
+
+EVALUATE = """\
+Translation: BLEU, chrF and exact matches on pairs. Language model: loss, perplexity and bits per
+byte on a text.
+"""
+REPORT = """\
+Write a page with the best score, curves of loss, learning rate and gradient norms, samples below
+what was expected, and all settings with what they came to. It can be written while the run goes on.
+"""
+INSPECT = "Verify a checkpoint, or read a published model, and tell what is in it."
+ATTENTION = """\
+Write a page on which one sees where each head of each layer looks. It opens with the attention to
+the source, if the model has one, or with the layer that tells most.
+"""
+SURPRISAL = """\
+Show a text with each token shaded by how little a language model expected it, in bits: 1 for what
+it gave one half, 10 for one in a thousand. Where that is no terminal: bits, probability and token.
+"""
+REPLAY = """\
+Run a step again whose loss or gradient was not finite, with every operation watched. BUNDLE is the
+folder failed_step_N in that of the run.
+"""
+
+
+def add_measures(commands: Commands) -> None:
+    """Add the commands that tell of a model or a run."""
+    evaluate = commands.add(
+        "evaluate", "measure a model on your data", EVALUATE, ("_evaluate", "evaluate")
+    )
+    _add_model(evaluate)
+    evaluate.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="pairs in two tab-separated columns, as for train; or a text, for a language model",
+    )
+    evaluate.add_argument(
+        "--max-bytes",
+        type=positive,
+        metavar="N",
+        help="how large a text may be (default: 67108864)",
+    )
+    evaluate.add_argument(
+        "--beam-size",
+        type=positive,
+        metavar="N",
+        help="of translation: translations that are followed at once (default: 1)",
+    )
+    add_columns(evaluate)
+    evaluate.add_argument(
+        "--target-language",
+        metavar="TEXT",
+        help="code such as zh or ja: how BLEU finds the words (default: that of the run)",
+    )
+    evaluate.add_argument("--json", action="store_true", help="print JSON, for other programs")
+
+    report = commands.add(
+        "report", "a run as a page for the browser", REPORT, ("_report", "report"), quiet=True
+    )
+    report.add_argument("folder", type=Path, metavar="FOLDER", help="the folder of a run")
+    report.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="the page (default: report.html in the folder)",
+    )
+
+    _add_model(commands.add("inspect", "what is in a model", INSPECT, ("_inspect", "inspect")))
+
+    attention = commands.add(
+        "attention", "where a model looks", ATTENTION, ("_attention", "attention"), quiet=True
+    )
+    _add_model(attention)
+    attention.add_argument("sentence", metavar="SENTENCE", help="what it reads")
+    attention.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="the page (default: attention.html, in the folder of the run if it is one)",
+    )
+
+    surprisal = commands.add(
+        "surprisal", "what a model did not expect", SURPRISAL, ("_surprisal", "show_surprisal")
+    )
+    surprisal.add_argument(
+        "model",
+        type=Path,
+        metavar="MODEL",
+        help="the folder of a published model or of a run; or a file .gguf",
+    )
+    surprisal.add_argument(
+        "text",
+        nargs="?",
+        default="-",
+        metavar="TEXT",
+        help="the text; - is standard input (default: that)",
+    )
+    surprisal.add_argument("-o", "--out", type=Path, metavar="FILE", help="draw a picture instead")
+
+    replay = commands.add("replay", "why a step failed", REPLAY, ("_replay", "replay"))
+    replay.add_argument("folder", type=Path, metavar="BUNDLE", help="a failed_step_N")
+
+
+def _add_model(parser: Parser) -> None:
+    parser.add_argument(
+        "folder",
+        type=Path,
+        metavar="FOLDER",
+        help="the folder of a run or of a published model; or a file .gguf",
+    )

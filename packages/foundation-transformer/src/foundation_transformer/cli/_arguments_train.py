@@ -1,0 +1,186 @@
+"""What one may type after ``foundation train``, ``resume``, ``average`` and ``demo``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from foundation_transformer.cli._parser import (
+    Commands,
+    Parser,
+    add_columns,
+    natural,
+    positive,
+    refuse_if_given,
+)
+from foundation_transformer.cli._settings import add_flags
+
+DEMO = """\
+Train an encoder-decoder transformer on sentence pairs, measure it on pairs it has never seen, and
+leave a checkpoint and pictures. Without --data the pairs are the names of all emoji in two
+languages, which come with the package "emoji". Ctrl-C stops early and keeps what was learnt.
+"""
+TRAIN = """\
+Train a model in a folder of its own, which will hold
+  checkpoint/     the best model so far, for translate, generate, evaluate, inspect, attention
+  last/           the last few states, for resume and average
+  history.jsonl   every step and evaluation, for report
+  run.json        the settings
+  shards/         of a language model on more than 64 MiB of text: the text as numbers
+
+WHAT is "translation", "language-model", or a TOML file such as
+  task = "translation"
+  data = "pairs.tsv"
+  epochs = 20
+  [model]
+  d_model = 256
+What is typed comes before what the file says. Ctrl-C or SIGTERM stops after the present step.
+"""
+RESUME = """\
+Go on with a run that was interrupted or killed. It ends with the very bits it would have had
+without the interruption, on the same machine with the same number of threads. With --epochs,
+--steps or --max-seconds a run that has ended is prolonged; its learning rate follows the curve of
+the longer run from there.
+"""
+AVERAGE = """\
+Average the parameters of the last checkpoints of a run, or of those given, into a new checkpoint:
+often a little better than each of them.
+"""
+
+
+def add_training(commands: Commands) -> None:
+    """Add the commands that leave a model."""
+    _add_demo(commands)
+    train = commands.add(
+        "train", "train a model of your own", TRAIN, ("_train", "train"), trains=True, quiet=True
+    )
+    train.add_argument("what", metavar="WHAT", help="translation, language-model, or FILE.toml")
+    train.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        help="where the run is to be (default: runs/ and the name of the data)",
+    )
+    train.add_argument(
+        "--find-lr",
+        action="store_true",
+        help="train for a few steps at ever larger learning rates, propose one, and leave "
+        "find_lr.png in the folder; nothing else is done",
+    )
+    add_flags(train)
+
+    resume = commands.add(
+        "resume", "go on with a run", RESUME, ("_train", "resume"), trains=True, quiet=True
+    )
+    resume.add_argument("folder", type=Path, metavar="FOLDER", help="the folder of the run")
+    resume.add_argument(
+        "--from",
+        dest="checkpoint",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="one of the folder's last/step_N (default: the newest)",
+    )
+    for flag, unit in (
+        ("--epochs", "passes"),
+        ("--steps", "updates"),
+        ("--max-seconds", "seconds"),
+    ):
+        resume.add_argument(
+            flag,
+            type=positive,
+            metavar="N",
+            help=f"end after so many {unit} in all (default: as the run was begun)",
+        )
+
+    average = commands.add(
+        "average",
+        "one model from several checkpoints",
+        AVERAGE,
+        ("_average", "average"),
+        quiet=True,
+    )
+    average.add_argument(
+        "folders",
+        nargs="+",
+        type=Path,
+        metavar="FOLDER",
+        help="the folder of a run, or several of checkpoints",
+    )
+    average.add_argument(
+        "-o", "--out", type=Path, required=True, metavar="FOLDER", help="the new checkpoint"
+    )
+    average.add_argument("--force", action="store_true", help="replace what is there")
+
+
+def _add_demo(commands: Commands) -> None:
+    demo = commands.add(
+        "demo",
+        "train a translator and show what it can do",
+        DEMO,
+        ("_demo", "demo"),
+        trains=True,
+        quiet=True,
+    )
+    demo.check = _refuse_idle_options
+    demo.add_argument(
+        "--from",
+        dest="source",
+        metavar="LANG",
+        help="source language of the emoji names (default: en)",
+    )
+    demo.add_argument(
+        "--to",
+        dest="target",
+        metavar="LANG",
+        help="target language of the emoji names (default: fr)",
+    )
+    demo.add_argument(
+        "--data",
+        type=Path,
+        metavar="FILE",
+        help="your own pairs: source and target in two tab-separated columns (.tsv, .csv; .gz)",
+    )
+    add_columns(demo)
+    demo.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        help="where to write (default: runs/emoji-en-fr, or runs/ and the name of the file)",
+    )
+    demo.add_argument(
+        "--epochs",
+        type=positive,
+        metavar="N",
+        help="passes over the data (default: by its size, from 4 to 30)",
+    )
+    demo.add_argument(
+        "--max-seconds", type=positive, metavar="N", help="stop training after so many seconds"
+    )
+    demo.add_argument(
+        "--seed",
+        type=natural,
+        metavar="N",
+        help="of weights, order, dropout and samples (default: 0)",
+    )
+    demo.add_argument(
+        "--interactive",
+        action="store_true",
+        help="translate what you type with the model of an earlier run",
+    )
+
+
+def _refuse_idle_options(parser: Parser, options: argparse.Namespace) -> None:
+    """Say so when an option would do nothing, and fill in the defaults of the others."""
+    if options.data is not None and (options.source or options.target):
+        parser.error("--from and --to choose among the emoji names; with --data they do nothing")
+    table = ("columns", "skip_header", "delimiter")
+    if options.data is None:
+        refuse_if_given(parser, options, table, "without --data")
+    if options.interactive:
+        idle = ("epochs", "max_seconds", "seed", *table)
+        refuse_if_given(parser, options, idle, "with --interactive, which trains nothing")
+    options.source = options.source or "en"
+    options.target = options.target or "fr"
+    options.seed = options.seed or 0

@@ -1,0 +1,187 @@
+"""What one may type after the commands that use a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from foundation_transformer.cli._parser import Commands, Parser, natural, positive
+
+TRANSLATE = """\
+Translate the lines of a file or of standard input, or what one types, with the model of a
+checkpoint. A line that is longer than the model can read is left empty and named at the end, where
+the exit status is 1 then.
+"""
+GENERATE = """\
+Let a language model go on with a text. Prompt and continuation are printed as the model's tokens
+stand for them. Beyond what the model can read at once it goes on from the later half of that.
+"""
+CHAT = """\
+Talk with a published model, such as SmolLM2: a folder as Hugging Face writes it, or a .gguf file.
+Lines of standard input are answered one after the other.
+"""
+EMBED = """\
+Write a vector for each line of standard input, with a published text encoder such as MiniLM. The
+product of two is how alike their lines are.
+"""
+SEARCH = """\
+Find the passages of a folder's Markdown files that are nearest in meaning to a question, with a
+published text encoder such as MiniLM.
+"""
+
+
+def add_uses(commands: Commands) -> None:
+    """Add the commands that use a model."""
+    _add_translate(commands)
+    _add_generate(commands)
+    chat = commands.add("chat", "talk with a published model", CHAT, ("_chat", "chat"))
+    chat.add_argument("model", type=Path, metavar="MODEL", help="its folder, or a file .gguf")
+    chat.add_argument(
+        "--system", metavar="TEXT", help="what it is told before all else (default: the model's)"
+    )
+    _add_sampling(chat, tokens=512)
+    chat.add_argument(
+        "--compact", action="store_true", help="weights of one byte: a quarter of the memory"
+    )
+
+    embed = commands.add("embed", "vectors of texts", EMBED, ("_embed", "embed_lines"))
+    embed.add_argument("model", type=Path, metavar="MODEL", help="the folder of a text encoder")
+
+    search = commands.add("search", "nearest passages of .md files", SEARCH, ("_search", "search"))
+    search.add_argument("model", type=Path, metavar="MODEL", help="the folder of a text encoder")
+    search.add_argument("folder", type=Path, metavar="FOLDER", help="a folder with .md files")
+    search.add_argument("question", metavar="QUESTION", help="what one wants to know")
+    search.add_argument(
+        "--top-k", type=positive, default=3, metavar="K", help="so many passages (default: 3)"
+    )
+
+
+def _add_translate(commands: Commands) -> None:
+    translate = commands.add(
+        "translate", "translate with a trained model", TRANSLATE, ("_translate", "translate_lines")
+    )
+    translate.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="the folder of a run, or of a checkpoint"
+    )
+    translate.add_argument(
+        "file",
+        nargs="?",
+        metavar="FILE",
+        help="a file with lines to translate (default: standard input)",
+    )
+    translate.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="a file for the translations, which is there when all are (default: standard output)",
+    )
+    translate.add_argument(
+        "--batch-size",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="lines at once: quicker for a file; 1 answers each line at once (default: 1)",
+    )
+    translate.add_argument(
+        "--beam-size",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="translations that are followed at once; 1 takes the likeliest word each time "
+        "(default: 1)",
+    )
+    translate.add_argument(
+        "--length-penalty",
+        type=float,
+        metavar="X",
+        help="with a beam: the larger, the longer the translations (default: 0.6)",
+    )
+    translate.add_argument(
+        "--n-best",
+        type=positive,
+        metavar="N",
+        help="print so many translations of each line, after its number and their score",
+    )
+
+
+def _add_generate(commands: Commands) -> None:
+    generate = commands.add(
+        "generate", "let a language model write", GENERATE, ("_generate", "generate_text")
+    )
+    generate.add_argument(
+        "folder",
+        type=Path,
+        metavar="FOLDER",
+        help="the folder of a run or of a published model; or a file .gguf",
+    )
+    generate.add_argument(
+        "prompts",
+        nargs="*",
+        metavar="PROMPT",
+        help="the beginning, or several; - is standard input (default: that)",
+    )
+    generate.add_argument(
+        "--file",
+        action="append",
+        metavar="FILE",
+        help="a file with a prompt, instead or besides; may be given several times",
+    )
+    generate.add_argument(
+        "--max-bytes",
+        type=positive,
+        default=1 << 24,
+        metavar="N",
+        help="how large a prompt from a file may be (default: 16777216)",
+    )
+    generate.add_argument(
+        "--samples",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="continuations of each prompt (default: 1)",
+    )
+    _add_sampling(generate, tokens=200)
+
+
+def _add_sampling(parser: Parser, tokens: int) -> None:
+    """Add the flags of how the next token is chosen: the same for all that write."""
+    parser.add_argument(
+        "--max-new-tokens",
+        type=positive,
+        default=tokens,
+        metavar="N",
+        help=f"write at most so many tokens (default: {tokens})",
+    )
+    parser.add_argument(
+        "--temperature",
+        type=float,
+        metavar="X",
+        help="0 takes the likeliest each time, 1 draws as the model has it (default: 0.5)",
+    )
+    parser.add_argument(
+        "--top-k",
+        type=positive,
+        metavar="K",
+        help="draw from the K likeliest tokens only (default: from all)",
+    )
+    parser.add_argument(
+        "--top-p",
+        type=float,
+        metavar="P",
+        help="draw from the likeliest that have P together only (default: 0.9)",
+    )
+    parser.add_argument(
+        "--min-p",
+        type=float,
+        metavar="P",
+        help="draw from those P times as likely as the likeliest only (default: from all)",
+    )
+    parser.add_argument(
+        "--repetition-penalty",
+        type=float,
+        metavar="X",
+        help="above 1: what was said becomes less likely (default: 1)",
+    )
+    parser.add_argument(
+        "--seed", type=natural, metavar="N", help="to get the same again (default: another)"
+    )
