@@ -173,7 +173,7 @@ def test_what_is_refused() -> None:
         TextDataset("go", tokenizer, 4)
     with pytest.raises(TypeError, match="tokenizer to be a trained tokenizer, got str"):
         TextDataset(["go"], "tokenizer", 4)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="length of at least 1, got 0"):
+    with pytest.raises(ValueError, match="TextDataset: expected length >= 1, got 0"):
         TextDataset(["go"], tokenizer, 0)
     for packed in (False, True):
         for nothing in ([], [[5]], [[]]):
@@ -202,3 +202,16 @@ def test_what_is_refused() -> None:
 def test_documents_that_are_no_ids(document: object, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=f"from_ids: expected .*{message}"):
         TextDataset.from_ids([[1, 5, 2], document], length=4)  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize(
+    ("length", "error", "message"),
+    [
+        (2.5, ValueError, "TextDataset: expected length to be a whole number, got 2.5"),
+        (True, TypeError, "TextDataset: expected length to be a number"),
+        ("4", TypeError, "TextDataset: expected length to be a number"),
+    ],
+)
+def test_a_length_is_a_whole_number(length, error, message):
+    with pytest.raises(error, match=message):
+        TextDataset.from_ids([[1, 2, 3]], length=length)

@@ -292,3 +292,26 @@ def test_whole_numbers_that_an_operation_gives_have_no_gradient():
     (value * place).backward()  # 5 · 1
     assert x.grad.tolist() == [0, 1, 0]
     assert not rounded(x).requires_grad
+
+
+def test_no_grad_decorates_what_runs_when_it_is_called():
+    weight = Tensor([2.0], requires_grad=True)
+
+    @no_grad()
+    def triple(x, depth=1):
+        """Three times x."""
+        return triple(x * 3, depth - 1) if depth else x * 3
+
+    assert not triple(weight).requires_grad
+    assert triple.__doc__ == "Three times x."
+    assert (weight * 3).requires_grad
+
+    def rounds():
+        yield weight * 3
+
+    async def later():
+        return weight * 3
+
+    for function in (rounds, later):
+        with pytest.raises(TypeError, match=f"no_grad: {function.__name__} runs after it was"):
+            no_grad()(function)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -410,7 +411,7 @@ def test_all_blas_libraries_have_their_own_number_again(monkeypatch):
 def test_a_library_with_a_number_for_each_thread_is_limited_in_all_of_them(threads, monkeypatch):
     threads(2)
     monkeypatch.setattr(_threads, "_blas", functools.cache(lambda: [LibraryOfThreads(7)]))
-    monkeypatch.setattr(_threads, "_all_helpers", functools.cache(_threads._Helpers))
+    monkeypatch.setattr(_threads, "_helpers", _threads._Helpers())
     inside, both = [], threading.Barrier(2)
 
     def task(part):
@@ -438,3 +439,19 @@ def test_any_thread_may_set_the_number(threads):
     thread.start()
     thread.join()
     assert seen == [[1] * libraries, [2] * libraries, [3] * libraries]
+
+
+def test_fewer_threads_leave_no_idle_ones(threads, monkeypatch):
+    monkeypatch.setattr(_threads, "_helpers", _threads._Helpers())
+    before = set(threading.enumerate())
+
+    def helping():
+        return [thread for thread in threading.enumerate() if thread not in before]
+
+    for number in (4, 2, 3, 1):
+        threads(number)
+        over_parts(lambda _: None, 8)
+        ended = time.monotonic() + 5
+        while len(helping()) > number - 1 and time.monotonic() < ended:
+            time.sleep(0.001)
+        assert len(helping()) == number - 1

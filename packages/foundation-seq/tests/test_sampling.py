@@ -162,3 +162,15 @@ def test_config_is_frozen():
 def test_what_is_no_number_is_refused_by_name(name, value):
     with pytest.raises(TypeError, match=f"SamplingConfig: expected {name} to be a number, got"):
         SamplingConfig(**{name: value})
+
+
+@pytest.mark.parametrize("penalty", [1e300, 1e-300])
+def test_an_extreme_repetition_penalty_leaves_probabilities(penalty):
+    logits = np.array([[1e9, -1e9, -1.0, -np.inf], [-1e9, -1e9, -1e9, -np.inf]])
+    seen = np.array([[True, True, False, True], [True, True, True, True]])
+    p = token_probabilities(logits, SamplingConfig(repetition_penalty=penalty), seen)
+    np.testing.assert_allclose(p.sum(axis=1), 1)
+    assert (p[:, 3] == 0).all()  # what is forbidden stays so
+    np.testing.assert_allclose(p[1, :3], 1 / 3)
+    first = 1 / (1 + np.exp(-1)) if penalty > 1 else 1  # of the logits 0, -inf and -1, or inf
+    np.testing.assert_allclose(p[0, :3], [first, 0, 1 - first], atol=1e-15)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Self
 
 import numpy as np
-from foundation_nn import padding_mask
+from foundation_nn import padding_mask, whole_number
 
 from foundation_data._arrays import IntArray
 from foundation_data.batches._dataset import Dataset, require_tokenizer
@@ -48,7 +48,7 @@ class TextDataset(Dataset[TextBatch]):
     TypeError
         If `texts` is a single string, or `tokenizer` no tokenizer.
     ValueError
-        If `length` is below 1, or there is no token to predict.
+        If `length` is not whole or below 1, or there is no token to predict.
 
     Examples
     --------
@@ -113,8 +113,7 @@ class TextDataset(Dataset[TextBatch]):
         Both layouts are one table: a piece is a part of the stream without a gap, and a row is a
         run of pieces, one after the other.
         """
-        if length < 1:
-            raise ValueError(f"TextDataset: expected length of at least 1, got {length}")
+        length = whole_number("TextDataset", "length", length, at_least=1)
         dropped: dict[str, Dropped] = {}
         if packed:
             too_short = np.flatnonzero(stream.document_lengths < 2)

@@ -12,11 +12,12 @@ that is all the order that :mod:`foundation_nn.engine._walk` needs to go back.
 
 from __future__ import annotations
 
+import functools
+import inspect
 import itertools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from collections.abc import Callable
+from contextvars import ContextVar, Token
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,13 +33,23 @@ if TYPE_CHECKING:
 #: operation with several values, ``g`` is a list.
 Backward: TypeAlias = Callable[..., Any]
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 recording: ContextVar[bool] = ContextVar("recording", default=True)
 _creation_order = itertools.count()
 
 
-@contextmanager
-def no_grad() -> Iterator[None]:
+class no_grad:
     """Run operations without recording them; also a decorator.
+
+    A generator function cannot be decorated: it computes nothing when it is called, but later,
+    while its caller loops over it. Write ``with no_grad():`` around what each round computes.
+
+    Raises
+    ------
+    TypeError
+        As a decorator of a generator function or a coroutine.
 
     Examples
     --------
@@ -49,11 +60,40 @@ def no_grad() -> Iterator[None]:
     >>> y.requires_grad
     False
     """
-    token = recording.set(False)
-    try:
-        yield
-    finally:
-        recording.reset(token)
+
+    __slots__ = ("_tokens",)
+
+    def __init__(self) -> None:
+        self._tokens: list[Token[bool]] = []
+
+    def __enter__(self) -> None:
+        self._tokens.append(recording.set(False))
+
+    def __exit__(self, *_: object) -> None:
+        recording.reset(self._tokens.pop())
+
+    def __call__(self, function: Callable[P, T]) -> Callable[P, T]:
+        if _runs_later(function):
+            raise TypeError(
+                f"no_grad: {function.__name__} runs after it was called, as a generator or a "
+                "coroutine, when no_grad() is over; write `with no_grad():` within it, around what "
+                "is computed between two yields"
+            )
+
+        @functools.wraps(function)
+        def without_recording(*args: P.args, **kwargs: P.kwargs) -> T:
+            with no_grad():
+                return function(*args, **kwargs)
+
+        return without_recording
+
+
+def _runs_later(function: Callable[..., Any]) -> bool:
+    return (
+        inspect.isgeneratorfunction(function)
+        or inspect.iscoroutinefunction(function)
+        or inspect.isasyncgenfunction(function)
+    )
 
 
 def is_recording() -> bool:

@@ -51,37 +51,50 @@ class Job(Protocol):
 
 
 class _Helpers:
-    """Threads that wait for jobs.
+    """Threads that wait for jobs; they are started when they are needed first.
 
     A ``ThreadPoolExecutor`` would do, too, but takes twice as long to get a thread going.
     """
 
-    def __init__(self, count: int) -> None:
-        self._jobs: SimpleQueue[Job] = SimpleQueue()
-        for _ in range(count):
-            threading.Thread(target=self._help, name="foundation", daemon=True).start()
+    def __init__(self) -> None:
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Have no threads, and no jobs."""
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._count = 0
 
     def _help(self) -> None:
         _here.is_helper = True
         _inside.depth = 1  # the thread that has the job limits what the whole process shares
         _limit(_of_each_thread())
-        while True:
-            self._jobs.get().take_part()
+        while (job := self._jobs.get()) is not None:
+            job.take_part()
 
-    def call(self, job: Job, count: int) -> None:
-        """Let so many of the threads take part in a job; returns at once."""
+    def call(self, job: Job, count: int, of: int) -> None:
+        """Let ``count`` threads of ``of`` take part in a job; returns at once."""
+        with self._lock:
+            while self._count < of:
+                threading.Thread(target=self._help, name="foundation", daemon=True).start()
+                self._count += 1
         for _ in range(count):
             self._jobs.put(job)
 
+    def keep(self, count: int) -> None:
+        """End the threads that are more than so many, when they are done with their jobs."""
+        with self._lock:
+            while self._count > count:
+                self._jobs.put(None)
+                self._count -= 1
 
-@cache
-def _all_helpers(count: int) -> _Helpers:
-    return _Helpers(count)
+
+_helpers = _Helpers()
 
 
 def call_helpers(job: Job, count: int) -> None:
     """Let so many helping threads take part in a job; returns at once."""
-    _all_helpers(get_num_threads() - 1).call(job, count)
+    _helpers.call(job, count, of=get_num_threads() - 1)
 
 
 def is_helper() -> bool:
@@ -116,8 +129,7 @@ def set_num_threads(n: int) -> None:
         If it is not whole, or less than one.
     """
     n = whole_number("set_num_threads", "n", n, at_least=1)
-    for found in (_blas, _of_each_thread, _of_process):
-        found.cache_clear()  # others may have loaded a BLAS since
+    _blas.cache_clear()  # others may have loaded a BLAS since
     with _all_threads.lock:
         for library in _blas():
             _set_blas_threads(library, n)
@@ -126,6 +138,7 @@ def set_num_threads(n: int) -> None:
         if _inside.depth:
             _inside.to_restore = [(library, n) for library, _ in _limit(_of_each_thread())]
         _setting["threads"] = n
+    _helpers.keep(n - 1)
 
 
 def over_parts(task: Callable[[int], None], count: int) -> None:
@@ -326,7 +339,6 @@ def _blas() -> list[Any]:
     return [x for x in ThreadpoolController().lib_controllers if x.user_api == "blas"]
 
 
-@cache
 def _of_each_thread() -> list[Any]:
     """Those in which the number that threadpoolctl sets is that of the calling thread alone."""
     return [
@@ -336,10 +348,10 @@ def _of_each_thread() -> list[Any]:
     ]
 
 
-@cache
 def _of_process() -> list[Any]:
     """The others, which have one number for the whole process."""
-    return [library for library in _blas() if library not in _of_each_thread()]
+    of_each_thread = _of_each_thread()
+    return [library for library in _blas() if library not in of_each_thread]
 
 
 def _limit(libraries: list[Any]) -> Sequence[tuple[Any, int]]:
@@ -378,7 +390,7 @@ def _after_fork() -> None:
     The helpers are gone, and so are the threads that were in :class:`one_blas_thread` or held its
     lock: they would never leave.
     """
-    _all_helpers.cache_clear()
+    _helpers.begin_anew()
     _all_threads.lock = threading.Lock()
     _all_threads.inside = min(_inside.depth, 1)
     if not _all_threads.inside:

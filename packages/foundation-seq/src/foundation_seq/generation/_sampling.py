@@ -125,10 +125,14 @@ def token_probabilities(
     z = logits.astype(np.float64)
     if seen is not None and sampling.repetition_penalty != 1:
         penalty = sampling.repetition_penalty
-        penalized = np.where(z > 0, z / penalty, z * penalty)
-        z = np.where(seen, penalized, z)
-    z -= z.max(axis=1, keepdims=True)  # the greatest becomes 0, so that exp cannot overflow
-    with np.errstate(over="ignore"):  # at a very low temperature the others become -inf
+        largest = np.finfo(z.dtype).max
+        with np.errstate(over="ignore"):  # of an extreme penalty
+            penalized = np.where(z > 0, z / penalty, z * penalty).clip(-largest, largest)
+        z = np.where(seen & np.isfinite(z), penalized, z)  # what is forbidden stays so
+    # The greatest becomes 0, so that exp cannot overflow. Others may become -inf, by an extreme
+    # penalty or a very low temperature.
+    with np.errstate(over="ignore"):
+        z -= z.max(axis=1, keepdims=True)
         z /= sampling.temperature
     p = _normalized(np.exp(z))
     if sampling.top_k is not None:
