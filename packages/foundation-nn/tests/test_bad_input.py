@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from foundation_nn import Linear, Parameter, Tensor, optim
+from foundation_nn import Linear, Module, Parameter, Sequential, Tensor, optim
 from foundation_nn import functional as F
 
 X = np.arange(1.0, 13.0).reshape(4, 3)
@@ -256,3 +256,22 @@ def test_a_python_int_does_not_widen_integers():
     n = Tensor(np.array([1, 2], np.int8))
     assert (n * 2 + 1).dtype == np.int8
     np.testing.assert_array_equal((n * 2 + 1).data, [3, 5])
+
+
+def test_a_layer_and_an_argument_of_one_name_are_named_once():
+    class Positions(Module):
+        def forward(self, x):
+            raise ValueError("positions: expected integers")
+
+    class Model(Module):
+        def __init__(self):
+            self.positions = Positions()
+            self.inner = [Sequential(Positions())]
+
+        def forward(self, x):
+            return (self.inner[0] if x else self.positions)(x)
+
+    with pytest.raises(ValueError, match=r"^positions: expected integers"):
+        Model()(0)
+    with pytest.raises(ValueError, match=r"^inner\[0\].*: positions: expected integers"):
+        Model()(1)

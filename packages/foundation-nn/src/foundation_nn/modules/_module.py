@@ -92,7 +92,8 @@ class Module:
         error._where = (culprit, message)  # type: ignore[attr-defined]
         for path, module in self.named_modules():
             if module is culprit and path:
-                error.args = (f"{_bracketed(path)}: {message}",)
+                argument = f"{path.rpartition('.')[2]}: "  # mostly, the layer has another name
+                error.args = (f"{_bracketed(path)}: {message.removeprefix(argument)}",)
                 return
 
     def _children(self) -> Iterator[tuple[str, Module | Parameter | Buffer]]:
