@@ -374,8 +374,8 @@ def test_as_a_program_without_a_traceback(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        (["demo", "--epochs", "0"], "positive whole number"),
-        (["demo", "--epochs", "many"], "positive whole number"),
+        (["demo", "--epochs", "0"], "whole number of at least 1"),
+        (["demo", "--epochs", "many"], "whole number of at least 1"),
         (["fly"], "invalid choice"),
     ],
 )

@@ -29,8 +29,7 @@ leaves, the next one for the same folder replaces.
 """
 INSPECT = """\
 Tell the size of a vocabulary and its special tokens; and of a text, the tokens it is split into
-and how many bytes each stands for on average. The tokenizer may be a file, the folder of shards or
-of a published model, or that of a run.
+and how many bytes each stands for on average.
 """
 
 
@@ -51,7 +50,9 @@ def add_tokenizer(commands: Commands) -> None:
     train.add_argument(
         "-o", "--out", type=Path, required=True, metavar="FILE", help="the tokenizer, a .json file"
     )
-    train.add_argument("--kind", choices=TOKENIZERS, default="bpe", help="(default: bpe)")
+    train.add_argument(
+        "--kind", choices=TOKENIZERS, default="bpe", help="what a token is (default: bpe)"
+    )
     train.add_argument(
         "--vocab-size",
         type=positive,
@@ -104,5 +105,8 @@ def _add_texts(parser: Parser) -> None:
 
 def _add_tokenizer(parser: Parser) -> None:
     parser.add_argument(
-        "tokenizer", type=Path, metavar="TOKENIZER", help="a file that tokenizer train wrote"
+        "tokenizer",
+        type=Path,
+        metavar="TOKENIZER",
+        help="a file that tokenizer train wrote; or a folder: shards, a published model, a run",
     )
