@@ -1,8 +1,12 @@
 """What the cross-package tests share."""
 
+import os
 import signal
 
 import pytest
+
+# Commands train in one process, unless a test asks for more.
+os.environ["FOUNDATION_PROCESSES"] = "1"
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,5 +1,6 @@
 """What the tests of all packages share; a package's own ``conftest.py`` adds to it."""
 
+import os
 import signal
 import threading
 
@@ -11,6 +12,9 @@ from tqdm import tqdm
 # draws would leave the lock taken for ever, and tqdm's own thread would wait for it at the exit.
 tqdm.set_lock(threading.RLock())
 tqdm.monitor_interval = 0
+
+# Commands train in one process, unless a test asks for more.
+os.environ["FOUNDATION_PROCESSES"] = "1"
 
 collect_ignore_glob = ["*/tests/golden/*"]  # the scripts there need other libraries
 

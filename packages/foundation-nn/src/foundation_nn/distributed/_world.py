@@ -122,13 +122,13 @@ def _end_together_after_an_error() -> None:
     The others would wait for it for ever.
     """
     usual_hook = sys.excepthook
-    for_emergencies = mpi().COMM_WORLD.Dup()
+    _for_emergencies()
 
     def end(
         kind: type[BaseException], error: BaseException, traceback: TracebackType | None
     ) -> None:
-        everybody, first = meet_at_the_end(for_emergencies, error)
-        if first:
+        everybody, is_ours = meet_at_the_end(error)
+        if is_ours:
             usual_hook(kind, error, traceback)
         if not everybody:
             abort(1)
@@ -136,26 +136,29 @@ def _end_together_after_an_error() -> None:
     sys.excepthook = end
 
 
-def meet_at_the_end(comm: Any, error: BaseException) -> tuple[bool, bool]:
+@cache
+def _for_emergencies() -> Any:
+    """The processes once more, for messages that have nothing to do with those of a run."""
+    return mpi().COMM_WORLD.Dup()
+
+
+def meet_at_the_end(error: BaseException) -> tuple[bool, bool]:
     """Whether all processes have failed, and whether it is ours to say why.
 
     Often an error happens in all processes, such as a file that none of them finds: then one says
     so, and all can leave. If it happened in this process alone, the others wait for it in the midst
     of something: they do not come here, and must be aborted.
     """
-    if isinstance(error, ProcessFailedError):
-        code = 0  # the process that failed tells of it
-    else:
-        code = 1
-    codes = np.full(comm.size, -1, np.int8)
-    request = comm.Iallgather(np.array([code], np.int8), codes)
+    comm = _for_emergencies()
+    tells = not isinstance(error, ProcessFailedError)  # of that, the process that failed tells
+    codes = np.zeros(comm.size, np.int8)
+    request = comm.Iallgather(np.array([tells], np.int8), codes)
     deadline = time.monotonic() + PATIENCE
     while not request.Test():
         if time.monotonic() > deadline:
             return False, True
         time.sleep(0.01)
-    tellers = np.flatnonzero(codes == 1)
-    return True, bool(tellers.size and tellers[0] == comm.rank)
+    return True, tells and codes.argmax() == comm.rank
 
 
 def abort(status: int) -> None:

@@ -7,22 +7,25 @@ import os
 import shlex
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from foundation_data import (
     BatchLoader,
-    Pairs,
+    CorpusReport,
     TranslationDataset,
     WordTokenizer,
     corpora,
     split_pairs,
 )
 from foundation_nn import checkpoint, summary
-from foundation_nn.training import Progress, Trainer
+from foundation_nn.distributed import launch
+from foundation_nn.training import Progress
 
 from foundation_transformer._transformer import Transformer
 from foundation_transformer.cli._folder import CHECKPOINT, place_for, writable
+from foundation_transformer.cli._processes import Crew, how_many, start
 from foundation_transformer.cli._show import Tokenizers, draw, show_translations
 from foundation_transformer.cli._status import DONE, INTERRUPTED
 from foundation_transformer.cli._streams import obeying
@@ -41,18 +44,21 @@ def demo(options: argparse.Namespace) -> int:
     if options.interactive:
         greedy = {"beam_size": 1, "length_penalty": None, "n_best": None, "batch_size": 1}
         return translate_lines(argparse.Namespace(folder=folder, file=None, out=None, **greedy))
+    if launch.is_launched():  # by this command, in another process: see below
+        return _train(options, folder, _read(options))
     with writable(folder):
-        model, trainer, tokenizers, test = _train(options)
-        interrupted = trainer.stopped_by == "interrupt"
-        place = place_for(folder, interrupted)
-        checkpoint.save(
-            place,
-            model,
-            trainer.optimizer,
-            source_tokenizer=tokenizers[0],
-            target_tokenizer=tokenizers[1],
-            history=trainer.history,
-        )
+        data = _read(options)
+        data.describe()
+        count = how_many(options)
+        if_interrupted = place_for(folder, interrupted=True)
+        if count > 1:
+            status = start(count, options.arguments)
+        else:
+            status = _train(options, folder, data)
+        if status not in (DONE, INTERRUPTED):
+            raise SystemExit(status)  # what happened was said by the processes
+    interrupted = status == INTERRUPTED
+    place = if_interrupted if interrupted else place_for(folder, interrupted=False)
     written = [place]
     try:
         if interrupted:
@@ -60,8 +66,9 @@ def demo(options: argparse.Namespace) -> int:
         else:
             language = options.target if options.data is None else None
             rng = np.random.default_rng(options.seed)
-            show_translations(model, tokenizers, test, rng, language)
-            written += draw(folder, trainer.history, model, tokenizers, test)
+            model, extras, _ = checkpoint.load(place)
+            show_translations(model, data.tokenizers, data.test, rng, language)
+            written += draw(folder, extras["history"], model, data.tokenizers, data.test)
     except KeyboardInterrupt:
         print("\nInterrupted; the trained model is saved.")
         interrupted = True
@@ -75,12 +82,42 @@ def _name(options: argparse.Namespace) -> str:
     return str(options.data.name).removesuffix(".gz").rpartition(".")[0] or options.data.name
 
 
-def _train(
-    options: argparse.Namespace,
-) -> tuple[Transformer, Trainer, Tokenizers, list[tuple[str, str]]]:
-    """Read, split, tokenize, train; returns the held-out pairs, too."""
-    rng = np.random.default_rng(options.seed)
-    pairs = _read(options)
+@dataclass(frozen=True)
+class _Corpus:
+    """The pairs of the demo: to train on, and held out."""
+
+    report: CorpusReport
+    train_set: TranslationDataset
+    test_set: TranslationDataset
+    test: list[tuple[str, str]]
+    tokenizers: Tokenizers
+
+    def describe(self) -> None:
+        """Say what is trained on and how much of what is held out is known."""
+        print(self.report)
+        print(
+            f"\n{len(self.train_set):,} pairs to train on, {len(self.test_set):,} held out"
+            " (chosen by a hash of the source)"
+        )
+        for part in (self.train_set, self.test_set):
+            if part.report.num_dropped:
+                print(f"dropped: {part.report.summary}")
+        sides = zip(*self.test, strict=True)
+        for side, tokenizer, texts in zip(
+            ("source", "target"), self.tokenizers, sides, strict=True
+        ):
+            print(
+                f"{side} vocabulary: {len(tokenizer):,} words; "
+                f"{tokenizer.unknown_rate(texts):.1%} of the held-out words are not in it"
+            )
+
+
+def _read(options: argparse.Namespace) -> _Corpus:
+    """Read the pairs, hold some out, and make the words of the others the vocabularies."""
+    if options.data is None:
+        pairs = corpora.emoji_pairs(options.source, options.target)
+    else:
+        pairs = read_columns(options.data, options.columns, options.skip_header, options.delimiter)
     train, _, test = split_pairs(pairs, validation=0.0, test=0.1)
     if not train or not test:
         raise ValueError(
@@ -89,39 +126,7 @@ def _train(
         )
     tokenizers = _train_tokenizers(train)
     train_set, test_set = (TranslationDataset(part, *tokenizers, MAX_LEN) for part in (train, test))
-    _describe_data(train_set, test_set, tokenizers, test)
-    config = TransformerConfig.tiny(
-        vocab_size=len(tokenizers[0]), target_vocab_size=len(tokenizers[1]), max_len=MAX_LEN
-    )
-    model = Transformer(config, rng=rng)
-    print(f"\n{summary(model)}\n")
-
-    epochs = options.epochs or max(4, min(30, 120_000 // len(train_set)))
-    print(f"Training for {epochs} epochs; Ctrl-C stops early and keeps what was learnt.")
-    started = time.perf_counter()
-    trainer = train_translator(
-        model,
-        BatchLoader(train_set, BATCH_SIZE, seed=options.seed),
-        epochs=epochs,
-        max_seconds=options.max_seconds,
-        validation=BatchLoader(test_set, BATCH_SIZE, shuffle=False, bucket=True),
-        rng=rng,
-        callbacks=[] if options.quiet else [Progress(obeying(sys.stderr))],
-    )
-    print(
-        f"Trained {trainer.steps:,} steps in {time.perf_counter() - started:.0f} s "
-        f"({trainer.history.tokens_per_second:,.0f} target tokens/s)."
-    )
-    return model, trainer, tokenizers, test
-
-
-def _read(options: argparse.Namespace) -> Pairs:
-    if options.data is None:
-        pairs = corpora.emoji_pairs(options.source, options.target)
-    else:
-        pairs = read_columns(options.data, options.columns, options.skip_header, options.delimiter)
-    print(pairs.report)
-    return pairs
+    return _Corpus(pairs.report, train_set, test_set, test, tokenizers)
 
 
 def _train_tokenizers(train: list[tuple[str, str]]) -> Tokenizers:
@@ -134,26 +139,50 @@ def _train_tokenizers(train: list[tuple[str, str]]) -> Tokenizers:
     )
 
 
-def _describe_data(
-    train_set: TranslationDataset,
-    test_set: TranslationDataset,
-    tokenizers: Tokenizers,
-    test: list[tuple[str, str]],
-) -> None:
-    print(
-        f"\n{len(train_set):,} pairs to train on, {len(test_set):,} held out"
-        " (chosen by a hash of the source)"
+def _train(options: argparse.Namespace, folder: Path, data: _Corpus) -> int:
+    """Train and save, in one process or, with the others, in several; returns the exit status."""
+    crew: Crew = options.crew
+    rng = np.random.default_rng(options.seed)
+    source, target = data.tokenizers
+    config = TransformerConfig.tiny(
+        vocab_size=len(source), target_vocab_size=len(target), max_len=MAX_LEN
     )
-    for part in (train_set, test_set):
-        if part.report.num_dropped:
-            print(f"dropped: {part.report.summary}")
-    for side, tokenizer, texts in zip(
-        ("source", "target"), tokenizers, zip(*test, strict=True), strict=True
-    ):
-        print(
-            f"{side} vocabulary: {len(tokenizer):,} words; "
-            f"{tokenizer.unknown_rate(texts):.1%} of the held-out words are not in it"
+    model = Transformer(config, rng=rng)
+    print(f"\n{summary(model)}\n")
+    if crew.size > 1:
+        print(f"{crew.line()}.")
+
+    epochs = options.epochs or max(4, min(30, 120_000 // len(data.train_set)))
+    print(f"Training for {epochs} epochs; Ctrl-C stops early and keeps what was learnt.")
+    started = time.perf_counter()
+    trainer = train_translator(
+        model,
+        BatchLoader(data.train_set, BATCH_SIZE, seed=options.seed),
+        epochs=epochs,
+        max_seconds=options.max_seconds,
+        validation=BatchLoader(data.test_set, BATCH_SIZE, shuffle=False, bucket=True),
+        rng=rng,
+        callbacks=[] if options.quiet else [Progress(obeying(sys.stderr))],
+        comm=crew.comm,
+    )
+    print(
+        f"Trained {trainer.steps:,} steps in {time.perf_counter() - started:.0f} s "
+        f"({trainer.history.tokens_per_second:,.0f} target tokens/s)."
+    )
+    interrupted = trainer.stopped_by == "interrupt"
+
+    def save() -> None:
+        checkpoint.save(
+            place_for(folder, interrupted),
+            model,
+            trainer.optimizer,
+            source_tokenizer=source,
+            target_tokenizer=target,
+            history=trainer.history,
         )
+
+    crew.first(save)
+    return INTERRUPTED if interrupted else DONE
 
 
 def _say_what_next(written: list[Path], folder: Path, options: argparse.Namespace) -> None:

@@ -24,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with safe_streams() as output:
         try:
             options = make_parser().parse_args(arguments)
+            options.arguments = sys.argv[1:] if arguments is None else list(arguments)
         finally:
             output.flush()  # --help and --version end by SystemExit
         return _run(options, output)
@@ -32,7 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace, output: Output) -> int:
     # What a training prints is a comment: whoever stops reading it does not want to lose the run.
     output.needed = not (options.trains or options.quiet)
-    if options.quiet:
+    crew = None
+    if options.trains:  # the others have no use for it, and start sooner without
+        crew = import_module("foundation_transformer.cli._processes").Crew()
+        options.crew = crew
+    if options.quiet or not (crew is None or crew.leads):
         output.stream = None
     try:
         # Imported late, so that --help is there at once.
@@ -41,23 +46,32 @@ def _run(options: argparse.Namespace, output: Output) -> int:
         output.flush()
     except BrokenPipeError:  # whoever read the output has seen enough
         return DONE
-    except KeyboardInterrupt:
-        print(f"\nfoundation {options.command}: interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - shown whole if it is our fault
-        if not is_explained(error):
-            traceback.print_exc()
-            print(
-                f"foundation {options.command}: this is a fault of the program, not yours. Please "
-                "report it with the lines above and what you typed.",
-                file=sys.stderr,
-            )
-            return OUR_FAULT
-        if options.verbose:
-            traceback.print_exc()
-        print(f"foundation {options.command}: {_message(error)}", file=sys.stderr)
-        return FAILED
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - shown whole if our fault
+        if crew is None:
+            return _explain(options, error)
+        told_by_us = crew.meet(error)
+        return int(crew.leave(_explain(options, error) if told_by_us else FAILED))
     return status or DONE
+
+
+def _explain(options: argparse.Namespace, error: Exception | KeyboardInterrupt) -> int:
+    """Say what went wrong; returns the exit status."""
+    name = f"foundation {options.command}"
+    if isinstance(error, KeyboardInterrupt):
+        print(f"\n{name}: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    if not is_explained(error):
+        traceback.print_exception(error)
+        print(
+            f"{name}: this is a fault of the program, not yours. Please report it with the lines "
+            "above and what you typed.",
+            file=sys.stderr,
+        )
+        return OUR_FAULT
+    if options.verbose:
+        traceback.print_exception(error)
+    print(f"{name}: {_message(error)}", file=sys.stderr)
+    return FAILED
 
 
 def is_explained(error: Exception) -> bool:

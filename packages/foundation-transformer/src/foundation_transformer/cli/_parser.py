@@ -67,6 +67,14 @@ class Commands:
         new.add_argument(
             "-v", "--verbose", action="store_true", help="show where an error came from"
         )
+        if trains:
+            new.add_argument(
+                "--processes",
+                type=processes,
+                metavar="N",
+                help="train in so many processes, each with a part of every batch; auto: one for "
+                "each core, if the extra mpi of foundation-nn is installed (default: auto)",
+            )
         if quiet:
             new.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
         self.summaries[name] = summary
@@ -159,6 +167,11 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
     return int(text)
+
+
+def processes(text: str) -> str:
+    """A number of processes, or "auto"."""
+    return text if text == "auto" else str(positive(text))
 
 
 def natural(text: str) -> int:

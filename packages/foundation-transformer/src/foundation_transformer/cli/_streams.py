@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
 
+from foundation_nn.distributed import launch
+
 #: What stands for our own signs where a terminal does not know them.
 _PLAIN = {"→": "->", "…": "...", "≠": "!=", "×": "x", "–": "-", "·": "*", "²": "^2"}
 #: Control characters but for the line end and the tab. They would steer a terminal, or, as those
@@ -93,7 +95,9 @@ class Output:
                 self.stream.flush()
 
     def isatty(self) -> bool:
-        """Whether somebody sits in front of it."""
+        """Whether somebody sits in front of it, perhaps behind a command that started this one."""
+        if self.name == "standard error" and launch.on_terminal():
+            return self.stream is not None
         return self.stream is not None and self.stream.isatty()
 
     def __getattr__(self, name: str) -> Any:

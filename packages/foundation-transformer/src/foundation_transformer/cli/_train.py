@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import glob
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from foundation_nn import checkpoint, optim, summary
+from foundation_nn.distributed import launch
 from foundation_nn.training import (
     Callback,
     Checkpoints,
@@ -33,7 +36,14 @@ from foundation_transformer.cli._plan import (
     run_of,
     warmup_steps,
 )
-from foundation_transformer.cli._run_file import is_run, present_environment, read_run, write_run
+from foundation_transformer.cli._processes import Crew, how_many, start
+from foundation_transformer.cli._run_file import (
+    Run,
+    is_run,
+    present_environment,
+    read_run,
+    write_run,
+)
 from foundation_transformer.cli._settings import Settings, settings_of
 from foundation_transformer.cli._size import describe_size, lr_of, resolve
 from foundation_transformer.cli._status import DONE, INTERRUPTED
@@ -56,18 +66,51 @@ def train(options: argparse.Namespace) -> int:
     """
     settings = resolve(settings_of(options))
     folder = options.out or Path("runs", _name_of(settings.data))
+    if not launch.is_launched():
+        _refuse_run(folder)  # before it is asked whether several processes can be started
+    if options.find_lr:
+        with writable(folder), own_folder(folder):
+            propose_lr(folder, settings, make_task(settings, None, folder, not options.quiet))
+        return DONE
+    count = how_many(options)
+    if count > 1:
+        return start(count, options.arguments)
+    crew: Crew = options.crew
+    with crew.only_first(_new_folder(folder)):
+        task = _task_of_all(crew, settings, None, folder, options.quiet)
+        environment = present_environment() | {"processes": str(crew.size)}
+        crew.first(lambda: write_run(folder, run_of(settings, task, environment)))
+        return _run(folder, settings, task, None, options)
+
+
+def _refuse_run(folder: Path) -> None:
     if is_run(folder):
         raise ValueError(
             f"{folder}: holds a run already; go on with it by foundation resume {folder}, or "
             "choose another folder with --out"
         )
+
+
+@contextmanager
+def _new_folder(folder: Path) -> Iterator[None]:
+    """Own a folder in which no run was begun."""
+    _refuse_run(folder)
     with writable(folder), own_folder(folder):
-        task = make_task(settings, None, folder, progress=not options.quiet)
-        if options.find_lr:
-            propose_lr(folder, settings, task)
-            return DONE
-        write_run(folder, run_of(settings, task, present_environment()))
-        return _run(folder, settings, task, None, options.quiet)
+        yield
+
+
+def _task_of_all(
+    crew: Crew, settings: Settings, tokenizers: dict[str, Any] | None, folder: Path, quiet: bool
+) -> Task:
+    """The same task in every process; the first one makes the tokenizers and files of ids."""
+    made: list[Task] = []
+
+    def make_in_the_first() -> dict[str, Any]:
+        made.append(make_task(settings, tokenizers, folder, progress=not quiet))
+        return made[0].tokenizers
+
+    of_the_first = crew.first(make_in_the_first)
+    return made[0] if made else make_task(settings, of_the_first, folder, progress=False)
 
 
 def _name_of(data: str) -> str:
@@ -89,21 +132,32 @@ def resume(options: argparse.Namespace) -> int:
     folder = options.folder
     run = read_run(folder)
     settings = _prolonged(run.settings, options)
-    with own_folder(folder):
+    crew: Crew = options.crew
+    count = how_many(options, usual=_processes_of(run))
+    if count > 1:
+        return start(count, options.arguments)
+    with crew.only_first(own_folder(folder)):
         saved = checkpoints_of(folder)
         place = options.checkpoint or (saved[-1] if saved else None)
         # The tokenizers are those of the checkpoint: new ones, of a text that has changed, would
         # give other ids to the weights that were learnt.
         extras = {} if place is None else checkpoint.load(place).extras
-        task = make_task(settings, extras, folder, progress=not options.quiet)
+        task = _task_of_all(crew, settings, extras, folder, options.quiet)
         if task.fingerprints != run.data:
             raise ValueError(
                 f"{settings.data}: is not what the run was begun with; bring it back to what it "
                 "was, or begin another run with: foundation train"
             )
-        if settings != run.settings:
-            write_run(folder, run_of(settings, task, run.environment))
-        return _run(folder, settings, task, place, options.quiet)
+        environment = run.environment | {"processes": str(crew.size)}
+        if settings != run.settings or environment != run.environment:
+            crew.first(lambda: write_run(folder, run_of(settings, task, environment)))
+        return _run(folder, settings, task, place, options)
+
+
+def _processes_of(run: Run) -> int | None:
+    """How many it had; None in a file that does not say so."""
+    given = str(run.environment.get("processes", ""))
+    return int(given) if given.isdecimal() and int(given) else None
 
 
 def _prolonged(settings: Settings, options: argparse.Namespace) -> Settings:
@@ -129,11 +183,14 @@ def _prolonged(settings: Settings, options: argparse.Namespace) -> Settings:
     return replace(settings, **given)
 
 
-def _run(folder: Path, settings: Settings, task: Task, place: Path | None, quiet: bool) -> int:
+def _run(
+    folder: Path, settings: Settings, task: Task, place: Path | None, options: argparse.Namespace
+) -> int:
+    crew: Crew = options.crew
     rng = np.random.default_rng(settings.seed)
     model = task.make_model(rng)
-    trainer = _make_trainer(folder, settings, task, model, rng)
-    if not quiet:
+    trainer = _make_trainer(folder, settings, task, model, rng, crew)
+    if not options.quiet:
         trainer.callbacks.append(Progress(obeying(sys.stderr)))
     if place is None:
         print(f"\n{summary(model)}\n")
@@ -142,6 +199,8 @@ def _run(folder: Path, settings: Settings, task: Task, place: Path | None, quiet
     else:
         trainer.resume(place)
         print(f"\nGoing on after step {trainer.steps:,}, from {place}")
+    if crew.size > 1:
+        print(f"{crew.line()}.")
     print("Ctrl-C stops after the present step, and keeps all that is needed to go on.\n")
     epochs = settings.epochs or EPOCHS
     by_steps = counts_steps(settings, task)
@@ -158,7 +217,12 @@ def _run(folder: Path, settings: Settings, task: Task, place: Path | None, quiet
 
 
 def _make_trainer(
-    folder: Path, settings: Settings, task: Task, model: Any, rng: np.random.Generator
+    folder: Path,
+    settings: Settings,
+    task: Task,
+    model: Any,
+    rng: np.random.Generator,
+    crew: Crew,
 ) -> Trainer:
     lr = lr_of(settings)
     final = lr / 10 if settings.task == "language-model" else 0.0
@@ -186,6 +250,7 @@ def _make_trainer(
         rng=rng,
         callbacks=callbacks,
         folder=folder,
+        comm=crew.comm,
     )
 
 
