@@ -247,7 +247,7 @@ def demo(session: nox.Session) -> None:
     """Train a translator and use it: `-- --to de`, `-- --data FILE`, `-- --interactive`."""
     stamp = Path(session.virtualenv.location) / STAMP.name
     if not holds(stamp):
-        install_wheels(session, "foundation-transformer[cli]")
+        install_wheels(session, "foundation-transformer[cli]", "foundation-nn[mpi]")
         copy = "import shutil, sys; shutil.copy(*sys.argv[1:])"  # as an installation, for nox -R
         session.run_install("python", "-c", copy, str(STAMP), str(stamp), log=False)
     # Ctrl-C belongs to the demo, which saves what it has learnt before it leaves.
