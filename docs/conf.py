@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import os
 import pkgutil
 import re
 from pathlib import Path
@@ -14,6 +15,9 @@ PACKAGES = (
     "foundation_data",
     "foundation_transformer",
 )
+
+# What examples print is compared; other processes would print past that.
+os.environ["FOUNDATION_PROCESSES"] = "1"
 
 project = "Foundation"
 author = "Foundation contributors"
