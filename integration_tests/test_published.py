@@ -1,6 +1,8 @@
 """The commands that take published models, on small ones written as these are."""
 
 import io
+import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -8,10 +10,18 @@ import numpy as np
 import pytest
 from foundation_data import BPETokenizer, WordPieceTokenizer
 from foundation_nn import checkpoint
-from foundation_transformer import CausalLM, TextEncoder, TransformerConfig, save_pretrained
+from foundation_seq import generate
+from foundation_transformer import (
+    CausalLM,
+    TextEncoder,
+    TransformerConfig,
+    load_pretrained,
+    save_pretrained,
+)
 from foundation_transformer.cli import main
 from foundation_transformer.cli._labels import labels
 from foundation_transformer.cli._search import passages
+from foundation_transformer.evaluation import surprisal
 from pages import page_data
 
 TEXTS = ["the cat sat on the mat", "a mask is true where a token is real", "日本"] * 3
@@ -27,7 +37,7 @@ def writer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     model = CausalLM(config, rng=np.random.default_rng(0))
     template = "<|im_start|>{{ messages }}"
-    save_pretrained(folder / "published", model, tokenizer.to_dict(), template)
+    save_pretrained(folder / "published", model, tokenizer, template)
     checkpoint.save(folder / "ours", model, tokenizer=tokenizer)
     return folder
 
@@ -41,7 +51,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         vocab_size=len(tokenizer), max_len=40, d_model=24, num_heads=2, num_layers=2, d_ff=29
     )
     model = TextEncoder(config, rng=np.random.default_rng(0))
-    save_pretrained(folder, model, tokenizer.to_dict())
+    save_pretrained(folder, model, tokenizer)
     return folder
 
 
@@ -184,6 +194,70 @@ def test_an_answer_leaves_room_for_the_question(
     assert out.count("\n") >= 1
     assert "longer than the 20 tokens that there are for it" in err
     assert "tokens/s" in err
+
+
+def rewrite(file: Path, **changes: object) -> None:
+    content = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    file.write_text(json.dumps(content | changes), "utf-8")
+
+
+@pytest.fixture
+def framed(writer: Path, tmp_path: Path) -> Path:
+    """The language model in a folder that says more."""
+    folder = tmp_path / "framed"
+    shutil.copytree(writer / "published", folder)
+    rewrite(folder / "tokenizer_config.json", add_bos_token=True)
+    return folder
+
+
+def test_what_stands_before_every_text_is_read_with_it(
+    framed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loaded = load_pretrained(framed)
+    tokenizer = loaded.tokenizer
+    assert isinstance(loaded.model, CausalLM)
+    assert tokenizer is not None
+    ids = [1, *tokenizer.encode("the cat")]
+    expected = surprisal(loaded.model, ids)[1:]
+    assert main(["surprisal", str(framed), "the cat"]) == 0
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [float(bits) for bits, _, _ in rows] == pytest.approx(expected.tolist(), abs=6e-3)
+    arguments = ["generate", str(framed), "the cat", "--temperature", "0", "--max-new-tokens", "9"]
+    assert main(arguments) == 0
+    (written,) = generate(loaded.model, [ids], 9)
+    assert capsys.readouterr().out == tokenizer.decode([*ids, *written]) + "\n"
+    # Any of the ends that the folder names ends it.
+    rewrite(framed / "generation_config.json", eos_token_id=[9999, written[5]])
+    assert main(arguments) == 0
+    shorter = written[: written.index(written[5])]
+    assert capsys.readouterr().out == tokenizer.decode([*ids, *shorter]) + "\n"
+
+
+def test_sampling_is_the_folders_and_flags_win_and_both_are_told(
+    framed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["generate", str(framed), "the cat", "--max-new-tokens", "9", "--seed", "1"]
+
+    def said(*flags: str) -> tuple[str, str]:
+        assert main([*arguments, *flags]) == 0
+        out, err = capsys.readouterr()
+        return out, err
+
+    unsaid = said()
+    assert unsaid[1] == ""
+    rewrite(framed / "generation_config.json", do_sample=False)
+    greedy = said()
+    assert "the likeliest token each time (the model's)" in greedy[1]
+    rewrite(framed / "generation_config.json", do_sample=True, temperature=3.5, top_k=40)
+    drawn, told = said()
+    assert "tokens are drawn: temperature 3.5 (the model's), top_k 40 (the model's)\n" in told
+    assert drawn == said("--temperature", "3.5", "--top-k", "40")[0]
+    assert drawn != unsaid[0]
+    _, told = said("--temperature", "0.25")
+    assert "tokens are drawn: temperature 0.25 (flag), top_k 40 (the model's)" in told
+    assert said("--top-k", "1")[0] == greedy[0]
+    rewrite(framed / "generation_config.json", num_beams=4)
+    assert "not obeyed: num_beams=4" in said()[1]
 
 
 # --- search

@@ -42,7 +42,7 @@ def minilm() -> Pretrained:
 
 def tokenizer_of(loaded: Pretrained) -> Tokenizer:
     assert loaded.tokenizer is not None
-    return Tokenizer.from_dict(loaded.tokenizer)
+    return loaded.tokenizer
 
 
 def test_smollm2_cuts_text_as_the_reference_does(smollm2: Pretrained) -> None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from foundation_data import Frame
 from foundation_nn import no_grad
 from foundation_transformer import TextEncoder, TransformerConfig
 from foundation_transformer.pretrained import embed
@@ -10,8 +11,10 @@ from foundation_transformer.pretrained import embed
 class Letters:
     """A tokenizer: a is 3, b is 4, ... between 1 and 2."""
 
-    def encode(self, text, add_bos=False, add_eos=False):
-        return [1] * add_bos + [ord(c) - 94 for c in text] + [2] * add_eos
+    frame = Frame.with_ends(("<", 1), (">", 2))
+
+    def encode(self, text):
+        return [ord(c) - 94 for c in text]
 
 
 @pytest.fixture

@@ -1,12 +1,12 @@
 """GGUF files, written by the library that reads and writes them for llama.cpp."""
 
 import contextlib
-import json
 import struct
 
 import numpy as np
 import pytest
 from foundation_nn import no_grad
+from foundation_seq import SamplingConfig
 from foundation_transformer import CausalLM, TransformerConfig
 from foundation_transformer.pretrained import load_pretrained
 from foundation_transformer.pretrained._gguf import read_gguf
@@ -36,7 +36,7 @@ def tensors_of(rng):
     return {name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
 
 
-def write(file, tensors, kind=KINDS.F32, architecture="llama", cut="smollm", **fields):
+def write(file, tensors, kind=KINDS.F32, architecture="llama", cut="smollm", more=None, **fields):
     writer = gguf.GGUFWriter(file, architecture)
     numbers = {
         "context_length": 64,
@@ -57,6 +57,8 @@ def write(file, tensors, kind=KINDS.F32, architecture="llama", cut="smollm", **f
     writer.add_token_merges(["a b"])
     writer.add_eos_token_id(0)
     writer.add_chat_template("template")
+    if more is not None:
+        more(writer)
     for name, tensor in tensors.items():
         if tensor.ndim == 1 or kind == KINDS.F32:
             writer.add_tensor(name, tensor)
@@ -157,17 +159,40 @@ def test_an_output_layer_of_its_own(rng, tmp_path):
 def test_the_tokenizer_is_put_together_from_the_metadata(rng, tmp_path):
     loaded = load_pretrained(write(tmp_path / "m.gguf", tensors_of(rng)))
     assert loaded.chat_template == "template"
-    assert loaded.tokenizer["specials"] == {"eos": "<end>"}
-    document = loaded.tokenizer["tokenizer"]
-    assert document["model"]["vocab"] == {"<end>": 0, "a": 1, "b": 2, "ab": 3, "<x>": 4}
+    tokenizer = loaded.tokenizer
+    assert list(tokenizer.vocabulary) == ["<end>", "a", "b", "ab", "<x>"]
+    assert tokenizer.vocabulary.specials.eos == "<end>"
+    assert loaded.stop_ids == [0]
+    assert tokenizer.encode("ab<x>a") == [3, 4, 1]
+    assert tokenizer.encode("a<x><end>", allow_special=True, framed=True) == [1, 4, 0]
+    document = tokenizer.to_dict()["tokenizer"]
     assert [(t["content"], t["special"]) for t in document["added_tokens"]] == [
         ("<end>", True),
         ("<x>", False),
     ]
     assert document["pre_tokenizer"]["pretokenizers"][0]["type"] == "Digits"
-    json.dumps(loaded.tokenizer)
-    unknown = write(tmp_path / "other.gguf", tensors_of(rng), cut="qwen2")
-    assert load_pretrained(unknown).tokenizer is None
+
+
+def test_a_tokenizer_of_another_kind_is_refused_and_can_be_left_out(rng, tmp_path):
+    file = write(tmp_path / "m.gguf", tensors_of(rng), cut="unheard-of")
+    with pytest.raises(ValueError, match=r"m\.gguf: .*'unheard-of' is not .*tokenizer=False"):
+        load_pretrained(file)
+    assert load_pretrained(file, tokenizer=False).tokenizer is None
+
+
+def test_ends_and_sampling_of_the_metadata_are_obeyed(rng, tmp_path):
+    def more(writer):
+        writer.add_bos_token_id(1)
+        writer.add_eot_token_id(3)
+        writer.add_add_bos_token(True)
+        writer.add_float32("general.sampling.temp", 0.6)
+        writer.add_int32("general.sampling.top_k", 20)
+
+    loaded = load_pretrained(write(tmp_path / "m.gguf", tensors_of(rng), more=more))
+    assert loaded.tokenizer.encode("b", framed=True) == [1, 2]
+    assert loaded.stop_ids == [0, 3]
+    assert loaded.generation.bos_id == 1
+    assert loaded.generation.sampling() == SamplingConfig(temperature=0.6, top_k=20)
 
 
 def test_what_is_not_supported_is_refused(rng, tmp_path):

@@ -49,6 +49,7 @@ from foundation_data.reading import (
 from foundation_data.tokenizers import (
     BPETokenizer,
     CharTokenizer,
+    Frame,
     SpecialTokens,
     Tokenizer,
     Vocabulary,
@@ -68,6 +69,7 @@ __all__ = [
     "CharTokenizer",
     "BPETokenizer",
     "WordPieceTokenizer",
+    "Frame",
     "load_tokenizer",
     "CorpusReport",
     "Dropped",

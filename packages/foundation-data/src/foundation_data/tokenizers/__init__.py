@@ -4,7 +4,8 @@ In reading order:
 
 * ``_specials``, ``_vocabulary``: the reserved tokens; all tokens and their ids.
 * ``_tokenizer``: what every tokenizer can do, with ``_added_tokens`` (tokens that stand in a text
-  as they are) and ``_tokenizer_files`` (how a tokenizer is saved).
+  as they are), ``_frame`` (those that a model reads around it) and ``_tokenizer_files`` (how a
+  tokenizer is saved).
 * ``_counted_tokenizer``, ``_char_tokenizer``: a vocabulary by counting; characters.
 * ``_words``, ``_word_tokenizer``: where words begin and end; words.
 * ``subwords``, a room of its own: byte pairs and word pieces.
@@ -13,6 +14,7 @@ In reading order:
 """
 
 from foundation_data.tokenizers._char_tokenizer import CharTokenizer
+from foundation_data.tokenizers._frame import Frame
 from foundation_data.tokenizers._load_tokenizer import load_tokenizer
 from foundation_data.tokenizers._specials import SpecialTokens
 from foundation_data.tokenizers._tokenizer import Tokenizer
@@ -28,5 +30,6 @@ __all__ = [
     "WordTokenizer",
     "BPETokenizer",
     "WordPieceTokenizer",
+    "Frame",
     "load_tokenizer",
 ]

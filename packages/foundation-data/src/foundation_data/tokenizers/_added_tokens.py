@@ -64,22 +64,32 @@ class TokenFinder:
         self._tokens = {token.content: token for token in by_precedence}
         self._pattern = re.compile("|".join(map(re.escape, self._tokens)))
 
-    def split(self, text: str) -> list[tuple[str, str | None]]:
-        """Return each stretch of ordinary text with the token that follows it."""
+    def find(self, text: str) -> list[tuple[int, int, str]]:
+        """Where each token begins and ends, with the white space that belongs to it."""
+        found: list[tuple[int, int, str]] = []
         if not self._tokens:
-            return [(text, None)]
-        parts: list[tuple[str, str | None]] = []
-        start = 0  # of the ordinary text before the next token
+            return found
+        before = 0  # where the token before ends
         for match in self._pattern.finditer(text):
-            if match.start() < start:
+            start = match.start()
+            end = match.end()
+            if start < before:
                 continue  # it lies in the white space that belongs to the token before
             token = self._tokens[match.group()]
-            ordinary_text = text[start : match.start()]
             if token.lstrip:
-                ordinary_text = ordinary_text.rstrip(WHITE_SPACE)
-            parts.append((ordinary_text, token.content))
-            start = match.end()
+                start = before + len(text[before:start].rstrip(WHITE_SPACE))
             if token.rstrip:
-                start = _WHITE_SPACE.match(text, start).end()  # type: ignore[union-attr]
-        parts.append((text[start:], None))
+                end = _WHITE_SPACE.match(text, end).end()  # type: ignore[union-attr]
+            found.append((start, end, token.content))
+            before = end
+        return found
+
+    def split(self, text: str) -> list[tuple[str, str | None]]:
+        """Return each stretch of ordinary text with the token that follows it."""
+        parts: list[tuple[str, str | None]] = []
+        before = 0
+        for start, end, token in self.find(text):
+            parts.append((text[before:start], token))
+            before = end
+        parts.append((text[before:], None))
         return parts

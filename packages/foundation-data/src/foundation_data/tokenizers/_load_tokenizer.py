@@ -13,7 +13,7 @@ from foundation_data.tokenizers._tokenizer import Tokenizer
 from foundation_data.tokenizers._tokenizer_files import read_tokenizer
 from foundation_data.tokenizers.subwords._bpe_model import read_merge
 from foundation_data.tokenizers.subwords._bpe_tokenizer import BPETokenizer
-from foundation_data.tokenizers.subwords._subword_tokenizer import vocabulary_of
+from foundation_data.tokenizers.subwords._subword_tokenizer import SubwordTokenizer, vocabulary_of
 
 _ROLES = ("pad", "bos", "eos", "unk")
 # BERT's names for the roles of beginning and end.
@@ -29,7 +29,9 @@ def load_tokenizer(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> 
         A folder with a `tokenizer.json`, or with GPT-2's `vocab.json` and `merges.txt`; or a file
         written by ``save``, here or in the ``tokenizers`` library. Beside a file of that library,
         `special_tokens_map.json` and `tokenizer_config.json` say which special tokens end a text,
-        begin one or pad it; without them the usual names do.
+        begin one or pad it; without them the usual names do. If `tokenizer_config.json` says
+        ``add_bos_token`` or ``add_eos_token``, the two make the frame of a text, whatever
+        `tokenizer.json` says; one that is missing is false.
     max_bytes : int
         How large each of the files may be.
 
@@ -59,9 +61,26 @@ def load_tokenizer(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> 
     if "tokenizer" in content and content["specials"] is None:
         content["specials"] = _roles(folder, max_bytes)
     try:
-        return Tokenizer.from_dict(content)
+        return _with_ends(Tokenizer.from_dict(content), folder, max_bytes)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def _with_ends(tokenizer: Tokenizer, folder: Path, max_bytes: int) -> Tokenizer:
+    """The tokenizer with the frame that the folder wants, if it says what its texts begin with."""
+    source = folder / "tokenizer_config.json"
+    if not source.exists() or not isinstance(tokenizer, SubwordTokenizer):
+        return tokenizer
+    content = parse_json(source, "table of special tokens", max_bytes)
+    names = ("add_bos_token", "add_eos_token")
+    add_bos, add_eos = (field(content, name, bool | None, default=None) for name in names)
+    if add_bos is None and add_eos is None:
+        return tokenizer
+    # A model without such a token cannot begin or end a text with it, whatever the flag says.
+    roles = _roles(folder, max_bytes)
+    return tokenizer.with_ends(
+        bos=bool(add_bos) and "bos" in roles, eos=bool(add_eos) and "eos" in roles
+    )
 
 
 def _roles(folder: Path, max_bytes: int) -> dict[str, str]:
@@ -88,7 +107,7 @@ def _token(content: Any, role: str) -> str | None:
     return token  # type: ignore[no-any-return]
 
 
-def _load_gpt2(folder: Path, max_bytes: int) -> BPETokenizer:
+def _load_gpt2(folder: Path, max_bytes: int) -> Tokenizer:
     """Read `vocab.json`, from tokens to ids, and `merges.txt`, a pair in each line."""
     ids = parse_json(folder / "vocab.json", "vocabulary", max_bytes)
     if not isinstance(ids, dict):
@@ -105,6 +124,7 @@ def _load_gpt2(folder: Path, max_bytes: int) -> BPETokenizer:
             # The first line names the version; a merge of two signs may begin with # as well.
             if line.strip() and not line.startswith("#version"):
                 merges.append(read_merge(line.rstrip("\r"), len(merges)))
-        return BPETokenizer(vocabulary_of(ids, list(dict.fromkeys(special)), roles), merges)
+        tokenizer = BPETokenizer(vocabulary_of(ids, list(dict.fromkeys(special)), roles), merges)
+        return _with_ends(tokenizer, folder, max_bytes)
     except ValueError as error:
         raise ValueError(f"{folder}: {error}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self
@@ -12,8 +13,13 @@ from foundation_nn.files import MAX_BYTES
 from foundation_data._files import write_json
 from foundation_data._text import require_str
 from foundation_data.tokenizers._added_tokens import AddedToken, TokenFinder
+from foundation_data.tokenizers._frame import Frame
 from foundation_data.tokenizers._tokenizer_files import read_tokenizer
 from foundation_data.tokenizers._vocabulary import Vocabulary
+
+#: Letters of a text in which no special token is to be found, and what stands for them meanwhile.
+_LETTER = re.compile(r"\S")
+_HIDDEN = "\uffff"
 
 
 class Tokenizer(ABC):
@@ -112,6 +118,11 @@ class Tokenizer(ABC):
     def __repr__(self) -> str:
         return f"{type(self).__name__}(V={len(self)})"
 
+    @property
+    def frame(self) -> Frame:
+        """The tokens that a model reads around a text; none by default."""
+        return Frame()
+
     @abstractmethod
     def normalize(self, text: str) -> str:
         """Return the form of `text` that ``decode(encode(text))`` gives back.
@@ -138,6 +149,7 @@ class Tokenizer(ABC):
         add_bos: bool = False,
         add_eos: bool = False,
         allow_special: bool = False,
+        framed: bool = False,
     ) -> list[int]:
         """Return the ids of the tokens of `text`.
 
@@ -150,7 +162,9 @@ class Tokenizer(ABC):
         allow_special : bool
             Whether a special token written in `text` means that token. By default it is ordinary
             text, so that nobody steers a model by what they type. Allow it in templates of your
-            own, and encode what users type separately.
+            own, and what users type in between with `encode_pieces`.
+        framed : bool
+            Whether to put around the ids what the model reads around a text, see `frame`.
 
         Returns
         -------
@@ -161,8 +175,15 @@ class Tokenizer(ABC):
         ------
         TypeError
             If `text` is not a string.
+        ValueError
+            If ends are asked for twice, by `framed` and by `add_bos` or `add_eos`.
         """
         require_str(f"{type(self).__name__}.encode", text)
+        if framed and (add_bos or add_eos):
+            raise ValueError(
+                f"{type(self).__name__}.encode: framed=True puts the model's own tokens around the "
+                "text; leave out add_bos and add_eos"
+            )
         specials = self._vocabulary.specials
         finder = self._text_tokens_and_specials if allow_special else self._text_tokens
         ids: list[int] = []
@@ -174,7 +195,48 @@ class Tokenizer(ABC):
                 ids.append(self._vocabulary.token_to_id(added_token))
         if add_eos:
             ids.append(specials.eos_id)
-        return ids
+        return self.frame.around(ids) if framed else ids
+
+    def encode_pieces(self, pieces: Iterable[tuple[str, bool]]) -> list[int]:
+        """Return the ids of one text whose pieces are of two kinds: a template's, and others.
+
+        The text is encoded as a whole, so that the ids are those of the joined pieces. But a
+        special token is found only where all of it was written by the template. Thus nobody can
+        steer a model by what they type, not even together with what stands beside it.
+
+        Parameters
+        ----------
+        pieces : iterable of (str, bool)
+            The pieces in their order, each with whether special tokens in it are special.
+
+        Raises
+        ------
+        TypeError
+            If a piece is not a string.
+
+        Examples
+        --------
+        >>> from foundation_data import BPETokenizer
+        >>> tokenizer = BPETokenizer.train(["a b"])
+        >>> eos_id = tokenizer.vocabulary.specials.eos_id
+        >>> ids = tokenizer.encode_pieces([("typed: ", True), ("<eos>", False), ("<eos>", True)])
+        >>> ids.count(eos_id), ids[-1] == eos_id
+        (1, True)
+        """
+        whole: list[str] = []
+        visible: list[str] = []
+        for text, allow_special in pieces:
+            require_str(f"{type(self).__name__}.encode_pieces", text)
+            whole.append(text)
+            visible.append(text if allow_special else _LETTER.sub(_HIDDEN, text))
+        text = "".join(whole)
+        ids: list[int] = []
+        before = 0
+        for start, end, token in self._text_tokens_and_specials.find("".join(visible)):
+            ids += self.encode(text[before:start])
+            ids.append(self._vocabulary.token_to_id(token))
+            before = end
+        return ids + self.encode(text[before:])
 
     def _encode_ordinary(self, text: str) -> list[int]:
         """The ids of a text in which no added token is to be found any more."""

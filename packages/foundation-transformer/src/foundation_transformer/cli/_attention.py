@@ -75,8 +75,10 @@ def _of_translation(
 def _of_text(loaded: checkpoint.Checkpoint, sentence: str) -> list[LayerMap]:
     tokenizer = loaded.extras["tokenizer"]
     _require_tokens(tokenizer, sentence)
-    framed = isinstance(loaded.model, TextEncoder)  # as it was trained
-    ids = tokenizer.encode(sentence, add_bos=framed, add_eos=framed)
+    if isinstance(loaded.model, TextEncoder):
+        ids = tokenizer.encode(sentence, framed=True)
+    else:  # a language model reads what stands before a text, and goes on with it
+        ids = tokenizer.frame.before + tokenizer.encode(sentence)
     with no_grad(), capture_attention(loaded.model) as maps:
         loaded.model(np.array([ids]))
     tokens = labels(tokenizer, ids)

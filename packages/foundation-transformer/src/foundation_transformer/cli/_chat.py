@@ -14,7 +14,7 @@ from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer.cli._conversation import END, Conversation, default_system
 from foundation_transformer.cli._memory import Memory
 from foundation_transformer.cli._pretrained import load_with_tokenizer
-from foundation_transformer.cli._sampling import sampling_of
+from foundation_transformer.cli._sampling import sampling_of, tell_sampling
 from foundation_transformer.cli._streams import is_typed
 
 
@@ -26,7 +26,7 @@ def chat(options: argparse.Namespace) -> None:
     OSError, ValueError, ImportError
         If there is no such model, or none that was taught to hold a conversation.
     """
-    sampling = sampling_of(options)
+    sampling_of(options)  # what is wrong with the flags is said before the model is loaded
     started = time.perf_counter()
     loaded, tokenizer = load_with_tokenizer(options.model, options.compact)
     if not isinstance(loaded.model, CausalLM):
@@ -39,7 +39,12 @@ def chat(options: argparse.Namespace) -> None:
             f"Loaded in {time.perf_counter() - started:.1f} s. An empty line or Ctrl-D ends, "
             "Ctrl-C stops an answer."
         )
-    speaker = _Speaker(loaded.model, Conversation(tokenizer, system), sampling, options)
+    tell_sampling(options, loaded.generation)
+    sampling = sampling_of(options, loaded.generation)
+    # Beside the tokens that the folder names, what ends a turn in ChatML.
+    stop_ids = [*loaded.stop_ids, *tokenizer.encode(END, allow_special=True)]
+    talk = Conversation(tokenizer, system)
+    speaker = _Speaker(loaded.model, talk, sampling, stop_ids, options)
     for question in _questions(typed):
         try:
             speaker.answer(question)
@@ -56,6 +61,7 @@ class _Speaker:
         model: CausalLM,
         conversation: Conversation,
         sampling: SamplingConfig | None,
+        stop_ids: list[int],
         options: argparse.Namespace,
     ) -> None:
         self.memory = Memory(model)
@@ -63,6 +69,7 @@ class _Speaker:
         self.options = options
         self.rng = np.random.default_rng(options.seed)
         self.sampling = sampling
+        self.stop_ids = stop_ids
         self.written = 0
         self.reading = self.writing = 0.0
 
@@ -76,8 +83,9 @@ class _Speaker:
         except ValueError:
             talk.turns.pop()
             raise
-        stop = talk.tokenizer.encode(END, allow_special=True)
-        stream = stream_tokens(self.memory, [ids], tokens, self.sampling, self.rng, stop_ids=stop)
+        stream = stream_tokens(
+            self.memory, [ids], tokens, self.sampling, self.rng, stop_ids=self.stop_ids
+        )
         text = ""
         try:
             for piece in stream_text(self._timed(stream), talk.tokenizer.decode):

@@ -85,7 +85,7 @@ def _language_model(
     if tokenizer is None:
         raise ValueError(f"{options.folder}: holds a language model without its tokenizer")
     text = read_text(options.data, options.max_bytes or MAX_BYTES, "--max-bytes")
-    ids = np.array(tokenizer.encode(text))
+    ids = np.array(tokenizer.frame.before + tokenizer.encode(text))
     length = min(loaded.model.config.max_len, len(ids) - 1)
     scores = score_language_model(loaded.model, consecutive_windows(ids, max(1, length), 64))
     # The bytes of what was predicted: of all tokens but the first and those left over at the end.

@@ -11,9 +11,8 @@ import numpy as np
 from foundation_nn.files import read_text
 from foundation_seq import NewToken, SamplingConfig, stream_text, stream_tokens
 
-from foundation_transformer._causal_lm import CausalLM
-from foundation_transformer.cli._pretrained import language_model
-from foundation_transformer.cli._sampling import sampling_of
+from foundation_transformer.cli._pretrained import Writer, language_model
+from foundation_transformer.cli._sampling import sampling_of, tell_sampling
 from foundation_transformer.cli._streams import read_standard_input
 
 
@@ -26,21 +25,23 @@ def generate_text(options: argparse.Namespace) -> None:
         If there is no language model, a prompt is empty or cannot be read, or a flag would do
         nothing.
     """
-    sampling = sampling_of(options)
+    sampling_of(options)  # what is wrong with the flags is said before the model is loaded
+    writer = language_model(options.folder)
+    tokenizer = writer.tokenizer
+    sampling = sampling_of(options, writer.generation)
     if sampling is None and options.samples > 1:
-        raise ValueError("--samples: with --temperature 0 all of them would be the same")
-    model, tokenizer = language_model(options.folder)
+        raise ValueError("--samples: where the likeliest token is taken, all would be the same")
+    tell_sampling(options, writer.generation)
     prompts = [tokenizer.encode(prompt) for prompt in _prompts(options)]
     if not all(prompts):
         raise ValueError("there is nothing to continue; give a prompt")
     rng = np.random.default_rng(options.seed)
-    stop = tokenizer.vocabulary.specials.eos_id
     several = len(prompts) * options.samples > 1
     for number, ids in enumerate(prompts, 1):
         for sample in range(1, options.samples + 1):
             if several:
                 print(f"--- prompt {number}, sample {sample}")
-            written = continuation(model, ids, options.max_new_tokens, sampling, rng, stop)
+            written = continuation(writer, ids, options.max_new_tokens, sampling, rng)
             # Prompt and continuation are decoded together: whether a space stands between two
             # words is known to the tokenizer alone.
             prompt = (NewToken(0, token, 0.0) for token in ids)
@@ -50,24 +51,27 @@ def generate_text(options: argparse.Namespace) -> None:
 
 
 def continuation(
-    model: CausalLM,
+    writer: Writer,
     ids: list[int],
     count: int,
     sampling: SamplingConfig | None,
     rng: np.random.Generator,
-    stop: int,
 ) -> Iterator[NewToken]:
     """Up to ``count`` new tokens, also beyond what the model can read at once.
 
-    When its positions are used up, the model reads the later half of them again and goes on.
+    The model reads what its tokenizer puts before every text, and then the text. When its positions
+    are used up, it reads the later half of the text again, after the same beginning, and goes on.
     """
     text = list(ids)
-    limit = model.config.max_len
+    before = writer.tokenizer.frame.before
+    limit = writer.model.config.max_len - len(before)
     while count > 0:
         window = text if len(text) < limit else text[-max(1, limit // 2) :]
         room = min(count, limit - len(window))
         written = 0
-        for token in stream_tokens(model, [window], room, sampling, rng, stop_ids={stop}):
+        for token in stream_tokens(
+            writer.model, [before + window], room, sampling, rng, stop_ids=writer.stop_ids
+        ):
             text.append(token.id)
             written += 1
             yield token

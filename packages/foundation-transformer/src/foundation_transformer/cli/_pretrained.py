@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from foundation_data import Tokenizer
 from foundation_nn import checkpoint
@@ -11,23 +11,28 @@ from foundation_nn import checkpoint
 from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer._text_encoder import TextEncoder
 from foundation_transformer.cli._folder import find_checkpoint, kind_of
-from foundation_transformer.pretrained import Pretrained, load_pretrained
+from foundation_transformer.pretrained import (
+    GenerationDefaults,
+    Pretrained,
+    load_pretrained,
+)
 
 
-def load_with_tokenizer(path: Path, compact: bool = False) -> tuple[Pretrained, Any]:
+def load_with_tokenizer(path: Path, compact: bool = False) -> tuple[Pretrained, Tokenizer]:
     """Load both.
 
     Raises
     ------
-    ValueError
-        If there is no tokenizer that can be read.
+    OSError, ValueError, ImportError
+        If there is no such model, or no tokenizer with it.
     """
     loaded = load_pretrained(path, compact)
     if loaded.tokenizer is None:
         raise ValueError(
-            f"{path}: no tokenizer of a supported kind; expected byte-level BPE or WordPiece"
+            f"{path}: no tokenizer beside the weights; expected tokenizer.json, or vocab.json and "
+            "merges.txt"
         )
-    return loaded, Tokenizer.from_dict(loaded.tokenizer)
+    return loaded, loaded.tokenizer
 
 
 def is_published(path: Path) -> bool:
@@ -49,24 +54,47 @@ def load_any(path: Path) -> checkpoint.Checkpoint:
     return checkpoint.load(find_checkpoint(path))
 
 
-def language_model(path: Path) -> tuple[CausalLM, Any]:
-    """A language model of either kind, and its tokenizer.
+@dataclass(frozen=True)
+class Writer:
+    """A language model with its tokenizer, published or trained here.
+
+    Attributes
+    ----------
+    model : CausalLM
+    tokenizer : Tokenizer
+    stop_ids : list of int
+        Tokens that end a text.
+    generation : GenerationDefaults
+        How it is meant to write; of a model trained here, nothing is said.
+    """
+
+    model: CausalLM
+    tokenizer: Tokenizer
+    stop_ids: list[int]
+    generation: GenerationDefaults
+
+
+def language_model(path: Path, compact: bool = False) -> Writer:
+    """A language model of either kind.
 
     Raises
     ------
-    OSError, ValueError
+    OSError, ValueError, ImportError
         If there is none.
     """
-    loaded = load_any(path)
-    tokenizer = loaded.extras.get("tokenizer")
-    if not isinstance(loaded.model, CausalLM) or tokenizer is None:
+    if is_published(path):
+        loaded = load_pretrained(path, compact)
+    else:
+        saved = checkpoint.load(find_checkpoint(path))
+        loaded = Pretrained(saved.model, saved.extras.get("tokenizer"))
+    if not isinstance(loaded.model, CausalLM) or loaded.tokenizer is None:
         raise ValueError(
             f"{path}: holds {kind_of(loaded.model)}, not a language model with its tokenizer"
         )
-    return loaded.model, tokenizer
+    return Writer(loaded.model, loaded.tokenizer, loaded.stop_ids, loaded.generation)
 
 
-def text_encoder(path: Path) -> tuple[TextEncoder, Any]:
+def text_encoder(path: Path) -> tuple[TextEncoder, Tokenizer]:
     """A published text encoder, and its tokenizer.
 
     Raises

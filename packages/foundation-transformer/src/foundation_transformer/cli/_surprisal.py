@@ -22,12 +22,15 @@ def show_surprisal(options: argparse.Namespace) -> None:
     OSError, ValueError
         If there is no language model, or the text is empty or too long for it.
     """
-    model, tokenizer = language_model(options.model)
+    writer = language_model(options.model)
+    tokenizer = writer.tokenizer
     text = read_standard_input().rstrip("\n") if options.text == "-" else options.text
     ids = tokenizer.encode(text)
     if not ids:
         raise ValueError("there is nothing to read; give a text")
-    bits, tokens = surprisal(model, ids), labels(tokenizer, ids)
+    before = tokenizer.frame.before  # what the model reads before every text
+    bits = surprisal(writer.model, before + ids)[len(before) :]
+    tokens = labels(tokenizer, ids)
     if options.out is not None:
         plot_surprisal(tokens, bits, options.out)
         print(options.out)

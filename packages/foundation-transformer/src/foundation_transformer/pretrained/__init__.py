@@ -2,16 +2,25 @@
 
 Read in this order: ``_load`` (what happens), ``_configs`` and ``_families`` (what each family calls
 its parts), ``_safetensors`` and ``_gguf`` (where the numbers lie), ``_llama_gguf``, ``_tokenizer``,
-``_compact`` (one byte a number), ``_embed`` and ``_save``.
+``_generation`` and ``_chat_template`` (what stands beside the numbers), ``_compact`` (one byte a
+number), ``_embed`` and ``_save``.
 """
 
 from foundation_nn import publish
 
 from foundation_transformer.pretrained._compact import CompactWeight
 from foundation_transformer.pretrained._embed import embed
+from foundation_transformer.pretrained._generation import GenerationDefaults
 from foundation_transformer.pretrained._load import Pretrained, load_pretrained
 from foundation_transformer.pretrained._save import save_pretrained
 
-__all__ = ["CompactWeight", "Pretrained", "embed", "load_pretrained", "save_pretrained"]
+__all__ = [
+    "CompactWeight",
+    "GenerationDefaults",
+    "Pretrained",
+    "embed",
+    "load_pretrained",
+    "save_pretrained",
+]
 
 publish(__name__)

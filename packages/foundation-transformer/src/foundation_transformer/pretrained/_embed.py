@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from foundation_nn import no_grad, padding_mask
 from numpy.typing import NDArray
 
 from foundation_transformer._text_encoder import TextEncoder, mean_pool
-from foundation_transformer._translate import TextTokenizer
+
+if TYPE_CHECKING:
+    from foundation_data import Tokenizer
 
 
 def embed(
     model: TextEncoder,
     texts: Sequence[str],
-    tokenizer: TextTokenizer,
+    tokenizer: Tokenizer,
     batch_size: int = 32,
 ) -> NDArray[np.float32]:
     """One vector of length one for each text; a product of two is how alike they are [1]_.
@@ -28,8 +31,8 @@ def embed(
     model : TextEncoder
         Such as MiniLM.
     texts : sequence of str
-    tokenizer : TextTokenizer
-        The model's; it puts its tokens of beginning and end around each text.
+    tokenizer : foundation_data.Tokenizer
+        The model's; its frame is put around each text.
     batch_size : int
 
     Returns
@@ -48,9 +51,9 @@ def embed(
     """
     if isinstance(texts, str):
         raise TypeError("embed: expected a sequence of texts, got one str; write [text]")
-    longest = model.config.max_len
-    encoded = [tokenizer.encode(text, add_bos=True, add_eos=True) for text in texts]
-    encoded = [ids if len(ids) <= longest else [*ids[: longest - 1], ids[-1]] for ids in encoded]
+    frame = tokenizer.frame
+    room = model.config.max_len - frame.size
+    encoded = [frame.around(tokenizer.encode(text)[:room]) for text in texts]
     vectors = np.empty((len(texts), model.config.d_model), np.float32)
     order = sorted(range(len(texts)), key=lambda i: len(encoded[i]))
     for start in range(0, len(order), batch_size):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from dataclasses import field as dataclass_field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from foundation_nn import skip_init
@@ -18,11 +19,19 @@ from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer._text_encoder import TextEncoder
 from foundation_transformer.config import TransformerConfig
 from foundation_transformer.pretrained import _llama_gguf as llama_gguf
+from foundation_transformer.pretrained._chat_template import folder_chat_template
 from foundation_transformer.pretrained._compact import load_compact
 from foundation_transformer.pretrained._families import FAMILIES, Family, Weight, weights_of
+from foundation_transformer.pretrained._generation import GenerationDefaults, folder_generation
 from foundation_transformer.pretrained._gguf import read_gguf
 from foundation_transformer.pretrained._safetensors import stored_tensors
-from foundation_transformer.pretrained._tokenizer import folder_chat_template, folder_tokenizer
+from foundation_transformer.pretrained._tokenizer import (
+    folder_tokenizer,
+    require_foundation_data,
+)
+
+if TYPE_CHECKING:
+    from foundation_data import Tokenizer
 
 
 class _Stored(Protocol):
@@ -34,21 +43,45 @@ class _Stored(Protocol):
     def read(self) -> NDArray[np.float32]: ...
 
 
-class Pretrained(NamedTuple):
-    """What :func:`load_pretrained` returns.
+@dataclass(frozen=True)
+class Pretrained:
+    """What :func:`load_pretrained` returns: a model, and what stands beside its weights.
 
-    ``tokenizer`` is for ``foundation_data.Tokenizer.from_dict``, None if there is none or none of
-    the kinds that package reads; ``chat_template`` is how the model was taught to read a
-    conversation, in Jinja's language.
+    Attributes
+    ----------
+    model : CausalLM or TextEncoder
+    tokenizer : foundation_data.Tokenizer or None
+        None if there is none, or none was asked for. What the model reads around a text is the
+        tokenizer's ``frame``.
+    chat_template : str or None
+        How the model was taught to read a conversation, in Jinja's language.
+    generation : GenerationDefaults
+        Where texts end and how tokens are drawn, as far as that is said.
     """
 
     model: CausalLM | TextEncoder
-    tokenizer: dict[str, Any] | None
-    chat_template: str | None
+    tokenizer: Tokenizer | None = None
+    chat_template: str | None = None
+    generation: GenerationDefaults = dataclass_field(default_factory=GenerationDefaults)
+
+    @property
+    def stop_ids(self) -> list[int]:
+        """The ids that end a text: those of ``generation``, and the tokenizer's end of a text.
+
+        Ids that the model does not have are left out: it cannot write them.
+        """
+        ids = set(self.generation.eos_ids)
+        if self.tokenizer is not None:
+            ids.add(self.tokenizer.vocabulary.specials.eos_id)
+        return sorted(i for i in ids if 0 <= i < self.model.config.vocab_size)
 
 
 def load_pretrained(
-    path: str | os.PathLike[str], compact: bool = False, *, max_bytes: int = MAX_BYTES
+    path: str | os.PathLike[str],
+    compact: bool = False,
+    *,
+    tokenizer: bool = True,
+    max_bytes: int = MAX_BYTES,
 ) -> Pretrained:
     """Load a published model.
 
@@ -66,6 +99,8 @@ def load_pretrained(
     compact : bool
         Keep matrices as one byte a number, see :class:`CompactWeight`: a quarter of the memory,
         and results that are near. Such a model is not trained further.
+    tokenizer : bool
+        Load the tokenizer, too, which needs the package foundation-data.
     max_bytes : int
         How much is read of anything but the weights: of the configuration, of the tokenizer, and of
         the header that says where the weights lie.
@@ -73,7 +108,7 @@ def load_pretrained(
     Returns
     -------
     Pretrained
-        The model, the content of its tokenizer, and its chat template.
+        The model, its tokenizer, its chat template, and how it is meant to write.
 
     Raises
     ------
@@ -84,19 +119,19 @@ def load_pretrained(
         too large, a pipe or a device, weights are pickled or not finite, or configuration and
         weights disagree: then with a table.
     ImportError
-        For a GGUF file without the library ``gguf``.
+        For a GGUF file without the library ``gguf``; for a tokenizer without foundation-data.
     """
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder")
     if path.is_dir():
-        return _load_folder(path, compact, max_bytes)
+        return _load_folder(path, compact, tokenizer, max_bytes)
     if path.suffix != ".gguf":
         raise ValueError(f"{path}: expected a folder with config.json, or a file *.gguf")
-    return _load_gguf(path, compact, max_bytes)
+    return _load_gguf(path, compact, tokenizer, max_bytes)
 
 
-def _load_folder(folder: Path, compact: bool, max_bytes: int) -> Pretrained:
+def _load_folder(folder: Path, compact: bool, with_tokenizer: bool, max_bytes: int) -> Pretrained:
     source = folder / "config.json"
     if not source.exists():
         raise FileNotFoundError(f"{folder}: no config.json; expected the folder of a model")
@@ -111,6 +146,10 @@ def _load_folder(folder: Path, compact: bool, max_bytes: int) -> Pretrained:
         config = family.read(described)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{source}: {error}") from None
+    # What is cheap to refuse comes before the weights are read.
+    tokenizer = folder_tokenizer(folder, max_bytes) if with_tokenizer else None
+    template = folder_chat_template(folder, max_bytes)
+    generation = folder_generation(folder, described, max_bytes)
     tensors: dict[str, _Stored] = {}
     for name, tensor in stored_tensors(folder, max_bytes).items():
         bare = name.removeprefix(family.prefix)
@@ -119,22 +158,25 @@ def _load_folder(folder: Path, compact: bool, max_bytes: int) -> Pretrained:
     if config.pooler and "pooler.dense.weight" not in tensors:
         config = replace(config, pooler=False)
     model = _load_weights(str(folder), config, family, tensors, compact)
-    tokenizer = folder_tokenizer(folder, max_bytes)
-    return Pretrained(model, tokenizer, folder_chat_template(folder, max_bytes))
+    return Pretrained(model, tokenizer, template, generation)
 
 
-def _load_gguf(file: Path, compact: bool, max_bytes: int) -> Pretrained:
+def _load_gguf(file: Path, compact: bool, with_tokenizer: bool, max_bytes: int) -> Pretrained:
     metadata, stored = read_gguf(file, max_bytes)
     try:
         described = llama_gguf.config_of(metadata, stored)
         config = FAMILIES["llama"].read(described)
-        tokenizer = llama_gguf.tokenizer_of(metadata)
+        tokenizer = None
+        if with_tokenizer and llama_gguf.has_tokenizer(metadata):
+            require_foundation_data(file)
+            tokenizer = llama_gguf.tokenizer_of(metadata)
+        generation = llama_gguf.generation_of(metadata)
         template = field(metadata, "tokenizer.chat_template", str, default=None)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{file}: {error}") from None
     tensors = llama_gguf.tensors_of(described, stored)
     model = _load_weights(str(file), config, FAMILIES["llama"], tensors, compact)
-    return Pretrained(model, tokenizer, template)
+    return Pretrained(model, tokenizer, template, generation)
 
 
 def _load_weights(

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from foundation_nn.files import write_file
@@ -16,16 +16,21 @@ from foundation_transformer._build import refuse_compact
 from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer._text_encoder import TextEncoder
 from foundation_transformer.pretrained._families import family_of, weights_of
+from foundation_transformer.pretrained._generation import GenerationDefaults, ids_of
 from foundation_transformer.pretrained._llama_gguf import neighbours_to_halves
 from foundation_transformer.pretrained._safetensors import write_safetensors
 from foundation_transformer.pretrained._tokenizer import write_tokenizer
+
+if TYPE_CHECKING:
+    from foundation_data import Tokenizer
 
 
 def save_pretrained(
     folder: str | os.PathLike[str],
     model: CausalLM | TextEncoder,
-    tokenizer: Mapping[str, Any] | None = None,
+    tokenizer: Tokenizer | None = None,
     chat_template: str | None = None,
+    generation: GenerationDefaults | None = None,
 ) -> Path:
     """Write a folder that Hugging Face's ``transformers`` and :func:`load_pretrained` load.
 
@@ -35,9 +40,11 @@ def save_pretrained(
         Made if need be; files of the same names are replaced.
     model : CausalLM or TextEncoder
         With a configuration that GPT-2, Llama or BERT has, in float32.
-    tokenizer : dict, optional
-        What ``to_dict()`` of a subword tokenizer of foundation_data gives.
+    tokenizer : foundation_data.Tokenizer, optional
+        Of subwords.
     chat_template : str, optional
+    generation : GenerationDefaults, optional
+        Special ids, and how the model is meant to write. By default the ids are the tokenizer's.
 
     Returns
     -------
@@ -47,7 +54,7 @@ def save_pretrained(
     Raises
     ------
     TypeError
-        If it is another kind of model, or a compact one.
+        If it is another kind of model, or a compact one, or a tokenizer of another kind.
     ValueError
         If no family has such a configuration: the message says where each differs.
     """
@@ -75,9 +82,24 @@ def save_pretrained(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_safetensors(folder / "model.safetensors", tensors())
-    described = {"dtype": "float32", **family.write(config)}
-    text = json.dumps(described, indent=1) + "\n"
-    write_file(folder / "config.json", text)
     if tokenizer is not None:
         write_tokenizer(folder, tokenizer, chat_template)
+        if generation is None:
+            specials = tokenizer.vocabulary.specials
+            generation = GenerationDefaults.from_json(
+                {
+                    "bos_token_id": specials.bos_id,
+                    "eos_token_id": specials.eos_id,
+                    "pad_token_id": specials.pad_id,
+                }
+            )
+    said = {} if generation is None else dict(generation.content)
+    described = {"dtype": "float32", **family.write(config), **ids_of(said)}
+    _write_json(folder / "config.json", described)
+    if said:
+        _write_json(folder / "generation_config.json", said)
     return folder
+
+
+def _write_json(file: Path, content: Mapping[str, Any]) -> None:
+    write_file(file, json.dumps(content, indent=1) + "\n")

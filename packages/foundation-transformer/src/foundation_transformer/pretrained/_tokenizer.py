@@ -1,15 +1,22 @@
-"""The tokenizer beside a model, as plain JSON: models do not know the package that reads it."""
+"""The tokenizer of a published model, which foundation-data reads.
+
+The models do not know that package. It is imported here when a tokenizer is asked for, and nowhere
+else but in the command line.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from foundation_nn.files import MAX_BYTES, field, read_json, read_text, write_file
+from foundation_nn.files import MAX_BYTES, write_file
 
-_ROLES = {"bos": ("bos", "cls"), "eos": ("eos", "sep"), "pad": ("pad",), "unk": ("unk",)}
+if TYPE_CHECKING:
+    from foundation_data import BPETokenizer, Tokenizer
+
+_ROLES = ("bos", "eos", "pad", "unk")
 _BYTES = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
 _DIGITS = {"type": "Digits", "individual_digits": True}
 #: How a text is cut before bytes are joined, by the names that GGUF files have for it.
@@ -17,71 +24,46 @@ _CUTS: dict[str, Any] = {
     "gpt-2": _BYTES,
     "smollm": {"type": "Sequence", "pretokenizers": [_DIGITS, _BYTES]},
 }
+_INSTEAD = "load_pretrained(path, tokenizer=False) loads the model alone"
 
 
-def folder_tokenizer(folder: Path, max_bytes: int = MAX_BYTES) -> dict[str, Any] | None:
-    """The tokenizer of a folder, for ``foundation_data.Tokenizer.from_dict``; None without one.
-
-    Raises
-    ------
-    ValueError
-        If a file is damaged, larger than ``max_bytes``, or no such file.
-    """
-    source = folder / "tokenizer.json"
-    roles = _roles(folder, max_bytes)
-    if source.exists():
-        document = _read(source, max_bytes)
-        if not isinstance(document.get("model"), dict):
-            raise ValueError(f"{source}: not a tokenizer: its table 'model' is missing")
-        try:
-            model = document["model"]
-            known = {"BPE": "bpe", "WordPiece": "wordpiece"}
-            kind = known.get(field(model, "type", str | None, default=None) or "")
-            ours = field(model, "foundation-data", dict, default={})
-            model.pop("foundation-data", None)
-            specials = field(ours, "specials", dict | None, default=roles)
-        except ValueError as error:
-            raise ValueError(f"{source}: {error}") from None
-        if kind is None:
-            return None
-        return {"kind": kind, "specials": specials, "tokenizer": document}
-    if (folder / "vocab.json").exists() and (folder / "merges.txt").exists():
-        lines = read_text(folder / "merges.txt", max_bytes).split("\n")
-        merges = [line for line in lines if line.strip() and not line.startswith("#version")]
-        vocab = _read(folder / "vocab.json", max_bytes)
-        for token in vocab:
-            try:
-                field(vocab, token, int)
-            except ValueError as error:
-                raise ValueError(f"{folder / 'vocab.json'}: {error}") from None
-        special = [token for token in {*roles.values(), "<|endoftext|>"} if token in vocab]
-        return byte_level_bpe(vocab, merges, "gpt-2", special, [], roles)
-    return None
-
-
-def folder_chat_template(folder: Path, max_bytes: int = MAX_BYTES) -> str | None:
-    """How a conversation is written as one text, in Jinja's language; None without one.
+def require_foundation_data(where: Path) -> None:
+    """Say what to do where tokenizers cannot be read.
 
     Raises
     ------
-    ValueError
-        If a file is damaged, or larger than ``max_bytes``.
+    ImportError
+        Without foundation-data.
     """
-    source = folder / "chat_template.jinja"
-    if source.exists():
-        return read_text(source, max_bytes)
-    source = folder / "tokenizer_config.json"
     try:
-        content = _read(source, max_bytes)
-        template: str | list[Any] | None = field(
-            content, "chat_template", str | list | None, default=None
-        )
-        if isinstance(template, list):  # several, by name
-            named = {field(each, "name", str): field(each, "template", str) for each in template}
-            return named.get("default")
+        import foundation_data  # noqa: F401
+    except ImportError:
+        raise ImportError(
+            f"{where}: its tokenizer needs foundation-data: pip install "
+            f"foundation-transformer[tokenizer]; or {_INSTEAD}"
+        ) from None
+
+
+def folder_tokenizer(folder: Path, max_bytes: int = MAX_BYTES) -> Tokenizer | None:
+    """The tokenizer of a folder; None without one.
+
+    Raises
+    ------
+    ImportError
+        Without foundation-data.
+    ValueError
+        If a file is damaged, larger than ``max_bytes``, or of a kind that is not supported.
+    """
+    is_there = (folder / "tokenizer.json").exists()
+    if not is_there and not all((folder / name).exists() for name in ("vocab.json", "merges.txt")):
+        return None
+    require_foundation_data(folder)
+    from foundation_data import load_tokenizer
+
+    try:
+        return load_tokenizer(folder, max_bytes)
     except ValueError as error:
-        raise ValueError(f"{source}: {error}") from None
-    return template
+        raise ValueError(f"{error}; {_INSTEAD}") from None
 
 
 def byte_level_bpe(
@@ -91,8 +73,8 @@ def byte_level_bpe(
     special: Sequence[str],
     added: Sequence[str],
     roles: Mapping[str, str],
-) -> dict[str, Any] | None:
-    """A ``tokenizer.json`` of byte-level BPE; None if texts are cut in a way not known here.
+) -> BPETokenizer:
+    """A tokenizer of byte-level BPE.
 
     Parameters
     ----------
@@ -106,9 +88,19 @@ def byte_level_bpe(
         Tokens that steer the model, and others that are never joined or parted.
     roles : mapping
         The tokens of bos, eos, pad and unk, as far as known.
+
+    Raises
+    ------
+    ValueError
+        If texts are cut in a way not known here, or tokens and merges do not belong together.
     """
+    from foundation_data import BPETokenizer
+
     if cut not in _CUTS:
-        return None
+        raise ValueError(
+            f"a tokenizer that cuts texts as {cut!r:.60} is not supported; expected one of "
+            f"{', '.join(_CUTS)}; {_INSTEAD}"
+        )
     plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
     found = [(token, token in special) for token in (*special, *added)]
     document = {
@@ -125,54 +117,30 @@ def byte_level_bpe(
         "decoder": _BYTES,
         "model": {"type": "BPE", "vocab": dict(ids), "merges": list(merges)},
     }
-    return {"kind": "bpe", "specials": dict(roles), "tokenizer": document}
+    return BPETokenizer.from_dict({"kind": "bpe", "specials": dict(roles), "tokenizer": document})
 
 
-def write_tokenizer(folder: Path, tokenizer: Mapping[str, Any], chat_template: str | None) -> None:
-    """Write ``tokenizer.json`` and what stands beside it."""
-    specials = tokenizer.get("specials") or {}
-    settings: dict[str, Any] = {
-        f"{role}_token": specials[role] for role in _ROLES if role in specials
-    }
+def write_tokenizer(folder: Path, tokenizer: Tokenizer, chat_template: str | None) -> None:
+    """Write ``tokenizer.json`` and what stands beside it.
+
+    Raises
+    ------
+    TypeError
+        If the tokenizer is of a kind that others do not read.
+    """
+    if "tokenizer" not in tokenizer.to_dict():
+        raise TypeError(
+            f"save_pretrained: {type(tokenizer).__name__} has no tokenizer.json; expected a "
+            "BPETokenizer or a WordPieceTokenizer"
+        )
+    specials = tokenizer.vocabulary.specials
+    settings: dict[str, Any] = {f"{role}_token": getattr(specials, role) for role in _ROLES}
     _write(folder / "special_tokens_map.json", settings)
     settings["tokenizer_class"] = "PreTrainedTokenizerFast"
     if chat_template is not None:
         settings["chat_template"] = chat_template
     _write(folder / "tokenizer_config.json", settings)
-    _write(folder / "tokenizer.json", tokenizer["tokenizer"])
-
-
-def _roles(folder: Path, max_bytes: int) -> dict[str, str]:
-    """Which tokens have which role; what the first file says counts."""
-    roles: dict[str, str] = {}
-    for file in (folder / "special_tokens_map.json", folder / "tokenizer_config.json"):
-        content = _read(file, max_bytes)
-        try:
-            for role, names in _ROLES.items():
-                found = filter(None, (_token(content, name) for name in names))
-                roles.setdefault(role, next(found, ""))
-        except ValueError as error:
-            raise ValueError(f"{file}: {error}") from None
-        roles = {role: token for role, token in roles.items() if token}
-    return roles
-
-
-def _token(content: Mapping[str, Any], name: str) -> str | None:
-    """The token with this name, which is written as it is or as an object about it."""
-    token = field(content, f"{name}_token", str | dict | None, default=None)
-    if isinstance(token, dict):
-        token = field(token, "content", str | None, default=None)
-    return token  # type: ignore[no-any-return]
-
-
-def _read(file: Path, max_bytes: int) -> dict[str, Any]:
-    """The content of a JSON file; nothing if there is none."""
-    if not file.exists():
-        return {}
-    content = read_json(file, max_bytes)
-    if not isinstance(content, dict):
-        raise ValueError(f"{file}: expected a table, got {type(content).__name__}")
-    return content
+    tokenizer.save(folder / "tokenizer.json")
 
 
 def _write(file: Path, content: Mapping[str, Any]) -> None:

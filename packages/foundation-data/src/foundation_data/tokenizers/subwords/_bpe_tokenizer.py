@@ -105,7 +105,7 @@ from foundation_data.tokenizers.subwords._subword_tokenizer import (
 
 # Written to the file for the `tokenizers` library, which needs it for decoding. We do not read it.
 _DECODER = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
-_GPT2 = Pipeline(steps=(ByteLevel(),), unused={"decoder": _DECODER})
+_GPT2 = Pipeline(steps=(ByteLevel(),), around={"decoder": _DECODER})
 # Training cuts longer pieces into parts of so many bytes, and does not see the pairs across a cut.
 # Otherwise a page without a space would be one word, which almost every merge searches anew.
 _LONGEST_TRAINED = 1024

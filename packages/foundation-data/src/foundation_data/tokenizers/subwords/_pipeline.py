@@ -21,9 +21,10 @@ from foundation_data.tokenizers.subwords._normalizer import (
 )
 from foundation_data.tokenizers.subwords._pre_tokenizer import Step, steps_from_json
 
-# Parts that say how a program presents ids (templates, padding, truncation). They are not acted
-# upon, but written as they were when the tokenizer is saved again.
-_UNUSED = ("truncation", "padding", "post_processor", "decoder")
+# Parts about ids rather than about text. They are written as they were when the tokenizer is saved
+# again. The tokenizer reads two of them: the post-processor is its frame, and the decoder says how
+# word pieces are put together.
+_AROUND = ("truncation", "padding", "post_processor", "decoder")
 
 
 @dataclass(frozen=True)
@@ -38,14 +39,14 @@ class Pipeline:
         What changes the text between them.
     steps : tuple of Step
         How the changed text is cut into pieces.
-    unused : mapping
-        Parts of a file that are only saved again.
+    around : mapping
+        Parts of a file that say nothing about the way to the pieces, as they stand in it.
     """
 
     added: tuple[AddedToken, ...] = ()
     normalizers: tuple[Normalizer, ...] = ()
     steps: tuple[Step, ...] = ()
-    unused: Mapping[str, Any] = dataclass_field(default_factory=dict)
+    around: Mapping[str, Any] = dataclass_field(default_factory=dict)
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Pipeline:
@@ -62,7 +63,7 @@ class Pipeline:
             added=tuple(_read_added(token, normalizers) for token in added),
             normalizers=normalizers,
             steps=steps_from_json(document.get("pre_tokenizer")),
-            unused={name: field(document, name, dict | None, default=None) for name in _UNUSED},
+            around={name: field(document, name, dict | None, default=None) for name in _AROUND},
         )
 
     def to_json(self, ids: Mapping[str, int], model: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,13 +73,13 @@ class Pipeline:
         by_id = sorted(self.added, key=lambda token: ids[token.content])
         return {
             "version": "1.0",
-            "truncation": self.unused.get("truncation"),
-            "padding": self.unused.get("padding"),
+            "truncation": self.around.get("truncation"),
+            "padding": self.around.get("padding"),
             "added_tokens": [token.to_json(ids[token.content]) for token in by_id],
             "normalizer": _as_one(normalizers, "normalizers"),
             "pre_tokenizer": _as_one(steps, "pretokenizers"),
-            "post_processor": self.unused.get("post_processor"),
-            "decoder": self.unused.get("decoder"),
+            "post_processor": self.around.get("post_processor"),
+            "decoder": self.around.get("decoder"),
             "model": dict(model),
         }
 

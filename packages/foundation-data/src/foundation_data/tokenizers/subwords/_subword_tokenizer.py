@@ -6,6 +6,7 @@ import os
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from itertools import chain
 from typing import Any, Self
@@ -14,6 +15,7 @@ from foundation_nn.files import field, from_object
 
 from foundation_data._text import require_str
 from foundation_data.tokenizers._added_tokens import AddedToken
+from foundation_data.tokenizers._frame import Frame
 from foundation_data.tokenizers._specials import SpecialTokens, guess_specials
 from foundation_data.tokenizers._tokenizer import Tokenizer
 from foundation_data.tokenizers._tokenizer_files import write_tokenizer_json
@@ -61,7 +63,7 @@ class SubwordTokenizer(Tokenizer):
         The way of a text to its pieces.
     """
 
-    __slots__ = ("_cache", "_pipeline")
+    __slots__ = ("_cache", "_frame", "_pipeline")
 
     def __init__(self, vocabulary: Vocabulary, pipeline: Pipeline) -> None:
         for token in pipeline.added:
@@ -72,12 +74,44 @@ class SubwordTokenizer(Tokenizer):
         added = (*pipeline.added, *(AddedToken(name) for name in specials if name not in known))
         super().__init__(vocabulary, added)
         self._pipeline = replace(pipeline, added=added)
+        self._frame = Frame.from_json(pipeline.around.get("post_processor"))
+        self._frame.require_ids(len(vocabulary))
         self._cache = _PieceCache(self._ids_of_piece)
 
     @property
     def pipeline(self) -> Pipeline:
         """The way of a text to its pieces."""
         return self._pipeline
+
+    @property
+    def frame(self) -> Frame:
+        """The tokens that a model reads around a text: the file's post-processor."""
+        return self._frame
+
+    def with_frame(self, frame: Frame) -> Self:
+        """The same tokenizer with another frame, which is saved with it.
+
+        Raises
+        ------
+        ValueError
+            If an id of the frame is not in the vocabulary.
+        """
+        frame.require_ids(len(self))
+        other = copy(self)
+        around = {**self._pipeline.around, "post_processor": frame.to_json()}
+        other._pipeline = replace(self._pipeline, around=around)
+        other._frame = frame
+        return other
+
+    def with_ends(self, bos: bool, eos: bool) -> Self:
+        """The same tokenizer whose frame is bos before a text, or eos after it, or both."""
+        specials = self._vocabulary.specials
+        return self.with_frame(
+            Frame.with_ends(
+                (specials.bos, specials.bos_id) if bos else None,
+                (specials.eos, specials.eos_id) if eos else None,
+            )
+        )
 
     @abstractmethod
     def _ids_of_piece(self, piece: str) -> Sequence[int]:

@@ -9,6 +9,7 @@ from typing import Any, Self
 from foundation_nn.files import field
 
 from foundation_data.tokenizers._added_tokens import AddedToken
+from foundation_data.tokenizers._frame import Frame
 from foundation_data.tokenizers._specials import SpecialTokens
 from foundation_data.tokenizers._vocabulary import Vocabulary
 from foundation_data.tokenizers.subwords._learn_merges import learn_merges
@@ -24,6 +25,7 @@ from foundation_data.tokenizers.subwords._subword_tokenizer import (
 _SPECIALS = SpecialTokens(
     pad="[PAD]", unk="[UNK]", bos="[CLS]", eos="[SEP]", pad_id=0, unk_id=1, bos_id=2, eos_id=3
 )
+_FRAME = Frame.from_json({"type": "BertProcessing", "cls": ["[CLS]", 2], "sep": ["[SEP]", 3]})
 _PREFIX = "##"
 _LONGEST_WORD = 100
 _LONGEST_ALLOWED = 10_000
@@ -40,8 +42,8 @@ class WordPieceTokenizer(SubwordTokenizer):
 
     A piece that continues a word begins with ``##``. A word with a letter that is in no token
     becomes ``[UNK]``, so this is not lossless: `decode` gives readable text, not the same text.
-    ``[CLS]`` has the role of ``bos`` and ``[SEP]`` that of ``eos``, so that BERT's input is
-    ``encode(text, add_bos=True, add_eos=True)``.
+    ``[CLS]`` has the role of ``bos`` and ``[SEP]`` that of ``eos``. BERT reads a text between the
+    two, which is ``encode(text, framed=True)``.
 
     Parameters
     ----------
@@ -140,7 +142,10 @@ class WordPieceTokenizer(SubwordTokenizer):
             added=tuple(map(AddedToken, reserved)),
             normalizers=(BertNormalizer(lowercase=lowercase),),
             steps=(BertWords(),),
-            unused={"decoder": {"type": "WordPiece", "prefix": _PREFIX, "cleanup": True}},
+            around={
+                "post_processor": _FRAME.to_json(),
+                "decoder": {"type": "WordPiece", "prefix": _PREFIX, "cleanup": True},
+            },
         )
         pieces = count_pieces(pipeline, texts, caller)
         letters_of = {piece: _letters(piece) for piece in pieces if len(piece) <= _LONGEST_WORD}
@@ -185,7 +190,7 @@ class WordPieceTokenizer(SubwordTokenizer):
 
     def detokenize(self, tokens: Iterable[str]) -> str:
         """Put tokens together again, with the spaces that English has."""
-        decoder = self.pipeline.unused.get("decoder") or {}
+        decoder = self.pipeline.around.get("decoder") or {}
         parts: list[str] = []
         for token in tokens:
             if not parts:
@@ -220,7 +225,7 @@ class WordPieceTokenizer(SubwordTokenizer):
             )
         prefix = field(model, "continuing_subword_prefix", str)
         longest_word = field(model, "max_input_chars_per_word", int)
-        field(pipeline.unused.get("decoder") or {}, "cleanup", bool, default=True)
+        field(pipeline.around.get("decoder") or {}, "cleanup", bool, default=True)
         return cls(vocabulary, pipeline, prefix, longest_word)
 
 
