@@ -151,7 +151,7 @@ def write_model(preset: str) -> Callable[[Path], None]:
         config = getattr(TransformerConfig, preset)(vocab_size=len(tokenizer), **SHAPE)
         rng = np.random.default_rng(0)
         model: Any = TextEncoder(config, rng=rng) if pieces else CausalLM(config, rng=rng)
-        save_pretrained(folder, model, tokenizer.to_dict(), "{{ messages }}")
+        save_pretrained(folder, model, tokenizer, "{{ messages }}")
 
     return write
 
@@ -174,7 +174,7 @@ def read_model(place: Path) -> None:
     with no_grad(), np.errstate(all="ignore"):
         loaded.model(ids)
     if loaded.tokenizer is not None:
-        use_tokenizer(Tokenizer.from_dict(loaded.tokenizer))
+        use_tokenizer(loaded.tokenizer)
 
 
 def write_gguf(folder: Path) -> None:

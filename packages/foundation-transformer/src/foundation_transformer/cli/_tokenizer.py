@@ -121,7 +121,7 @@ def _files(patterns: Iterable[str]) -> list[Path]:
 def _load(path: Path) -> Tokenizer:
     """A tokenizer from its file, from shards, from a published model, or from a run of ours."""
     if path.suffix == ".gguf":
-        return load_with_tokenizer(path)[1]  # type: ignore[no-any-return]
+        return load_with_tokenizer(path)[1]
     if path.is_file() or is_published(path) or (path / "tokenizer.json").exists():
         return load_tokenizer(path)
     found = checkpoint.load(find_checkpoint(path)).extras
