@@ -2,6 +2,7 @@
 
     python3 noxfile.py                  lint, types, wheels, tests, integration tests, docs
     python3 noxfile.py -s demo          train a translator and use it
+    python3 noxfile.py -s exercises     check the exercises of the course
     python3 noxfile.py --list           all sessions
 
 Where nox is installed, plain `nox` does the same, and so does `uvx nox`.
@@ -242,14 +243,34 @@ def minimum(session: nox.Session) -> None:
     all_tests(session, *sorted(item.replace(">=", "==") for item in third_party()))
 
 
-@nox.session(requires=["wheels"], reuse_venv=holds(ROOT / ".nox" / "demo" / STAMP.name))
-def demo(session: nox.Session) -> None:
-    """Train a translator and use it: `-- --to de`, `-- --data FILE`, `-- --interactive`."""
+def is_current(environment: str) -> bool:
+    """Whether `install_wheels_once` has filled this session's environment from the sources."""
+    return holds(ROOT / ".nox" / environment / STAMP.name)
+
+
+def install_wheels_once(session: nox.Session, *requirements: str) -> None:
+    """Install into an environment that is kept until the sources change; then it starts at once."""
     stamp = Path(session.virtualenv.location) / STAMP.name
     if not holds(stamp):
-        install_wheels(session, "foundation-transformer[cli]", "foundation-nn[mpi]")
+        install_wheels(session, *requirements)
         copy = "import shutil, sys; shutil.copy(*sys.argv[1:])"  # as an installation, for nox -R
         session.run_install("python", "-c", copy, str(STAMP), str(stamp), log=False)
+
+
+@nox.session(requires=["wheels"], reuse_venv=is_current("exercises"))
+def exercises(session: nox.Session) -> None:
+    """Check the exercises of the course: `-- 3` a chapter, `-- 3.2` one of them."""
+    install_wheels_once(session, *PACKAGES)
+    try:
+        session.run("python", "exercises/check.py", *session.posargs, log=False)
+    except nox.command.CommandFailed:
+        session.error("not everything is solved yet; the lines above say how to go on")
+
+
+@nox.session(requires=["wheels"], reuse_venv=is_current("demo"))
+def demo(session: nox.Session) -> None:
+    """Train a translator and use it: `-- --to de`, `-- --data FILE`, `-- --interactive`."""
+    install_wheels_once(session, "foundation-transformer[cli]", "foundation-nn[mpi]")
     # Ctrl-C belongs to the demo, which saves what it has learnt before it leaves.
     again = {"FOUNDATION_DEMO": "python3 noxfile.py -s demo --"}
     session.run(
