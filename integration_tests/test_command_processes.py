@@ -38,7 +38,7 @@ def start(*arguments, **environment):
 def run(*arguments, **environment):
     """Status, standard output and standard error."""
     with start(*arguments, **environment) as process:
-        out, err = process.communicate(timeout=100)
+        out, err = process.communicate(timeout=300)
     return process.returncode, out, err
 
 

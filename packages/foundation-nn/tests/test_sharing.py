@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from foundation_nn import Tensor
 from foundation_nn.distributed import share
+from foundation_nn.distributed._sharing import digest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -76,3 +77,22 @@ def test_what_has_no_rows_is_refused_with_the_fix():
         share((3, "text"), 0, 2)
     with pytest.raises(ValueError, match="arrays of a batch have 2, 3 rows"):
         share((np.ones(3), np.ones((2, 3))), 0, 2)
+
+
+def test_equal_batches_have_one_digest_and_others_another():
+    def batches():
+        yield np.arange(6)
+        yield np.arange(6).reshape(2, 3)
+        yield np.arange(6, dtype=np.float32)
+        yield {"x": np.arange(3)}
+        yield {"y": np.arange(3)}
+        yield (np.arange(3), "text")
+        yield [np.arange(3), "tent"]
+        yield Rows(np.arange(3), 0.5)
+        yield Rows(np.arange(3), 1.5)
+
+    digests = [digest(batch) for batch in batches()]
+    assert len(set(digests)) == len(digests)
+    assert digests == [digest(batch) for batch in batches()]
+    assert digest(Tensor([1.0, 2.0])) == digest(np.array([1.0, 2.0], np.float32))
+    assert digest([object()]) == digest([object()])  # nothing is known of them

@@ -21,6 +21,7 @@ from functools import partial
 import numpy as np
 
 from foundation_nn.distributed._team import Alone, Team
+from foundation_nn.distributed._world import mpi
 from foundation_nn.optim import EMA, Optimizer, clip_grad_norm
 from foundation_nn.optim._clip import norm_of
 
@@ -82,7 +83,7 @@ class SharedUpdate(Update):
     def step(self) -> None:
         self.optimizer.step()
         data = self.optimizer.buffer.data
-        self.team.comm.Allgatherv(np.copy(data[self.part]), [data, self.sizes])
+        self.team.comm.Allgatherv(mpi().IN_PLACE, [data, self.sizes])
         self.optimizer.buffer.touch()
 
 

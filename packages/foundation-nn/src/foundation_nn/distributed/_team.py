@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from foundation_nn.distributed._sharing import share
+from foundation_nn.distributed._sharing import digest, share
 
 T = TypeVar("T")
 #: Finds an array of this process by name, to be gathered.
@@ -50,6 +50,10 @@ class Alone:
     def share(self, batch: Any) -> Any:
         """The part of a batch that is ours, or None."""
         return batch
+
+    def digest(self, batches: Any) -> int | None:  # noqa: ARG002  (nobody to compare it with)
+        """A number by which processes compare the first batches of a run; None for later ones."""
+        return None
 
     def generator(self, rng: np.random.Generator) -> np.random.Generator:
         """The generator that this process draws from in the present step."""
@@ -101,6 +105,7 @@ class Team(Alone):
         self._finders: dict[str, Finder] = {}
         self._leading = False
         self._broken = False
+        self._compared = False  # whether all have the same first batch
         self._known: BaseException | None = None  # an error that all processes know of
 
     def __deepcopy__(self, memo: Any) -> Team:
@@ -151,6 +156,12 @@ class Team(Alone):
 
     def share(self, batch: Any) -> Any:
         return share(batch, self.rank, self.size)
+
+    def digest(self, batches: Any) -> int | None:
+        if self._compared:
+            return None
+        self._compared = True
+        return digest(batches)
 
     def generator(self, rng: np.random.Generator) -> np.random.Generator:
         """A generator for one step, from the run's generator and the rank.

@@ -77,12 +77,18 @@ def compute_gradient(
     is_whole = len(batches) == 1 and team.size == 1
     parts: list[Part] = []
 
-    def compute() -> tuple[float, int]:
+    def compute() -> tuple[float, int, int | None]:
         shares = [part for batch in batches if (part := team.share(batch)) is not None]
         parts.extend(accumulate(model, loss, shares, generator, is_whole))
-        return mean_loss([(part.loss, part.targets) for part in parts])
+        return *mean_loss([(part.loss, part.targets) for part in parts]), team.digest(batches)
 
-    value, targets = mean_loss(team.everywhere(compute))
+    of_all = team.everywhere(compute)
+    if len({digest for _, _, digest in of_all}) > 1:
+        raise ValueError(
+            "Trainer: the processes go through different batches, of which each would train on "
+            "another part; give the loader the same seed in every process"
+        )
+    value, targets = mean_loss([(value, targets) for value, targets, _ in of_all])
     norm = math.nan
     if math.isfinite(value):
         update.combine(1.0 if is_whole else 1 / max(1, targets))
