@@ -95,7 +95,10 @@ def close(a: Any, b: Any, tolerance: float) -> bool:
     """Whether two values have the same shape and nearly the same numbers, or the same words."""
     if isinstance(b, tuple) and isinstance(a, tuple | list):
         return len(a) == len(b) and all(close(x, y, tolerance) for x, y in zip(a, b, strict=True))
+    first, second = a, b
     a, b = _array(a), _array(b)
+    if a is None and b is None:
+        return bool(_lists(first) == _lists(second))
     if a is None or b is None or a.shape != b.shape:
         return False
     if a.dtype.kind not in "biuf" or b.dtype.kind not in "biuf":
@@ -137,10 +140,17 @@ def _array(value: Any) -> np.ndarray[Any, Any] | None:
     return None if array.dtype == object else array
 
 
+def _lists(value: Any) -> Any:
+    """Lists of unequal lengths, as plain Python can compare them."""
+    if isinstance(value, list | tuple):
+        return [_lists(part) for part in value]
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+
+
 def _plain(value: Any) -> str:
     if isinstance(value, tuple):
         return "\n".join(map(_plain, value))
     array = _array(value)
     if array is None or array.dtype.kind not in "biuf":
-        return str(value if array is None else array.tolist())
+        return str(_lists(value) if array is None else array.tolist())
     return np.array2string(array, precision=4, suppress_small=True, separator=" ")

@@ -1,0 +1,36 @@
+"""6.2 Byte pairs, by hand.
+
+Chapter 6, data.
+
+What about words that nobody has seen? Byte-pair encoding begins with single characters, and
+merges the two neighbours that stand together most often into a new piece, again and again.
+Frequent words become one piece, rare ones several, and nothing is unknown.
+
+    low low lowest        l·o stands together 3 times, o·w 3 times, w·e once, ...
+    merge l·o             lo·w  lo·w  lo·w·e·s·t
+
+The words come with their counts: `{("l", "o", "w"): 2, ("l", "o", "w", "e", "s", "t"): 1}`. A
+pair counts as often as all the words it stands in together. Of pairs that are equally frequent,
+the one that comes first in the alphabet is taken.
+
+Write two functions. `commonest_pair` returns the pair that is merged next. `merge` takes the
+pieces of one word and a pair, and returns the pieces with every occurrence of the pair merged,
+from left to right: a·a·a with the pair (a, a) becomes aa·a.
+"""
+
+from collections import Counter
+from itertools import pairwise
+
+
+def commonest_pair(words):
+    """The pair of neighbours that is most frequent in all words together."""
+    raise NotImplementedError(
+        "your turn: count the pairs of each word; pairwise(pieces) gives the neighbours"
+    )
+
+
+def merge(pieces, pair):
+    """The pieces of a word, with the pair merged wherever it occurs."""
+    raise NotImplementedError(
+        "your turn: go from left to right, and skip both pieces of a pair that was merged"
+    )
