@@ -179,7 +179,10 @@ class Team(Alone):
     def gather(self, owner: str, name: str, array: NDArray[Any]) -> NDArray[Any]:
         """As one array: in the first process if it leads, else in every process."""
         if not self._leading:
-            return np.concatenate(self.comm.allgather(array))
+            sizes = self.comm.allgather(array.size)
+            whole = np.empty(sum(sizes), array.dtype)
+            self.comm.Allgatherv(np.ascontiguousarray(array), [whole, sizes])
+            return whole
         self.comm.bcast(("gather", f"{owner}/{name}"))
         return self._gather_to_the_first(array)
 
