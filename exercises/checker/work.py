@@ -108,13 +108,13 @@ class Guarded:
 
 
 def _is_data(value: Any) -> bool:
-    return isinstance(value, np.ndarray | list | dict)
+    return isinstance(value, np.ndarray | list | tuple | dict)
 
 
 def _identical(old: Any, new: Any) -> bool:
     if isinstance(old, np.ndarray):
         return old.shape == new.shape and old.tobytes() == new.tobytes()
-    if isinstance(old, list):
+    if isinstance(old, list | tuple):
         return len(old) == len(new) and all(map(_identical, old, new))
     if isinstance(old, dict):
         return list(old) == list(new) and all(map(_identical, old.values(), new.values()))
