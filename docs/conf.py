@@ -5,6 +5,7 @@ import importlib
 import os
 import pkgutil
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ myst_enable_extensions = ["dollarmath", "deflist"]
 # What is copied from an example is what one types, without prompts and results.
 copybutton_prompt_text = r">>> |\.\.\. "
 copybutton_prompt_is_regexp = True
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "_generated"]
 default_role = "code"
 html_theme = "furo"
 html_title = "Foundation"
@@ -86,6 +87,15 @@ def write_api() -> None:
 write_api()
 
 
+def draw_pictures(app: Any) -> None:
+    """The pictures of the chapters in _generated/; only the site needs them drawn anew."""
+    here = Path(__file__).parent
+    sys.path.insert(0, str(here))
+    importlib.import_module("pictures").draw_all(
+        here / "_generated", again=app.builder.format == "html"
+    )
+
+
 def resolve(app: Any, env: Any, node: Any, contnode: Any) -> Any:
     """Find names where they are public: ``foundation_nn.engine._tensor.Tensor`` is imported as
     ``foundation_nn.Tensor``."""
@@ -115,6 +125,7 @@ def skip_fields(app: Any, what: str, name: str, obj: Any, skip: bool, options: A
 
 
 def setup(app: Any) -> None:
+    app.connect("builder-inited", draw_pictures)
     app.connect("autodoc-skip-member", skip_fields)
     # before napoleon, which would take the references for a section of its own
     app.connect("autodoc-process-docstring", number_references, priority=400)
