@@ -18,6 +18,7 @@ from foundation_transformer import (
     load_pretrained,
     save_pretrained,
 )
+from foundation_transformer.chat import ChatTemplate
 from foundation_transformer.cli import main
 from foundation_transformer.cli._labels import labels
 from foundation_transformer.cli._search import passages
@@ -36,7 +37,7 @@ def writer(tmp_path_factory: pytest.TempPathFactory) -> Path:
         vocab_size=len(tokenizer), max_len=40, d_model=24, num_heads=2, num_layers=3, d_ff=29
     )
     model = CausalLM(config, rng=np.random.default_rng(0))
-    template = "<|im_start|>{{ messages }}"
+    template = ChatTemplate.of("{% for m in messages %}{{ m.content }}.{% endfor %}")
     save_pretrained(folder / "published", model, tokenizer, template)
     checkpoint.save(folder / "ours", model, tokenizer=tokenizer)
     return folder
@@ -169,6 +170,7 @@ def test_a_published_model_writes_and_is_measured(
     [
         (["--temperature", "-1"], "temperature"),
         (["--top-p", "7"], "expected 0 < top_p <= 1"),
+        (["--set", "thinking"], "--set: expected NAME=VALUE, got 'thinking'"),
     ],
 )
 def test_flags_of_a_conversation_that_cannot_be(
@@ -184,16 +186,40 @@ def test_flags_of_a_conversation_that_cannot_be(
 def test_an_answer_leaves_room_for_the_question(
     writer: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from foundation_transformer.cli import _conversation
-
-    monkeypatch.setattr(_conversation, "START", "")  # here it would be many tokens of plain text
-    monkeypatch.setattr(_conversation, "END", "")
     monkeypatch.setattr(sys, "stdin", io.StringIO("the\n" + "the cat " * 20))
     assert main(["chat", str(writer / "published"), "--temperature", "0", "--system", ""]) == 0
     out, err = capsys.readouterr()
     assert out.count("\n") >= 1
     assert "longer than the 20 tokens that there are for it" in err
     assert "tokens/s" in err
+
+
+def test_a_template_is_obeyed_and_one_that_refuses_says_so_at_once(
+    writer: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = tmp_path / "chat"
+    shutil.copytree(writer / "published", folder)
+
+    def said(template: str, *flags: str) -> str:
+        (folder / "chat_template.jinja").write_text(template)
+        monkeypatch.setattr(sys, "stdin", io.StringIO("the\n"))
+        main(["chat", str(folder), "--temperature", "0", "--max-new-tokens", "5", *flags])
+        out, err = capsys.readouterr()
+        return out or err
+
+    plain = said("{{ messages[-1].content }}")
+    assert said("{{ messages[-1].content }}{{ x | default('') }}") == plain
+    assert said("{{ messages[-1].content }}{{ x | default('') }}", "--set", "x= the cat") != plain
+    no_system = "{% if messages[0].role == 'system' %}{{ raise_exception('No system') }}{% endif %}"
+    assert "chat template: No system" in said(no_system + "the", "--system", "Be kind.")
+    assert "what the sandbox forbids" in said("{{ ''.__class__.__mro__ }}")
+    (folder / "chat_template.jinja").unlink()
+    rewrite(folder / "tokenizer_config.json", chat_template=None)
+    assert main(["chat", str(folder)]) == 1
+    assert "has no chat template" in capsys.readouterr().err
 
 
 def rewrite(file: Path, **changes: object) -> None:

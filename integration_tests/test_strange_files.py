@@ -12,7 +12,6 @@ from foundation_data import BPETokenizer, CharTokenizer, WordTokenizer
 from foundation_nn import checkpoint
 from foundation_transformer import CausalLM, Transformer, TransformerConfig
 from foundation_transformer.cli import main
-from foundation_transformer.cli._conversation import default_system
 from foundation_transformer.cli._search import passages
 
 TEXTS = ["the cat sat on the mat", "a mask is true"] * 3
@@ -119,13 +118,12 @@ def test_settings_that_are_nested_without_an_end(
     assert "deep.toml: not valid TOML (" in refused(capsys, "train", file)
 
 
-def test_code_and_templates_take_a_time_that_grows_with_their_length(tmp_path: Path) -> None:
+def test_code_takes_a_time_that_grows_with_their_length(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     fences = [("`" * length) + " x" for length in range(2000, 2, -1)]
     page.write_text("\n".join(fences) + "\ntext\n" * 2000)
     started = time.perf_counter()
     assert list(passages(page)) == []  # the first block of code never ends
-    default_system("<|im_start|>system" * 100_000)
     assert time.perf_counter() - started < 5
 
 

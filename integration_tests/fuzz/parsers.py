@@ -43,6 +43,7 @@ from foundation_nn.training import (
     write_report,
 )
 from foundation_transformer import CausalLM, TextEncoder, TransformerConfig
+from foundation_transformer.chat import ChatTemplate
 from foundation_transformer.cli import main
 from foundation_transformer.pretrained import load_pretrained, save_pretrained
 
@@ -151,7 +152,7 @@ def write_model(preset: str) -> Callable[[Path], None]:
         config = getattr(TransformerConfig, preset)(vocab_size=len(tokenizer), **SHAPE)
         rng = np.random.default_rng(0)
         model: Any = TextEncoder(config, rng=rng) if pieces else CausalLM(config, rng=rng)
-        save_pretrained(folder, model, tokenizer, "{{ messages }}")
+        save_pretrained(folder, model, tokenizer, ChatTemplate.of("{{ messages }}"))
 
     return write
 

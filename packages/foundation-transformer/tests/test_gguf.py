@@ -158,7 +158,8 @@ def test_an_output_layer_of_its_own(rng, tmp_path):
 
 def test_the_tokenizer_is_put_together_from_the_metadata(rng, tmp_path):
     loaded = load_pretrained(write(tmp_path / "m.gguf", tensors_of(rng)))
-    assert loaded.chat_template == "template"
+    assert loaded.chat_template.text() == "template"
+    assert loaded.chat_template.special_tokens == {"eos_token": "<end>"}
     tokenizer = loaded.tokenizer
     assert list(tokenizer.vocabulary) == ["<end>", "a", "b", "ab", "<x>"]
     assert tokenizer.vocabulary.specials.eos == "<end>"

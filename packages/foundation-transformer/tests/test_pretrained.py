@@ -313,7 +313,10 @@ def test_the_tokenizer_and_the_chat_template_come_along(folder, tmp_path):
     named = [{"name": "tools", "template": "no"}, {"name": "default", "template": "yes"}]
     (path / "tokenizer_config.json").write_text(json.dumps({"chat_template": named}))
     loaded = load_pretrained(path)
-    assert loaded.chat_template == "yes"
+    assert loaded.chat_template.text() == "yes"
+    assert loaded.chat_template.text(with_tools=True) == "yes"
+    assert loaded.chat_template.texts["tools"] == "no"
+    assert loaded.chat_template.special_tokens == {"eos_token": "<|endoftext|>"}
     assert loaded.tokenizer.vocabulary.specials.eos_id == 3
     assert loaded.tokenizer.encode("abb") == [2, 1]
     save_pretrained(tmp_path / "saved", loaded.model, loaded.tokenizer, loaded.chat_template)
@@ -321,7 +324,11 @@ def test_the_tokenizer_and_the_chat_template_come_along(folder, tmp_path):
     assert again.tokenizer == loaded.tokenizer
     assert again.chat_template == loaded.chat_template
     (path / "chat_template.jinja").write_text("newer")
-    assert load_pretrained(path).chat_template == "newer"
+    (path / "additional_chat_templates").mkdir()
+    (path / "additional_chat_templates" / "tool_use.jinja").write_text("tools")
+    newer = load_pretrained(path).chat_template
+    assert newer.text() == "newer"
+    assert newer.text(with_tools=True) == "tools"
     assert load_pretrained(path, tokenizer=False).tokenizer is None
     with pytest.raises(TypeError, match="CharTokenizer has no tokenizer.json; expected a BPETok"):
         save_pretrained(tmp_path / "saved", loaded.model, CharTokenizer.train(["ab"]))

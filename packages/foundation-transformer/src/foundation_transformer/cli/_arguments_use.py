@@ -17,7 +17,8 @@ stand for them. Beyond what the model can read at once it goes on from the later
 """
 CHAT = """\
 Talk with a published model, such as SmolLM2: a folder as Hugging Face writes it, or a .gguf file.
-Lines of standard input are answered one after the other.
+Lines of standard input are answered one after the other. What the model reads is written by its own
+chat template; nobody takes another role by what they type.
 """
 EMBED = """\
 Write a vector for each line of standard input, with a published text encoder such as MiniLM. The
@@ -37,6 +38,12 @@ def add_uses(commands: Commands) -> None:
     chat.add_argument("model", type=Path, metavar="MODEL", help="its folder, or a file .gguf")
     chat.add_argument(
         "--system", metavar="TEXT", help="what it is told before all else (default: the model's)"
+    )
+    chat.add_argument(
+        "--set",
+        action="append",
+        metavar="NAME=VALUE",
+        help="what its template reads besides, such as enable_thinking=false; may be repeated",
     )
     _add_sampling(chat, tokens=512)
     chat.add_argument(

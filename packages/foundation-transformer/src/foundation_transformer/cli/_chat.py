@@ -6,12 +6,14 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+from foundation_nn.files import parse_json
 from foundation_seq import NewToken, SamplingConfig, stream_text, stream_tokens
 
 from foundation_transformer._causal_lm import CausalLM
-from foundation_transformer.cli._conversation import END, Conversation, default_system
+from foundation_transformer.chat import Conversation
 from foundation_transformer.cli._memory import Memory
 from foundation_transformer.cli._pretrained import load_with_tokenizer
 from foundation_transformer.cli._sampling import sampling_of, tell_sampling
@@ -31,8 +33,17 @@ def chat(options: argparse.Namespace) -> None:
     loaded, tokenizer = load_with_tokenizer(options.model, options.compact)
     if not isinstance(loaded.model, CausalLM):
         raise ValueError(f"{options.model}: a text encoder cannot answer; see: foundation embed")
-    system = default_system(loaded.chat_template)
-    system = system if options.system is None else options.system
+    if loaded.chat_template is None:
+        raise ValueError(
+            f"{options.model}: has no chat template, so it was not taught to hold a conversation; "
+            "see: foundation generate"
+        )
+    talk = Conversation(
+        loaded.chat_template, tokenizer, options.system, variables=_variables(options.set or [])
+    )
+    talk.turns.append(("user", ""))
+    talk.ids(loaded.model.config.max_len)  # a template that refuses what is asked says so at once
+    talk.turns.clear()
     typed = is_typed()
     if typed:
         print(
@@ -41,9 +52,7 @@ def chat(options: argparse.Namespace) -> None:
         )
     tell_sampling(options, loaded.generation)
     sampling = sampling_of(options, loaded.generation)
-    # Beside the tokens that the folder names, what ends a turn in ChatML.
-    stop_ids = [*loaded.stop_ids, *tokenizer.encode(END, allow_special=True)]
-    talk = Conversation(tokenizer, system)
+    stop_ids = [*loaded.stop_ids, *talk.end_ids()]
     speaker = _Speaker(loaded.model, talk, sampling, stop_ids, options)
     for question in _questions(typed):
         try:
@@ -51,6 +60,20 @@ def chat(options: argparse.Namespace) -> None:
         except ValueError as error:  # too long a question ends nothing
             print(f"  {error}", file=sys.stderr)
     print(speaker.speed(), file=sys.stderr)
+
+
+def _variables(settings: list[str]) -> dict[str, Any]:
+    """What is set for the template, as ``enable_thinking=false``: JSON, or else text."""
+    variables: dict[str, Any] = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals or not name.isidentifier():
+            raise ValueError(f"--set: expected NAME=VALUE, got {setting!r}")
+        try:
+            variables[name] = parse_json(text)
+        except ValueError:
+            variables[name] = text
+    return variables
 
 
 class _Speaker:

@@ -10,6 +10,7 @@ import numpy as np
 from foundation_nn.files import field
 from numpy.typing import NDArray
 
+from foundation_transformer.chat import ChatTemplate
 from foundation_transformer.pretrained._generation import GenerationDefaults
 from foundation_transformer.pretrained._gguf import GGUFTensor
 from foundation_transformer.pretrained._tokenizer import byte_level_bpe
@@ -175,6 +176,26 @@ def tokenizer_of(metadata: Mapping[str, Any]) -> Tokenizer:
         for role in ("bos", "eos")
     )
     return tokenizer.with_ends(add_bos, add_eos) if add_bos or add_eos else tokenizer
+
+
+def chat_template_of(metadata: Mapping[str, Any]) -> ChatTemplate | None:
+    """How the model was taught to read a conversation; None if it was not.
+
+    Raises
+    ------
+    ValueError
+        If something is of the wrong type.
+    """
+    prefix = "tokenizer.chat_template"
+    names = field(metadata, f"{prefix}s", list[str], default=[])
+    keys = {"default": prefix} | {name: f"{prefix}.{name}" for name in names}
+    texts = {name: field(metadata, key, str) for name, key in keys.items() if key in metadata}
+    if not texts:
+        return None
+    m = {name.removeprefix("tokenizer.ggml."): value for name, value in metadata.items()}
+    tokens = field(m, "tokens", list[str], default=[])
+    roles = _role_ids(m, len(tokens))
+    return ChatTemplate(texts, {f"{role}_token": tokens[index] for role, index in roles.items()})
 
 
 def generation_of(metadata: Mapping[str, Any]) -> GenerationDefaults:

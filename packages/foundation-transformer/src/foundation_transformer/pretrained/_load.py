@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer._text_encoder import TextEncoder
+from foundation_transformer.chat import ChatTemplate
 from foundation_transformer.config import TransformerConfig
 from foundation_transformer.pretrained import _llama_gguf as llama_gguf
 from foundation_transformer.pretrained._chat_template import folder_chat_template
@@ -53,15 +54,15 @@ class Pretrained:
     tokenizer : foundation_data.Tokenizer or None
         None if there is none, or none was asked for. What the model reads around a text is the
         tokenizer's ``frame``.
-    chat_template : str or None
-        How the model was taught to read a conversation, in Jinja's language.
+    chat_template : ChatTemplate or None
+        How the model was taught to read a conversation; None if it was not.
     generation : GenerationDefaults
         Where texts end and how tokens are drawn, as far as that is said.
     """
 
     model: CausalLM | TextEncoder
     tokenizer: Tokenizer | None = None
-    chat_template: str | None = None
+    chat_template: ChatTemplate | None = None
     generation: GenerationDefaults = dataclass_field(default_factory=GenerationDefaults)
 
     @property
@@ -171,7 +172,7 @@ def _load_gguf(file: Path, compact: bool, with_tokenizer: bool, max_bytes: int) 
             require_foundation_data(file)
             tokenizer = llama_gguf.tokenizer_of(metadata)
         generation = llama_gguf.generation_of(metadata)
-        template = field(metadata, "tokenizer.chat_template", str, default=None)
+        template = llama_gguf.chat_template_of(metadata)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{file}: {error}") from None
     tensors = llama_gguf.tensors_of(described, stored)

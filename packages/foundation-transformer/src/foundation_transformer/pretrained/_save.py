@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from foundation_transformer._build import refuse_compact
 from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer._text_encoder import TextEncoder
+from foundation_transformer.chat import ChatTemplate
 from foundation_transformer.pretrained._families import family_of, weights_of
 from foundation_transformer.pretrained._generation import GenerationDefaults, ids_of
 from foundation_transformer.pretrained._llama_gguf import neighbours_to_halves
@@ -29,7 +30,7 @@ def save_pretrained(
     folder: str | os.PathLike[str],
     model: CausalLM | TextEncoder,
     tokenizer: Tokenizer | None = None,
-    chat_template: str | None = None,
+    chat_template: ChatTemplate | None = None,
     generation: GenerationDefaults | None = None,
 ) -> Path:
     """Write a folder that Hugging Face's ``transformers`` and :func:`load_pretrained` load.
@@ -42,7 +43,8 @@ def save_pretrained(
         With a configuration that GPT-2, Llama or BERT has, in float32.
     tokenizer : foundation_data.Tokenizer, optional
         Of subwords.
-    chat_template : str, optional
+    chat_template : ChatTemplate, optional
+        Written with the tokenizer.
     generation : GenerationDefaults, optional
         Special ids, and how the model is meant to write. By default the ids are the tokenizer's.
 

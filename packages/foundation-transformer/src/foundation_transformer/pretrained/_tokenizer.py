@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from foundation_nn.files import MAX_BYTES, write_file
 
+from foundation_transformer.chat import ChatTemplate
+
 if TYPE_CHECKING:
     from foundation_data import BPETokenizer, Tokenizer
 
@@ -120,7 +122,7 @@ def byte_level_bpe(
     return BPETokenizer.from_dict({"kind": "bpe", "specials": dict(roles), "tokenizer": document})
 
 
-def write_tokenizer(folder: Path, tokenizer: Tokenizer, chat_template: str | None) -> None:
+def write_tokenizer(folder: Path, tokenizer: Tokenizer, chat_template: ChatTemplate | None) -> None:
     """Write ``tokenizer.json`` and what stands beside it.
 
     Raises
@@ -135,10 +137,18 @@ def write_tokenizer(folder: Path, tokenizer: Tokenizer, chat_template: str | Non
         )
     specials = tokenizer.vocabulary.specials
     settings: dict[str, Any] = {f"{role}_token": getattr(specials, role) for role in _ROLES}
+    if chat_template is not None and chat_template.special_tokens:
+        # What is not named in the folder it came from is not named in this one.
+        settings = dict(chat_template.special_tokens)
     _write(folder / "special_tokens_map.json", settings)
     settings["tokenizer_class"] = "PreTrainedTokenizerFast"
     if chat_template is not None:
-        settings["chat_template"] = chat_template
+        texts = chat_template.texts
+        settings["chat_template"] = (
+            texts["default"]
+            if list(texts) == ["default"]
+            else [{"name": name, "template": text} for name, text in texts.items()]
+        )
     _write(folder / "tokenizer_config.json", settings)
     tokenizer.save(folder / "tokenizer.json")
 
