@@ -159,10 +159,13 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(reuse_venv=True)
 def typecheck(session: nox.Session) -> None:
-    """mypy strict on all five packages together, and on scripts as a user writes them."""
+    """mypy strict on all five packages together, on scripts as a user writes them, on exercises."""
     session.install("mypy>=1.19", "types-tqdm", *sorted(third_party()))
     session.run("mypy", *session.posargs)
     session.run("mypy", "integration_tests/tutorial")
+    session.run(
+        "mypy", "exercises/check.py", *map(str, sorted(Path("exercises/checks").glob("*.py")))
+    )
 
 
 @nox.session(reuse_venv=True)

@@ -261,7 +261,7 @@ MISTAKES = [
         "a fourth matrix",
     ),
     ("4.5", "feed_forward + normalisation", "feed_forward", "The two normalisations are missing"),
-    ("4.5", "2 * 2 * d_model", "2 * d_model", "Half of the normalisations"),
+    ("4.5", "2 * 2 * d_model", "2 * d_model", "Half of the numbers"),
     ("4.5", " + 2 * d_model", "", "The last normalisation is missing"),
     ("4.5", "(1 if tied else 2)", "2", "Tied weights are counted once"),
     ("4.5", "(1 if tied else 2)", "1", "The matrix at the end is missing"),

@@ -69,7 +69,10 @@ def test_an_exercise_and_its_solution_differ_in_the_gaps_alone(label):
     solution = SOLUTIONS[label].file.read_text("utf-8")
     assert outline(exercise) == outline(solution)
     assert ast.get_docstring(ast.parse(exercise)).startswith(f"{label} ")
-    assert f"Chapter {label[0]}, " in exercise
+    chapter, *rest = ast.get_docstring(ast.parse(exercise)).split("\n\n")[1:]
+    assert chapter.startswith(f"Chapter {label[0]}, ")
+    assert "?" in rest[0]
+    assert any(paragraph.startswith("Write ") for paragraph in rest)
 
 
 def outline(source):
@@ -127,6 +130,28 @@ def test_what_cannot_be_run_is_met_with_a_hint(body, hint, tmp_path):
     result = check(dataclasses.replace(EXERCISES["1.1"], file=copy))
     assert isinstance(result.problem, Hint)
     assert hint in " ".join(" ".join(result.lines()).split())
+
+
+@pytest.mark.parametrize("odd", ["0", "[]", "'text'", "{}", "(1, None)", "[None] * 3", "print"])
+@pytest.mark.parametrize("label", EXERCISES)
+def test_whatever_is_returned_is_met_with_a_hint(label, odd, tmp_path):
+    """Also results of a type that no check expects; nothing is raised."""
+    tree = ast.parse(EXERCISES[label].file.read_text("utf-8"))
+    copy = tmp_path / EXERCISES[label].file.name
+    copy.write_text(ast.unparse(FillGaps(odd).visit(tree)), "utf-8")
+    problem = check(dataclasses.replace(EXERCISES[label], file=copy)).problem
+    assert isinstance(problem, Hint)
+    assert problem.lines()
+
+
+class FillGaps(ast.NodeTransformer):
+    """Put a return of something in the place of every gap."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def visit_Raise(self, _node):
+        return ast.parse(f"return {self.value}").body[0]
 
 
 def test_a_function_that_was_renamed_and_a_file_that_is_gone(tmp_path):

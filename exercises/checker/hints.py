@@ -35,16 +35,24 @@ class Hint(Exception):
 
     def lines(self) -> list[str]:
         """As it is printed: a line for what was tried, and beneath it what there is to know."""
-        said = [f"✗ {self.title}"]
-        for label, text in (("expected", self.expected), ("came", self.came)):
+        first, *rest = textwrap.wrap(self.title, WIDTH - 2)
+        said = [f"✗ {first}", *(f"  {line}" for line in rest)]
+        for label, text in (
+            ("expected", self.expected),
+            ("came", self.came),
+            ("look at", self.look_at),
+        ):
             if text is not None:
-                first, *rest = text.splitlines() or [""]
+                first, *rest = _in_lines(text)
                 said.append(f"    {label:10}{first}")
                 said += [f"{'':14}{line}" for line in rest]
-        wrapped = textwrap.wrap(self.look_at, WIDTH - 14) or [""]
-        said.append(f"    {'look at':10}{wrapped[0]}")
-        said += [f"{'':14}{line}" for line in wrapped[1:]]
         return said
+
+
+def _in_lines(text: str) -> list[str]:
+    """The lines of a text, of which none is longer than the width; at least one."""
+    lines = [part for line in text.splitlines() for part in textwrap.wrap(line, WIDTH - 14) or [""]]
+    return lines or [""]
 
 
 class Gap(Exception):

@@ -149,6 +149,10 @@ def _lists(value: Any) -> Any:
 
 def _plain(value: Any) -> str:
     if isinstance(value, tuple):
+        if all(isinstance(part, str | int | float | np.number) for part in value):
+            return ", ".join(
+                f"{part:.4g}" if isinstance(part, float) else str(part) for part in value
+            )
         return "\n".join(map(_plain, value))
     array = _array(value)
     if array is None or array.dtype.kind not in "biuf":

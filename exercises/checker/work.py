@@ -123,7 +123,9 @@ def _identical(old: Any, new: Any) -> bool:
 
 def _brief(value: Any) -> str:
     if isinstance(value, np.ndarray):
-        return f"an array of shape {value.shape}" if value.size > 6 else f"{value.tolist()}"
+        if value.size > 6:
+            return f"array of shape {value.shape}"
+        return np.array2string(value, precision=4, separator=", ").replace("\n", "")
     if callable(value):
         return getattr(value, "__name__", type(value).__name__)
     text = repr(value)

@@ -299,8 +299,8 @@ def counting(work: Work, step: Steps) -> None:
             "Each of the four matrices of attention has a bias: 4 · (D² + D).": 145 - 12,
             "Attention has a fourth matrix, which mixes what the heads have found.": 145 - 20,
             "The two normalisations are missing.": 145 - 16,
-            "Half of the normalisations is missing: there are two, and each has a scale and a "
-            "shift.": 145 - 8,
+            "Half of the numbers of the normalisations are missing: there are two, and each "
+            "has a scale and a shift.": 145 - 8,
         },
     )
     layer = TransformerEncoderLayer(12, 3, 40)

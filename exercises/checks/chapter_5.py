@@ -281,7 +281,7 @@ def beam_search(work: Work, step: Steps) -> None:
         best = max(_sentences(random_language, limit))
         came = work.beam_search(random_language, 0, 1, 4**limit, limit)
         step.same(
-            f"a beam so wide that nothing is lost, at most {limit} words: the likeliest of all",
+            f"a beam so wide that nothing is lost, {limit} words at most: the likeliest of all",
             came,
             (best[1], best[0]),
             "Finished sentences are put aside and still compete at the end; those that have "
