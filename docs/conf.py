@@ -34,6 +34,7 @@ extensions = [
     "sphinx_copybutton",
 ]
 myst_enable_extensions = ["dollarmath", "deflist"]
+myst_heading_anchors = 3  # [text](page.md#a-heading) leads to a heading, and is checked
 # What is copied from an example is what one types, without prompts and results.
 copybutton_prompt_text = r">>> |\.\.\. "
 copybutton_prompt_is_regexp = True

@@ -55,7 +55,7 @@ def physical_cores() -> int:
 
 
 def obstacle(processes: int) -> str:
-    """Why so many processes cannot be started here; "" if they can.
+    """Why this number of processes cannot be started here; "" if it can.
 
     Found out by starting them: an MPI library may be missing, lack memory to share, or refuse to
     run for the user root.
@@ -87,7 +87,7 @@ def obstacle(processes: int) -> str:
 
 
 def run(processes: int, program: Sequence[str]) -> int:
-    """Run a Python program in so many processes, and wait for it.
+    """Run a Python program in several processes, and wait for it.
 
     Parameters
     ----------

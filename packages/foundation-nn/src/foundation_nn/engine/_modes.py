@@ -116,7 +116,7 @@ def skipping_init() -> bool:
 
 
 def require_room(shape: Sequence[int], take: bool = False) -> None:
-    """Refuse a parameter without values if the weights are not so many.
+    """Refuse a parameter without values if there are too few weights for it.
 
     Parameters
     ----------

@@ -30,8 +30,8 @@ def _mask_rows(x: Array, real: NDArray[np.bool_]) -> Result:
 def mask_rows(x: Tensor | NDArray[Any], real: NDArray[np.bool_]) -> Tensor:
     """The rows of ``x`` where ``real`` is True, zeros elsewhere.
 
-    What stood in the other rows, be it NaN, has no influence on any output or gradient after
-    this: multiplying by zero would not achieve that.
+    What stood in the other rows has no influence on any output or gradient after this, even if it
+    was NaN. Multiplying by zero would not achieve that.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ def _split(x: Array, ends: list[int], axis: int) -> Result:
 
 @explains_keywords
 def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
-    """Cut a tensor along an axis, into so many equal parts or at these places.
+    """Cut a tensor along an axis, into a number of equal parts or at a list of places.
 
     PyTorch's number is the length of a part, ours, as NumPy's, is how many there are.
 

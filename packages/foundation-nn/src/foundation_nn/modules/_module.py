@@ -40,7 +40,9 @@ class Module:
     """Base class of everything with parameters.
 
     A subclass sets parameters, modules, or lists and dictionaries of them as attributes and defines
-    ``forward``. Nothing is registered and nothing is cached: the attributes are the truth.
+    ``forward``. There is no register of parameters beside the attributes: whoever asks for the
+    parameters gets those that the attributes hold at that moment. So a layer can be replaced by
+    assigning another one.
 
     Examples
     --------

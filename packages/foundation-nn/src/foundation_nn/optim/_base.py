@@ -356,7 +356,7 @@ class Optimizer:
     whole_parameters = False
 
     def cuts(self, count: int) -> list[slice]:
-        """The buffer in so many parts of about one size, for as many processes."""
+        """The buffer in parts of about the same size, one for each of several processes."""
         size = len(self.buffer.data)
         ends = [size * i // count for i in range(count + 1)]
         if self.whole_parameters:

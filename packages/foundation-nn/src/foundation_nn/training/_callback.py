@@ -34,7 +34,10 @@ class Callback:
         """After every validation."""
 
     def on_settled(self, trainer: Trainer) -> None:
-        """After a step and all that follows from it: a checkpoint of now is resumed exactly."""
+        """When a step, and an evaluation that may follow it, are complete: the moment to save.
+
+        A run that is resumed from a checkpoint made now goes on to the same bits.
+        """
 
     def on_end(self, trainer: Trainer) -> None:
         """After the last step, also when the run was interrupted or failed.

@@ -52,7 +52,7 @@ from foundation_nn.training._resume import (
 )
 from foundation_nn.training._signals import finish_on_signal
 
-#: So many steps in a row without a finite gradient end a run that skips them.
+#: A run that skips steps ends when this many in a row had no finite gradient.
 MAX_SKIPPED = 10
 
 
@@ -214,7 +214,7 @@ class Trainer:
         validation : iterable, optional
             Evaluated after each epoch and at the end.
         evaluate_every : int, optional
-            Evaluate after so many steps instead of each epoch.
+            Evaluate each time this many steps were made, instead of after each epoch.
         max_steps, max_epochs, max_seconds : optional
             Counted from this call.
 

@@ -134,8 +134,8 @@ class Recurrent(Module, Generic[State]):
         ----------
         x : (B, T, I) tensor
         lengths : (B,) integers, optional
-            How many steps of each row are real, 0 to T, in any order. What stands behind them,
-            be it NaN, has no influence.
+            How many steps of each row are real, 0 to T; rows need not be sorted. What stands behind
+            the real steps has no influence, even if it is NaN.
         state : (num_layers * directions, B, H) tensor, optional
             To start from; zeros by default. Of an LSTM the pair (h, c) of two such tensors. To
             carry the state from batch to batch without differentiating into the past, ``detach``

@@ -60,7 +60,7 @@ def add_training(commands: Commands) -> None:
         "--out",
         type=Path,
         metavar="FOLDER",
-        help="where the run is to be (default: runs/ and the name of the data)",
+        help="the folder for the run (default: runs/ and the name of the data)",
     )
     train.add_argument(
         "--find-lr",
@@ -90,7 +90,7 @@ def add_training(commands: Commands) -> None:
             flag,
             type=positive,
             metavar="N",
-            help=f"end after so many {unit} in all (default: as the run was begun)",
+            help=f"end after N {unit} in all (default: the limit with which the run was begun)",
         )
 
     average = commands.add(
@@ -156,13 +156,13 @@ def _add_demo(commands: Commands) -> None:
         help="passes over the data (default: by its size, from 4 to 30)",
     )
     demo.add_argument(
-        "--max-seconds", type=positive, metavar="N", help="stop training after so many seconds"
+        "--max-seconds", type=positive, metavar="N", help="stop training after N seconds"
     )
     demo.add_argument(
         "--seed",
         type=natural,
         metavar="N",
-        help="of weights, order, dropout and samples (default: 0)",
+        help="the seed of weights, order, dropout and samples (default: 0)",
     )
     demo.add_argument(
         "--interactive",

@@ -37,7 +37,7 @@ def add_uses(commands: Commands) -> None:
     chat = commands.add("chat", "talk with a published model", CHAT, ("_chat", "chat"))
     chat.add_argument("model", type=Path, metavar="MODEL", help="its folder, or a file .gguf")
     chat.add_argument(
-        "--system", metavar="TEXT", help="what it is told before all else (default: the model's)"
+        "--system", metavar="TEXT", help="what the model is told first (default: its own)"
     )
     chat.add_argument(
         "--set",
@@ -56,9 +56,9 @@ def add_uses(commands: Commands) -> None:
     search = commands.add("search", "nearest passages of .md files", SEARCH, ("_search", "search"))
     search.add_argument("model", type=Path, metavar="MODEL", help="the folder of a text encoder")
     search.add_argument("folder", type=Path, metavar="FOLDER", help="a folder with .md files")
-    search.add_argument("question", metavar="QUESTION", help="what one wants to know")
+    search.add_argument("question", metavar="QUESTION", help="what you want to know")
     search.add_argument(
-        "--top-k", type=positive, default=3, metavar="K", help="so many passages (default: 3)"
+        "--top-k", type=positive, default=3, metavar="K", help="print K passages (default: 3)"
     )
 
 
@@ -107,7 +107,7 @@ def _add_translate(commands: Commands) -> None:
         "--n-best",
         type=positive,
         metavar="N",
-        help="print so many translations of each line, after its number and their score",
+        help="print the N best translations of each line, after its number and their scores",
     )
 
 
@@ -157,13 +157,13 @@ def _add_sampling(parser: Parser, tokens: int) -> None:
         type=positive,
         default=tokens,
         metavar="N",
-        help=f"write at most so many tokens (default: {tokens})",
+        help=f"write at most N tokens (default: {tokens})",
     )
     parser.add_argument(
         "--temperature",
         type=float,
         metavar="X",
-        help="0 takes the likeliest each time, 1 draws as the model has it (default: 0.5)",
+        help="0 takes the likeliest token, 1 draws by the model's probabilities (default: 0.5)",
     )
     parser.add_argument(
         "--top-k",
@@ -175,20 +175,23 @@ def _add_sampling(parser: Parser, tokens: int) -> None:
         "--top-p",
         type=float,
         metavar="P",
-        help="draw from the likeliest that have P together only (default: 0.9)",
+        help="draw only from the likeliest tokens, which together have P (default: 0.9)",
     )
     parser.add_argument(
         "--min-p",
         type=float,
         metavar="P",
-        help="draw from those P times as likely as the likeliest only (default: from all)",
+        help="draw only from tokens P times as likely as the likeliest (default: from all)",
     )
     parser.add_argument(
         "--repetition-penalty",
         type=float,
         metavar="X",
-        help="above 1: what was said becomes less likely (default: 1)",
+        help="above 1: tokens that were written before become less likely (default: 1)",
     )
     parser.add_argument(
-        "--seed", type=natural, metavar="N", help="to get the same again (default: another)"
+        "--seed",
+        type=natural,
+        metavar="N",
+        help="a number that gives the same text again (default: another text each time)",
     )

@@ -51,7 +51,7 @@ def make_optimizer(settings: Settings, model: Any, lr: float) -> optim.Optimizer
 def make_schedule(
     name: str, lr: float, steps: int, warmup: int, final: float, d_model: int
 ) -> schedules.Schedule:
-    """The learning rate over a run of so many steps; its peak is always ``lr``.
+    """The learning rate over a run of ``steps`` steps; its peak is always ``lr``.
 
     ``final`` is where a cosine, a line and the fall at the end of "wsd" lead to.
     """

@@ -72,7 +72,7 @@ class Commands:
                 "--processes",
                 type=processes,
                 metavar="N",
-                help="train in so many processes, each with a part of every batch; auto: one for "
+                help="train in N processes, each with a part of every batch; auto: one for "
                 "each core, if the extra mpi of foundation-nn is installed (default: auto)",
             )
         if quiet:

@@ -64,14 +64,15 @@ class Settings:
     )
     pack: bool = _option(
         False,
-        "of a language model: rows hold whole texts that do not see one another, instead of "
-        "windows from anywhere",
+        "for a language model: put several whole texts into a row, which do not see one another, "
+        "instead of windows from anywhere in the texts",
     )
     max_len: int = _option(64, "the longest sentence or window, in tokens", at_least=1)
     depth: int | None = _option(
         None,
-        "the size in one number: so many layers, from which width, heads, batch and learning rate "
-        "follow; 12 is the smallest GPT-2 (default: the 2 or 4 layers of a small model)",
+        "the size of the model in one number: how many layers it has; width, heads, batch and "
+        "learning rate follow from it, and 12 is the smallest GPT-2 (default: a small model with 2 "
+        "or 4 layers)",
         at_least=1,
     )
     batch_size: int | None = _option(
@@ -84,7 +85,7 @@ class Settings:
     steps: int | None = _option(
         None, "updates, instead of epochs (default for a language model: 2000)", at_least=1
     )
-    max_seconds: int | None = _option(None, "stop after so many seconds", at_least=1)
+    max_seconds: int | None = _option(None, "stop training after N seconds", at_least=1)
     optimizer: str = _option("adamw", f"one of {', '.join(OPTIMIZERS)}", among=OPTIMIZERS)
     schedule: str = _option(
         "cosine",
@@ -98,9 +99,13 @@ class Settings:
         more_than=0,
     )
     warmup: int | None = _option(
-        None, "steps in which it rises (default: a tenth, at most 400)", at_least=0
+        None,
+        "steps in which the rate rises to its peak (default: a tenth of all, at most 400)",
+        at_least=0,
     )
-    weight_decay: float | None = _option(None, "of matrices (default: 0.01)", at_least=0)
+    weight_decay: float | None = _option(
+        None, "how strongly matrices are pulled towards zero (default: 0.01)", at_least=0
+    )
     label_smoothing: float | None = _option(
         None, "of translation, in training (default: 0.1)", at_least=0, less_than=1
     )
@@ -119,18 +124,22 @@ class Settings:
         "steps between checkpoints to resume from (default: at each evaluation)",
         at_least=1,
     )
-    keep: int = _option(3, "how many of these checkpoints stay", at_least=1)
-    metric: str = _option("loss", "what is best: loss, bleu or chrf", among=_METRICS)
+    keep: int = _option(3, "how many of these checkpoints are kept", at_least=1)
+    metric: str = _option(
+        "loss", "which score decides what the best model is: loss, bleu or chrf", among=_METRICS
+    )
     target_language: str | None = _option(
         None, "code such as zh or ja: how BLEU finds the words (default: by the letters)"
     )
     patience: int | None = _option(
-        None, "stop after so many evaluations without improvement (default: never)", at_least=1
+        None, "stop after N evaluations in a row without improvement (default: never)", at_least=1
     )
     samples: int = _option(3, "translations shown at each evaluation", at_least=0)
     skip_failed: bool = _option(False, "leave out steps with a loss that is not finite")
     seed: int = _option(
-        0, "of first weights, order of the batches, dropout and samples", at_least=0
+        0,
+        "the seed of the first weights, the order of the batches, dropout and samples",
+        at_least=0,
     )
     model: dict[str, Any] = field(
         default_factory=dict, metadata={"help": "a field of the model, such as --model d_model=64"}

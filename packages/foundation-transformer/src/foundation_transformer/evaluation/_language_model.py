@@ -36,7 +36,7 @@ class LanguageModelScores:
 
     @property
     def perplexity(self) -> float:
-        """e^loss: among so many equally likely tokens one would guess as well."""
+        """e^loss: guessing among this many equally likely tokens would be as hard."""
         return math.exp(self.loss)
 
 
