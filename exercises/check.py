@@ -6,6 +6,7 @@ Marks: ``✓`` solved, ``·`` your turn, ``✗`` something to look at.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -42,7 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chosen = choose(find_exercises(solutions=options.solutions), options.which)
     except ValueError as error:
         parser.error(str(error))
-    return print_report(chosen)
+    try:
+        return print_report(chosen)
+    except BrokenPipeError:  # the reader has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ sys.path.insert(0, str(FOLDER))  # as when check.py is started from there
 
 from checker.catalogue import choose, find_exercises  # noqa: E402
 from checker.hints import Gap, Hint  # noqa: E402
-from checker.report import check  # noqa: E402
+from checker.report import check, print_report  # noqa: E402
 from exercise_mistakes import MISTAKES  # noqa: E402
 
 EXERCISES = {exercise.label: exercise for exercise in find_exercises()}
@@ -179,6 +179,14 @@ def test_the_command_marks_counts_and_says_where_to_go_on(tmp_path):
     unknown = run("1.9")
     assert unknown.returncode == 2
     assert "there is no exercise 1.9; this chapter has 1.1, 1.2" in unknown.stderr
+
+
+def test_ctrl_c_says_which_line_was_running(tmp_path, capsys):
+    copy = tmp_path / "1_neuron.py"
+    copy.write_text("def neuron(x, w, b):\n    raise KeyboardInterrupt  # in a loop\n", "utf-8")
+    assert print_report([dataclasses.replace(EXERCISES["1.1"], file=copy)]) == 130
+    said = capsys.readouterr().out
+    assert "You stopped the check of 1.1, which was at line 2 of 1_neuron.py:  raise Key" in said
 
 
 def test_without_the_packages_the_command_says_what_to_do():

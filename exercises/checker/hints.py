@@ -6,7 +6,7 @@ import textwrap
 import traceback
 from pathlib import Path
 
-__all__ = ["Gap", "Hint", "describe_error"]
+__all__ = ["Gap", "Hint", "describe_error", "frames_in"]
 
 WIDTH = 92
 
@@ -63,15 +63,19 @@ class Gap(Exception):
         self.line = line
 
 
+def frames_in(file: Path, error: BaseException) -> list[traceback.FrameSummary]:
+    """The places in a file through which an exception has come, the deepest last."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [frame for frame in frames if Path(frame.filename) == file]
+
+
 def describe_error(error: BaseException, file: Path, doing: str) -> Hint | Gap:
     """An exception that came out of a learner's file, as something to read.
 
     The line is the deepest one of the learner's own: where a library refuses an argument, the
     call is shown, not the inside of the library.
     """
-    here = [
-        frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == file
-    ]
+    here = frames_in(file, error)
     line = here[-1].lineno or 0 if here else 0
     text = str(error).strip() or "no message"
     if isinstance(error, NotImplementedError) and text.startswith("your turn"):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from checker.catalogue import Exercise
-from checker.hints import Gap, Hint
+from checker.hints import Gap, Hint, frames_in
 from checker.steps import Steps
 from checker.work import Work, learners_code
 
@@ -94,13 +94,22 @@ def print_report(exercises: list[Exercise]) -> int:
             print(f"\n{chapter} {CHAPTERS[chapter]}\n")
         try:
             result = check(exercise)
-        except KeyboardInterrupt:
-            print(f"\nYou stopped the check of {exercise.label}. Does a loop of yours end?")
+        except KeyboardInterrupt as stopped:
+            print(f"\nYou stopped the check of {exercise.label}{where(exercise, stopped)}")
             return 130
         results.append(result)
         print("\n".join(result.lines()), flush=True)
     print(f"\n{verdict(results)}")
     return 0 if all(result.solved for result in results) else 1
+
+
+def where(exercise: Exercise, stopped: KeyboardInterrupt) -> str:
+    """At which line of the learner's file Ctrl-C met it."""
+    here = frames_in(exercise.file, stopped)
+    if not here:
+        return "."
+    line = f"line {here[-1].lineno} of {exercise.file.name}"
+    return f", which was at {line}:  {here[-1].line}\nDoes that loop end?"
 
 
 def verdict(results: list[Result]) -> str:

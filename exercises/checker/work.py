@@ -113,7 +113,7 @@ def _is_data(value: Any) -> bool:
 
 def _identical(old: Any, new: Any) -> bool:
     if isinstance(old, np.ndarray):
-        return old.shape == new.shape and old.tobytes() == new.tobytes()
+        return bool(old.shape == new.shape and old.tobytes() == new.tobytes())
     if isinstance(old, list | tuple):
         return len(old) == len(new) and all(map(_identical, old, new))
     if isinstance(old, dict):
