@@ -176,6 +176,13 @@ def test_the_command_marks_counts_and_says_where_to_go_on(tmp_path):
         assert "0 of 1 solved. Go on with exercises" in begun.stdout
         assert begun.stderr == ""
 
+    overview = run()
+    assert overview.returncode == 1
+    for label, exercise in EXERCISES.items():
+        assert f"{label}  {exercise.title}" in overview.stdout
+    if not changed():
+        assert "your turn" not in overview.stdout
+
     unknown = run("1.9")
     assert unknown.returncode == 2
     assert "there is no exercise 1.9; this chapter has 1.1, 1.2" in unknown.stderr

@@ -55,10 +55,14 @@ class Result:
             return "✓"
         return "·" if isinstance(self.problem, Gap) else "✗"
 
-    def lines(self) -> list[str]:
-        """The exercise, what it has passed so far if that is not all, and how to go on."""
+    def lines(self, overview: bool = False) -> list[str]:
+        """The exercise, what it has passed so far if that is not all, and how to go on.
+
+        An overview of several chapters names exercises that nobody has begun, and no more.
+        """
         said = [f"{self.mark} {self.exercise.label}  {self.exercise.title}"]
-        if self.problem is None:
+        untouched = isinstance(self.problem, Gap) and not self.passed
+        if self.problem is None or (overview and untouched):
             return said
         said += [f"      ✓ {title}" for title in self.passed]
         place = shown_path(self.exercise.file)
@@ -88,6 +92,7 @@ def print_report(exercises: list[Exercise]) -> int:
     """Check, print as it goes, and return the exit code: 0 if all are solved."""
     results = []
     chapter = None
+    overview = len({exercise.chapter for exercise in exercises}) > 1
     for exercise in exercises:
         if exercise.chapter != chapter:
             chapter = exercise.chapter
@@ -98,7 +103,7 @@ def print_report(exercises: list[Exercise]) -> int:
             print(f"\nYou stopped the check of {exercise.label}{where(exercise, stopped)}")
             return 130
         results.append(result)
-        print("\n".join(result.lines()), flush=True)
+        print("\n".join(result.lines(overview)), flush=True)
     print(f"\n{verdict(results)}")
     return 0 if all(result.solved for result in results) else 1
 

@@ -205,6 +205,13 @@ def encoder_layer(work: Work, step: Steps) -> None:
     for parameter in twin.parameters():
         parameter.data = rng.standard_normal(parameter.shape) / 2
     layer = work.EncoderLayer(8, 2, 12).astype(np.float64)
+    x = Tensor(rng.standard_normal((2, 5, 8)))
+    step.holds(
+        "it returns a tensor",
+        isinstance(layer(x), Tensor),
+        "Does forward end with a return?",
+        came=type(layer(x)).__name__,
+    )
     step.same(
         "the parameters have the names that they have in the library, so that weights load",
         sorted(name for name, _ in layer.named_parameters()),
@@ -212,7 +219,6 @@ def encoder_layer(work: Work, step: Steps) -> None:
         "Leave __init__ as it is.",
     )
     layer.load_state_dict(twin.state_dict())
-    x = Tensor(rng.standard_normal((2, 5, 8)))
     key_mask = np.array([[True] * 5, [True] * 3 + [False] * 2])
 
     def feed_forward(y: Tensor) -> Tensor:
@@ -225,12 +231,6 @@ def encoder_layer(work: Work, step: Steps) -> None:
     after_norm = twin.norm1(x + attended(x))
     bare = attended(twin.norm1(x))
     output = layer(x)
-    step.holds(
-        "it returns a tensor",
-        isinstance(output, Tensor),
-        "Does forward end with a return?",
-        came=str(type(output).__name__),
-    )
     step.same(
         "the output, as foundation_transformer.TransformerEncoderLayer gives it",
         output,
