@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import functools
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -194,6 +195,14 @@ def test_ctrl_c_says_which_line_was_running(tmp_path, capsys):
     assert print_report([dataclasses.replace(EXERCISES["1.1"], file=copy)]) == 130
     said = capsys.readouterr().out
     assert "You stopped the check of 1.1, which was at line 2 of 1_neuron.py:  raise Key" in said
+
+
+def test_the_guide_names_every_folder_and_links_to_its_chapter():
+    guide = (FOLDER / "README.md").read_text("utf-8")
+    for folder in {exercise.file.parent.name for exercise in EXERCISES.values()}:
+        link = re.search(rf"\| `{folder}` \| \[[^]]+\]\((\S+)\) \|", guide)
+        assert link is not None, folder
+        assert (FOLDER / link[1]).exists()
 
 
 def test_without_the_packages_the_command_says_what_to_do():
