@@ -12,8 +12,8 @@ sign:
     v = β₂ v + (1 - β₂) g²           v̂ = v / (1 - β₂ᵗ)
     w = w - lr m̂ / (√v̂ + ε)
 
-Both averages begin with 0, so that they are too small at first. That is what the division by 1 -
-βᵗ makes good, in step t = 1, 2, 3, ...
+Both averages begin with 0, so that they are too small at first. Dividing them by 1 - βᵗ makes up
+for that, in the steps t = 1, 2, 3, ...
 
 Shapes: w, g, m and v have the same shape; t is the number of the step, counted from 1.
 
