@@ -78,8 +78,11 @@ def train(data: object, out: Path, *options: object) -> int:
 def test_a_run_on_shards_is_the_one_on_the_texts(
     texts: Path, tokenizer: Path, shards: Path, tmp_path: Path
 ) -> None:
-    assert train(shards, tmp_path / "a", "--steps", 4) == 0
-    assert train(f"{texts}/*.txt", tmp_path / "b", "--steps", 4, "--tokenizer", tokenizer) == 0
+    held_out = tmp_path / "held_out.txt"
+    held_out.write_text("one and three\n  makes 4.\n" * 9, "utf-8")
+    options = ["--steps", 4, "--held-out", held_out]
+    assert train(shards, tmp_path / "a", *options) == 0
+    assert train(f"{texts}/*.txt", tmp_path / "b", *options, "--tokenizer", tokenizer) == 0
     a, b = (contents(tmp_path / name)["checkpoint/model.safetensors"] for name in "ab")
     assert a == b
     saved = checkpoint.load(tmp_path / "a" / "checkpoint").extras["tokenizer"]
@@ -108,16 +111,9 @@ def test_packed_rows_hold_whole_texts(tmp_path: Path) -> None:
     lines.write_text("".join(json.dumps({"text": "ab" * n}) + "\n" for n in range(1, 40)), "utf-8")
     assert train(lines, tmp_path / "run", "--pack", "--epochs", 1) == 0
     history = read_history(tmp_path / "run" / "history.jsonl")
-    # Each text of n letters has n targets, the last of which is its end; a tenth is held out.
-    num_tokens = sum(2 * n + 1 for n in range(1, 40))
-    held_out = round(num_tokens / 10)
-    last, seen = 39, 0
-    while seen + 2 * last + 1 <= held_out:
-        seen += 2 * last + 1
-        last -= 1
-    # What is held out begins within a text, the part before which is a text of its own.
-    in_training = num_tokens - held_out - last
-    assert sum(step.tokens for step in history.steps) == in_training
+    # A text of 2n letters has 2n targets, the last of which is its end. There are 1,560 letters; a
+    # tenth of them begins within the 37th text, with which the held-out part begins, therefore.
+    assert sum(step.tokens for step in history.steps) == sum(2 * n for n in range(1, 37))
 
 
 def test_large_texts_are_kept_as_shards_in_the_run(
@@ -129,15 +125,104 @@ def test_large_texts_are_kept_as_shards_in_the_run(
     monkeypatch.setattr(_corpus, "LARGE", 100)
     out = tmp_path / "run"
     assert train(f"{copied}/*.txt", out, "--steps", 4) == 0
-    assert are_shards(out / "shards")
+    assert are_shards(out / "train_ids")
     name = "checkpoint/model.safetensors"
     assert contents(out)[name] == contents(tmp_path / "small")[name]
     shutil.rmtree(copied)
     assert run_main(capsys, "resume", out, "--steps", 6)[0] == 0
-    (out / "shards" / "ids-00000.npy").write_bytes(b"broken")
+    (out / "train_ids" / "ids-00000.npy").write_bytes(b"broken")
     code, _, err = run_main(capsys, "resume", out, "--steps", 8)
     assert code == 1
     assert "ids-00000.npy: the content does not match" in err
+
+
+@pytest.mark.parametrize("kind", ["char", "bpe", "word"])
+@pytest.mark.parametrize("large", [False, True])
+def test_the_tokenizer_has_not_seen_what_is_held_out(
+    kind: str, large: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither its letters, nor how often they stand together; also where ids are in files."""
+    text = "one and two makes three.\n" * 40
+    end = "zyx zyx zyx wvu\n" * 7  # 112 of 1,112 characters
+    file = tmp_path / "text.txt"
+    file.write_text(text + end, "utf-8")
+    if large:
+        monkeypatch.setattr(_corpus, "LARGE", 100)
+    assert train(file, tmp_path / "run", "--steps", 2, "--tokenizer", kind) == 0
+    tokenizer = checkpoint.load(tmp_path / "run" / "checkpoint").extras["tokenizer"]
+    lossless = {"lossless": True} if kind != "word" else {}
+    assert tokenizer == type(tokenizer).train([text[:-1]], max_size=16_000, **lossless)
+    data = json.loads((tmp_path / "run" / "run.json").read_text("utf-8"))["tables"]["Data"]
+    assert data["vocabulary"] == "trained without what is held out"
+    if large:
+        held_out = open_shards(tmp_path / "run" / "held_out_ids")
+        eos_id = tokenizer.vocabulary.specials.eos_id
+        expected = [*tokenizer.encode("\n" + end), eos_id]
+        assert held_out.read(0, len(held_out)).tolist() == expected
+
+
+def test_a_tokenizer_that_was_trained_before_is_named_so(
+    shards: Path, tokenizer: Path, texts: Path, tmp_path: Path
+) -> None:
+    for number, data in enumerate((shards, texts / "one.txt")):
+        options = [] if data == shards else ["--tokenizer", tokenizer]
+        assert train(data, tmp_path / str(number), "--steps", 2, *options) == 0
+        run = json.loads((tmp_path / str(number) / "run.json").read_text("utf-8"))
+        assert run["tables"]["Data"]["vocabulary"] == (
+            "trained before, perhaps with what is held out"
+        )
+
+
+def test_ids_that_a_killed_command_has_left_are_not_those_of_the_next(
+    texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_corpus, "LARGE", 100)
+    assert train(texts / "two.txt", tmp_path / "expected", "--steps", 2) == 0
+    out = tmp_path / "run"
+    assert train(texts / "one.txt", out, "--steps", 2) == 0
+    for place in (out / "run.json", out / "history.jsonl"):  # what is written after the ids
+        place.unlink()
+    for place in (out / "last", out / "checkpoint"):
+        shutil.rmtree(place)
+    assert train(texts / "two.txt", out, "--steps", 2) == 0
+    assert contents(out) == contents(tmp_path / "expected")
+
+
+def test_files_are_held_out(
+    texts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    held_out = f"{texts}/t*.txt"
+    assert train(texts / "one.txt", out, "--steps", 2, "--held-out", held_out) == 0
+    printed = capsys.readouterr().out
+    tokenizer = checkpoint.load(out / "checkpoint").extras["tokenizer"]
+    assert "h" not in tokenizer.vocabulary  # of "three"
+    counts = [len((texts / f"{name}.txt").read_text("utf-8")) + 1 for name in ("two", "three")]
+    assert f"{sum(counts):,} held out" in printed
+    code, _, err = run_main(
+        capsys,
+        *("train", "language-model", "--data", texts / "one.txt", "-o", tmp_path / "other"),
+        *("--held-out", held_out, "--validation", "0.2"),
+    )
+    assert code == 1
+    assert "--validation: does nothing where held_out names what is held out" in err
+
+
+def test_pairs_are_held_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = {}
+    for name, word in (("train", "a"), ("held_out", "b")):
+        names[name] = tmp_path / f"{name}.tsv"
+        lines = [f"{word} {n}\t{n} {word}{word}\n" for n in range(20)]
+        names[name].write_text("".join(lines), "utf-8")
+    options = ["--data", names["train"], "--held-out", names["held_out"], "-o", tmp_path / "run"]
+    code, out, err = run_main(capsys, "train", "translation", *options, "--steps", 2, *SMALL)
+    assert code == 0, err
+    assert out.count("20 kept") == 2
+    extras = checkpoint.load(tmp_path / "run" / "checkpoint").extras
+    assert "aa" in extras["target_tokenizer"].vocabulary
+    assert "bb" not in extras["target_tokenizer"].vocabulary
+    names["held_out"].write_text("".join(lines[1:]), "utf-8")
+    assert run_main(capsys, "resume", tmp_path / "run", "--steps", 4)[0] == 1
 
 
 def test_what_is_held_out_has_a_fingerprint_too(

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from foundation_nn.distributed import launch
-from foundation_nn.training import checkpoints_of, own_folder, read_history
+from foundation_nn.training import FolderInUseError, checkpoints_of, own_folder, read_history
 from test_demo import write_pairs
 
 SMALL = ["--model", "d_model=16", "--model", "num_layers=1", "--model", "dropout=0.0"]
@@ -124,9 +125,15 @@ def test_a_command_that_is_killed_leaves_no_process(data, tmp_path):
         while not checkpoints_of(tmp_path) and time.monotonic() < deadline:
             time.sleep(0.1)
         run_.kill()
-        run_.communicate(timeout=60)  # the pipes close when the last process has ended
-    with own_folder(tmp_path):  # nobody holds it any more
-        pass
+        run_.communicate(timeout=60)
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            with own_folder(tmp_path):  # nobody holds it any more
+                break
+        except FolderInUseError:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
     assert (tmp_path / "checkpoint").is_dir()
 
 
@@ -137,6 +144,24 @@ def test_a_folder_that_another_run_holds(data, tmp_path):
     assert status == 1
     assert err.count("foundation train:") == 1
     assert str(os.getpid()) in err
+
+
+@needs_mpi
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell")
+@pytest.mark.parametrize("streams", [">&-", "2>&-", "<&- >&- 2>&-", "> /dev/full", "| head -1"])
+def test_nobody_reads_what_two_processes_print(data, tmp_path, streams):
+    """The run is what matters: it goes on, as one of a single process does."""
+    options = ["--data", data, *SMALL, "--epochs", 1, "--processes", 2, "--out", tmp_path / "run"]
+    command = [sys.executable, "-m", "foundation_transformer.cli", "train", "translation", *options]
+    shell = f"set -o pipefail; {shlex.join(map(str, command))} {streams}"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(
+        ["bash", "-c", shell], env=environment, capture_output=True, timeout=100, check=False
+    )
+    assert done.returncode == 0
+    history = read_history(tmp_path / "run" / "history.jsonl")
+    assert len(history.evaluations) == 1
+    assert (tmp_path / "run" / "checkpoint").is_dir()
 
 
 @needs_mpi

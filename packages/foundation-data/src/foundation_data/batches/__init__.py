@@ -14,7 +14,7 @@ In reading order:
 
 from foundation_data.batches._batch import Batch, Example, collate
 from foundation_data.batches._dataset import BatchSource
-from foundation_data.batches._encode import encode_files
+from foundation_data.batches._encode import encode_blocks, encode_files
 from foundation_data.batches._loader import BatchLoader
 from foundation_data.batches._shards import (
     are_shards,
@@ -38,6 +38,7 @@ __all__ = [
     "are_shards",
     "tokenizer_of_shards",
     "encode_files",
+    "encode_blocks",
     "TextDataset",
     "TextBatch",
     "BatchSource",

@@ -91,13 +91,56 @@ def encode_files(
     >>> encode_files([file], CharTokenizer.train(["ab"])).read(0, 5)
     array([4, 5, 5, 4, 2])
     """
-    require_tokenizer("encode_files", "tokenizer", tokenizer)
     files = [Path(path) for path in paths]
+    blocks = chain.from_iterable(read_blocks(file, field) for file in files)
+    return encode_blocks(
+        blocks,
+        tokenizer,
+        folder,
+        workers=workers,
+        shard_tokens=shard_tokens,
+        on_progress=on_progress,
+    )
+
+
+def encode_blocks(
+    blocks: Iterable[TextBlock],
+    tokenizer: Tokenizer,
+    folder: str | os.PathLike[str] | None = None,
+    *,
+    workers: int | None = None,
+    shard_tokens: int = SHARD_TOKENS,
+    on_progress: Callable[[int], object] | None = None,
+) -> TokenStream:
+    """Encode blocks of text, such as :meth:`TextFiles.blocks`, as :func:`encode_files` does.
+
+    Parameters
+    ----------
+    blocks : iterable of TextBlock
+        Read once. A text ends in ``eos_id`` if it has a last block.
+    tokenizer : Tokenizer
+    folder : path, optional
+    workers, shard_tokens, on_progress
+        As for :func:`encode_files`.
+
+    Returns
+    -------
+    TokenStream
+
+    Raises
+    ------
+    FileExistsError
+        If there is something in ``folder``.
+    ValueError
+        If there is not one token.
+    OSError
+        If a process was killed.
+    """
+    require_tokenizer("encode_blocks", "tokenizer", tokenizer)
     if workers is None:
         workers = available_cores()
     if workers < 1:
-        raise ValueError(f"encode_files: expected at least 1 process as workers, got {workers}")
-    blocks = chain.from_iterable(read_blocks(file, field) for file in files)
+        raise ValueError(f"encode_blocks: expected at least 1 process as workers, got {workers}")
     encoded = _encode_tasks(_tasks(blocks), tokenizer, workers, on_progress or _ignore)
     eos_id = tokenizer.vocabulary.specials.eos_id
     documents = _documents(encoded, eos_id, shard_tokens)
@@ -222,3 +265,5 @@ def _documents(
             yield np.concatenate(parts)
             parts = []
             size = 0
+    if parts:  # of a text without its last block
+        yield np.concatenate(parts)

@@ -4,6 +4,9 @@ The processes are started by ``mpiexec``, which comes with the MPI library. Betw
 its processes there is a pipe, their standard input. When the command is interrupted it closes the
 pipe, and when it is killed the pipe is closed as well: either way the first process notices, and
 ends the run as after Ctrl-C. So no process is left behind, whatever MPI library there is.
+
+What the processes print comes through pipes, too, and the command passes it on. Launchers end a run
+when nobody reads its output any longer; here it goes on.
 """
 
 from __future__ import annotations
@@ -16,9 +19,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+from typing import IO
 
 __all__ = ["is_launched", "obstacle", "on_terminal", "physical_cores", "run", "watch_launcher"]
 
@@ -108,10 +112,12 @@ def run(processes: int, program: Sequence[str]) -> int:
     child = subprocess.Popen(
         [launcher, "-n", str(processes), sys.executable, *program],
         stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         env=os.environ | {_LAUNCHED: kind},
         process_group=0,  # Ctrl-C reaches this process alone, which passes it on
     )
-    with _passing_on_signals(child):
+    with _passing_on_signals(child), _passing_on_output(child):
         status = child.wait()
     return 128 - status if status < 0 else status
 
@@ -140,6 +146,37 @@ def _passing_on_signals(child: subprocess.Popen[bytes]) -> Iterator[None]:
             signal.signal(number, handler)
         if child.stdin is not None:
             child.stdin.close()
+
+
+@contextmanager
+def _passing_on_output(child: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Within, what the processes print is printed; at the end, all of it."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):  # closed, or there is none
+            stream.flush()
+    threads = [
+        threading.Thread(target=_pass_on, args=(source, descriptor), daemon=True)
+        for source, descriptor in ((child.stdout, 1), (child.stderr, 2))
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        for thread in threads:
+            thread.join()
+
+
+def _pass_on(source: IO[bytes], descriptor: int) -> None:
+    """Copy a stream to its end, as long as somebody reads the copy and beyond."""
+    is_read = True
+    while data := os.read(source.fileno(), 1 << 16):
+        while is_read and data:
+            try:
+                data = data[os.write(descriptor, data) :]
+            except OSError:  # closed, its reader has left, or the disk is full
+                is_read = False
+    source.close()
 
 
 def watch_launcher(rank: int) -> None:

@@ -43,7 +43,7 @@ def add_tokenizer(commands: Commands) -> None:
         "learn a vocabulary",
         TRAIN,
         ("_tokenizer", "train"),
-        trains=True,
+        comments=True,
         quiet=True,
     )
     _add_texts(train)
@@ -66,7 +66,7 @@ def add_tokenizer(commands: Commands) -> None:
         "write texts as numbers",
         ENCODE,
         ("_tokenizer", "encode"),
-        trains=True,
+        comments=True,
         quiet=True,
     )
     _add_tokenizer(encode)
@@ -75,7 +75,10 @@ def add_tokenizer(commands: Commands) -> None:
         "-o", "--out", type=Path, required=True, metavar="FOLDER", help="the new folder"
     )
     encode.add_argument(
-        "--workers", type=positive, metavar="N", help="processes (default: one for each core)"
+        "--processes",
+        type=positive,
+        metavar="N",
+        help="encode in so many processes (default: one for each core)",
     )
 
     inspect = own.add(

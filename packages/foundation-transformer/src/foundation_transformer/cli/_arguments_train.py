@@ -22,11 +22,12 @@ languages, which come with the package "emoji". Ctrl-C stops early and keeps wha
 """
 TRAIN = """\
 Train a model in a folder of its own, which will hold
-  checkpoint/     the best model so far, for translate, generate, evaluate, inspect, attention
+  checkpoint/     the best model so far, for translate, generate, evaluate
   last/           the last few states, for resume and average
   history.jsonl   every step and evaluation, for report
   run.json        the settings
-  shards/         of a language model on more than 64 MiB of text: the text as numbers
+  train_ids/      of a language model on more than 64 MiB of text: the text as
+  held_out_ids/   numbers, and what of it is held out
 
 WHAT is "translation", "language-model", or a TOML file such as
   task = "translation"

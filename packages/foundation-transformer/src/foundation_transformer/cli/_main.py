@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace, output: Output) -> int:
     # What a training prints is a comment: whoever stops reading it does not want to lose the run.
-    output.needed = not (options.trains or options.quiet)
+    output.needed = not (options.comments or options.quiet)
     crew = None
     if options.trains:  # the others have no use for it, and start sooner without
         crew = import_module("foundation_transformer.cli._processes").Crew()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import re
+import textwrap
 from collections.abc import Callable
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -46,6 +48,7 @@ class Commands:
         run: tuple[str, str],
         *,
         trains: bool = False,
+        comments: bool = False,
         quiet: bool = False,
     ) -> Parser:
         """Add a command.
@@ -57,13 +60,22 @@ class Commands:
         run : (str, str)
             The module of this package and the function in it that runs the command.
         trains : bool
-            Whether what it prints is a comment on what it does, which goes on without a reader.
+            Whether it trains, which several processes can do together.
+        comments : bool
+            Whether what it prints is a comment on what it does, which goes on without a reader. It
+            is if it trains.
         quiet : bool
             Whether it can be told to print nothing.
         """
         new: Parser = self._parsers.add_parser(name, description=text, formatter_class=Raw)
         # A command within another is named in full, which a default does.
-        new.set_defaults(run=run, trains=trains, quiet=False, command=f"{self._prefix}{name}")
+        new.set_defaults(
+            run=run,
+            trains=trains,
+            comments=trains or comments,
+            quiet=False,
+            command=f"{self._prefix}{name}",
+        )
         new.add_argument(
             "-v", "--verbose", action="store_true", help="show where an error came from"
         )
@@ -88,7 +100,15 @@ class Commands:
 
 
 class Raw(argparse.RawDescriptionHelpFormatter):
-    """Keeps the line breaks of a description."""
+    """Keeps the line breaks of indented lines, and fills paragraphs to the width of a terminal."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:  # noqa: ARG002
+        filled: list[str] = []
+        lines = text.splitlines()
+        for stays, group in groupby(lines, key=lambda line: line[:1] in ("", " ")):
+            paragraph = list(group)
+            filled += paragraph if stays else [textwrap.fill(" ".join(paragraph), width)]
+        return "\n".join(filled)
 
 
 class Parser(argparse.ArgumentParser):

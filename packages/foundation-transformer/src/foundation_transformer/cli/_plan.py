@@ -48,9 +48,10 @@ def evaluation_steps(settings: Settings, task: Task) -> int | None:
 
 def run_of(settings: Settings, task: Task, environment: dict[str, Any]) -> Run:
     """A run, as its file has it."""
+    checksums = {f"SHA-256, {n.replace('_', ' ')}": sum_ for n, sum_ in task.fingerprints.items()}
     shown = {
         **tables(settings, task),
-        "Data": {f"SHA-256, {name.replace('_', ' ')}": s for name, s in task.fingerprints.items()},
+        "Data": {**checksums, "vocabulary": task.tokenizer_origin},
         "Environment": environment,
     }
     title = f"{model_title(shown['Model'])}, on {Path(settings.data).name}"

@@ -21,7 +21,11 @@ _METRICS = ("loss", "bleu", "chrf")
 
 
 def _option(default: Any, text: str, **rules: Any) -> Any:
-    """A setting; ``rules`` are ``at_least``, ``more_than``, ``less_than`` and ``among``."""
+    """A setting.
+
+    ``rules`` are ``at_least``, ``more_than``, ``less_than`` and ``among``; ``metavar`` stands for
+    the value in the help of the flag.
+    """
     return field(default=default, metadata={"help": text, **rules})
 
 
@@ -35,18 +39,21 @@ class Settings:
             "help": "translation: pairs in two tab-separated columns (.tsv, .csv; .gz); language "
             "model: a text, a pattern in quotes such as 'texts/*.txt' (each file, and each line "
             "of a .jsonl, is a text of its own), or the folder that foundation tokenizer encode "
-            "wrote"
+            "wrote",
+            "metavar": "FILE",
         }
     )
     tokenizer: str | None = _option(
         None,
         "word, char, bpe, wordpiece, or a file that foundation tokenizer train wrote (default: "
         "word for translation, char for a language model)",
+        metavar="KIND",
     )
     columns: str | None = _option(
         None,
         "where source and target stand: numbers from 1, such as 1,3, or the names of the fields "
         "in .jsonl, such as en,fr (default: the first two, or source,target)",
+        metavar="A,B",
     )
     skip_header: bool = _option(False, "the first line names the columns")
     delimiter: str | None = _option(
@@ -55,12 +62,17 @@ class Settings:
     vocab_size: int | None = _option(
         None, "the most tokens of each vocabulary that is learnt (default: 16000)", at_least=1
     )
-    validation: float = _option(
-        0.1,
-        "the share of the data that is held out, of a language model's at most 200,000 tokens at "
-        "the end; 0: none",
+    validation: float | None = _option(
+        None,
+        "the share of the data that is held out, of a language model's at most 400,000 characters "
+        "at the end; 0: none (default: 0.1)",
         at_least=0,
         less_than=1,
+    )
+    held_out: str | None = _option(
+        None,
+        "hold out what is in this file instead; of a language model also a pattern",
+        metavar="FILE",
     )
     pack: bool = _option(
         False,
@@ -86,11 +98,14 @@ class Settings:
         None, "updates, instead of epochs (default for a language model: 2000)", at_least=1
     )
     max_seconds: int | None = _option(None, "stop training after N seconds", at_least=1)
-    optimizer: str = _option("adamw", f"one of {', '.join(OPTIMIZERS)}", among=OPTIMIZERS)
+    optimizer: str = _option(
+        "adamw", f"one of {', '.join(OPTIMIZERS)}", among=OPTIMIZERS, metavar="NAME"
+    )
     schedule: str = _option(
         "cosine",
         f"how the learning rate goes on after its rise: one of {', '.join(SCHEDULES)}",
         among=SCHEDULES,
+        metavar="NAME",
     )
     lr: float | None = _option(
         None,
@@ -126,15 +141,22 @@ class Settings:
     )
     keep: int = _option(3, "how many of these checkpoints are kept", at_least=1)
     metric: str = _option(
-        "loss", "which score decides what the best model is: loss, bleu or chrf", among=_METRICS
+        "loss",
+        "which score decides what the best model is: loss, bleu or chrf",
+        among=_METRICS,
+        metavar="NAME",
     )
     target_language: str | None = _option(
-        None, "code such as zh or ja: how BLEU finds the words (default: by the letters)"
+        None,
+        "code such as zh or ja: how BLEU finds the words (default: by the letters)",
+        metavar="CODE",
     )
     patience: int | None = _option(
         None, "stop after N evaluations in a row without improvement (default: never)", at_least=1
     )
-    samples: int = _option(3, "translations shown at each evaluation", at_least=0)
+    samples: int = _option(
+        3, "translations shown at each evaluation; of a language model one text", at_least=0
+    )
     skip_failed: bool = _option(False, "leave out steps with a loss that is not finite")
     seed: int = _option(
         0,
@@ -159,6 +181,13 @@ class Settings:
     def smoothing(self) -> float:
         """The label smoothing of a translation, also if none was given."""
         return 0.1 if self.label_smoothing is None else self.label_smoothing
+
+    @property
+    def held_out_share(self) -> float:
+        """The part of the data that is held out; none of it where other files are."""
+        if self.held_out is not None:
+            return 0.0
+        return 0.1 if self.validation is None else self.validation
 
     def _refuse_what_would_be_ignored(self) -> None:
         """A setting that changes nothing is a mistake of the user, who should hear of it.
@@ -193,7 +222,9 @@ class Settings:
                 if value is not None and value is not False:
                     remedy = "; give steps instead, or pack" if name == "epochs" else ""
                     raise ValueError(f"{name}: does nothing for a language model{remedy}")
-        if not self.validation:
+        if self.held_out is not None and self.validation is not None:
+            raise ValueError("validation: does nothing where held_out names what is held out")
+        if self.held_out is None and not self.held_out_share:
             given = {"patience": self.patience, "evaluate_every": self.evaluate_every}
             idle = [name for name, value in given.items() if value is not None]
             if self.metric != "loss":
@@ -257,7 +288,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         elif kinds == (bool,):
             parser.add_argument(flag, action="store_true", default=None, help=text)
         else:
-            name = "FILE" if each.name == "data" else _METAVARS[kinds[0]]
+            name = each.metadata.get("metavar", _METAVARS[kinds[0]])
             parser.add_argument(flag, type=_reader(kinds[0]), metavar=name, help=text)
 
 

@@ -29,7 +29,7 @@ from foundation_transformer.cli._corpus import read_corpus
 from foundation_transformer.cli._settings import Settings
 from foundation_transformer.cli._size import batch_size_of
 from foundation_transformer.cli._streams import printable
-from foundation_transformer.cli._tokenizers import tokenizer_for, tokenizer_from_file
+from foundation_transformer.cli._tokenizers import origin_of, tokenizer_for
 from foundation_transformer.config import TransformerConfig
 from foundation_transformer.evaluation import score_translations
 from foundation_transformer.recipes import (
@@ -41,8 +41,6 @@ from foundation_transformer.recipes import (
 
 #: So many held-out sentences are translated for a metric at each evaluation.
 _MAX_SCORED = 200
-#: An evaluation of a language model takes no longer than for so many tokens.
-_MAX_HELD_OUT = 200_000
 
 
 @dataclass(frozen=True)
@@ -66,6 +64,8 @@ class Task:
     metrics : dict of str to callable
     fingerprints : dict of str to str
         Checksums of what is trained on, and of what is held out if there is anything.
+    tokenizer_origin : str
+        Where the tokenizers come from, for people.
     """
 
     config: TransformerConfig
@@ -78,6 +78,7 @@ class Task:
     samples: Callable[[Any], Sequence[str | Sample]] | None
     metrics: dict[str, Callable[[Any], float]]
     fingerprints: dict[str, str]
+    tokenizer_origin: str
 
 
 def make_task(
@@ -140,11 +141,24 @@ def read_columns(
     return read_pairs(path, delimiter=separator, header=skip_header, columns=chosen)
 
 
+def _hold_out(settings: Settings, pairs: Pairs) -> tuple[list[Any], list[Any]]:
+    """The pairs to train on, and those that are held out: of another file, or a share."""
+    if settings.held_out is None:
+        train, held_out, _ = split_pairs(pairs, validation=settings.held_out_share, test=0.0)
+        return train, held_out
+    table = settings.columns, settings.skip_header, settings.delimiter
+    others = read_columns(settings.held_out, *table)
+    print(others.report)
+    if not others:
+        raise ValueError(f"{settings.held_out}: no pair to hold out")
+    return list(pairs), list(others)
+
+
 def _translation(settings: Settings, tokenizers: Mapping[str, Any]) -> Task:
     pairs = read_columns(settings.data, settings.columns, settings.skip_header, settings.delimiter)
     print(pairs.report)
-    train, held_out, _ = split_pairs(pairs, validation=settings.validation, test=0.0)
-    if not held_out and settings.validation:
+    train, held_out = _hold_out(settings, pairs)
+    if not held_out and settings.held_out_share:
         raise ValueError(
             f"{settings.data}: {len(pairs)} pairs are too few to hold some out; "
             "--validation 0 holds out none"
@@ -206,30 +220,26 @@ def _translation(settings: Settings, tokenizers: Mapping[str, Any]) -> Task:
         samples,
         {} if settings.metric == "loss" else {settings.metric: metric},
         fingerprints,
+        origin_of(settings),
     )
 
 
 def _language_model(
     settings: Settings, tokenizers: Mapping[str, Any], folder: Path | None, progress: bool
 ) -> Task:
-    stream, tokenizer = read_corpus(
-        settings.data,
-        tokenizers.get("tokenizer") or tokenizer_from_file(settings),
-        lambda texts: tokenizer_for(settings, texts, lossless=True),
-        folder,
-        progress,
-    )
-    held_out_size = min(round(len(stream) * settings.validation), _MAX_HELD_OUT)
-    train, held_out = stream.split(len(stream) - held_out_size)
+    corpus = read_corpus(settings, tokenizers.get("tokenizer"), folder, progress)
+    train, held_out, tokenizer = corpus.train, corpus.held_out, corpus.tokenizer
     length = settings.max_len
-    if len(train) <= length or (settings.validation and len(held_out) <= length):
+    holds_out = settings.held_out is not None or settings.held_out_share
+    if len(train) <= length or (holds_out and len(held_out) <= length):
         raise ValueError(
             f"{settings.data}: too short, with {len(train)} tokens to train on and {len(held_out)} "
             f"held out, for windows of {length}; lower --max-len"
         )
     print(
-        f"{settings.data}: {len(stream):,} tokens in {stream.num_documents:,} texts, the last "
-        f"{len(held_out):,} held out; {type(tokenizer).__name__} of {len(tokenizer):,}"
+        f"{settings.data}: {len(train):,} tokens in {train.num_documents:,} texts to train on, "
+        f"{len(held_out):,} held out; {type(tokenizer).__name__} of {len(tokenizer):,}, "
+        f"{corpus.origin}"
     )
     config = TransformerConfig.gpt2(
         **{
@@ -262,6 +272,7 @@ def _language_model(
         samples if len(held_out) else None,
         {},
         {"train": train.fingerprint, "held_out": held_out.fingerprint},
+        corpus.origin,
     )
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from foundation_data import Tokenizer, encode_files, load_tokenizer
+from foundation_data import TextFiles, Tokenizer, encode_files, load_tokenizer
 from foundation_nn import checkpoint
 
 from foundation_transformer.cli._corpus import files_of, progress_bar, texts_to_train_on
@@ -33,7 +33,7 @@ def train(options: argparse.Namespace) -> None:
         raise ValueError(f"{options.out}: exists; choose another place, or replace it with --force")
     files = _files(options.texts)
     started = time.perf_counter()
-    texts = texts_to_train_on(files, not options.quiet, field=options.field)
+    texts = texts_to_train_on(TextFiles(files, options.field), not options.quiet)
     tokenizer = train_tokenizer(options.kind, texts, options.vocab_size)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     tokenizer.save(options.out)
@@ -67,7 +67,7 @@ def encode(options: argparse.Namespace) -> None:
             tokenizer,
             options.out,
             field=options.field,
-            workers=options.workers,
+            workers=options.processes,
             on_progress=count,
         )
     seconds = time.perf_counter() - started

@@ -19,6 +19,9 @@ from foundation_transformer.cli._settings import TOKENIZERS, Settings
 
 #: The most tokens of a vocabulary, if nothing else is said.
 VOCAB_SIZE = 16_000
+#: Where a tokenizer comes from, which decides what a number on held-out text is worth.
+TRAINED_HERE = "trained without what is held out"
+TRAINED_BEFORE = "trained before, perhaps with what is held out"
 
 _KINDS: dict[str, Any] = {
     "word": WordTokenizer,
@@ -51,6 +54,12 @@ def tokenizer_for(settings: Settings, texts: Iterable[str], lossless: bool) -> T
     return tokenizer_from_file(settings) or train_tokenizer(
         settings.tokenizer_kind, texts, settings.vocab_size, lossless
     )
+
+
+def origin_of(settings: Settings) -> str:
+    """Where the tokenizers of a run come from, for people."""
+    is_kind = settings.tokenizer is None or settings.tokenizer in TOKENIZERS
+    return TRAINED_HERE if is_kind else TRAINED_BEFORE
 
 
 def tokenizer_from_file(settings: Settings) -> Tokenizer | None:

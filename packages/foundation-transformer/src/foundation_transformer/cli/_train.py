@@ -25,6 +25,7 @@ from foundation_nn.training import (
     own_folder,
 )
 
+from foundation_transformer.cli._corpus import remove_ids
 from foundation_transformer.cli._find_lr import propose_lr
 from foundation_transformer.cli._folder import writable
 from foundation_transformer.cli._optimization import make_optimizer, make_schedule
@@ -69,8 +70,9 @@ def train(options: argparse.Namespace) -> int:
     if not launch.is_launched():
         _refuse_run(folder)  # before it is asked whether several processes can be started
     if options.find_lr:
-        with writable(folder), own_folder(folder):
+        with _new_folder(folder):
             propose_lr(folder, settings, make_task(settings, None, folder, not options.quiet))
+            remove_ids(folder)
         return DONE
     count = how_many(options)
     if count > 1:
@@ -93,9 +95,10 @@ def _refuse_run(folder: Path) -> None:
 
 @contextmanager
 def _new_folder(folder: Path) -> Iterator[None]:
-    """Own a folder in which no run was begun."""
+    """Own a folder in which no run was begun; a command that was killed may have left ids."""
     _refuse_run(folder)
     with writable(folder), own_folder(folder):
+        remove_ids(folder)
         yield
 
 
