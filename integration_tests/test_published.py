@@ -23,6 +23,7 @@ from foundation_transformer.cli import main
 from foundation_transformer.cli._labels import labels
 from foundation_transformer.cli._search import passages
 from foundation_transformer.evaluation import surprisal
+from foundation_transformer.pretrained._safetensors import read_header, write_safetensors
 from pages import page_data
 
 TEXTS = ["the cat sat on the mat", "a mask is true where a token is real", "日本"] * 3
@@ -284,6 +285,50 @@ def test_sampling_is_the_folders_and_flags_win_and_both_are_told(
     assert said("--top-k", "1")[0] == greedy[0]
     rewrite(framed / "generation_config.json", num_beams=4)
     assert "not obeyed: num_beams=4" in said()[1]
+
+
+# --- heads
+
+
+def test_heads_are_used_by_their_commands(
+    encoder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = tmp_path / "head"
+    shutil.copytree(encoder, folder)
+    rng = np.random.default_rng(0)
+    weights = {
+        f"bert.{name}": tensor.read()
+        for name, tensor in read_header(encoder / "model.safetensors").items()
+    }
+
+    def said(labels: list[str], *arguments: str) -> str:
+        head = rng.standard_normal((len(labels), 24)).astype(np.float32)
+        more = {"classifier.weight": head, "classifier.bias": np.zeros(len(labels), np.float32)}
+        write_safetensors(folder / "model.safetensors", (weights | more).items())
+        rewrite(
+            folder / "config.json",
+            architectures=["BertForSequenceClassification"],
+            id2label=dict(enumerate(labels)),
+        )
+        monkeypatch.setattr(sys, "stdin", io.StringIO("the cat\na mask\nmat\n"))
+        assert main([arguments[0], str(folder), *arguments[1:]]) == 0
+        return capsys.readouterr().out
+
+    rows = [line.split("\t") for line in said(["bad", "good"], "classify").splitlines()]
+    assert [row[2] for row in rows] == ["the cat", "a mask", "mat"]
+    assert {row[0] for row in rows} <= {"bad", "good"}
+    assert all(0.5 <= float(row[1]) <= 1 for row in rows)
+    rows = [line.split("\t") for line in said(["score"], "rerank", "the cat").splitlines()]
+    assert sorted(row[1] for row in rows) == ["a mask", "mat", "the cat"]
+    scores = [float(row[0]) for row in rows]
+    assert scores == sorted(scores, reverse=True)
+    assert main(["embed", str(folder)]) == 1
+    assert "a text classifier (see foundation classify and rerank)" in capsys.readouterr().err
+    assert main(["classify", str(encoder)]) == 1
+    assert "expected one with a head that classifies" in capsys.readouterr().err
 
 
 # --- search

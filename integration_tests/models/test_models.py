@@ -87,7 +87,7 @@ def test_minilm_cuts_text_as_the_reference_does(minilm: Pretrained) -> None:
 
 
 def test_minilm_has_the_vectors_and_the_ranking_of_the_reference(minilm: Pretrained) -> None:
-    vectors = embed(minilm.model, SENTENCES, tokenizer_of(minilm), batch_size=5)
+    vectors = embed(minilm, SENTENCES, batch_size=5)
     expected = REFERENCES["minilm/vectors"]
     np.testing.assert_allclose(vectors, expected, rtol=0, atol=1e-5)
     ranking, wanted = (np.argsort(-(v @ v.T), axis=1) for v in (vectors, expected))

@@ -181,6 +181,31 @@ def test_a_tokenizer_of_another_kind_is_refused_and_can_be_left_out(rng, tmp_pat
     assert load_pretrained(file, tokenizer=False).tokenizer is None
 
 
+@pytest.mark.parametrize("name", ["rope.scaling.factor", "rope.scale_linear"])
+def test_scaled_positions_are_refused_whether_or_not_their_kind_is_said(rng, tmp_path, name):
+    def more(writer):
+        writer.add_float32(f"llama.{name}", factor)
+
+    factor = 4.0
+    file = write(tmp_path / "m.gguf", tensors_of(rng), more=more)
+    with pytest.raises(ValueError, match=f"scaled rotary positions .{name} = 4. are not"):
+        load_pretrained(file)
+    factor = 1.0
+    assert load_pretrained(write(tmp_path / "one.gguf", tensors_of(rng), more=more)).model
+
+
+def test_a_token_that_stands_twice_is_named_with_its_file(rng, tmp_path):
+    def more(writer):
+        del writer.kv_data[0]["tokenizer.ggml.tokens"]
+        writer.add_token_list(["<end>", "a", "b", "a", "<x>"])
+
+    file = write(tmp_path / "m.gguf", tensors_of(rng), more=more)
+    with pytest.raises(
+        ValueError, match=r"m\.gguf: .*'a' stands there twice, with the ids 1 and 3"
+    ):
+        load_pretrained(file)
+
+
 def test_ends_and_sampling_of_the_metadata_are_obeyed(rng, tmp_path):
     def more(writer):
         writer.add_bos_token_id(1)

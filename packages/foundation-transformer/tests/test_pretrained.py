@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from foundation_attn import MultiHeadAttention
-from foundation_data import CharTokenizer
+from foundation_data import BPETokenizer, CharTokenizer
 from foundation_nn import Tensor, checkpoint, no_grad
 from foundation_transformer import CausalLM, TextEncoder, Transformer, TransformerConfig
 from foundation_transformer.pretrained import CompactWeight, load_pretrained, save_pretrained
@@ -347,3 +347,58 @@ def test_a_configuration_that_is_no_table_is_refused_by_name(folder):
     (path / "config.json").write_text("[]")
     with pytest.raises(ValueError, match=r"config\.json: expected an object with 'model_type'"):
         load_pretrained(path)
+
+
+# --- what a folder says beside its numbers
+
+
+def test_an_output_layer_of_its_own_is_kept_whatever_the_configuration_says(folder):
+    weights = golden_weights("tied")
+    embedding = weights["model.embed_tokens.weight"]
+    same = load_pretrained(folder("tied", weights | {"lm_head.weight": embedding})).model
+    assert same.config.tie_embeddings
+    assert_same_answer(same, "tied")
+    other = load_pretrained(folder("tied", weights | {"lm_head.weight": embedding * 2})).model
+    assert not other.config.tie_embeddings
+    np.testing.assert_allclose(answer(other, "tied"), 2 * answer(same, "tied"), rtol=1e-5)
+
+
+def test_of_two_rotary_bases_the_newer_name_counts(folder):
+    changes = {"rope_parameters": {"rope_type": "default", "rope_theta": 1e5}, "rope_theta": 7.0}
+    assert_same_answer(load_pretrained(folder("llama", **changes)).model, "llama")
+    old = {"rope_parameters": None, "rope_theta": 1e5, "rope_scaling": {"rope_theta": 7.0}}
+    assert_same_answer(load_pretrained(folder("llama", **old)).model, "llama")
+
+
+def test_a_family_that_is_not_known_has_a_nearest_one(folder):
+    with pytest.raises(ValueError, match=r"one of gpt2, llama, bert; did you mean 'llama'\?"):
+        load_pretrained(folder("llama", model_type="llama4"))
+
+
+def test_the_tokenizer_of_another_model_is_refused(folder):
+    path = folder("llama")
+    BPETokenizer.train(["low lower"]).save(path / "tokenizer.json")
+    with pytest.raises(ValueError, match=r"262 tokens and its model 31; is it .* another model\?"):
+        load_pretrained(path)
+
+
+@pytest.mark.parametrize("variable", ["HF_HUB_CACHE", "HF_HOME"])
+def test_a_name_is_found_in_the_cache_and_never_fetched(folder, tmp_path, monkeypatch, variable):
+    for name in ("HF_HUB_CACHE", "HF_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    hub = tmp_path / "cache" / "hub"
+    monkeypatch.setenv(variable, str(hub if variable == "HF_HUB_CACHE" else hub.parent))
+    place = hub / "models--someone--small.llama"
+    (place / "refs").mkdir(parents=True)
+    with pytest.raises(FileNotFoundError, match="no model of that name in .*hub; nothing is downl"):
+        load_pretrained("someone/small.llama")
+    (place / "refs" / "main").write_text("abc123\n")
+    snapshot = place / "snapshots" / "abc123"
+    snapshot.mkdir(parents=True)
+    for file in folder("llama").glob("*.*"):
+        if file.is_file():
+            (snapshot / file.name).write_bytes(file.read_bytes())
+    assert_same_answer(load_pretrained("someone/small.llama").model, "llama")
+    (place / "refs" / "main").write_text("../../..")
+    with pytest.raises(FileNotFoundError):
+        load_pretrained("someone/small.llama")

@@ -11,6 +11,7 @@ from foundation_nn import publish
 from foundation_transformer import recipes
 from foundation_transformer._causal_lm import CausalLM, TextState
 from foundation_transformer._feed_forward import FeedForward, SwiGLU
+from foundation_transformer._known_tokens import KnownTokens
 from foundation_transformer._layers import (
     DecoderCache,
     TransformerDecoderLayer,
@@ -23,7 +24,7 @@ from foundation_transformer._positions import (
 )
 from foundation_transformer._relative import ALiBi, Rotary
 from foundation_transformer._stacks import TransformerDecoder, TransformerEncoder
-from foundation_transformer._text_encoder import TextEncoder, mean_pool
+from foundation_transformer._text_encoder import TextClassifier, TextEncoder, mean_pool
 from foundation_transformer._transformer import Transformer
 from foundation_transformer._translate import TextTokenizer, translate
 from foundation_transformer._translator import TranslationState, Translator
@@ -38,10 +39,12 @@ __all__ = [
     "ContextLengthError",
     "DecoderCache",
     "FeedForward",
+    "KnownTokens",
     "LearnedPositions",
     "Rotary",
     "SinusoidalPositions",
     "SwiGLU",
+    "TextClassifier",
     "TextEncoder",
     "TextState",
     "TextTokenizer",

@@ -227,9 +227,21 @@ class CausalLM(Module):
             If the text is longer than the model's positions. A model with ALiBi, or without any
             positions, has no limit.
         """
-        first_or_all = 0 if positions is None else positions
-        h = self._hidden(ids, first_or_all, key_mask, mask)  # (B, T, D)
-        return self.output(h)  # (B, T, V)
+        return self.output(self.hidden(ids, key_mask, mask, positions))  # (B, T, V)
+
+    def hidden(
+        self,
+        ids: Ids,
+        key_mask: Mask | None = None,
+        mask: Mask | None = None,
+        positions: Positions | None = None,
+    ) -> Tensor:
+        """What the last layer says of each token, (B, T, D), before it becomes logits.
+
+        Parameters are those of :meth:`forward`. Logits of some tokens alone are
+        ``output(hidden[:, some])``.
+        """
+        return self._hidden(ids, 0 if positions is None else positions, key_mask, mask)
 
     def _hidden(
         self,

@@ -54,6 +54,26 @@ def add_measures(commands: Commands) -> None:
         metavar="N",
         help="of translation: translations that are followed at once (default: 1)",
     )
+    evaluate.add_argument(
+        "--context",
+        type=positive,
+        metavar="N",
+        help="of a language model: tokens that are read at once (default: as many as it reads, and "
+        "2048 at most)",
+    )
+    evaluate.add_argument(
+        "--stride",
+        type=positive,
+        metavar="N",
+        help="of a language model: tokens that each further window adds; the smaller, the more a "
+        "token is told by (default: windows do not overlap)",
+    )
+    evaluate.add_argument(
+        "--batch-size",
+        type=positive,
+        metavar="N",
+        help="of a language model: windows at once (default: 4096 tokens)",
+    )
     add_columns(evaluate)
     evaluate.add_argument(
         "--target-language",

@@ -28,6 +28,14 @@ SEARCH = """\
 Find the passages of a folder's Markdown files that are nearest in meaning to a question, with a
 published text encoder such as MiniLM.
 """
+RERANK = """\
+Put the lines of standard input in the order of how well they answer a question, with a published
+cross-encoder, which reads the question and a line together. Each line comes after its score.
+"""
+CLASSIFY = """\
+Write for each line of standard input the likeliest label, its probability and the line, with a
+published model that has a head for it.
+"""
 
 
 def add_uses(commands: Commands) -> None:
@@ -53,12 +61,31 @@ def add_uses(commands: Commands) -> None:
     embed = commands.add("embed", "vectors of texts", EMBED, ("_embed", "embed_lines"))
     embed.add_argument("model", type=Path, metavar="MODEL", help="the folder of a text encoder")
 
+    embed.add_argument(
+        "--prompt",
+        metavar="NAME",
+        help="what the lines are for, such as query or document, if the model has prompts for it",
+    )
+
     search = commands.add("search", "nearest passages of .md files", SEARCH, ("_search", "search"))
     search.add_argument("model", type=Path, metavar="MODEL", help="the folder of a text encoder")
     search.add_argument("folder", type=Path, metavar="FOLDER", help="a folder with .md files")
     search.add_argument("question", metavar="QUESTION", help="what you want to know")
     search.add_argument(
         "--top-k", type=positive, default=3, metavar="K", help="print K passages (default: 3)"
+    )
+
+    rerank = commands.add(
+        "rerank", "texts that answer a question, best first", RERANK, ("_classify", "rerank_lines")
+    )
+    rerank.add_argument("model", type=Path, metavar="MODEL", help="the folder of a cross-encoder")
+    rerank.add_argument("question", metavar="QUESTION", help="what one wants to know")
+
+    classify = commands.add(
+        "classify", "the label of each text", CLASSIFY, ("_classify", "classify_lines")
+    )
+    classify.add_argument(
+        "model", type=Path, metavar="MODEL", help="the folder of a model with such a head"
     )
 
 

@@ -13,6 +13,7 @@ from foundation_nn.files import parse_json
 from foundation_seq import NewToken, SamplingConfig, stream_text, stream_tokens
 
 from foundation_transformer._causal_lm import CausalLM
+from foundation_transformer._known_tokens import KnownTokens
 from foundation_transformer.chat import Conversation
 from foundation_transformer.cli._memory import Memory
 from foundation_transformer.cli._pretrained import load_with_tokenizer
@@ -88,6 +89,7 @@ class _Speaker:
         options: argparse.Namespace,
     ) -> None:
         self.memory = Memory(model)
+        self.writer = KnownTokens(self.memory, len(conversation.tokenizer))
         self.conversation = conversation
         self.options = options
         self.rng = np.random.default_rng(options.seed)
@@ -107,7 +109,7 @@ class _Speaker:
             talk.turns.pop()
             raise
         stream = stream_tokens(
-            self.memory, [ids], tokens, self.sampling, self.rng, stop_ids=self.stop_ids
+            self.writer, [ids], tokens, self.sampling, self.rng, stop_ids=self.stop_ids
         )
         text = ""
         try:

@@ -21,7 +21,7 @@ def embed_lines(options: argparse.Namespace) -> None:
     OSError, ValueError
         If there is no such model, or it is no text encoder.
     """
-    model, tokenizer = text_encoder(options.model)
+    loaded = text_encoder(options.model)
     while lines := [line.rstrip("\n") for line in islice(standard_input(), _AT_ONCE)]:
-        for vector in embed(model, lines, tokenizer):
+        for vector in embed(loaded, lines, options.prompt):
             print(" ".join(f"{number:.6f}" for number in vector), flush=True)

@@ -7,7 +7,6 @@ import json
 import math
 from pathlib import Path
 
-import numpy as np
 from foundation_nn import checkpoint
 from foundation_nn.files import MAX_BYTES, read_text
 
@@ -19,8 +18,7 @@ from foundation_transformer.cli._pretrained import load_any
 from foundation_transformer.cli._run_file import is_run, read_run
 from foundation_transformer.cli._task import read_columns
 from foundation_transformer.cli._translate import translator_of
-from foundation_transformer.evaluation import score_language_model, score_translations
-from foundation_transformer.recipes import consecutive_windows
+from foundation_transformer.evaluation import score_text, score_translations
 
 
 def evaluate(options: argparse.Namespace) -> None:
@@ -49,6 +47,9 @@ def evaluate(options: argparse.Namespace) -> None:
 def _translation(loaded: checkpoint.Checkpoint, options: argparse.Namespace) -> dict[str, object]:
     if options.max_bytes:
         raise ValueError("--max-bytes: does nothing for a translator")
+    for name in ("context", "stride", "batch_size"):
+        if getattr(options, name):
+            raise ValueError(f"--{name.replace('_', '-')}: does nothing for a translator")
     model, *tokenizers = translator_of(options.folder, loaded)
     pairs = read_columns(options.data, options.columns, options.skip_header, options.delimiter)
     limit = model.config.max_len
@@ -85,14 +86,21 @@ def _language_model(
     if tokenizer is None:
         raise ValueError(f"{options.folder}: holds a language model without its tokenizer")
     text = read_text(options.data, options.max_bytes or MAX_BYTES, "--max-bytes")
-    ids = np.array(tokenizer.frame.before + tokenizer.encode(text))
-    length = min(loaded.model.config.max_len, len(ids) - 1)
-    scores = score_language_model(loaded.model, consecutive_windows(ids, max(1, length), 64))
-    # The bytes of what was predicted: of all tokens but the first and those left over at the end.
-    predicted = tokenizer.decode(ids[1 : scores.num_tokens + 1])
-    num_bytes = len(predicted.encode("utf-8", "replace"))
+    ids = tokenizer.encode(text)
+    scores = score_text(
+        loaded.model,
+        ids,
+        tokenizer.frame.before,
+        context=options.context,
+        stride=options.stride,
+        batch_size=options.batch_size,
+    )
+    # The bytes of what was foretold: without a token before it, the first one is not.
+    foretold = tokenizer.decode(ids[len(ids) - scores.num_tokens :])
+    num_bytes = len(foretold.encode("utf-8", "replace"))
     return {
         "tokens": scores.num_tokens,
+        "bytes": num_bytes,
         "loss": scores.loss,
         "perplexity": scores.perplexity,
         "accuracy": scores.accuracy,

@@ -62,6 +62,7 @@ def kind_of(model: object) -> str:
         "Transformer": "a translator (see foundation translate)",
         "CausalLM": "a language model (see foundation generate)",
         "TextEncoder": "a text encoder (see foundation embed)",
+        "TextClassifier": "a text classifier (see foundation classify and rerank)",
     }
     return kinds.get(type(model).__name__, "a model of another kind")
 

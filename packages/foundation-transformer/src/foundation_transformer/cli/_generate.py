@@ -11,6 +11,7 @@ import numpy as np
 from foundation_nn.files import read_text
 from foundation_seq import NewToken, SamplingConfig, stream_text, stream_tokens
 
+from foundation_transformer._known_tokens import KnownTokens
 from foundation_transformer.cli._pretrained import Writer, language_model
 from foundation_transformer.cli._sampling import sampling_of, tell_sampling
 from foundation_transformer.cli._streams import read_standard_input
@@ -64,13 +65,14 @@ def continuation(
     """
     text = list(ids)
     before = writer.tokenizer.frame.before
+    model = KnownTokens(writer.model, len(writer.tokenizer))
     limit = writer.model.config.max_len - len(before)
     while count > 0:
         window = text if len(text) < limit else text[-max(1, limit // 2) :]
         room = min(count, limit - len(window))
         written = 0
         for token in stream_tokens(
-            writer.model, [before + window], room, sampling, rng, stop_ids=writer.stop_ids
+            model, [before + window], room, sampling, rng, stop_ids=writer.stop_ids
         ):
             text.append(token.id)
             written += 1

@@ -9,13 +9,14 @@ from foundation_data import Tokenizer
 from foundation_nn import checkpoint
 
 from foundation_transformer._causal_lm import CausalLM
-from foundation_transformer._text_encoder import TextEncoder
+from foundation_transformer._text_encoder import TextClassifier, TextEncoder
 from foundation_transformer.cli._folder import find_checkpoint, kind_of
 from foundation_transformer.pretrained import (
     GenerationDefaults,
     Pretrained,
     load_pretrained,
 )
+from foundation_transformer.pretrained._hub_cache import cached_model
 
 
 def load_with_tokenizer(path: Path, compact: bool = False) -> tuple[Pretrained, Tokenizer]:
@@ -37,7 +38,9 @@ def load_with_tokenizer(path: Path, compact: bool = False) -> tuple[Pretrained, 
 
 def is_published(path: Path) -> bool:
     """Whether this looks like a published model, rather than a checkpoint of ours."""
-    return path.suffix == ".gguf" or (path / "config.json").is_file()
+    if path.suffix == ".gguf" or (path / "config.json").is_file():
+        return True
+    return not path.exists() and cached_model(str(path)) is not None
 
 
 def load_any(path: Path) -> checkpoint.Checkpoint:
@@ -94,7 +97,7 @@ def language_model(path: Path, compact: bool = False) -> Writer:
     return Writer(loaded.model, loaded.tokenizer, loaded.stop_ids, loaded.generation)
 
 
-def text_encoder(path: Path) -> tuple[TextEncoder, Tokenizer]:
+def text_encoder(path: Path) -> Pretrained:
     """A published text encoder, and its tokenizer.
 
     Raises
@@ -102,9 +105,25 @@ def text_encoder(path: Path) -> tuple[TextEncoder, Tokenizer]:
     OSError, ValueError
         If there is none.
     """
-    loaded, tokenizer = load_with_tokenizer(path)
+    loaded, _ = load_with_tokenizer(path)
     if not isinstance(loaded.model, TextEncoder):
         raise ValueError(
             f"{path}: holds {kind_of(loaded.model)}; expected a text encoder such as MiniLM"
         )
-    return loaded.model, tokenizer
+    return loaded
+
+
+def text_classifier(path: Path) -> Pretrained:
+    """A published model with a head that classifies, and its tokenizer.
+
+    Raises
+    ------
+    OSError, ValueError
+        If there is none.
+    """
+    loaded, _ = load_with_tokenizer(path)
+    if not isinstance(loaded.model, TextClassifier):
+        raise ValueError(
+            f"{path}: holds {kind_of(loaded.model)}; expected one with a head that classifies"
+        )
+    return loaded

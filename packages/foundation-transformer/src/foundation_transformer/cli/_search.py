@@ -9,6 +9,7 @@ from pathlib import Path
 from textwrap import fill, indent, shorten
 from typing import NamedTuple
 
+import numpy as np
 from foundation_nn.files import read_text
 
 from foundation_transformer.cli._pretrained import text_encoder
@@ -37,10 +38,15 @@ def search(options: argparse.Namespace) -> None:
     found = [p for file in _files(options.folder) for p in passages(file)]
     if not found:
         raise ValueError(f"{options.folder}: its .md files hold no text")
-    model, tokenizer = text_encoder(options.model)
+    loaded = text_encoder(options.model)
+    prompts = loaded.pooling.prompts
+    of_query = "query" if "query" in prompts else None
+    of_passage = next((name for name in ("document", "passage") if name in prompts), None)
     texts = [f"{p.heading}\n{p.text}" for p in found]
-    vectors = embed(model, [options.question, *texts], tokenizer)
-    scores = vectors[1:] @ vectors[0]  # cosines
+    (question,) = embed(loaded, [options.question], of_query)
+    vectors = embed(loaded, texts, of_passage)
+    lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(question)
+    scores = vectors @ question / np.where(lengths > 0, lengths, 1)  # cosines
     for i in scores.argsort()[::-1][: options.top_k].tolist():
         p = found[i]
         print(f"{scores[i]:.2f}  {p.file}:{p.line}  {p.heading}")

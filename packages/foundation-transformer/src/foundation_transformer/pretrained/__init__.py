@@ -9,17 +9,22 @@ number), ``_embed`` and ``_save``.
 from foundation_nn import publish
 
 from foundation_transformer.pretrained._compact import CompactWeight
-from foundation_transformer.pretrained._embed import embed
+from foundation_transformer.pretrained._embed import classify, embed, rerank
 from foundation_transformer.pretrained._generation import GenerationDefaults
-from foundation_transformer.pretrained._load import Pretrained, load_pretrained
+from foundation_transformer.pretrained._load import Pretrained, find_model, load_pretrained
+from foundation_transformer.pretrained._pooling import Pooling
 from foundation_transformer.pretrained._save import save_pretrained
 
 __all__ = [
     "CompactWeight",
     "GenerationDefaults",
+    "Pooling",
     "Pretrained",
+    "classify",
     "embed",
+    "find_model",
     "load_pretrained",
+    "rerank",
     "save_pretrained",
 ]
 

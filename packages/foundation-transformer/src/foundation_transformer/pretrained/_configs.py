@@ -37,6 +37,44 @@ def _activation(c: Json, name: str, default: str) -> str:
     return _GELUS[_only({name: default} | dict(c), name, *_GELUS)]
 
 
+def labels_of(c: Json) -> list[str]:
+    """What a head that classifies tells apart; nothing if the folder has no such head.
+
+    Raises
+    ------
+    ValueError
+        If labels are missing, or not numbered from 0.
+    """
+    architectures = field(c, "architectures", list | None, default=None) or []
+    if not any(str(name).endswith("ForSequenceClassification") for name in architectures):
+        return []
+    names = field(c, "id2label", dict | None, default=None)
+    if names is None:
+        return [f"LABEL_{i}" for i in range(field(c, "num_labels", int, default=2))]
+    labels = {int(index): field(names, index, str) for index in names}
+    if sorted(labels) != list(range(len(labels))):
+        raise ValueError(f"id2label: expected numbers from 0 on, got {sorted(labels)!r:.60}")
+    return [labels[i] for i in range(len(labels))]
+
+
+def score_of(c: Json, num_labels: int) -> str:
+    """How the logits of a head become scores: "softmax", "sigmoid" or "identity"."""
+    ours = field(c, "sentence_transformers", dict | None, default=None) or {}
+    said = [
+        field(ours, "activation_fn", str | None, default=None),
+        field(c, "sbert_ce_default_activation_function", str | None, default=None),
+    ]
+    for name in filter(None, said):
+        kind = str(name).rpartition(".")[2].lower()
+        if kind not in ("identity", "sigmoid"):
+            raise ValueError(f"the activation {name!r:.60} of scores is not supported")
+        return kind
+    problem = field(c, "problem_type", str | None, default=None)
+    if problem == "regression":
+        return "identity"
+    return "sigmoid" if num_labels == 1 or problem == "multi_label_classification" else "softmax"
+
+
 def read_gpt2(c: Json) -> TransformerConfig:
     """GPT-2 [1]_.
 
@@ -93,11 +131,13 @@ def read_llama(c: Json) -> TransformerConfig:
     bias = field(c, "attention_bias", bool, default=False)
     _only(c, "mlp_bias", bias)  # all biases, or none
     _only(c, "head_dim", _count(c, "hidden_size") // heads, None)
-    ropes = (field(c, name, dict | None, None) for name in ("rope_parameters", "rope_scaling"))
-    rope: Json = next(filter(None, ropes), {})
-    _only(rope, "rope_type", "default")
-    _only(rope, "type", "default")
-    rotary_base = field(c, "rope_theta", float | None, default=None)
+    newer: Json = field(c, "rope_parameters", dict | None, None) or {}
+    older: Json = field(c, "rope_scaling", dict | None, None) or {}
+    for rope in (newer, older):
+        _only(rope, "rope_type", "default")
+        _only(rope, "type", "default")
+    bases = (field(each, "rope_theta", float | None, None) for each in (newer, c, older))
+    rotary_base = next(filter(None, bases), 10000.0)
     return TransformerConfig.llama(
         vocab_size=_count(c, "vocab_size"),
         max_len=_count(c, "max_position_embeddings"),
@@ -107,7 +147,7 @@ def read_llama(c: Json) -> TransformerConfig:
         num_layers=_count(c, "num_hidden_layers"),
         d_ff=_count(c, "intermediate_size"),
         norm_eps=field(c, "rms_norm_eps", float, default=1e-6),
-        rotary_base=float(rotary_base or field(rope, "rope_theta", float, default=10000.0)),
+        rotary_base=float(rotary_base),
         bias=bias,
         tie_embeddings=field(c, "tie_word_embeddings", bool, default=False),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,6 +36,8 @@ class Family:
         Of the names in a file, but for the output layer's; a file of the bare model has none.
     ignored : str
         A pattern of what may be in a file and is no weight of the model.
+    renamed : mapping from str to str
+        Ends of names in old files, and those that they have since.
     transposed : bool
         Whether weights in the layers are (in, out).
     """
@@ -46,6 +49,7 @@ class Family:
     modules: Mapping[str, str]
     prefix: str
     ignored: str
+    renamed: Mapping[str, str] = dataclass_field(default_factory=dict)
     transposed: bool = False
 
 
@@ -118,7 +122,8 @@ FAMILIES = {
         configs.write_bert,
         _BERT,
         prefix="bert.",
-        ignored=r"embeddings\.position_ids|cls\..*",  # the heads of pretraining
+        ignored=r"embeddings\.position_ids",
+        renamed={"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"},
     ),
 }
 

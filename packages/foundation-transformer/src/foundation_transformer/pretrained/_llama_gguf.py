@@ -62,6 +62,10 @@ def config_of(metadata: Mapping[str, Any], tensors: Mapping[str, GGUFTensor]) ->
         )
     m = {name.removeprefix("llama."): value for name, value in metadata.items()}
     scaling = field(m, "rope.scaling.type", str, default="none")
+    # Old files say by how much, and not how.
+    for name in ("rope.scaling.factor", "rope.scale_linear"):
+        if scaling == "none" and field(m, name, float, default=1.0) not in (0.0, 1.0):
+            scaling = f"{name} = {m[name]:g}"
     if scaling != "none" or "rope_freqs.weight" in tensors:
         raise ValueError(f"scaled rotary positions ({scaling}) are not supported")
     heads = field(m, "attention.head_count", int)

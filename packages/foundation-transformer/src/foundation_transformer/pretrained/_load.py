@@ -11,20 +11,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from foundation_nn import skip_init
+from foundation_nn import did_you_mean, skip_init
 from foundation_nn.files import MAX_BYTES, field, read_json
 from numpy.typing import NDArray
 
 from foundation_transformer._causal_lm import CausalLM
-from foundation_transformer._text_encoder import TextEncoder
+from foundation_transformer._text_encoder import TextClassifier, TextEncoder
 from foundation_transformer.chat import ChatTemplate
 from foundation_transformer.config import TransformerConfig
 from foundation_transformer.pretrained import _llama_gguf as llama_gguf
 from foundation_transformer.pretrained._chat_template import folder_chat_template
 from foundation_transformer.pretrained._compact import load_compact
+from foundation_transformer.pretrained._configs import labels_of, score_of
 from foundation_transformer.pretrained._families import FAMILIES, Family, Weight, weights_of
 from foundation_transformer.pretrained._generation import GenerationDefaults, folder_generation
 from foundation_transformer.pretrained._gguf import read_gguf
+from foundation_transformer.pretrained._hub_cache import cache_folder, cached_model
+from foundation_transformer.pretrained._pooling import Pooling, folder_pooling
 from foundation_transformer.pretrained._safetensors import stored_tensors
 from foundation_transformer.pretrained._tokenizer import (
     folder_tokenizer,
@@ -50,7 +53,8 @@ class Pretrained:
 
     Attributes
     ----------
-    model : CausalLM or TextEncoder
+    model : CausalLM, TextEncoder or TextClassifier
+        The last if the folder has a head that classifies.
     tokenizer : foundation_data.Tokenizer or None
         None if there is none, or none was asked for. What the model reads around a text is the
         tokenizer's ``frame``.
@@ -58,12 +62,18 @@ class Pretrained:
         How the model was taught to read a conversation; None if it was not.
     generation : GenerationDefaults
         Where texts end and how tokens are drawn, as far as that is said.
+    pooling : Pooling
+        How the vector of a text is made, by :func:`embed`.
+    left_out : tuple of str
+        Tensors of heads beside the model that it has no place for, such as those of pretraining.
     """
 
-    model: CausalLM | TextEncoder
+    model: CausalLM | TextEncoder | TextClassifier
     tokenizer: Tokenizer | None = None
     chat_template: ChatTemplate | None = None
     generation: GenerationDefaults = dataclass_field(default_factory=GenerationDefaults)
+    pooling: Pooling = dataclass_field(default_factory=Pooling)
+    left_out: tuple[str, ...] = ()
 
     @property
     def stop_ids(self) -> list[int]:
@@ -75,6 +85,26 @@ class Pretrained:
         if self.tokenizer is not None:
             ids.add(self.tokenizer.vocabulary.specials.eos_id)
         return sorted(i for i in ids if 0 <= i < self.model.config.vocab_size)
+
+
+def find_model(path: str | os.PathLike[str]) -> Path:
+    """The folder or file of a model: a path, or ``owner/name`` in the cache of Hugging Face.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is neither.
+    """
+    place = Path(path)
+    if place.exists():
+        return place
+    found = cached_model(os.fspath(path))
+    if found is None:
+        raise FileNotFoundError(
+            f"{place}: no such file or folder, and no model of that name in {cache_folder()}; "
+            "nothing is downloaded"
+        )
+    return found
 
 
 def load_pretrained(
@@ -96,7 +126,8 @@ def load_pretrained(
         A folder as Hugging Face's libraries write it: ``config.json``, ``model.safetensors`` or
         several files with an index, ``tokenizer.json``; of the families GPT-2, Llama (SmolLM2) and
         BERT (MiniLM). Or a file ``*.gguf`` of the Llama family, for which the extra ``gguf`` is
-        needed.
+        needed. Or a name such as "owner/model", which is looked for in the cache that Hugging
+        Face's libraries keep (``HF_HUB_CACHE``, or ``hub`` in ``HF_HOME``): nothing is downloaded.
     compact : bool
         Keep matrices as one byte a number, see :class:`CompactWeight`: a quarter of the memory,
         and results that are near. Such a model is not trained further.
@@ -122,9 +153,7 @@ def load_pretrained(
     ImportError
         For a GGUF file without the library ``gguf``; for a tokenizer without foundation-data.
     """
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: no such file or folder")
+    path = find_model(path)
     if path.is_dir():
         return _load_folder(path, compact, tokenizer, max_bytes)
     if path.suffix != ".gguf":
@@ -138,28 +167,87 @@ def _load_folder(folder: Path, compact: bool, with_tokenizer: bool, max_bytes: i
         raise FileNotFoundError(f"{folder}: no config.json; expected the folder of a model")
     described = read_json(source, max_bytes)
     try:
-        kind = field(described, "model_type", str, default=None)
-        if kind not in FAMILIES:
-            raise ValueError(
-                f"model_type={kind!r:.60} is not supported; expected one of {', '.join(FAMILIES)}"
-            )
-        family = FAMILIES[kind]
+        family = _family(field(described, "model_type", str, default=None))
         config = family.read(described)
+        labels = labels_of(described)
+        score = score_of(described, len(labels))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{source}: {error}") from None
     # What is cheap to refuse comes before the weights are read.
     tokenizer = folder_tokenizer(folder, max_bytes) if with_tokenizer else None
     template = folder_chat_template(folder, max_bytes)
     generation = folder_generation(folder, described, max_bytes)
-    tensors: dict[str, _Stored] = {}
-    for name, tensor in stored_tensors(folder, max_bytes).items():
-        bare = name.removeprefix(family.prefix)
-        if not re.fullmatch(family.ignored, bare):
-            tensors[bare] = tensor
+    pooling = folder_pooling(folder, max_bytes)
+    if tokenizer is not None and len(tokenizer) > config.vocab_size:
+        raise ValueError(
+            f"{folder}: its tokenizer has {len(tokenizer):,} tokens and its model "
+            f"{config.vocab_size:,}; is it the tokenizer of another model?"
+        )
+    tensors, heads = _sorted(stored_tensors(folder, max_bytes), family)
     if config.pooler and "pooler.dense.weight" not in tensors:
         config = replace(config, pooler=False)
+    model: CausalLM | TextEncoder | TextClassifier
     model = _load_weights(str(folder), config, family, tensors, compact)
-    return Pretrained(model, tokenizer, template, generation)
+    head = {name: heads[name] for name in heads if name.startswith("classifier.")}
+    if labels and len(head) == 2 and isinstance(model, TextEncoder) and model.pooler is not None:
+        model = _with_head(str(folder), model, head, labels, score)
+        heads = {name: tensor for name, tensor in heads.items() if name not in head}
+    return Pretrained(model, tokenizer, template, generation, pooling, tuple(sorted(heads)))
+
+
+def _family(kind: str | None) -> Family:
+    if kind is None or kind not in FAMILIES:
+        known = ", ".join(FAMILIES)
+        nearest = did_you_mean(kind or "", list(FAMILIES), or_all=False)
+        raise ValueError(
+            f"model_type={kind!r:.60} is not supported; expected one of {known}{nearest}"
+        )
+    return FAMILIES[kind]
+
+
+def _sorted(
+    stored: Mapping[str, _Stored], family: Family
+) -> tuple[dict[str, _Stored], dict[str, _Stored]]:
+    """The tensors of the model, and those of heads beside it, which it has no place for.
+
+    A model that was saved with a head has a prefix before all names but the head's.
+    """
+    is_prefixed = any(name.startswith(family.prefix) for name in stored)
+    tensors: dict[str, _Stored] = {}
+    heads: dict[str, _Stored] = {}
+    for name, tensor in stored.items():
+        bare = name.removeprefix(family.prefix)
+        if re.fullmatch(family.ignored, bare):
+            continue
+        for end, newer in family.renamed.items():
+            if bare.endswith(end):
+                bare = bare.removesuffix(end) + newer
+        is_output = family.model is CausalLM and bare == "lm_head.weight"
+        beside = is_prefixed and not name.startswith(family.prefix) and not is_output
+        (heads if beside else tensors)[bare] = tensor
+    return tensors, heads
+
+
+def _with_head(
+    where: str,
+    encoder: TextEncoder,
+    head: Mapping[str, _Stored],
+    labels: list[str],
+    score: str,
+) -> TextClassifier:
+    """The encoder with the head that was saved beside it."""
+    config = encoder.config
+    wanted = {"classifier.weight": (len(labels), config.d_model), "classifier.bias": (len(labels),)}
+    for name, shape in wanted.items():
+        if head[name].shape != shape:
+            raise ValueError(f"{where}: {name}: expected {shape}, got {head[name].shape}")
+    with skip_init([(config.vocab_size, config.d_model)]):
+        model = TextClassifier(replace(config, num_layers=1), labels, score)
+    model.config = config
+    model.encoder = encoder
+    model.classifier.weight.data = head["classifier.weight"].read()
+    model.classifier.bias.data = head["classifier.bias"].read()  # type: ignore[union-attr]
+    return model
 
 
 def _load_gguf(file: Path, compact: bool, with_tokenizer: bool, max_bytes: int) -> Pretrained:
@@ -187,14 +275,20 @@ def _load_weights(
     tensors: Mapping[str, _Stored],
     compact: bool,
 ) -> CausalLM | TextEncoder:
+    if config.tie_embeddings and "lm_head.weight" in tensors:
+        # The configuration says that it is the embedding, and the file has the last word.
+        if _are_equal(
+            tensors.get(family.modules["embedding"] + ".weight"), tensors["lm_head.weight"]
+        ):
+            tensors = {name: t for name, t in tensors.items() if name != "lm_head.weight"}
+        else:
+            config = replace(config, tie_embeddings=False)
     try:
         with skip_init(tensor.shape for tensor in tensors.values()):
             model = family.model(config)
     except (ValueError, ArithmeticError, MemoryError) as error:
         raise ValueError(f"{where}: {error}") from None
     weights = weights_of(model, config, family)
-    if config.tie_embeddings:
-        tensors = {name: t for name, t in tensors.items() if name != "lm_head.weight"}
     _require_agreement(where, weights, tensors)
 
     def read() -> Iterator[tuple[str, NDArray[np.float32]]]:
@@ -211,6 +305,12 @@ def _load_weights(
     else:
         model.load_state_dict(dict(read()), assign=True)
     return model
+
+
+def _are_equal(one: _Stored | None, other: _Stored) -> bool:
+    if one is None or one.shape != other.shape:
+        return False
+    return np.array_equal(one.read(), other.read())
 
 
 def _require_agreement(where: str, weights: list[Weight], tensors: Mapping[str, _Stored]) -> None:
