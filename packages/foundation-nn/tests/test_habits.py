@@ -5,6 +5,7 @@ import inspect
 import json
 import re
 
+import foundation_nn
 import numpy as np
 import pytest
 from foundation_nn import (
@@ -14,14 +15,29 @@ from foundation_nn import (
     LayerNorm,
     Linear,
     Module,
+    Parameter,
     ReLU,
     Tensor,
     explains_keywords,
+    init,
+    optim,
+    schedules,
 )
 from foundation_nn import functional as F
-from foundation_nn.engine import _habits
-from foundation_nn.engine._habits import KEYWORDS, OF_A_MODULE, OF_A_TENSOR, OF_FUNCTIONS
-from foundation_nn.training import Trainer
+from foundation_nn.engine import _habit_tables
+from foundation_nn.engine._habit_tables import (
+    KEYWORDS,
+    OF_A_MODULE,
+    OF_A_TENSOR,
+    OF_A_TRAINER,
+    OF_AN_OPTIMIZER,
+    OF_FUNCTIONS,
+    OF_INIT,
+    OF_OPTIM,
+    OF_THE_PACKAGE,
+    TRAINING_KEYWORDS,
+)
+from foundation_nn.training import Checkpoints, EarlyStopping, Trainer, batches, evaluate
 
 X = Tensor([[1.0, 2.0]])
 
@@ -47,7 +63,7 @@ X = Tensor([[1.0, 2.0]])
     ],
 )
 def test_habits_of_tensors(name, instead):
-    with pytest.raises(AttributeError, match=rf"^Tensor has no {name}\(\): .*{instead}"):
+    with pytest.raises(AttributeError, match=rf"^Tensor has no {name}: .*{instead}"):
         getattr(Tensor([1.0]), name)
 
 
@@ -67,7 +83,7 @@ def test_habits_of_tensors(name, instead):
     ],
 )
 def test_habits_of_modules(name, instead):
-    with pytest.raises(AttributeError, match=rf"^Linear has no {name}\(\): .*{instead}"):
+    with pytest.raises(AttributeError, match=rf"^Linear has no {name}: .*{instead}"):
         getattr(Linear(2, 3), name)
 
 
@@ -83,10 +99,13 @@ def test_a_copy_finds_what_it_looks_for():
     assert copy.deepcopy(layer).weight.data.tolist() == layer.weight.data.tolist()
 
 
-@pytest.mark.parametrize(("name", "instead"), [("cat", "concat"), ("logsigmoid", "log_sigmoid")])
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [("cat", "concat"), ("logsigmoid", "log_sigmoid"), ("huber", "huber_loss"), ("l1", "l1_loss")],
+)
 def test_habits_of_functions(name, instead):
     with pytest.raises(
-        AttributeError, match=rf"^foundation_nn\.functional has no {name}\(\): .*{instead}"
+        AttributeError, match=rf"^foundation_nn\.functional has no {name}: .*{instead}"
     ):
         getattr(F, name)
 
@@ -160,7 +179,9 @@ def test_keywords_are_answered(call):
         (lambda: Mine(width=2, scales=2), "Mine has no scales=; did you mean 'scale'"),
         (lambda: F.cross_entropy(X, target=[0]), "cross_entropy has no target=; did you mean 't"),
         (lambda: F.gelu(X, xyzzy=1), "gelu has no xyzzy=; there are x, approximate"),
-        (lambda: Trainer(1, 2, 3, epochs=3), "Trainer has no epochs=; there are model, loss,"),
+        (lambda: Trainer(1, 2, 3, xyzzy=3), "Trainer has no xyzzy=; there are model, loss,"),
+        (lambda: optim.AdamW(X, lrr=0.1), "AdamW has no lrr=; did you mean 'lr'"),
+        (lambda: Checkpoints("x", evry=9), "Checkpoints has no evry=; did you mean 'every'"),
         (lambda: Later(2, device="cpu"), "Later has no device=: everything is computed on the CPU"),
     ],
 )
@@ -179,6 +200,111 @@ def test_the_path_of_the_layer_stands_before_it():
 
     with pytest.raises(TypeError, match=r"^layers\[0\]: Mine has no attn_mask=: write mask="):
         Outer()(X)
+
+
+TRAINING_CALLS = {
+    "Trainer.epochs": lambda: Trainer(1, 2, 3, epochs=3),
+    "Trainer.scheduler": lambda: Trainer(1, 2, 3, scheduler=3),
+    "fit.epochs": lambda: trainer().fit([X], epochs=3),
+    "fit.batch_size": lambda: trainer().fit([X], batch_size=3),
+    "batches.shuffle": lambda: batches(X, batch_size=1, shuffle=True),
+    "batches.seed": lambda: batches(X, batch_size=1, seed=1),
+    "cosine.T_max": lambda: schedules.cosine(0.1, T_max=10),
+    "step.step_size": lambda: schedules.step(0.1, step_size=10),
+    "EarlyStopping.monitor": lambda: EarlyStopping(3, monitor="val_loss"),
+    "Checkpoints.save_best_only": lambda: Checkpoints("x", save_best_only=True),
+}
+
+
+def trainer():
+    model = Linear(2, 1)
+
+    def loss(model, x):
+        return model(x).sum(), 1
+
+    return Trainer(model, loss, optim.SGD(model, lr=0.1))
+
+
+@pytest.mark.parametrize("call", TRAINING_CALLS)
+def test_keywords_of_training_are_answered(call):
+    name, keyword = call.split(".")
+    sentence = TRAINING_KEYWORDS.get(call) or TRAINING_KEYWORDS[keyword]
+    with pytest.raises(TypeError, match=f"^{name} has no {keyword}=: {re.escape(sentence)}$"):
+        TRAINING_CALLS[call]()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: trainer().fit(X, X), r"^fit takes batches without a name, and was given 1 more: .*"
+            r"fit\(batches\(X, y, batch_size=32\), max_epochs=10\)"),
+        (lambda: trainer().optimizer.zero_grad(True), r"write optimizer\.zero_grad\(\)$"),
+        (lambda: trainer().optimizer.step(lambda: 1), r"call its backward\(\) before, then write"),
+        (lambda: F.softmax(X, 1, 2), "^softmax takes x and axis without a name, and was given 1 "),
+        (lambda: Mine(2)(X, None, X, X), "^Mine takes x and key_mask without a name, and was"),
+        (lambda: Linear(2, 3, True, 0), "^Linear takes .* and was given 1 more: name .* rng=$"),
+    ],
+)  # fmt: skip
+def test_too_many_arguments_are_told_which_have_names(call, message):
+    with pytest.raises(TypeError, match=message):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "message"),
+    [
+        (foundation_nn, "tensor", r"foundation_nn\.Tensor\(data\)"),
+        (foundation_nn, "save", r"foundation_nn\.checkpoint\.save\(path, model\)"),
+        (foundation_nn, "CrossEntropyLoss", r"functional\.cross_entropy"),
+        (foundation_nn, "Liner", "did you mean 'Linear'"),
+        (optim, "clip_grad_norm_", r"write clip_grad_norm\(optimizer, max_norm\)"),
+        (optim, "lr_scheduler", r"schedules\.cosine\(lr, steps\)"),
+        (
+            init,
+            "xavier_uniform_",
+            r"weight\.data = init\.xavier_uniform\(rng, layer\.weight",
+        ),
+        (init, "kaiming_normal", "write he_normal"),
+    ],
+)
+def test_names_of_other_libraries_are_answered(module, name, message):
+    with pytest.raises(AttributeError, match=f"^(module '|){module.__name__}'? has no .*{message}"):
+        getattr(module, name)
+
+
+@pytest.mark.parametrize("name", OF_A_TRAINER)
+def test_habits_of_trainers(name):
+    sentence = re.escape(OF_A_TRAINER[name])
+    with pytest.raises(AttributeError, match=f"^Trainer has no {name}: {sentence}$"):
+        getattr(trainer(), name)
+
+
+def test_a_setting_of_a_parameter_is_taken():
+    frozen = Parameter([1.0], requires_grad=False)
+    assert not frozen.requires_grad
+    assert (X * frozen).requires_grad is False
+
+
+def test_a_reduction_is_not_taken_for_a_class():
+    with pytest.raises(TypeError, match="ignore_index to be a class.*write reduction='sum'"):
+        F.cross_entropy(X, [0], "sum")
+
+
+def test_a_model_is_no_tensor():
+    with pytest.raises(TypeError, match="a Tensor holds numbers, got a Linear$"):
+        F.relu(Linear(2, 3))
+
+
+def test_columns_are_no_batches_in_an_evaluation_either():
+    with pytest.raises(ValueError, match=r"^evaluate: expected batches .* or \[\(X, y\)\]"):
+        evaluate(Linear(2, 3), None, (np.zeros((5, 2)), np.zeros(5, int)))
+
+
+def test_a_plus_changes_nothing():
+    x = Tensor([1.0, -2.0], requires_grad=True)
+    (+x * 3).sum().backward()
+    assert (+x).tolist() == [1.0, -2.0]
+    assert x.grad.tolist() == [3.0, 3.0]
 
 
 def test_an_error_from_elsewhere_stays_as_it_is():
@@ -215,10 +341,15 @@ def test_no_name_is_both_ours_and_a_habit():
     assert not [name for name in OF_A_TENSOR if hasattr(Tensor, name)]
     assert not set(OF_FUNCTIONS) & set(F.__all__)
     assert not [name for name in OF_A_MODULE if hasattr(Module, name)]
+    assert not [name for name in OF_A_TRAINER if hasattr(Trainer, name)]
+    assert not [name for name in OF_AN_OPTIMIZER if hasattr(optim.Optimizer, name)]
+    ours = {foundation_nn: OF_FUNCTIONS | OF_THE_PACKAGE, optim: OF_OPTIM, init: OF_INIT}
+    for module, habits in ours.items():
+        assert not set(habits) & set(module.__all__)
 
 
 def test_what_the_tables_say_to_write_exists():
-    source = inspect.getsource(_habits)
+    source = inspect.getsource(_habit_tables)
     for name in re.findall(r"foundation_nn\.functional\.(\w+)\(", source):
         if name != "{name}":
             assert name in F.__all__

@@ -215,16 +215,16 @@ def test_siblings_take_the_rate_second_and_the_decay_last():
 
 
 HABITS = {
-    ("Adam", "weight_decay"): r"Adam has no argument 'weight_decay': .* write AdamW\(",
+    ("Adam", "weight_decay"): r"Adam has no weight_decay=: .* write AdamW\(",
     ("Adam", "amsgrad"): "v̂ is that of Adam, not its maximum",
-    ("SGD", "nesterov"): "SGD has no argument 'nesterov': .*Muon has Nesterov's",
+    ("SGD", "nesterov"): "SGD has no nesterov=: .*Muon has Nesterov's",
     ("SGD", "dampening"): "leave it out",
     ("SGD", "maximize"): r"negate the loss: \(-loss\).backward\(\)",
     ("RMSprop", "momentum"): r"write SGD\(momentum=...\)",
     ("RMSprop", "centered"): "leave it out",
     ("RMSprop", "rho"): "write alpha=...",
     ("Adagrad", "lr_decay"): "write a schedule",
-    ("Lion", "learning_rate"): "Lion has no argument 'learning_rate': write lr=...",
+    ("Lion", "learning_rate"): "Lion has no learning_rate=: write lr=...",
     ("AdamW", "beta1"): r"write betas=\(beta1, beta2\)",
     ("AdamW", "fused"): "one buffer that is walked once, leave it out",
     ("Muon", "adjust_lr_fn"): 'write scale="original"',
@@ -239,16 +239,14 @@ def test_arguments_of_other_libraries_are_answered(name, argument):
         getattr(optim, name)([P], lr=0.1, **{argument: 0.5})
 
 
-def test_arguments_that_nobody_knows_are_refused_by_python():
-    with pytest.raises(TypeError, match="unexpected keyword argument 'lrr'"):
-        optim.AdamW([P], lrr=0.1)
+def test_arguments_of_ones_own_stay():
     assert optim.Muon([P], nesterov=False).nesterov is False
     assert str(inspect.signature(optim.Adam)).startswith("(model_or_params: ")
 
 
 def test_attributes_of_other_libraries_are_answered():
     optimizer = optim.AdamW([P])
-    with pytest.raises(AttributeError, match=r"AdamW has no 'param_groups': write optimizer.lr = "):
+    with pytest.raises(AttributeError, match=r"AdamW has no param_groups: write optimizer.lr = "):
         optimizer.param_groups[0]["lr"] = 0.1
     with pytest.raises(AttributeError, match="'AdamW' object has no attribute 'xyzzy'"):
         optimizer.xyzzy  # noqa: B018

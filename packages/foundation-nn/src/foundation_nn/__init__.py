@@ -18,6 +18,7 @@ from foundation_nn import (
 )
 from foundation_nn._arguments import did_you_mean, number, whole_number
 from foundation_nn._publish import publish
+from foundation_nn.engine._habit_tables import OF_FUNCTIONS, OF_THE_PACKAGE
 from foundation_nn.engine._habits import explains_keywords
 from foundation_nn.engine._memory import keep_freed_memory
 from foundation_nn.engine._modes import current_generator, skip_init, train_mode
@@ -154,4 +155,4 @@ __all__ = [
     "whole_number",
 ]
 
-publish(__name__)
+publish(__name__, OF_FUNCTIONS | OF_THE_PACKAGE)

@@ -1,11 +1,14 @@
-"""What a package shows of itself: its version, and errors under the path that users import."""
+"""What a package shows of itself: its version, its errors, and what it says of other names."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+
+from foundation_nn.engine._habits import missing_name
 
 
-def publish(package: str) -> None:
+def publish(package: str, habits: Mapping[str, str] | None = None) -> None:
     """Give a package its ``__version__``, and its errors the name by which users know them.
 
     The version is the one that was installed, so that ``pyproject.toml`` alone says it. It is
@@ -20,6 +23,8 @@ def publish(package: str) -> None:
     ----------
     package : str
         ``__name__``, within the ``__init__``.
+    habits : mapping of str to str, optional
+        Names of other libraries that are looked for in the package, and what to write instead.
 
     Examples
     --------
@@ -35,12 +40,11 @@ def publish(package: str) -> None:
             value.__module__ = package
 
     def look_up(name: str) -> str:
-        if name == "__version__":
+        if name == "__version__" and "." not in package:
             return _installed_version(package)
-        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        raise missing_name(package, name, habits or {})
 
-    if "." not in package:
-        vars(module)["__getattr__"] = look_up
+    vars(module)["__getattr__"] = look_up
 
 
 def _installed_version(package: str) -> str:

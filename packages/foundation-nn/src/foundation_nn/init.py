@@ -11,7 +11,24 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from foundation_nn._publish import publish
+from foundation_nn.engine._habit_tables import OF_INIT
 from foundation_nn.engine._modes import require_room, skipping_init
+
+__all__ = [
+    "generator",
+    "zeros",
+    "ones",
+    "uniform",
+    "normal",
+    "xavier_uniform",
+    "xavier_normal",
+    "he_uniform",
+    "he_normal",
+    "orthogonal",
+    "gpt2_residual",
+    "torch_linear",
+]
 
 Weights = NDArray[np.float32]
 
@@ -142,3 +159,6 @@ def torch_linear(rng: np.random.Generator, shape: Sequence[int], fan_in: int) ->
     A layer without inputs gets a bias of zero, as in PyTorch.
     """
     return uniform(rng, shape, 1 / math.sqrt(fan_in) if fan_in else 0.0)
+
+
+publish(__name__, OF_INIT)

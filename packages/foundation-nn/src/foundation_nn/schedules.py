@@ -13,6 +13,8 @@ from collections.abc import Callable
 from typing import Any, Self, TypeAlias
 
 from foundation_nn._arguments import number
+from foundation_nn.engine._habit_tables import TRAINING_KEYWORDS
+from foundation_nn.engine._habits import explains
 
 __all__ = [
     "Plateau",
@@ -29,6 +31,7 @@ __all__ = [
 Schedule: TypeAlias = Callable[[int], float]
 
 
+@explains(TRAINING_KEYWORDS)
 def constant(lr: float, warmup: int = 0) -> Schedule:
     """``lr`` throughout, after a linear rise over ``warmup`` steps.
 
@@ -41,6 +44,7 @@ def constant(lr: float, warmup: int = 0) -> Schedule:
     return _after_warmup(lr, warmup, lambda _: lr)
 
 
+@explains(TRAINING_KEYWORDS)
 def linear(lr: float, steps: int, warmup: int = 0, final: float = 0.0) -> Schedule:
     """A linear rise over ``warmup`` steps to ``lr``, then a linear fall to ``final`` at ``steps``.
 
@@ -55,6 +59,7 @@ def linear(lr: float, steps: int, warmup: int = 0, final: float = 0.0) -> Schedu
     )
 
 
+@explains(TRAINING_KEYWORDS)
 def cosine(lr: float, steps: int, warmup: int = 0, final: float = 0.0) -> Schedule:
     """A linear rise over ``warmup`` steps to ``lr``, then half a cosine to ``final`` at ``steps``.
 
@@ -78,6 +83,7 @@ def cosine(lr: float, steps: int, warmup: int = 0, final: float = 0.0) -> Schedu
     return _after_warmup(lr, warmup, fall)
 
 
+@explains(TRAINING_KEYWORDS)
 def noam(d_model: int, warmup: int = 4000, factor: float = 1.0) -> Schedule:
     """factor · d_model^-½ · min(step^-½, step · warmup^-3/2), equation 3 of [1]_.
 
@@ -96,6 +102,7 @@ def noam(d_model: int, warmup: int = 4000, factor: float = 1.0) -> Schedule:
     return schedule
 
 
+@explains(TRAINING_KEYWORDS)
 def step(lr: float, every: int, gamma: float = 0.1, warmup: int = 0) -> Schedule:
     """``lr``, multiplied by ``gamma`` after each ``every`` steps that follow the warm-up.
 
@@ -111,6 +118,7 @@ def step(lr: float, every: int, gamma: float = 0.1, warmup: int = 0) -> Schedule
     return _after_warmup(lr, warmup, lambda n: lr * gamma ** (max(0, n - warmup - 1) // every))
 
 
+@explains(TRAINING_KEYWORDS)
 def wsd(lr: float, steps: int, decay: int, warmup: int = 0, final: float = 0.0) -> Schedule:
     """Warm-up, stable, decay [1]_: ``lr`` until the last ``decay`` steps, which fall to ``final``.
 
@@ -141,6 +149,7 @@ def wsd(lr: float, steps: int, decay: int, warmup: int = 0, final: float = 0.0) 
     )
 
 
+@explains(TRAINING_KEYWORDS)
 def plateau(
     lr: float,
     factor: float = 0.1,

@@ -68,6 +68,9 @@ class Methods:
     def __neg__(self) -> Tensor:
         return operators.negative(self)
 
+    def __pos__(self) -> Tensor:
+        return operators.multiply(self, 1)
+
     def __abs__(self) -> Tensor:
         return operators.abs(self)
 

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foundation_nn._arguments import described
-from foundation_nn.engine._habits import explain_keywords
+from foundation_nn.engine._habits import explain_call
 from foundation_nn.engine._tape import Backward, Edge, Leaf, Node, Part, recording
 from foundation_nn.engine._tensor import Tensor, check_floating, result
 from foundation_nn.engine._threads import SERIAL_SIZE, one_blas_thread
@@ -111,8 +111,7 @@ def operation(
         return functools.partial(operation, outputs=outputs, integers=integers, casts=casts)
     parameters = list(inspect.signature(kernel, eval_str=True).parameters.values())
     arrays = [p for p in parameters if is_annotated(p, Array, Vector)]
-    if not arrays or arrays != parameters[: len(arrays)]:
-        raise TypeError(f"{kernel.__name__}: the parameters annotated Array must come first")
+    _check_arrays(kernel.__name__, parameters, arrays)
     variadic = arrays[0].kind is inspect.Parameter.VAR_POSITIONAL
     count = None if variadic else len(arrays)
     name = kernel.__name__
@@ -167,8 +166,7 @@ def operation(
             else:
                 returned = kernel(*values, *options, **kwargs)
         except TypeError as error:
-            if kwargs:
-                explain_keywords(error, kernel, name, kwargs)
+            explain_call(error, kernel, name, (*values, *options), kwargs)
             raise
         seconds = 0.0 if watcher is None else perf_counter() - started
         if type(returned) is not tuple or len(returned) != 2 or not callable(returned[1]):
@@ -197,6 +195,24 @@ def operation(
 
     call.kernel = kernel  # type: ignore[attr-defined]
     return cast("Operation[P, Any]", call)
+
+
+def _check_arrays(
+    name: str, parameters: list[inspect.Parameter], arrays: list[inspect.Parameter]
+) -> None:
+    """Refuse a kernel that does not say which of its parameters have gradients."""
+    if not arrays:
+        first = parameters[0].name if parameters else "x"
+        raise TypeError(
+            f"{name}: no parameter is annotated Array, so none would have a gradient; write "
+            f"def {name}({first}: Array, ...), with Array from foundation_nn"
+        )
+    if arrays != parameters[: len(arrays)]:
+        option = next(p.name for p in parameters if p not in arrays)
+        raise TypeError(
+            f"{name}: the parameters annotated Array must come first; move {option} behind "
+            f"{arrays[-1].name}, or annotate it, too, if it has a gradient"
+        )
 
 
 def is_annotated(parameter: inspect.Parameter, *marks: Any) -> bool:
@@ -341,6 +357,6 @@ def _keyword(
     if value is inspect.Parameter.empty:
         name = kernel.__name__
         error = TypeError(f"{name}() is missing its argument '{parameter.name}'")
-        explain_keywords(error, kernel, name, kwargs)
+        explain_call(error, kernel, name, (), kwargs)
         raise error
     return value

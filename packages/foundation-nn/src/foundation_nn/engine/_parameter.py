@@ -28,11 +28,13 @@ class Parameter(Tensor):
 
     __slots__ = ("_buffer", "_grad_view")
 
-    def __init__(self, data: ArrayLike | Tensor, dtype: DTypeLike | None = None) -> None:
+    def __init__(
+        self, data: ArrayLike | Tensor, requires_grad: bool = True, dtype: DTypeLike | None = None
+    ) -> None:
         skipping = skipping_init()
         if skipping:
             require_room(np.shape(data), take=True)
-        super().__init__(0.0 if skipping else data, requires_grad=True, dtype=dtype)
+        super().__init__(0.0 if skipping else data, requires_grad=requires_grad, dtype=dtype)
         if skipping:
             self._data = np.broadcast_to(self._data, np.shape(data))  # one zero, in every place
         self._buffer: ParameterBuffer | None = None

@@ -84,7 +84,10 @@ class Tensor(Methods):
             dtype = np.float32 if array.dtype.kind == "f" else array.dtype
         self._data: NDArray[Any] = np.array(array, dtype=dtype)
         if self._data.dtype.kind not in "fiub":
-            raise TypeError(f"a Tensor holds numbers, got dtype {self._data.dtype}")
+            what = described(data)
+            if isinstance(data, np.ndarray | list | tuple):
+                what = f"dtype {self._data.dtype}"
+            raise TypeError(f"a Tensor holds numbers, got {what}")
         check_floating(self._data.dtype)
         if requires_grad:
             _check_can_have_gradient(self._data.dtype)

@@ -6,9 +6,8 @@ rows are cut into blocks), ``_normalization``, ``_activations``, ``_curves``, ``
 ``_softmax``, ``_losses``, ``_cross_entropy``, ``_embedding``, ``_dropout``, ``_padding``.
 """
 
-from typing import TYPE_CHECKING
-
-from foundation_nn.engine._habits import missing_function as _missing_function
+from foundation_nn._publish import publish
+from foundation_nn.engine._habit_tables import OF_FUNCTIONS
 from foundation_nn.engine._operators import operators
 from foundation_nn.functional._activations import gelu, relu, sigmoid, silu, tanh
 from foundation_nn.functional._axes import broadcast_to, expand_dims, flip, repeat, squeeze
@@ -134,7 +133,4 @@ __all__ = [
 for _name in __all__:
     setattr(operators, _name, globals()[_name])
 
-if not TYPE_CHECKING:  # for a type checker, a function that is missing is an error
-
-    def __getattr__(name):
-        raise _missing_function(__name__, name)
+publish(__name__, OF_FUNCTIONS)

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from foundation_nn._arguments import described
 from foundation_nn.engine._operation import Array, Result, operation
 from foundation_nn.functional._losses import check_reduction, weighted
 from foundation_nn.functional._rows import PerRow, as_rows, by_rows, row_sum
@@ -67,7 +68,8 @@ def cross_entropy(
     Raises
     ------
     TypeError
-        If the targets are neither classes nor probabilities, or probabilities that have a gradient.
+        If the targets are neither classes nor probabilities, or probabilities that have a gradient,
+        or ``ignore_index`` is no whole number.
     ValueError
         If the shapes differ, a class lies outside [0, V), a probability is negative or no number, ε
         outside [0, 1), the class weights do not fit, the reduction is unknown, or an
@@ -98,6 +100,12 @@ def cross_entropy(
     True
     """
     check_reduction("cross_entropy", reduction)
+    if ignore_index is not None and not isinstance(ignore_index, int | np.integer):
+        fix = f"; write reduction={ignore_index!r}" if isinstance(ignore_index, str) else ""
+        raise TypeError(
+            "cross_entropy: expected ignore_index to be a class, a whole number, got "
+            f"{described(ignore_index)}{fix}"
+        )
     soft = _are_probabilities(targets, logits)
     classes = logits.shape[-1]
     if not classes:

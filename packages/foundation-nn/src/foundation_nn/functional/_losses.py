@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foundation_nn._arguments import described, number
-from foundation_nn.engine._habits import REDUCTIONS
+from foundation_nn.engine._habit_tables import REDUCTIONS
 from foundation_nn.engine._operation import Array, Result, operation
 from foundation_nn.functional._activations import logistic
 

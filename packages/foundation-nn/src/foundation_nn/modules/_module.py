@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, Self, TypeVar, cast
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from foundation_nn.engine._habit_tables import OF_A_MODULE
 from foundation_nn.engine._habits import (
-    OF_A_MODULE,
-    explain_keywords,
+    explain_call,
     explains_keywords,
     missing,
 )
@@ -83,8 +83,8 @@ class Module:
         try:
             return forward(*args, **kwargs)
         except (TypeError, ValueError) as error:
-            if kwargs and isinstance(error, TypeError):
-                explain_keywords(error, self.forward, type(self).__name__, kwargs)
+            if isinstance(error, TypeError):
+                explain_call(error, self.forward, type(self).__name__, args, kwargs)
             self._say_where(error)
             raise
 

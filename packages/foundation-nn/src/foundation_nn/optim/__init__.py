@@ -1,5 +1,7 @@
 """Optimisers, and what acts on gradients before they step and on parameters afterwards."""
 
+from foundation_nn._publish import publish
+from foundation_nn.engine._habit_tables import OF_OPTIM
 from foundation_nn.optim._adafactor import Adafactor
 from foundation_nn.optim._adagrad import Adagrad
 from foundation_nn.optim._adam import Adam, AdamW
@@ -29,3 +31,5 @@ __all__ = [
     "clip_grad_norm",
     "EMA",
 ]
+
+publish(__name__, OF_OPTIM)

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foundation_nn._arguments import described, number
+from foundation_nn.engine._habit_tables import OF_AN_OPTIMIZER, OPTIMIZER_KEYWORDS
+from foundation_nn.engine._habits import explains, missing
 from foundation_nn.engine._parameter import Parameter, ParameterBuffer
 from foundation_nn.engine._threads import over_rows
 from foundation_nn.optim._blocks import overlap
 from foundation_nn.optim._groups import Trainable, groups_of
-from foundation_nn.optim._habits import answering_habits, missing
 
 #: From the name of an array, and what this process has of it, to the array of all processes.
 Gather: TypeAlias = Callable[[str, NDArray[Any]], NDArray[Any]]
@@ -137,13 +138,25 @@ class Optimizer:
         self.state = {key: np.zeros(self.part.stop, self.buffer.data.dtype) for key in state}
 
     def __init_subclass__(cls, **options: Any) -> None:
+        """Have constructor and methods answer arguments that they do not have."""
         super().__init_subclass__(**options)
-        answering_habits(cls)
+        for name in ("__init__", "step", "zero_grad"):
+            if name in vars(cls):
+                setattr(cls, name, explains(OPTIMIZER_KEYWORDS)(vars(cls)[name]))
 
     if not TYPE_CHECKING:  # for a type checker, an attribute that is missing is an error
 
         def __getattr__(self, name):
-            raise missing(self, name)
+            raise missing(self, name, OF_AN_OPTIMIZER)
+
+    def __repr__(self) -> str:
+        sizes = [sum(p.size for p in group.parameters) for group in self.groups]
+        in_groups = f" in {len(sizes)} groups" if len(sizes) > 1 else ""
+        decay = f", weight_decay={self.weight_decay:g}" if self.weight_decay else ""
+        return (
+            f"{type(self).__name__}({sum(sizes):,} numbers{in_groups}, lr={self.lr:g}{decay}, "
+            f"{self.steps:,} steps)"
+        )
 
     @property
     def lr(self) -> float:
@@ -168,11 +181,13 @@ class Optimizer:
         """Matrices before vectors, which do not decay, and in the order of the subclass."""
         return parameter.ndim < 2, self.place_in_buffer(parameter)
 
+    @explains(OPTIMIZER_KEYWORDS)
     def zero_grad(self) -> None:
         """Forget all gradients."""
         for p in self.buffer.parameters:
             p.grad = None
 
+    @explains(OPTIMIZER_KEYWORDS)
     def step(self) -> None:
         """Change every parameter according to its gradient; one without counts as zero.
 

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foundation_nn._arguments import described, whole_number
+from foundation_nn.engine._habit_tables import TRAINING_KEYWORDS
+from foundation_nn.engine._habits import explains
 from foundation_nn.engine._tensor import Tensor
 
 Batch = TypeVar("Batch", covariant=True)
@@ -165,6 +167,7 @@ def batches(
 ) -> Batches[Any]: ...
 
 
+@explains(TRAINING_KEYWORDS)
 def batches(
     *arrays: Any,
     batch_size: int,

@@ -12,6 +12,8 @@ from foundation_nn import checkpoint
 from foundation_nn._arguments import whole_number
 from foundation_nn._log import logger
 from foundation_nn.checkpoint._folder import remove_folder
+from foundation_nn.engine._habit_tables import TRAINING_KEYWORDS
+from foundation_nn.engine._habits import refuse_habits
 from foundation_nn.training._best import Best
 from foundation_nn.training._callback import Callback
 from foundation_nn.training._history import Evaluation
@@ -65,7 +67,8 @@ class Checkpoints(Callback):
         If ``every`` or ``keep`` is less than 1. At the start of a run, if the folder holds the
         checkpoints of another one, or the model would be another one after loading.
     TypeError
-        At the start of a run, if the model or an extra cannot be saved.
+        If an extra has the name of an option of other libraries, or nearly that of one of these. At
+        the start of a run, if the model or an extra cannot be saved.
     OSError
         During the run, if it cannot be written, e.g. for want of space; older ones stay.
     """
@@ -79,6 +82,7 @@ class Checkpoints(Callback):
         maximize: bool = False,
         **extras: Any,
     ) -> None:
+        refuse_habits(Checkpoints, extras, TRAINING_KEYWORDS)
         self.folder = Path(folder)
         self.every = None
         if every is not None:

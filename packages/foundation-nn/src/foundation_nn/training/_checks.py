@@ -199,19 +199,7 @@ def check_batches(batches: Any, validation: Any, max_epochs: float | None) -> No
     for name, data in (("batches", batches), ("validation", validation)):
         if data is None and name == "validation":
             continue
-        if isinstance(data, str | type) or not (
-            isinstance(data, Iterable) or hasattr(data, "__getitem__")
-        ):
-            hint = "; call it" if inspect.isfunction(data) or inspect.ismethod(data) else ""
-            raise TypeError(
-                f"fit: expected {name} to be a list or a loader, got {described(data)}{hint}"
-            )
-        if isinstance(data, tuple) and _are_columns(data):
-            raise ValueError(
-                f"fit: expected {name} to be a list or a loader of batches, got a tuple of "
-                f"{len(data)} arrays with as many rows as one another; write batches(X, y, "
-                "batch_size=32), or [(X, y)] for one batch of all"
-            )
+        check_data("fit", name, data)
     if isinstance(validation, Iterator):
         raise ValueError(
             f"fit: validation is {described(validation)}, which can be gone through once, and is "
@@ -221,6 +209,28 @@ def check_batches(batches: Any, validation: Any, max_epochs: float | None) -> No
         raise ValueError(
             f"fit: batches is {described(batches)}, which can be gone through once, and "
             f"max_epochs is {max_epochs}; pass a list or a loader, or max_epochs=1"
+        )
+
+
+def check_data(caller: str, name: str, data: Any) -> None:
+    """Refuse what is no batches: something that cannot be gone through, or whole columns.
+
+    Raises
+    ------
+    TypeError, ValueError
+    """
+    if isinstance(data, str | type) or not (
+        isinstance(data, Iterable) or hasattr(data, "__getitem__")
+    ):
+        hint = "; call it" if inspect.isfunction(data) or inspect.ismethod(data) else ""
+        raise TypeError(
+            f"{caller}: expected {name} to be a list or a loader, got {described(data)}{hint}"
+        )
+    if isinstance(data, tuple) and _are_columns(data):
+        raise ValueError(
+            f"{caller}: expected {name} to be a list or a loader of batches, got a tuple of "
+            f"{len(data)} arrays with as many rows as one another; write batches(X, y, "
+            "batch_size=32), or [(X, y)] for one batch of all"
         )
 
 

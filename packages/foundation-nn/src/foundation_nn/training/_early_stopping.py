@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from foundation_nn._arguments import number, whole_number
+from foundation_nn.engine._habit_tables import TRAINING_KEYWORDS
+from foundation_nn.engine._habits import explains
 from foundation_nn.training._best import Best
 from foundation_nn.training._callback import Callback
 from foundation_nn.training._history import Evaluation
@@ -32,6 +34,7 @@ class EarlyStopping(Callback):
         If ``patience`` is less than 1 or ``min_delta`` negative.
     """
 
+    @explains(TRAINING_KEYWORDS)
     def __init__(
         self,
         patience: int,

@@ -13,6 +13,7 @@ from foundation_nn.engine._modes import train_mode
 from foundation_nn.engine._tape import no_grad
 from foundation_nn.engine._tensor import Tensor
 from foundation_nn.modules._module import Module
+from foundation_nn.training._checks import check_data
 from foundation_nn.training._history import Evaluation, Sample
 
 #: ``loss(model, batch)``: the mean loss and the number of targets it is the mean of.
@@ -70,8 +71,10 @@ def evaluate(model: Module, loss: Loss, batches: Iterable[Any]) -> float:
     Raises
     ------
     TypeError, ValueError
-        If ``loss`` does not return a mean and a number of targets, or no target counts.
+        If ``loss`` does not return a mean and a number of targets, ``batches`` are no batches, or
+        no target counts.
     """
+    check_data("evaluate", "batches", batches)
     return evaluate_together(model, loss, batches, Alone())
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -21,7 +21,8 @@ from foundation_nn.checkpoint._checkpoint import own_classes
 from foundation_nn.distributed._begin import begin_alike
 from foundation_nn.distributed._shards import Update, shared_update
 from foundation_nn.distributed._team import team_of
-from foundation_nn.engine._habits import explains_keywords
+from foundation_nn.engine._habit_tables import OF_A_TRAINER, TRAINING_KEYWORDS
+from foundation_nn.engine._habits import explains, missing
 from foundation_nn.engine._html import heading
 from foundation_nn.engine._memory import keep_freed_memory
 from foundation_nn.engine._parameter import Buffer
@@ -127,7 +128,7 @@ class Trainer:
         If a number is out of bounds, or optimiser, EMA and model do not belong together.
     """
 
-    @explains_keywords
+    @explains(TRAINING_KEYWORDS)
     def __init__(
         self,
         model: Module,
@@ -177,6 +178,11 @@ class Trainer:
         self._statistics: list[Buffer] = []
         self._requested = ""
 
+    if not TYPE_CHECKING:  # for a type checker, an attribute that is missing is an error
+
+        def __getattr__(self, name):
+            raise missing(self, name, OF_A_TRAINER)
+
     @property
     def steps(self) -> int:
         return self._position.steps
@@ -186,7 +192,7 @@ class Trainer:
         """The step of the last evaluation; -1 before the first."""
         return self._position.evaluated
 
-    @explains_keywords
+    @explains(TRAINING_KEYWORDS)
     def fit(
         self,
         batches: Iterable[Any],
