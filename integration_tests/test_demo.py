@@ -27,6 +27,7 @@ from matplotlib.image import imread
 NUMBERS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 NOMBRES = ["un", "deux", "trois", "quatre", "cinq", "six", "sept", "huit", "neuf", "dix"]
 PICTURES = ["attention.png", "loss.png", "positions.png"]
+PAGES = ["attention.html", "report.html"]
 
 
 def write_pairs(path: Path) -> Path:
@@ -53,11 +54,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return out, printed.getvalue()
 
 
-def test_the_demo_leaves_a_checkpoint_and_pictures(run: tuple[Path, str]) -> None:
+def test_the_demo_leaves_a_checkpoint_pictures_and_pages(run: tuple[Path, str]) -> None:
     out, _ = run
-    assert sorted(path.name for path in out.iterdir()) == sorted([*PICTURES, "checkpoint"])
+    assert sorted(path.name for path in out.iterdir()) == sorted([*PICTURES, *PAGES, "checkpoint"])
     for name in PICTURES:
         assert imread(out / name)[..., :3].std() > 0.02  # not blank
+    curve, heads = ((out / name).read_text("utf-8") for name in reversed(PAGES))
+    assert "Held-out loss" in curve
+    assert "decoder layer 2, attention to the source" in heads
 
 
 def test_the_demo_says_what_it_does(run: tuple[Path, str]) -> None:
@@ -72,7 +76,7 @@ def test_the_demo_says_what_it_does(run: tuple[Path, str]) -> None:
         "chrF",
         "exact match",
         str(out / "checkpoint"),
-        *(str(out / name) for name in PICTURES),
+        *(str(out / name) for name in [*PICTURES, *PAGES]),
         f"foundation translate {out}",
     ):
         assert part in printed

@@ -11,6 +11,7 @@ from foundation_nn import checkpoint
 from foundation_transformer import CausalLM, TransformerConfig
 
 pytest.importorskip("sacrebleu")
+from foundation_transformer.cli import _task
 from foundation_transformer.cli._main import main
 from foundation_transformer.cli._settings import Settings
 from foundation_transformer.cli._task import make_task
@@ -39,6 +40,33 @@ def test_a_translator_reads_what_looks_the_same_alike(tokenizer: str, tmp_path: 
         clean = side.encode("one où ça ?")
         for spelling in ("one\u00a0où ça\u202f?", "\ufeffone  ou\u0300 ça ?\n", "one\toù ça ? "):
             assert side.encode(spelling) == clean
+
+
+def test_scores_in_training_are_those_of_pairs_from_the_whole_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # In many files the shortest sentences come first; these are numbered.
+    data = tmp_path / "pairs.tsv"
+    data.write_text("".join(f"{n}\tle {n}\n" for n in range(4000)), "utf-8")
+
+    def scored(seed: int) -> list[int]:
+        settings = Settings(task="translation", data=str(data), metric="chrf", seed=seed)
+        task = make_task(settings)
+        seen: list[int] = []
+
+        def translated(_: object, sources: list[str], *__: object) -> list[str]:
+            seen.extend(map(int, sources))
+            return [f"le {source}" for source in sources]
+
+        monkeypatch.setattr(_task, "translate", translated)
+        assert task.metrics["chrf"](None) == pytest.approx(100)
+        return seen
+
+    numbers = scored(seed=0)
+    assert len(numbers) == len(set(numbers)) == 200
+    assert 1700 < np.mean(numbers) < 2300  # of the first 200, it would be about 1000
+    assert numbers == scored(seed=0) != scored(seed=1)
+    assert "chrf is that of 200 of the 419 held-out pairs" in capsys.readouterr().out
 
 
 def test_bits_per_byte_count_the_bytes_that_are_predicted(

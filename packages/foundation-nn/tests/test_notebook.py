@@ -131,6 +131,13 @@ def test_a_long_run_and_one_that_failed_can_be_shown():
     read(run)
 
 
+def test_a_curve_of_many_evaluations_stays_a_line_and_its_last_number_fits():
+    few, many = history(1000, 100)._repr_html_(), history(1000, 10)._repr_html_()
+    assert few.count('r="3"') == 10
+    assert many.count('r="1.5"') == 100
+    assert 'x="420.0" y="190" text-anchor="end">1,000</text>' in few
+
+
 def test_the_last_line_of_a_cell_is_short():
     def loss(model, x):
         return (model(Tensor(x)) ** 2).mean(), len(x)

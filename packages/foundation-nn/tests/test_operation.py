@@ -146,9 +146,7 @@ def test_inputs_must_come_before_options():
         def late(scale: float, x: Array) -> Result:
             return x, lambda g: g
 
-    with pytest.raises(
-        TypeError, match=r"none: no parameter is annotated.* def none\(x: Array, "
-    ):
+    with pytest.raises(TypeError, match=r"none: no parameter is annotated.* def none\(x: Array, "):
 
         @operation
         def none(x: float) -> Result:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from contextlib import ExitStack, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -139,26 +139,37 @@ class Checkpoints(Callback):
         state = training_state(trainer), trainer.steps
         if state == self._saved:
             return
-        self._require_folder()
-        trainer.save(place_for_step(self.folder, trainer.steps), **self.extras)
-        self._saved = state
-        if self.best.value is None:
-            self._save_to_use(trainer)
-        for old in checkpoints_of(self.folder)[: -self.keep]:
-            remove_folder(old)
+        with self._folder_that_is_there():
+            trainer.save(place_for_step(self.folder, trainer.steps), **self.extras)
+            self._saved = state
+            if self.best.value is None:
+                self._save_to_use(trainer)
+            for old in checkpoints_of(self.folder)[: -self.keep]:
+                remove_folder(old)
 
     def _save_to_use(self, trainer: Trainer) -> None:
-        self._require_folder()
-        with nullcontext() if trainer.ema is None else trainer.ema.applied():
+        averaged = nullcontext() if trainer.ema is None else trainer.ema.applied()
+        with self._folder_that_is_there(), averaged:
             place = self.folder / TO_USE
             checkpoint.save(place, trainer.model, step=trainer.steps, **self.extras)
 
-    def _require_folder(self) -> None:
-        """A folder that was deleted meanwhile is not made anew: somebody wanted it gone."""
+    @contextmanager
+    def _folder_that_is_there(self) -> Iterator[None]:
+        """A folder that was deleted meanwhile is not made anew: somebody wanted it gone.
+
+        If that happens while something is being written there, the error says the same.
+        """
+        removed = FileNotFoundError(
+            f"{self.folder}: was removed while the run went on, and with it what was saved"
+        )
         if not self.folder.is_dir():
-            raise FileNotFoundError(
-                f"{self.folder}: was removed while the run went on, and with it what was saved"
-            )
+            raise removed
+        try:
+            yield
+        except OSError as error:
+            if self.folder.is_dir():
+                raise
+            raise removed from error
 
     def state_dict(self) -> dict[str, Any]:
         return self.best.state_dict()

@@ -16,6 +16,8 @@ Points = Sequence[tuple[float, float]]
 
 _WIDTH, _HEIGHT = 420, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 12, 46
+#: More evaluations than these are drawn as smaller points.
+_MANY = 30
 #: Contrast of at least 3 : 1 on white and on nearly black.
 _BLUE, _ORANGE = "#3d85c6", "#d9730d"
 
@@ -49,11 +51,13 @@ def loss_curve(training: Points, held_out: Points) -> str:
             f'<path d="M{_LEFT} {y:.1f}H{_WIDTH - _RIGHT}" stroke="currentColor" opacity=".2"/>'
             f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{tick:.4g}</text>'
         )
-    parts += [
-        f'<text x="{across(tick):.1f}" y="{_HEIGHT - _BOTTOM + 16}" text-anchor="middle">'
-        f"{tick:,.0f}</text>"
-        for tick in x_ticks
-    ]
+    for tick in x_ticks:
+        anchor = "end" if across(tick) > _WIDTH - 2 * _RIGHT else "middle"  # "1,000" must fit
+        x = across(tick) + (_RIGHT if anchor == "end" else 0)
+        parts.append(
+            f'<text x="{x:.1f}" y="{_HEIGHT - _BOTTOM + 16}" text-anchor="{anchor}">'
+            f"{tick:,.0f}</text>"
+        )
     middle = (_HEIGHT - _BOTTOM + _TOP) / 2
     parts.append(
         f'<text transform="translate(12 {middle:.0f}) rotate(-90)" text-anchor="middle">loss</text>'
@@ -70,8 +74,9 @@ def loss_curve(training: Points, held_out: Points) -> str:
             f'<polyline points="{path}" fill="none" stroke="{_ORANGE}" stroke-width="2" '
             'stroke-linejoin="round"/>'
         )
+        radius = 3 if len(held_out) <= _MANY else 1.5  # of many points, the line must be seen
         parts += [
-            f'<circle cx="{across(x):.1f}" cy="{down(y):.1f}" r="3" fill="{_ORANGE}">'
+            f'<circle cx="{across(x):.1f}" cy="{down(y):.1f}" r="{radius}" fill="{_ORANGE}">'
             f"<title>step {x:,.0f}: {y:.4g}</title></circle>"
             for x, y in _thin(held_out)
         ]

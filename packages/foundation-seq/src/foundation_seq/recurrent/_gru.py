@@ -59,25 +59,14 @@ def gru(
     w_hh : (3H, H) tensor
     b_ih, b_hh : (3H,) tensor
         Layout and order of the parts, r z n, are PyTorch's.
-    lengths : (B,) integer array, optional
-        How many steps of each row are real, 0 to T. What stands behind them has no influence.
-    reverse : bool
-        Read each row from its last real step to its first.
+    lengths, reverse
+        As for :func:`foundation_seq.functional.rnn`, with the same errors.
 
     Returns
     -------
     output : (B, T, H) tensor
-        h_t; exactly zero beyond the length of a row.
     h_n : (B, H) tensor
-        The state after the step of each row that was read last; of a row of length 0, the initial
-        one.
-
-    Raises
-    ------
-    TypeError
-        If the lengths are not integers.
-    ValueError
-        If shapes do not fit, or a length lies outside [0, T].
+        As there.
 
     References
     ----------

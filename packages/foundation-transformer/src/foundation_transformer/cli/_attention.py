@@ -29,28 +29,33 @@ def attention(options: argparse.Namespace) -> None:
     OSError, ValueError
         If there is no model, or the sentence is too long for it.
     """
-    loaded = load_any(options.folder)
-    if isinstance(loaded.model, Transformer):
-        layers, title = _of_translation(loaded, options)
-    elif isinstance(loaded.model, CausalLM | TextEncoder) and "tokenizer" in loaded.extras:
-        layers, title = _of_text(loaded, options.sentence), options.sentence
-    else:
-        raise ValueError(
-            f"{options.folder}: holds {kind_of(loaded.model)}, without a tokenizer to show it by"
-        )
     # Beside the report of the run, if it is the model of one.
     folder = options.folder if is_run(options.folder) else Path()
     out = options.out or folder / "attention.html"
-    save_page(layers, out, title)
+    write_attention(options.folder, options.sentence, out)
     print(out)
 
 
+def write_attention(folder: Path, sentence: str, out: Path) -> None:
+    """Write the page of one sentence, as the model in a folder reads it."""
+    loaded = load_any(folder)
+    if isinstance(loaded.model, Transformer):
+        layers, title = _of_translation(loaded, folder, sentence)
+    elif isinstance(loaded.model, CausalLM | TextEncoder) and "tokenizer" in loaded.extras:
+        layers, title = _of_text(loaded, sentence), sentence
+    else:
+        raise ValueError(
+            f"{folder}: holds {kind_of(loaded.model)}, without a tokenizer to show it by"
+        )
+    save_page(layers, out, title)
+
+
 def _of_translation(
-    loaded: checkpoint.Checkpoint, options: argparse.Namespace
+    loaded: checkpoint.Checkpoint, folder: Path, sentence: str
 ) -> tuple[list[LayerMap], str]:
-    model, read, write = translator_of(options.folder, loaded)
-    _require_tokens(read, options.sentence)
-    source, target = written_ids(model, options.sentence, read, write)
+    model, read, write = translator_of(folder, loaded)
+    _require_tokens(read, sentence)
+    source, target = written_ids(model, sentence, read, write)
     with no_grad(), capture_attention(model) as maps:
         model(np.array([source]), np.array([target[:-1] or target]))
     source_tokens = labels(read, source)
@@ -69,7 +74,7 @@ def _of_translation(
         else:
             queries, keys = read_so_far, read_so_far
         layers.append(LayerMap(m.title, m.weights[0], queries, keys, m.kind))
-    return layers, f"{options.sentence} → {write.decode(target)}"
+    return layers, f"{sentence} → {write.decode(target)}"
 
 
 def _of_text(loaded: checkpoint.Checkpoint, sentence: str) -> list[LayerMap]:

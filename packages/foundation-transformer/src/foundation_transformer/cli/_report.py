@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from foundation_nn import checkpoint
 from foundation_nn.training import History, read_history, write_report
@@ -22,7 +23,11 @@ def report(options: argparse.Namespace) -> None:
     OSError, ValueError
         If there is no run.
     """
-    folder = options.folder
+    print(write_report_of(options.folder, options.out))
+
+
+def write_report_of(folder: Path, out: Path | None = None) -> Path:
+    """Write the page of the run in a folder, by default beside it, and return where it is."""
     metric = "loss"
     if (folder / HISTORY).exists():
         history = read_history(folder / HISTORY)
@@ -43,7 +48,7 @@ def report(options: argparse.Namespace) -> None:
         else:
             tables = {"Model": loaded.model.to_dict()}
         title = f"{kind}, in {folder.resolve().name}"
-    out = options.out or folder / "report.html"
+    out = out or folder / "report.html"
     write_report(
         history,
         out,
@@ -53,4 +58,4 @@ def report(options: argparse.Namespace) -> None:
         metric=metric,
         maximize=metric != "loss",
     )
-    print(out)
+    return out

@@ -142,7 +142,8 @@ class Settings:
     keep: int = _option(3, "how many of these checkpoints are kept", at_least=1)
     metric: str = _option(
         "loss",
-        "which score decides what the best model is: loss, bleu or chrf",
+        "which score decides what the best model is: loss, bleu or chrf; the last two are those of "
+        "200 held-out pairs, drawn by the seed",
         among=_METRICS,
         metavar="NAME",
     )
@@ -160,7 +161,8 @@ class Settings:
     skip_failed: bool = _option(False, "leave out steps with a loss that is not finite")
     seed: int = _option(
         0,
-        "the seed of the first weights, the order of the batches, dropout and samples",
+        "the seed of the first weights, the order of the batches, dropout, samples, and what bleu "
+        "is measured on",
         at_least=0,
     )
     model: dict[str, Any] = field(

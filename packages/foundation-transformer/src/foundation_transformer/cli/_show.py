@@ -1,4 +1,4 @@
-"""What a trained translator can do: scores, samples and pictures."""
+"""What a trained translator can do: scores, samples, pictures and pages."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from foundation_nn.training import History
 from foundation_transformer._positions import SinusoidalPositions
 from foundation_transformer._transformer import Transformer
 from foundation_transformer._translate import translate
+from foundation_transformer.cli._attention import write_attention
+from foundation_transformer.cli._report import write_report_of
 from foundation_transformer.cli._translate import written_ids
 from foundation_transformer.evaluation import score_translations
 from foundation_transformer.plotting import plot_positions
@@ -59,25 +61,26 @@ def draw(
     tokenizers: Tokenizers,
     pairs: list[tuple[str, str]],
 ) -> list[Path]:
-    """Write the pictures of a run and return their paths."""
+    """Write the pictures and the pages of a run and return their paths."""
     written = [folder / "loss.png"]
     plot_history(
         history,
         written[0],
         title="Training the translator (loss with label smoothing)",
     )
+    telling = [sentence for sentence, _ in _telling(model, tokenizers, pairs)]
     written.append(folder / "attention.png")
     plot_attention(
-        [
-            _cross_attention(model, tokenizers, sentence)
-            for sentence, _ in _telling(model, tokenizers, pairs)
-        ],
+        [_cross_attention(model, tokenizers, sentence) for sentence in telling],
         written[-1],
         title="Where the translation looks: cross-attention of the last layer, mean of its heads",
     )
     if isinstance(model.positions, SinusoidalPositions):
         written.append(folder / "positions.png")
         plot_positions(model.positions, written[-1])
+    written.append(write_report_of(folder))
+    written.append(folder / "attention.html")
+    write_attention(folder, telling[0], written[-1])
     return written
 
 

@@ -39,7 +39,7 @@ from foundation_transformer.recipes import (
     translation_loss,
 )
 
-#: So many held-out sentences are translated for a metric at each evaluation.
+#: So many held-out sentences, drawn by the seed, are translated for a metric at each evaluation.
 _MAX_SCORED = 200
 
 
@@ -178,7 +178,10 @@ def _translation(settings: Settings, tokenizers: Mapping[str, Any]) -> Task:
         | settings.model
     )
     fits = [pair for pair in held_out if len(source.encode(pair[0])) < settings.max_len]
-    sources, references = ([pair[side] for pair in fits[:_MAX_SCORED]] for side in (0, 1))
+    scored = _drawn(fits, _MAX_SCORED, settings.seed)
+    sources, references = ([pair[side] for pair in scored] for side in (0, 1))
+    if settings.metric != "loss":
+        print(f"{settings.metric} is that of {len(scored):,} of the {len(fits):,} held-out pairs")
 
     first_of: dict[str, str] = {}  # of a source that has several translations
     for given, wanted in fits:
@@ -292,6 +295,12 @@ def _batches_of_text(
         return batches, None
     rows = TextDataset.from_ids(held_out, length, pack=True, pad_id=pad_id)
     return batches, BatchLoader(rows, batch_size, shuffle=False)
+
+
+def _drawn(pairs: list[tuple[str, str]], count: int, seed: int) -> list[tuple[str, str]]:
+    """So many of them, drawn by the seed, in their order: in many files the shortest come first."""
+    drawn = np.random.default_rng(seed).permutation(len(pairs))[:count]
+    return [pairs[i] for i in sorted(drawn.tolist())]
 
 
 def _spread(pairs: dict[str, str], count: int) -> dict[str, str]:
