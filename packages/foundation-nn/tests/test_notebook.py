@@ -132,7 +132,7 @@ def test_a_long_run_and_one_that_failed_can_be_shown():
 
 
 def test_a_curve_of_many_evaluations_stays_a_line_and_its_last_number_fits():
-    few, many = history(1000, 100)._repr_html_(), history(1000, 10)._repr_html_()
+    few, many = history(1000, 10)._repr_html_(), history(1000, 100)._repr_html_()
     assert few.count('r="3"') == 10
     assert many.count('r="1.5"') == 100
     assert 'x="420.0" y="190" text-anchor="end">1,000</text>' in few
