@@ -23,6 +23,19 @@ def test_all_calls_that_are_typed_work():
     runpy.run_path(str(TUTORIAL / "typed_calls.py"), run_name="__main__")
 
 
+def test_one_thing_of_each_kind_can_be_written_by_a_user(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(tempfile, "mkdtemp", lambda: str(tmp_path))
+    runpy.run_path(str(TUTORIAL / "extending.py"), run_name="__main__")
+    said = capsys.readouterr().out
+    assert "counted: 14 resumed to the same bits: True" in said
+    assert "pieces: ['ba', 'na', 'na']" in said
+    assert "the same tokenizer: True" in said
+    assert "the model alone: (1, 5)" in said
+    moved = re.search(r"moved by 0.5: \[\[(.*), (.*)\]\]", said).groups()
+    # The gradient of w² points along w = (3, 4), whose norm is 5.
+    np.testing.assert_allclose([float(n) for n in moved], [2.7, 3.6], rtol=1e-6)
+
+
 def test_the_script_learns_what_it_says(tmp_path, monkeypatch, capsys):
     pytest.importorskip("matplotlib")
     monkeypatch.setattr(tempfile, "mkdtemp", lambda: str(tmp_path))

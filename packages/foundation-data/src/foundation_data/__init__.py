@@ -51,6 +51,7 @@ from foundation_data.reading import (
 from foundation_data.tokenizers import (
     BPETokenizer,
     CharTokenizer,
+    CountedTokenizer,
     Frame,
     SpecialTokens,
     Tokenizer,
@@ -67,6 +68,7 @@ __all__ = [
     "SpecialTokens",
     "Vocabulary",
     "Tokenizer",
+    "CountedTokenizer",
     "WordTokenizer",
     "CharTokenizer",
     "BPETokenizer",

@@ -12,6 +12,9 @@ from foundation_data._arrays import IntArray
 from foundation_data.batches._dataset import BatchSource, BatchT_co
 from foundation_data.batches._prefetch import map_ahead
 
+#: What a dataset must have, see ``BatchSource``.
+_OF_A_SOURCE = ("__len__", "lengths", "fingerprint", "batch")
+
 
 class BatchLoader(Generic[BatchT_co]):
     """Batches of a dataset, epoch after epoch; each ``for batch in loader`` is one epoch.
@@ -85,6 +88,13 @@ class BatchLoader(Generic[BatchT_co]):
         _require_integer("seed", seed, at_least=0)
         _require_integer("bucket_size", bucket_size, at_least=1)
         _require_integer("prefetch", prefetch, at_least=0)
+        missing = [name for name in _OF_A_SOURCE if not hasattr(dataset, name)]
+        if missing:
+            raise TypeError(
+                "BatchLoader: expected a TranslationDataset, a TextDataset, or a dataset of your "
+                f"own that has {', '.join(_OF_A_SOURCE)}, see BatchSource; "
+                f"{type(dataset).__name__} has no {', '.join(missing)}. For arrays write foundation_nn.training.batches"
+            )
         if not len(dataset):
             raise ValueError("BatchLoader: expected a dataset with at least one example, got none")
 

@@ -14,6 +14,7 @@ In reading order:
 """
 
 from foundation_data.tokenizers._char_tokenizer import CharTokenizer
+from foundation_data.tokenizers._counted_tokenizer import CountedTokenizer
 from foundation_data.tokenizers._frame import Frame
 from foundation_data.tokenizers._load_tokenizer import load_tokenizer
 from foundation_data.tokenizers._specials import SpecialTokens
@@ -26,6 +27,7 @@ __all__ = [
     "SpecialTokens",
     "Vocabulary",
     "Tokenizer",
+    "CountedTokenizer",
     "CharTokenizer",
     "WordTokenizer",
     "BPETokenizer",

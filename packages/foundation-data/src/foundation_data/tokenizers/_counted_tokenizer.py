@@ -15,12 +15,29 @@ from foundation_data.tokenizers._vocabulary import Vocabulary
 class CountedTokenizer(Tokenizer):
     """A tokenizer that cuts by a fixed rule; training counts what comes out.
 
+    It is the base class of tokenizers of one's own: they say how text is cut (`tokenize`), how it
+    is put together again (`detokenize`), and by which name their files are recognised (`kind`).
+
     Parameters
     ----------
     vocabulary : Vocabulary
         The tokens and their ids.
     lowercase : bool
         Whether text is lower-cased before it is cut.
+
+    Examples
+    --------
+    >>> from foundation_data import CountedTokenizer
+    >>> class Pairs(CountedTokenizer):
+    ...     kind = "pairs of letters"
+    ...     def tokenize(self, text):
+    ...         text = self.normalize(text)
+    ...         return [text[i : i + 2] for i in range(0, len(text), 2)]
+    ...     def detokenize(self, tokens):
+    ...         return "".join(tokens)
+    >>> tokenizer = Pairs.train(["abracadabra"])
+    >>> tokenizer.tokenize("cadabra"), tokenizer.decode(tokenizer.encode("abra"))
+    (['ca', 'da', 'br', 'a'], 'abra')
     """
 
     __slots__ = ("_lowercase",)

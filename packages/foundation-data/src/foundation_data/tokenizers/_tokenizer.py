@@ -43,6 +43,13 @@ class Tokenizer(ABC):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "kind" in vars(cls):
+            known = Tokenizer._kinds.get(cls.kind, cls)
+            same = (known.__module__, known.__qualname__) == (cls.__module__, cls.__qualname__)
+            if not same:  # a cell of a notebook may define its class again
+                raise TypeError(
+                    f"{cls.__name__}: the kind {cls.kind!r} is that of {known.__name__}, and files "
+                    "are recognised by it; choose another one"
+                )
             Tokenizer._kinds[cls.kind] = cls
 
     def __init__(self, vocabulary: Vocabulary, added: Iterable[AddedToken] = ()) -> None:
@@ -50,6 +57,11 @@ class Tokenizer(ABC):
             raise TypeError(
                 f"{type(self).__name__}: expected a Vocabulary, got {type(vocabulary).__name__}; "
                 f"use {type(self).__name__}.train(texts) to make one from text"
+            )
+        if not hasattr(self, "kind"):
+            raise TypeError(
+                f"{type(self).__name__}: the class needs a name by which its files are recognised; "
+                f'write kind = "{type(self).__name__.lower()}" in it'
             )
         self._vocabulary = vocabulary
         specials = vocabulary.specials
