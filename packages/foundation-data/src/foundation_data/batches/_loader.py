@@ -93,7 +93,8 @@ class BatchLoader(Generic[BatchT_co]):
             raise TypeError(
                 "BatchLoader: expected a TranslationDataset, a TextDataset, or a dataset of your "
                 f"own that has {', '.join(_OF_A_SOURCE)}, see BatchSource; "
-                f"{type(dataset).__name__} has no {', '.join(missing)}. For arrays write foundation_nn.training.batches"
+                f"{type(dataset).__name__} has no {', '.join(missing)}. For arrays write "
+                "foundation_nn.training.batches"
             )
         if not len(dataset):
             raise ValueError("BatchLoader: expected a dataset with at least one example, got none")
