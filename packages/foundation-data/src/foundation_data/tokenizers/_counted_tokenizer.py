@@ -126,6 +126,6 @@ class CountedTokenizer(Tokenizer):
         return {"kind": self.kind, **options, "vocabulary": self._vocabulary.to_dict()}
 
     @classmethod
-    def _from_content(cls, content: Mapping[str, Any]) -> Self:
+    def from_content(cls, content: Mapping[str, Any]) -> Self:
         vocabulary = Vocabulary.from_dict(field(content, "vocabulary", dict))
         return cls(vocabulary, **{name: field(content, name, bool) for name in cls._options})

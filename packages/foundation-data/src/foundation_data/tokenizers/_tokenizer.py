@@ -311,13 +311,14 @@ class Tokenizer(ABC):
                 f"got {kind!r:.60}"
             )
         try:
-            return found._from_content(content)
+            return found.from_content(content)
         except (ValueError, TypeError) as error:
             raise ValueError(f"{found.__name__}: malformed content: {error}") from error
 
     @classmethod
     @abstractmethod
-    def _from_content(cls, content: Mapping[str, Any]) -> Self: ...
+    def from_content(cls, content: Mapping[str, Any]) -> Self:
+        """Rebuild a tokenizer of this very class; `from_dict` calls it and names what is wrong."""
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the tokenizer to a JSON file, whole or not at all."""

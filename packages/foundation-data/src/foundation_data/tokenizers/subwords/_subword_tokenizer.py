@@ -162,7 +162,7 @@ class SubwordTokenizer(Tokenizer):
         }
 
     @classmethod
-    def _from_content(cls, content: Mapping[str, Any]) -> Self:
+    def from_content(cls, content: Mapping[str, Any]) -> Self:
         document = field(content, "tokenizer", dict)
         model = field(document, "model", dict)
         pipeline = Pipeline.from_json(document)
