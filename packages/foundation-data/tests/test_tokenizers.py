@@ -221,7 +221,7 @@ def test_files_of_another_kind_are_refused(tmp_path: Path) -> None:
     path.write_text(path.read_text(encoding="utf-8").replace("false", "true"), encoding="utf-8")
     with pytest.raises(ValueError, match="altered after it was saved"):
         CharTokenizer.load(path)
-    with pytest.raises(ValueError, match="kind bpe or char or word or wordpiece, got 'morse'"):
+    with pytest.raises(ValueError, match="kind bpe or char or .*word or wordpiece, got 'morse'"):
         Tokenizer.from_dict({"kind": "morse"})
     with pytest.raises(
         ValueError, match="WordTokenizer: malformed content: 'vocabulary' is missing"
