@@ -181,7 +181,10 @@ def test_keywords_are_answered(call):
         (lambda: F.gelu(X, xyzzy=1), "gelu has no xyzzy=; there are x, approximate"),
         (lambda: Trainer(1, 2, 3, xyzzy=3), "Trainer has no xyzzy=; there are model, loss,"),
         (lambda: optim.AdamW(X, lrr=0.1), "AdamW has no lrr=; did you mean 'lr'"),
-        (lambda: Checkpoints("x", evry=9), "Checkpoints has no evry=; did you mean 'every'"),
+        (
+            lambda: Checkpoints("x", maximise=True),
+            "Checkpoints has no maximise=; did you mean 'maximize'",
+        ),
         (lambda: Later(2, device="cpu"), "Later has no device=: everything is computed on the CPU"),
     ],
 )
