@@ -108,7 +108,8 @@ def test_decay_is_for_matrices_only(make):
         assert (decayed < 0.97) if len(shape) > 1 else (decayed == 1), shape
 
 
-def test_a_step_allocates_blocks_not_buffers(make):
+def test_a_step_allocates_blocks_not_buffers(make, threads):
+    threads(1)  # a second one may keep its first block only while the memory is watched
     p = Parameter(np.ones((512, 2048)), dtype=np.float32)  # 4 MB
     optimizer = make([p], weight_decay=0.1)
     p.grad = np.ones(p.shape, np.float32)
@@ -168,3 +169,26 @@ def test_an_old_graph_is_refused_after_a_step(make):
     optimizer.step()
     with pytest.raises(RuntimeError):
         old.backward()
+
+
+def test_without_decay_a_step_is_one_call_and_with_it_two():
+    parts = []
+
+    class Watched(optim.SGD):
+        def update_in_blocks(self, part, grad, settings):
+            parts.append((part, settings.weight_decay))
+            super().update_in_blocks(part, grad, settings)
+
+    optimizer = Watched([Parameter(np.ones((2, 8))), Parameter(np.ones(16))], lr=0.5)
+    optimizer.step()
+    assert parts == [(slice(0, 32), 0.0)]
+
+    parts.clear()
+    optimizer.weight_decay = 0.1  # changed between steps
+    optimizer.step()
+    assert parts == [(slice(0, 16), 0.1), (slice(16, 32), 0.0)]
+
+    parts.clear()
+    optimizer.groups[0].weight_decay = 0.0  # of the group, where it has one of its own
+    optimizer.step()
+    assert parts == [(slice(0, 32), 0.0)]

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from foundation_nn._arguments import described
 from foundation_nn.engine._habits import explain_call
-from foundation_nn.engine._tape import Backward, Edge, Leaf, Node, Part, recording
+from foundation_nn.engine._tape import Backward, Edge, Node, Part, recording
 from foundation_nn.engine._tensor import Tensor, check_floating, result
 from foundation_nn.engine._threads import SERIAL_SIZE, one_blas_thread
 from foundation_nn.engine._watch import watching
@@ -125,16 +125,16 @@ def operation(
             inputs += tuple([_keyword(kernel, p, kwargs) for p in arrays[len(inputs) :]])
 
         # One look at the inputs: which arrays, of which dtype, and whether to record.
-        recorded = False
         alike = True
         large = False  # enough for BLAS to use several threads
         dtype: np.dtype[Any] | None = None
         values: list[Any] = []
+        edges: list[Edge] = []  # where the gradient of each input goes
         for x in inputs:
             if isinstance(x, Tensor):
                 array = x._data
                 values.append(array)
-                recorded = recorded or x._leaf or x._node is not None
+                edges.append((x, x._version) if x._leaf else x._node)
                 large = large or array.size >= SERIAL_SIZE
                 if array.dtype is not dtype:
                     if dtype is not None:
@@ -142,9 +142,10 @@ def operation(
                     dtype = _common(name, dtype, array.dtype)
             else:
                 values.append(x)
+                edges.append(None)
                 if x is not None:
                     alike = False
-        recorded = recorded and recording.get()
+        recorded = any(edges) and recording.get()
         if not alike or dtype is None or (dtype.kind != "f" and not integers):
             dtype = _working_dtype(dtype, inputs, integers)
             pairs = zip(inputs, values, strict=True)
@@ -184,11 +185,10 @@ def operation(
         if recorded and (outputs > 1 or y.dtype.kind == "f"):  # a whole number has no gradient
             shape = y.shape if outputs == 1 else [part.shape for part in y]
             function = backward if outputs == 1 else _gather(backward, shape, dtype)
-            edges = tuple([_edge(x) for x in inputs])
             if selective:
                 wanted = tuple([edge is not None for edge in edges])
                 function = functools.partial(function, wanted=wanted)
-            node = Node(name, function, edges, shape, dtype)
+            node = Node(name, function, tuple(edges), shape, dtype)
         if watcher is not None:
             watcher.forward(kernel, values, y, backward, node, seconds)
         return result(y, node) if outputs == 1 else _several(name, y, node)
@@ -219,15 +219,6 @@ def is_annotated(parameter: inspect.Parameter, *marks: Any) -> bool:
     """Whether a parameter is annotated with one of the marks, or with ``mark | None``."""
     annotation = parameter.annotation
     return annotation in marks or any(mark in get_args(annotation) for mark in marks)
-
-
-def _edge(x: Any) -> Edge:
-    """Where the gradient of an input flows."""
-    if not isinstance(x, Tensor):
-        return None
-    if x._node is not None:
-        return x._node
-    return Leaf(x, x._version) if x._leaf else None
 
 
 def _gather(backward: Backward, shapes: list[Any], dtype: Any) -> Backward:

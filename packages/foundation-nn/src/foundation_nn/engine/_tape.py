@@ -17,7 +17,7 @@ import inspect
 import itertools
 from collections.abc import Callable
 from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -164,15 +164,9 @@ class Node:
         self.owned = False
 
 
-class Leaf(NamedTuple):
-    """A tensor that no operation has made, and the number of changes it had seen when it was read.
-
-    If somebody gives it a new value before the walk, the number says so.
-    """
-
-    tensor: Tensor
-    version: int
-
+#: A tensor that no operation has made, and the number of changes it had seen when it was read. If
+#: somebody gives it a new value before the walk, the number says so.
+Leaf: TypeAlias = "tuple[Tensor, int]"
 
 #: Where the gradient of an input goes: to the node that made it, to a leaf, or nowhere.
 Edge: TypeAlias = "Node | Leaf | None"

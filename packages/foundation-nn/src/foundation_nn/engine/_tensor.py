@@ -210,14 +210,14 @@ class Tensor(Methods):
             If the tensor is not a scalar and no ``gradient`` is given, or its shape is wrong.
         """
         if gradient is None:
-            if self.size != 1:
+            if self._data.size != 1:
                 raise ValueError(
                     f"backward() starts from a scalar, got shape {self.shape}; reduce it with "
                     ".sum() or .mean(), or pass the gradient"
                 )
-            gradient = np.array(1, self.dtype).reshape(self.shape)
-        seed = np.asarray(gradient, dtype=self.dtype)
-        if seed.shape != self.shape:
+            gradient = np.ones(self._data.shape, self._data.dtype)
+        seed = np.asarray(gradient, dtype=self._data.dtype)
+        if seed.shape != self._data.shape:
             raise ValueError(f"expected a gradient of shape {self.shape}, got {seed.shape}")
         if self._node is not None:
             walk(self._node, seed)
@@ -231,7 +231,7 @@ class Tensor(Methods):
 
     def _accumulate(self, g: NDArray[Any]) -> None:
         if self.grad is None:
-            self.grad = np.array(g, dtype=self.dtype)  # a copy: g may belong to others, too
+            self.grad = np.array(g, dtype=self._data.dtype)  # a copy: g may belong to others, too
         else:
             self.grad += g
 

@@ -110,7 +110,7 @@ class _Walk:
             if edge is None or dx is None:
                 continue
             if isinstance(edge, Node):
-                self.add_to_node(edge, computed(dx), node.name)
+                self.add_to_node(edge, dx() if callable(dx) else dx, node.name)
             else:
                 self.add_to_leaf(edge, dx, node.name)
 
@@ -122,7 +122,8 @@ class _Walk:
                 node.grad = [None] * len(node.shape)
             node.grad[dx.index] = dx.grad  # the sum: each part is a node that is visited once
             return
-        dx = unbroadcast(dx, node.shape, name)
+        if dx.shape != node.shape:
+            dx = unbroadcast(dx, node.shape, name)
         if dx.dtype != node.dtype:  # multiplied by a np.float64, float32 has become float64
             dx = dx.astype(node.dtype)
         if node.grad is None:
@@ -135,16 +136,16 @@ class _Walk:
             node.owned = True
 
     def add_to_leaf(self, edge: Leaf, dx: Any, name: str) -> None:
-        leaf = edge.tensor
+        leaf, version = edge
         if not leaf._leaf:  # frozen after the forward pass
             return
-        if leaf._version != edge.version:
+        if leaf._version != version:
             raise RuntimeError(
                 f"{name}: a parameter of shape {leaf.shape} was changed between the forward and "
                 "the backward pass; call backward() before the optimiser's step(), or run the "
                 "forward pass again"
             )
-        if self.aside is None and callable(dx) and leaf.size >= SERIAL_SIZE:
+        if self.aside is None and leaf._data.size >= SERIAL_SIZE and callable(dx):
             self.limit_blas()  # helpers do not do it for themselves
             self.aside = Aside()
         if self.aside is None:
@@ -157,7 +158,9 @@ class _Walk:
 
 
 def _accumulate(leaf: Tensor, dx: Any, name: str) -> None:
-    leaf._accumulate(unbroadcast(computed(dx), leaf._data.shape, name))
+    g = dx() if callable(dx) else dx
+    shape = leaf._data.shape
+    leaf._accumulate(g if g.shape == shape else unbroadcast(g, shape, name))
 
 
 def computed(dx: Any) -> Any:

@@ -188,7 +188,7 @@ def _hard(
         counted = t != ignore_index
         t = np.where(counted, t, 0)  # a class that exists, so that it can be an index
     outside = (t < 0) | (t >= classes)
-    if outside.any():
+    if np.count_nonzero(outside):  # faster than any() for few
         raise ValueError(
             f"cross_entropy: target {t[outside][0]} lies outside the {classes} classes "
             f"0..{classes - 1}; pass ignore_index= for targets that shall not count"

@@ -13,7 +13,7 @@ import inspect
 import math
 import threading
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Annotated, Any, ParamSpec, TypeAlias
 
 import numpy as np
@@ -64,15 +64,15 @@ def by_rows(kernel: Callable[P, Result]) -> Callable[P, Result]:
             given[names.index(name)] = value
         x = given[0]
         rows = [i for i in in_rows if given[i] is not None]
-        shapes = [np.shape(given[i]) for i in with_gradient]
+        shapes = [None if given[i] is None else given[i].shape for i in with_gradient]
         for i in rows:
             given[i] = _as_rows_like(given[i], x)
-        blocks = _blocks([given[i] for i in rows])
+        blocks = _blocks([given[i] for i in rows]) if x.size >= SERIAL_SIZE else []
         in_blocks = len(blocks) > 1
-        if not in_blocks:
-            y, backward = kernel(*given)  # type: ignore[call-arg]
-        else:
+        if in_blocks:
             y, backward = _in_blocks(kernel, given, rows, blocks, cut, takes_out)
+        else:
+            y, backward = kernel(*given)  # type: ignore[call-arg]
         shape = x.shape
         row_shape = y.shape
         y = y.reshape(shape if row_shape == given[0].shape else shape[:-1] + row_shape[1:])
@@ -82,7 +82,7 @@ def by_rows(kernel: Callable[P, Result]) -> Callable[P, Result]:
             g = g.reshape(row_shape)
             grads = backward(g, wanted) if in_blocks else _wanted_of(backward(g), wanted)
             shaped = [
-                dx if dx is None else dx.reshape(shape)
+                None if dx is None else dx.reshape(shape)
                 for dx, shape in zip(grads, shapes, strict=False)
             ]
             return shaped[0] if len(shaped) == 1 else tuple(shaped)
@@ -111,9 +111,7 @@ def _wanted_of(grads: Any, wanted: Sequence[bool] | None) -> list[Array]:
 
 
 def _blocks(arrays: list[Array]) -> list[slice]:
-    """How arrays (N, ...), the first of which is x, are cut; small ones are not."""
-    if arrays[0].size < SERIAL_SIZE:
-        return [slice(None)]
+    """How arrays (N, ...), the first of which is x, are cut."""
     return cut_rows(len(arrays[0]), max(a[:1].nbytes for a in arrays))
 
 
@@ -233,9 +231,10 @@ def as_rows(x: Array) -> Array:
 
 def _as_rows_like(a: Array, x: Array) -> Array:
     """``a`` as (N, ...): it is like ``x`` (..., D), or has one element for each row of it."""
-    return as_rows(a) if np.ndim(a) == x.ndim else a.reshape(-1)
+    return as_rows(a) if a.ndim == x.ndim else a.reshape(-1)
 
 
+@lru_cache
 def _ones(n: int, dtype: np.dtype[Any]) -> NDArray[Any]:
     """A vector of n ones: the beginning of one that serves many lengths."""
     return _power_of_two_ones(max(n - 1, 0).bit_length(), dtype)[:n]
@@ -281,8 +280,8 @@ def centred(x: Array) -> tuple[Array, Array]:
     with np.errstate(over="ignore"):  # also if what is left of a huge mean has too large squares
         variance = row_dot(deviation, deviation) / D
         left = row_mean(deviation)
-        inexact = (left * left > (4 * np.finfo(x.dtype).eps) ** 2 * variance) | np.isinf(variance)
-    if inexact.any():
+        inexact = (left * left > _smallest_share(x.dtype) * variance) | np.isinf(variance)
+    if np.count_nonzero(inexact):
         again = inexact[:, 0]
         some = deviation[again]
         some -= some[:, :1]
@@ -290,6 +289,12 @@ def centred(x: Array) -> tuple[Array, Array]:
         deviation[again] = some
         variance[again] = row_dot(some, some) / D
     return deviation, variance
+
+
+@cache
+def _smallest_share(dtype: np.dtype[Any]) -> float:
+    """What is left of a mean counts from here on: its square, as a share of the variance."""
+    return float(4 * np.finfo(dtype).eps) ** 2
 
 
 def limited(x: Array, lowest: float, highest: float) -> Array:

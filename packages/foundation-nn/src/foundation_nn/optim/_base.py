@@ -15,7 +15,7 @@ from foundation_nn.engine._habits import explains, missing
 from foundation_nn.engine._parameter import Parameter, ParameterBuffer
 from foundation_nn.engine._threads import over_rows
 from foundation_nn.optim._blocks import overlap
-from foundation_nn.optim._groups import Trainable, groups_of
+from foundation_nn.optim._groups import Group, Trainable, groups_of
 
 #: From the name of an array, and what this process has of it, to the array of all processes.
 Gather: TypeAlias = Callable[[str, NDArray[Any]], NDArray[Any]]
@@ -127,10 +127,9 @@ class Optimizer:
         pairs.sort(key=lambda pair: self._place(pair[0]))
         self.buffer = ParameterBuffer([p for p, _ in pairs])
         self._group_of = [index for _, index in pairs]
-        self._places = [self._place(p) for p, _ in pairs]
         self._updates = np.zeros(len(pairs), np.int64)  # how often each parameter was changed
         self._known_runs: list[tuple[int, slice]] = []
-        self._runs_for: NDArray[np.bool_] | None = None  # see ``_runs``
+        self._runs_for: tuple[Any, list[float]] | None = None  # see ``_runs``
         self.steps = 0
         # Of several processes, each takes a part; memory that nobody writes to is never taken.
         self.part = slice(0, len(self.buffer.data))
@@ -215,7 +214,8 @@ class Optimizer:
     def stretches(self, indices: range | None = None) -> Iterator[tuple[slice, Settings]]:
         """The buffer without what is frozen, cut where the settings change.
 
-        Without groups, and with nothing frozen, these are all matrices and then all vectors.
+        Without groups, and with nothing frozen, these are all matrices and then all vectors; the
+        whole buffer if nothing decays.
 
         Parameters
         ----------
@@ -232,36 +232,54 @@ class Optimizer:
         for first, part in self._runs():
             settings = self.settings_of(first)
             if settings is not None and (indices is None or first in indices):
-                yield overlap(part, self.part), settings
+                yield part, settings
 
     def _runs(self) -> list[tuple[int, slice]]:
         """Neighbours with the same settings: the index of the first, and where they lie.
 
-        They are found anew only after something was frozen or unfrozen. Otherwise the parameters of
-        a run are changed equally often, and to look at each of them would take longer than the step
-        of a small model.
+        They are found anew only after something was frozen or unfrozen, or a decay was changed.
+        Otherwise the parameters of a run are changed equally often, and to look at each of them
+        would take longer than the step of a small model.
         """
         is_learnt = self.buffer.is_learnt()
-        if self._runs_for is not is_learnt:
-            kinds = list(
-                zip(self._group_of, self._places, is_learnt, self._updates.tolist(), strict=True)
-            )
-            runs = [list(run) for _, run in groupby(range(len(kinds)), key=kinds.__getitem__)]
-            parts = self.buffer.slices
-            self._known_runs = [
-                (run[0], slice(parts[run[0]].start, parts[run[-1]].stop)) for run in runs
+        decays = [self._decay_of(group) for group in self.groups]
+        if self._runs_for is None or self._runs_for[0] is not is_learnt:
+            up_to_date = False
+        else:
+            up_to_date = self._runs_for[1] == decays
+        if not up_to_date:
+            kinds = [
+                (
+                    group,
+                    self.place_in_buffer(p),
+                    decays[group] if p.ndim >= 2 else 0.0,
+                    p.requires_grad,
+                    int(updates),
+                )
+                for p, group, updates in zip(
+                    self.buffer.parameters, self._group_of, self._updates, strict=True
+                )
             ]
-            self._runs_for = is_learnt
+            runs = [list(run) for _, run in groupby(range(len(kinds)), key=kinds.__getitem__)]
+            places = self.buffer.slices
+            self._known_runs = [
+                (run[0], overlap(slice(places[run[0]].start, places[run[-1]].stop), self.part))
+                for run in runs
+            ]
+            self._runs_for = (is_learnt, decays)
         return self._known_runs
+
+    def _decay_of(self, group: Group) -> float:
+        """The decay of the matrices of a group."""
+        return self.weight_decay if group.weight_decay is None else group.weight_decay
 
     def settings_of(self, index: int) -> Settings | None:
         """The settings of one parameter in this step; None if it is frozen."""
-        if not self.buffer.parameters[index].requires_grad:
+        parameter = self.buffer.parameters[index]
+        if not parameter.requires_grad:
             return None
         group = self.groups[self._group_of[index]]
-        decay = 0.0
-        if self.buffer.parameters[index].ndim >= 2:
-            decay = self.weight_decay if group.weight_decay is None else group.weight_decay
+        decay = self._decay_of(group) if parameter.ndim >= 2 else 0.0
         return Settings(self.lr * group.lr_scale, decay, int(self._updates[index]))
 
     def state_of(self, part: slice) -> dict[str, NDArray[Any]]:
@@ -270,16 +288,15 @@ class Optimizer:
 
     def update_in_blocks(self, part: slice, grad: NDArray[Any], settings: Settings) -> None:
         """Call :meth:`update_block` for some entries, a block at a time and on all threads."""
-        w = self.buffer.data[part]
-        g = grad[part]
-        state = self.state_of(part)
+        data = self.buffer.data
 
-        def task(block: slice) -> None:
-            of_block = {name: array[block] for name, array in state.items()}
-            self.update_block(w[block], g[block], settings, **of_block)
+        def task(rows: slice) -> None:
+            block = slice(part.start + rows.start, part.start + rows.stop)
+            self.update_block(data[block], grad[block], settings, **self.state_of(block))
 
-        if len(w):
-            over_rows(task, len(w), w.itemsize)
+        count = part.stop - part.start
+        if count:
+            over_rows(task, count, data.itemsize)
 
     def update_block(self, w: Any, g: Any, settings: Settings, *_: Any, **state: Any) -> None:
         """Change some entries of the parameters and of the state, in place.
@@ -404,6 +421,7 @@ class Optimizer:
             called in all processes at once.
         """
         self.part = part
+        self._runs_for = None
         self._gather = gather
         for name, place in self.places_in_state(part).items():
             whole = self.state[name]
@@ -418,6 +436,7 @@ class Optimizer:
         """Have the state of all processes, and update all parameters, from now on."""
         self.state = {name: self._whole_state(name) for name in self.state}
         self.part = slice(0, len(self.buffer.data))
+        self._runs_for = None
         self._gather = None
 
     def _whole_state(self, name: str) -> NDArray[Any]:

@@ -4,7 +4,8 @@ Read in this order:
 
 * ``_batches``, which cuts arrays into batches;
 * ``_callback``, what can be told of a run, and ``_trainer``, the loop: ``Trainer.fit``;
-* what the loop uses: ``_gradient`` (one step), ``_evaluate``, ``_limits`` (when it ends),
+* ``_run``, what each line of the loop does;
+* what that uses: ``_gradient`` (one step), ``_evaluate``, ``_limits`` (when it ends),
   ``_followers`` (EMA and plateau), ``_signals``, ``_checks`` (what is refused);
 * how it is saved and goes on: ``_position`` and ``_resume``;
 * before it: ``_range_test``, which finds a learning rate;

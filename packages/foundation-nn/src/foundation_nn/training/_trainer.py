@@ -5,10 +5,8 @@ from __future__ import annotations
 import copy
 import math
 import os
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,43 +16,33 @@ from foundation_nn import checkpoint
 from foundation_nn._arguments import number, whole_number
 from foundation_nn._log import logger
 from foundation_nn.checkpoint._checkpoint import own_classes
-from foundation_nn.distributed._begin import begin_alike
-from foundation_nn.distributed._shards import Update, shared_update
+from foundation_nn.distributed._shards import shared_update
 from foundation_nn.distributed._team import team_of
 from foundation_nn.engine._habit_tables import OF_A_TRAINER, TRAINING_KEYWORDS
 from foundation_nn.engine._habits import explains, missing
 from foundation_nn.engine._html import heading
-from foundation_nn.engine._memory import keep_freed_memory
-from foundation_nn.engine._parameter import Buffer
 from foundation_nn.modules._module import Module
 from foundation_nn.modules._tree import tree
 from foundation_nn.optim import EMA, Optimizer
 from foundation_nn.schedules import Schedule
-from foundation_nn.training._blame import blame
 from foundation_nn.training._callback import Callback, told_of_the_run
 from foundation_nn.training._checks import (
     as_dictionary_of_metrics,
     as_list_of_callbacks,
-    check_batches,
     check_trainer,
-    no_batch,
 )
-from foundation_nn.training._evaluate import Loss, full_evaluation
-from foundation_nn.training._followers import followers
-from foundation_nn.training._gradient import Gradient, compute_gradient, groups
-from foundation_nn.training._history import History, Sample, Step
+from foundation_nn.training._evaluate import Loss
+from foundation_nn.training._gradient import groups
+from foundation_nn.training._history import History, Sample
 from foundation_nn.training._limits import Limits
 from foundation_nn.training._position import Position
 from foundation_nn.training._resume import (
-    continue_batches,
     load_training_state,
     require_same_model,
     training_state,
 )
+from foundation_nn.training._run import Run
 from foundation_nn.training._signals import finish_on_signal
-
-#: A run that skips steps ends when this many in a row had no finite gradient.
-MAX_SKIPPED = 10
 
 
 class Trainer:
@@ -168,15 +156,10 @@ class Trainer:
         self.stopped_by = ""
         check_trainer(self)
         self._team = team_of(comm)
-        self._update = Update(optimizer)
         self._position = Position(optimizer.steps, optimizer.steps)
         self._resumed: Mapping[str, Any] | None = None  # the state that the next fit goes on from
-        self._batches: Any = None
-        self._validation: Iterable[Any] | None = None
-        self._evaluate_every: int | None = None
-        self._limits = Limits(0, None, None)  # of a trainer that does not run
-        self._statistics: list[Buffer] = []
-        self._requested = ""
+        self._batches: Any = None  # of the present fit, or the last one
+        self._run: Run | None = None  # the present fit
 
     if not TYPE_CHECKING:  # for a type checker, an attribute that is missing is an error
 
@@ -236,24 +219,37 @@ class Trainer:
             before the step; what it takes to run the step again is in ``folder``.
         """
         limits = Limits(max_steps, max_epochs, max_seconds)
-        self._begin(batches, validation, evaluate_every, limits)
+        run = Run(self, batches, validation, evaluate_every, limits)
         with (
+            self._running(run),
             finish_on_signal(self.stop),
             told_of_the_run(self.callbacks, self, self._team),
-            shared_update(self._team, self.optimizer, self.ema) as self._update,
+            shared_update(self._team, self.optimizer, self.ema) as run.update,
         ):
-            self._evaluate_if_due()  # what an interrupt had put off
-            while not (reason := self._reason_to_stop()):
-                for group in groups(self._rest_of_the_epoch(), self.accumulate):
-                    self._step(group)
-                    self._settle()
-                    if self._reason_to_stop():
+            run.evaluate_if_due()  # what an interrupt had put off
+            while not (reason := run.reason_to_stop()):
+                for group in groups(run.rest_of_the_epoch(), self.accumulate):
+                    run.step(group)
+                    run.settle()
+                    if run.reason_to_stop():
                         break
                 else:
-                    self._count_epoch()
-                    self._settle()
-            self._finish(reason)
+                    run.count_epoch()
+                    run.settle()
+            run.finish(reason)
         return self.history
+
+    @contextmanager
+    def _running(self, run: Run) -> Iterator[None]:
+        """Know the run, so that :meth:`stop` reaches it, but not for longer than it goes on.
+
+        It refers to the trainer, and a circle of references would keep both in memory.
+        """
+        self._run = run
+        try:
+            yield
+        finally:
+            self._run = None
 
     def __repr__(self) -> str:
         return (
@@ -270,8 +266,8 @@ class Trainer:
 
     def stop(self, reason: str) -> None:
         """End the running ``fit`` after the present step; ``stopped_by`` will be ``reason``."""
-        if self._requested != "interrupt":
-            self._requested = reason
+        if self._run is not None:
+            self._run.request(reason)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """A trainer of its own, with a model, an optimiser and an EMA that belong together."""
@@ -338,164 +334,3 @@ class Trainer:
         self.resumed_from = Path(path)
         logger.info("resumed from %s, after step %d", path, self.steps)
         return loaded.extras
-
-    def _tell(self, hook: str, *news: Any) -> None:
-        """Tell the average and the plateau in every process, then the callbacks in the first."""
-
-        def tell(listeners: Sequence[Callback]) -> None:
-            for listener in listeners:
-                getattr(listener, hook)(self, *news)
-
-        tell(followers(self.ema, self.schedule))
-        self._team.lead(lambda: tell(self.callbacks))
-
-    def _begin(
-        self,
-        batches: Any,
-        validation: Iterable[Any] | None,
-        evaluate_every: int | None,
-        limits: Limits,
-    ) -> None:
-        """Take note of what a fit is to do; begin anew, or where the resumed run was."""
-        check_trainer(self)
-        check_batches(batches, validation, limits.epochs)
-        if evaluate_every is not None:
-            evaluate_every = whole_number("fit", "evaluate_every", evaluate_every, at_least=1)
-        keep_freed_memory()
-        begin_alike(self._team, self.model, self.optimizer, self.rng, batches)
-        if self._resumed is None:
-            self._position = self._position.at_a_new_fit()
-        else:
-            continue_batches(batches, self._resumed["batches"])
-            self._resumed = None
-        self._batches = batches
-        self._validation = validation
-        self._evaluate_every = evaluate_every
-        self._limits = limits
-        self._statistics = list(self.model.buffers())
-        self._requested = self.stopped_by = ""
-        self.planned_steps = limits.last_step(self._position, batches, self.accumulate)
-        self.planned_seconds = limits.seconds
-        limits.start(self._position)
-
-    def _reason_to_stop(self) -> str:
-        """What ``stopped_by`` will be, or "" to go on; the same in every process."""
-        reasons = self._team.everywhere(
-            lambda: self._requested or self._limits.reached(self._position)
-        )
-        return next(filter(None, reasons), "")
-
-    def _rest_of_the_epoch(self) -> Iterable[Any]:
-        """All of its batches, or what a resumed run had not used of them."""
-        if hasattr(self._batches, "state_dict"):  # such batches go on by themselves
-            return self._batches  # type: ignore[no-any-return]
-        return islice(self._batches, self._position.batches, None)
-
-    def _step(self, batches: Sequence[Any]) -> None:
-        """One update from all these batches: forward and backward, clip, step."""
-        started = time.perf_counter()
-        place = self._position
-        place.batches += len(batches)  # they are used up, whatever becomes of the step
-        self._set_rate(place.steps + 1)
-        gradient = compute_gradient(
-            self.model,
-            self.loss,
-            self._update,
-            batches,
-            self.rng,
-            self.clip_norm,
-            self._statistics,
-            self._team,
-        )
-        if not math.isfinite(gradient.norm):
-            self._skip(gradient)
-            return
-        self._update.step()
-        place.steps += 1  # counted here: an optimiser with a step() of its own may not count
-        place.skipped_in_a_row = 0
-        if self._evaluate_every is not None and place.steps % self._evaluate_every == 0:
-            place.evaluate = True
-        step = Step(
-            step=place.steps,
-            loss=gradient.loss,
-            lr=self.optimizer.lr,
-            grad_norm=gradient.norm,
-            tokens=gradient.targets,
-            seconds=time.perf_counter() - started,
-            clipped=gradient.norm > self.clip_norm,
-        )
-        self.history.steps.append(step)
-        self._tell("on_step", step)
-
-    def _set_rate(self, step: int) -> None:
-        schedule = self.schedule
-        if schedule is None:
-            return
-        try:  # the first process's rate: a schedule may look at the clock
-            self.optimizer.lr = self._team.lead(lambda: schedule(step))
-        except (TypeError, ValueError) as error:
-            error.add_note(f"the schedule was asked for the learning rate of step {step}")
-            raise
-
-    def _skip(self, gradient: Gradient) -> None:
-        """Go on without the step, if that is wanted and not hopeless; the first one is kept."""
-        place = self._position
-        step = place.steps + 1
-        folder = None if place.skipped else self.folder
-        message = blame(
-            self.model, self.loss, gradient, step, self.optimizer.lr, folder, self._team
-        )
-        if not self.skip_failed:
-            raise FloatingPointError(message)
-        logger.info("skipped: %s", message)
-        place.skipped += 1
-        place.skipped_in_a_row += 1
-        if place.skipped_in_a_row >= MAX_SKIPPED:
-            raise FloatingPointError(f"{MAX_SKIPPED} steps in a row were skipped; {message}")
-        self._tell("on_skip", message)
-
-    def _count_epoch(self) -> None:
-        place = self._position
-        if not place.batches:
-            raise no_batch(self._batches)
-        place.epochs += 1
-        place.batches = 0
-        if self._evaluate_every is None:
-            place.evaluate = True
-
-    def _settle(self) -> None:
-        """Evaluate if that is due, and say that all is in order: the time to save."""
-        self._evaluate_if_due()
-        self._tell("on_settled")
-
-    def _evaluate_if_due(self) -> None:
-        """Not twice after the same step, and not while somebody waits for the end of the run."""
-        place = self._position
-        if not place.evaluate:
-            return
-        if any(self._team.everywhere(lambda: self._requested == "interrupt")):
-            return
-        place.evaluate = False
-        if self._validation is None or place.evaluated == place.steps:
-            return
-        with nullcontext() if self.ema is None else self.ema.applied():
-            evaluation = full_evaluation(
-                place.steps,
-                self.model,
-                self.loss,
-                self._validation,
-                self.metrics,
-                self.samples,
-                self._team,
-            )
-        place.evaluated = place.steps
-        self.history.evaluations.append(evaluation)
-        self._tell("on_evaluation", evaluation)
-
-    def _finish(self, reason: str) -> None:
-        """The last evaluation, unless the run was interrupted or has done nothing."""
-        place = self._position
-        if reason != "interrupt" and place.steps > place.first_step:
-            place.evaluate = True
-            self._settle()
-        self.stopped_by = reason
