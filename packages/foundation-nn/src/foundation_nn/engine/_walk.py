@@ -1,7 +1,34 @@
 """The walk back along the tape: everything about reverse-mode differentiation but the calculus.
 
-It decides in which order the backwards are called, adds up the gradients that meet, sums over the
-axes that broadcasting has repeated, and frees what has been used.
+By the chain rule, a gradient goes from the result of an operation to its inputs, and where a value
+was used several times, the gradients of all its uses are added. In plain Python:
+
+>>> from foundation_nn import Tensor
+>>> def plain_walk(result, g):
+...     gradients = {result._node: g}  # of nodes that wait for their visit
+...     of_leaves = {}
+...     while gradients:
+...         # The node that was made last: all that its value was used for was visited before.
+...         node = max(gradients, key=lambda node: node.order)
+...         g = gradients.pop(node)
+...         for edge, dx in zip(node.edges, node.function(g)):  # for each input
+...             dx = computed(dx)  # a backward may give it as a function that computes it
+...             if isinstance(edge, Node):  # another operation has made it
+...                 gradients[edge] = gradients.get(edge, 0) + dx
+...             elif edge is not None:  # a leaf, such as a parameter; None has no gradient
+...                 leaf, version = edge
+...                 of_leaves[leaf] = of_leaves.get(leaf, 0) + dx
+...     return of_leaves
+
+>>> x, w = Tensor([3.0], requires_grad=True), Tensor([2.0], requires_grad=True)
+>>> y = w * x * x  # dy/dw = x² and dy/dx = 2 w x
+>>> gradients = plain_walk(y, np.ones(1))
+>>> gradients[w], gradients[x]
+(array([9.]), array([12.]))
+
+The class below does the same. Beside that it sums over the axes that broadcasting has repeated,
+has the gradients of weights computed aside, frees what has been used, and refuses what would be
+wrong: a graph that was walked before, or a parameter that has changed since.
 
 References
 ----------
@@ -150,10 +177,12 @@ class _Walk:
             self.aside = Aside()
         if self.aside is None:
             _accumulate(leaf, dx, name)
-        elif callable(dx) or self.aside.waits_for(id(leaf)):
+        elif (callable(dx) and self.waiting) or self.aside.waits_for(id(leaf)):
             # What is added to one leaf stays in line, so that sums do not depend on the threads.
             self.aside.add(id(leaf), partial(_accumulate, leaf, dx, name))
         else:
+            # Also at the end of the walk, where this thread would have nothing else to do: the
+            # product of the first layer is shared between all threads.
             _accumulate(leaf, dx, name)
 
 

@@ -5,7 +5,7 @@ two neighbours stand together most often, makes a new token of them, and begins 
 merges neighbours in the order that training has found. Decoding puts bytes together:
 
 >>> from itertools import pairwise
->>> def merge(ids, pair, new_id):
+>>> def merge(ids, pair, new_id):  # put new_id wherever the two ids of the pair are neighbours
 ...     merged = []
 ...     for token in ids:
 ...         if merged and (merged[-1], token) == pair:
@@ -13,25 +13,32 @@ merges neighbours in the order that training has found. Decoding puts bytes toge
 ...         else:
 ...             merged.append(token)
 ...     return merged
+>>> merge([1, 2, 3, 1, 2], pair=(1, 2), new_id=4)
+[4, 3, 4]
+
 >>> def train(words, number_of_merges):
-...     words = [list(word.encode()) for word in words]
+...     words = [list(word.encode()) for word in words]  # the bytes are the ids 0 to 255
 ...     merges = {}  # a pair of ids, and the id that it becomes
 ...     for new_id in range(256, 256 + number_of_merges):
 ...         counts = Counter(pair for ids in words for pair in pairwise(ids))
-...         commonest = min(counts, key=lambda pair: (-counts[pair], pair))
+...         most = max(counts.values())
+...         commonest = min(pair for pair in counts if counts[pair] == most)  # the first of them
 ...         words = [merge(ids, commonest, new_id) for ids in words]
 ...         merges[commonest] = new_id
 ...     return merges
+
 >>> def encode(word, merges):
 ...     ids = list(word.encode())
-...     for pair, new_id in merges.items():
+...     for pair, new_id in merges.items():  # in the order of training
 ...         ids = merge(ids, pair, new_id)
 ...     return ids
+
 >>> def decode(ids, merges):
 ...     bytes_of = {byte: bytes([byte]) for byte in range(256)}
 ...     for (first, second), new_id in merges.items():
 ...         bytes_of[new_id] = bytes_of[first] + bytes_of[second]
 ...     return b"".join(bytes_of[token] for token in ids).decode()
+
 >>> merges = train(["low", " lower", " lowest", " slow"], 4)
 >>> encode(" slowest", merges)  # 32 is the byte of a space, 115 of "s", 116 of "t"
 [32, 115, 257, 101, 115, 116]
