@@ -18,7 +18,7 @@ from foundation_nn import (
     over_parts,
 )
 from foundation_nn import functional as F
-from foundation_nn.engine import _threads
+from foundation_nn.engine import _aside, _threads
 from foundation_nn.engine._aside import MOST_WAITING, Aside
 
 
@@ -230,3 +230,30 @@ def test_helpers_find_one_blas_thread_also_where_gradients_are_small(threads):
     spy(Tensor([1.0]), Parameter(np.ones((200, 100), np.float32))).sum().backward()
     assert inside == [[1] * len(before)]
     assert [library.num_threads for library in _threads._blas()] == before
+
+
+def test_an_interrupt_between_two_pieces_of_work_does_not_make_the_walk_wait_for_itself(
+    threads, monkeypatch
+):
+    threads(2)
+    monkeypatch.setattr(_aside, "call_helpers", lambda job, count: None)
+    aside = Aside()
+    aside.add("weight", lambda: None)
+
+    def interrupted(key):
+        raise KeyboardInterrupt  # as Python does before any instruction of the main thread
+
+    monkeypatch.setattr(aside, "_next_of", interrupted)
+    raised = []
+
+    def walk():
+        try:
+            aside.finish()
+        except KeyboardInterrupt as error:
+            aside.give_up()
+            raised.append(error)
+
+    thread = threading.Thread(target=walk, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert raised

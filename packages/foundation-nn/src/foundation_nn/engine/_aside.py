@@ -34,7 +34,7 @@ class Aside:
         self._waiting: dict[Hashable, deque[Work]] = {}  # also keys that a thread works for
         self._count = 0  # of what is in there
         self._ready: deque[Hashable] = deque()  # keys with work that no thread has begun with
-        self._working = 0  # threads
+        self._workers: dict[Hashable, int] = {}  # which thread works for a key
         self._error: BaseException | None = None
 
     def add(self, key: Hashable, work: Work) -> None:
@@ -86,9 +86,14 @@ class Aside:
         self._wait(lambda: False)
 
     def _wait(self, enough: Callable[[], bool]) -> None:
-        """Wait until no thread works, or there was enough progress."""
+        """Wait until no other thread works, or there was enough progress.
+
+        If this thread is among those that work, an interrupt has torn it out of that, and to wait
+        for it would take for ever.
+        """
+        this_thread = threading.get_ident()
         with self._lock:
-            while self._working and not enough():
+            while set(self._workers.values()) - {this_thread} and not enough():
                 self._progress.wait()
 
     def _do_one_key(self) -> bool:
@@ -97,7 +102,7 @@ class Aside:
             if not self._ready:
                 return False
             key = self._ready.popleft()
-            self._working += 1
+            self._workers[key] = threading.get_ident()
         while (work := self._next_of(key)) is not None:
             try:
                 work()
@@ -113,5 +118,5 @@ class Aside:
                 self._count -= 1
                 return self._waiting[key].popleft()
             self._count -= len(self._waiting.pop(key))
-            self._working -= 1
+            del self._workers[key]
             return None

@@ -75,8 +75,10 @@ def silu(x: Array) -> Result:
     True
     """
     s = logistic(x)
+    # 0 · ∞ would be NaN, but the limits are 0 and ∞. To look for infinite numbers takes a tenth of
+    # the time of forward and backward.
     largest = np.finfo(x.dtype).max
-    finite = limited(x, -largest, largest)  # 0 · ∞ would be NaN: the limits are 0 and ∞
+    finite = limited(x, -largest, largest)
 
     def backward(g: Array) -> Array:
         return g * (s * (1 + finite * (1 - s)))

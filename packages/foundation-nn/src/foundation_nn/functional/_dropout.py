@@ -31,13 +31,15 @@ def keep_scale(p: float) -> float:
 
 @operation
 @by_rows
-def _dropout(x: Array, keep: PerRow, p: float) -> Result:
+def _dropout(x: Array, keep: PerRow, p: float, out: NDArray[Any] | None = None) -> Result:
     factor = x.dtype.type(keep_scale(p))
 
-    def scaled(values: Array) -> Array:
-        return values * np.multiply(keep, factor)
+    def scaled(values: Array, out: Array | None = None) -> Array:
+        y = np.multiply(keep, factor, out=out)
+        y *= values
+        return y
 
-    return scaled(x), scaled
+    return scaled(x, out), scaled
 
 
 @explains_keywords
