@@ -177,12 +177,10 @@ class _Walk:
             self.aside = Aside()
         if self.aside is None:
             _accumulate(leaf, dx, name)
-        elif (callable(dx) and self.waiting) or self.aside.waits_for(id(leaf)):
+        elif callable(dx) or self.aside.waits_for(id(leaf)):
             # What is added to one leaf stays in line, so that sums do not depend on the threads.
             self.aside.add(id(leaf), partial(_accumulate, leaf, dx, name))
         else:
-            # Also at the end of the walk, where this thread would have nothing else to do: the
-            # product of the first layer is shared between all threads.
             _accumulate(leaf, dx, name)
 
 
