@@ -2,9 +2,13 @@
 
 import os
 import signal
+import sys
+from pathlib import Path
 
 import pytest
 
+# ``killing``, which the tests of the packages share.
+sys.path.append(str(Path(__file__).parents[1] / "packages"))
 # Commands train in one process, unless a test asks for more.
 os.environ["FOUNDATION_PROCESSES"] = "1"
 

@@ -249,6 +249,30 @@ def test_what_is_held_out_has_a_fingerprint_too(
     assert prolonged["data"] == begun["data"]
 
 
+def test_several_texts_are_measured_as_one_by_one(
+    texts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(f"{texts}/*.txt", tmp_path / "run", "--steps", 2) == 0
+    capsys.readouterr()
+
+    def scores(data: object) -> dict[str, float]:
+        code, out, err = run_main(capsys, "evaluate", tmp_path / "run", "--data", data, "--json")
+        assert code == 0, err
+        return dict(json.loads(out))
+
+    both = scores(f"{texts}/t*.txt")
+    two, three = (scores(texts / f"{name}.txt") for name in ("two", "three"))
+    assert both["tokens"] == two["tokens"] + three["tokens"]
+    for name in ("loss", "accuracy"):
+        mean = np.average([two[name], three[name]], weights=[two["tokens"], three["tokens"]])
+        assert both[name] == pytest.approx(mean)
+    assert both["perplexity"] == pytest.approx(np.exp(both["loss"]))
+    assert two["bits_per_byte"] < both["bits_per_byte"] < three["bits_per_byte"] or (
+        three["bits_per_byte"] < both["bits_per_byte"] < two["bits_per_byte"]
+    )
+    assert run_main(capsys, "evaluate", tmp_path / "run", "--data", texts / "*.tex")[0] == 1
+
+
 def test_a_tokenizer_is_looked_at(
     tokenizer: Path, shards: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

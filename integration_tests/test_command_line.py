@@ -186,3 +186,16 @@ def test_the_learning_rate_comes_down_when_the_time_is_over(
     assert trainer.stopped_by == "seconds"
     assert max(rates.rates) > 2e-3
     assert rates.rates[-1] < 2e-4
+
+
+@pytest.mark.parametrize("command", [["inspect"], ["report"], ["resume"], ["search", "x"]])
+def test_a_name_in_a_message_neither_acts_nor_looks_like_another_line(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "a\x1b[31mb\nfoundation: all is well"
+    folder.mkdir()
+    rest = ["question"] if command == ["search", "x"] else []
+    assert main([*command, str(folder), *rest]) == 1
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "a\\x1b[31mb\\nfoundation: all is well" in err

@@ -40,7 +40,8 @@ def add_measures(commands: Commands) -> None:
         type=Path,
         required=True,
         metavar="FILE",
-        help="pairs in two tab-separated columns, as for train; or a text, for a language model",
+        help="pairs in two tab-separated columns, as for train; for a language model a text, or a "
+        "pattern in quotes such as 'texts/*.txt'",
     )
     evaluate.add_argument(
         "--max-bytes",

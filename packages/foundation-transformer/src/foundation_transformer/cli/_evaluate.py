@@ -13,6 +13,7 @@ from foundation_nn.files import MAX_BYTES, read_text
 from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer._transformer import Transformer
 from foundation_transformer._translate import translate
+from foundation_transformer.cli._corpus import files_of
 from foundation_transformer.cli._folder import kind_of
 from foundation_transformer.cli._pretrained import load_any
 from foundation_transformer.cli._run_file import is_run, read_run
@@ -85,24 +86,30 @@ def _language_model(
     tokenizer = loaded.extras.get("tokenizer")
     if tokenizer is None:
         raise ValueError(f"{options.folder}: holds a language model without its tokenizer")
-    text = read_text(options.data, options.max_bytes or MAX_BYTES, "--max-bytes")
-    ids = tokenizer.encode(text)
-    scores = score_text(
-        loaded.model,
-        ids,
-        tokenizer.frame.before,
-        context=options.context,
-        stride=options.stride,
-        batch_size=options.batch_size,
-    )
-    # The bytes of what was foretold: without a token before it, the first one is not.
-    foretold = tokenizer.decode(ids[len(ids) - scores.num_tokens :])
-    num_bytes = len(foretold.encode("utf-8", "replace"))
+    num_tokens = num_bytes = 0
+    loss = num_right = 0.0
+    for file in files_of(str(options.data)):  # each text is read from its beginning
+        text = read_text(file, options.max_bytes or MAX_BYTES, "--max-bytes")
+        ids = tokenizer.encode(text)
+        scores = score_text(
+            loaded.model,
+            ids,
+            tokenizer.frame.before,
+            context=options.context,
+            stride=options.stride,
+            batch_size=options.batch_size,
+        )
+        # The bytes of what was foretold: without a token before it, the first one is not.
+        foretold = tokenizer.decode(ids[len(ids) - scores.num_tokens :])
+        num_tokens += scores.num_tokens
+        num_bytes += len(foretold.encode("utf-8", "replace"))
+        loss += scores.loss * scores.num_tokens
+        num_right += scores.accuracy * scores.num_tokens
     return {
-        "tokens": scores.num_tokens,
+        "tokens": num_tokens,
         "bytes": num_bytes,
-        "loss": scores.loss,
-        "perplexity": scores.perplexity,
-        "accuracy": scores.accuracy,
-        "bits_per_byte": scores.loss * scores.num_tokens / math.log(2) / max(1, num_bytes),
+        "loss": loss / num_tokens,
+        "perplexity": math.exp(loss / num_tokens),
+        "accuracy": num_right / num_tokens,
+        "bits_per_byte": loss / math.log(2) / max(1, num_bytes),
     }

@@ -8,10 +8,11 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 from foundation_transformer.cli._arguments import make_parser
 from foundation_transformer.cli._status import DONE, FAILED, INTERRUPTED, OUR_FAULT
-from foundation_transformer.cli._streams import Output, safe_streams
+from foundation_transformer.cli._streams import Output, in_one_line, printable, safe_streams
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -70,7 +71,7 @@ def _explain(options: argparse.Namespace, error: Exception | KeyboardInterrupt) 
         return OUR_FAULT
     if options.verbose:
         traceback.print_exception(error)
-    print(f"{name}: {_message(error)}", file=sys.stderr)
+    print(f"{name}: {_message(error, options)}", file=sys.stderr)
     return FAILED
 
 
@@ -94,7 +95,8 @@ def is_explained(error: Exception) -> bool:
     return module.startswith("foundation_") and dis.opname[instruction] == "RAISE_VARARGS"
 
 
-def _message(error: Exception) -> str:
+def _message(error: Exception, options: argparse.Namespace) -> str:
+    """The sentence for people, in which nothing acts on a terminal or looks like another line."""
     text = str(error)
     if isinstance(error, MemoryError):
         text = f"there is not enough memory {text}".rstrip()
@@ -102,4 +104,8 @@ def _message(error: Exception) -> str:
         text = f"{text}; install foundation-transformer[cli]"
     elif isinstance(error, OSError) and error.filename is not None and error.strerror:
         text = f"{error.filename}: {error.strerror}"
-    return text if "\n" in text else " ".join(text.split())
+    for value in vars(options).values():
+        typed = str(value)  # a path, most of the time
+        if isinstance(value, str | Path) and not typed.isprintable():
+            text = text.replace(typed, in_one_line(typed))
+    return printable(text if "\n" in text else " ".join(text.split()))

@@ -35,6 +35,17 @@ def printable(text: str) -> str:
     return _CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
+def in_one_line(text: str) -> str:
+    r"""A name in which nothing acts, line ends and tabs neither.
+
+    >>> in_one_line("a\nb")
+    'a\\nb'
+    """
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
+    )
+
+
 def _in_plain_characters(error: UnicodeError) -> tuple[str, int]:
     """For :func:`codecs.register_error`: a replacement for what an encoding does not have."""
     if not isinstance(error, UnicodeEncodeError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import glob
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,8 +89,8 @@ def train(options: argparse.Namespace) -> int:
 def _refuse_run(folder: Path) -> None:
     if is_run(folder):
         raise ValueError(
-            f"{folder}: holds a run already; go on with it by foundation resume {folder}, or "
-            "choose another folder with --out"
+            f"{folder}: holds a run already; go on with it by foundation resume "
+            f"{shlex.quote(str(folder))}, or choose another folder with --out"
         )
 
 
@@ -271,9 +272,10 @@ def _say_what_next(folder: Path, settings: Settings, trainer: Trainer) -> None:
     reason = {"interrupt": "interrupted"}.get(trainer.stopped_by, trainer.stopped_by)
     print(f"\nEnded after step {trainer.steps:,} ({reason}).")
     use = "translate" if settings.task == "translation" else "generate"
+    place = shlex.quote(str(folder))
     if trainer.stopped_by == "interrupt":
-        print(f"  go on:   foundation resume {folder}")
+        print(f"  go on:   foundation resume {place}")
     else:
         limit, count = _longer(settings, trainer)
-        print(f"  longer:  foundation resume {folder} --{limit} {count}")
-    print(f"  use it:  foundation {use} {folder}\n  look:    foundation report {folder}")
+        print(f"  longer:  foundation resume {place} --{limit} {count}")
+    print(f"  use it:  foundation {use} {place}\n  look:    foundation report {place}")
