@@ -89,12 +89,10 @@ write_api()
 
 
 def draw_pictures(app: Any) -> None:
-    """The pictures of the chapters in _generated/; only the site needs them drawn anew."""
+    """The pictures of the chapters in _generated/, those that code has changed since."""
     here = Path(__file__).parent
     sys.path.insert(0, str(here))
-    importlib.import_module("pictures").draw_all(
-        here / "_generated", again=app.builder.format == "html"
-    )
+    importlib.import_module("pictures").draw_all(here / "_generated")
 
 
 def resolve(app: Any, env: Any, node: Any, contnode: Any) -> Any:
