@@ -85,7 +85,7 @@ def test_what_the_vocabulary_cannot_say_is_left_out(tokenizer: Tokenizer) -> Non
     assert silent.ids(99) == Conversation(TEMPLATE, tokenizer, "", [("user", "")]).ids(99)
 
 
-# --- what is not read again
+# --- earlier turns stay in the cache
 
 
 @pytest.fixture(scope="module")

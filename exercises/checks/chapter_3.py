@@ -171,7 +171,7 @@ def masked_softmax(work: Work, step: Steps) -> None:
     )
     poisoned = np.array([[0.0, np.log(3.0), np.nan], [1e30, 0.0, 0.0]])
     step.same(
-        "what stands in hidden places has no influence, be it NaN or 1e30",
+        "what stands in hidden places has no influence, even if it is NaN or 1e30",
         work.masked_softmax(poisoned, np.array([[True, True, False], [False, True, True]])),
         [[0.25, 0.75, 0.0], [0.0, 0.5, 0.5]],
         "Put -np.inf in their place with np.where, before anything is computed: NaN survives "

@@ -12,7 +12,7 @@ from samples import Adapter
 
 
 def times(factor: Any, y: Any) -> Any:
-    """``factor * y``; one changes nothing, and zero leaves y out, be it NaN."""
+    """``factor * y``; one changes nothing, and zero leaves y out, even if it is NaN."""
     if factor is True or factor == 1:
         return y
     return 0.0 if factor == 0 else factor * y

@@ -35,7 +35,7 @@ from foundation_transformer.cli._tokenizers import (
 TRAIN_IDS = "train_ids"
 HELD_OUT_IDS = "held_out_ids"
 LARGE = 1 << 26
-#: A tokenizer is trained on at most so many bytes, taken from everywhere in the texts.
+#: A tokenizer is trained on at most this many bytes, taken from everywhere in the texts.
 MOST_TO_TRAIN_ON = 1 << 26
 #: No more is held out, so that an evaluation does not take longer than what is between two.
 MOST_HELD_OUT = 400_000  # characters
