@@ -245,3 +245,16 @@ def test_what_is_left_of_a_failed_step_is_removed_or_completed(tmp_path):
     make(Checkpoints(tmp_path, every=9)).fit(ROWS, max_steps=1)
     assert sorted(file.name for file in kept.iterdir()) == before
     assert not (tmp_path / "failed_step_7").exists()
+
+
+def test_a_folder_that_was_removed_is_missed_also_where_nothing_new_is_to_be_saved(tmp_path):
+    """A run that is interrupted may end with the very step that it saved last."""
+    saver = Checkpoints(tmp_path / "run", every=2)
+    trainer = make(saver)
+    trainer.fit(list(ROWS), max_steps=2)
+    saver._save(trainer)  # nothing to do
+    (tmp_path / "run").rename(tmp_path / "gone")
+    with pytest.raises(FileNotFoundError, match="run: was removed while the run went on"):
+        saver._save(trainer)
+    assert checkpoints_of(tmp_path / "gone")
+    assert not (tmp_path / "run").exists()

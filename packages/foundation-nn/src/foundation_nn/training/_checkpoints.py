@@ -137,9 +137,9 @@ class Checkpoints(Callback):
     def _save(self, trainer: Trainer) -> None:
         """Save for a resume and remove older ones, unless nothing has changed since the last."""
         state = training_state(trainer), trainer.steps
-        if state == self._saved:
-            return
         with self._folder_that_is_there():
+            if state == self._saved:
+                return
             trainer.save(place_for_step(self.folder, trainer.steps), **self.extras)
             self._saved = state
             if self.best.value is None:
