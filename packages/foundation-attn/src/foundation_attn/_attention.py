@@ -20,6 +20,9 @@ In plain NumPy, with ``allowed`` True where a query may attend to a key:
 ...     weights = exps / exps.sum(axis=-1, keepdims=True)
 ...     return weights @ v  # (..., T, K)
 
+A row of ``allowed`` without any True gives NaN here, and zeros in the function of this file, which
+otherwise does the same:
+
 >>> from foundation_attn import attention
 >>> from foundation_nn import Tensor
 >>> q, k, v = np.random.default_rng(0).standard_normal((3, 2, 4, 5, 8))  # (B, H, T, K) each
@@ -187,7 +190,11 @@ def attention_weights(
 
 
 def weights_by(rule: Rule, q: NDArray[Any], k: NDArray[Any]) -> NDArray[Any]:
-    """:func:`attention_weights` of arguments that are known to fit."""
+    """:func:`attention_weights` of arguments that are known to fit.
+
+    These are the first two of the three lines: scores, and their softmax. The operation in
+    ``_fused.py`` computes all three for a block of rows at a time.
+    """
     (q, k), lead = with_equal_lead(q, k)
     T, S = q.shape[-2], k.shape[-2]
     scale = q.dtype.type(scale_of(q, rule))

@@ -3,9 +3,12 @@
 Every position of a text asks all positions: its *query* is compared with the *key* of each, and it
 fetches a mean of their *values*, weighted by how well the keys answer. Queries, keys and values are
 linear functions of the input, of width D. They are cut into H heads of width K = D / H, each head
-attends by itself, and a last linear layer mixes what the heads have found.
+attends by itself, and a last linear layer mixes what the heads have found. One head can give a
+position one mean of the values; several heads can look for different things at once, such as the
+word before and the subject of the sentence.
 
-In plain NumPy, for B texts of T positions:
+In plain NumPy, for B texts of T positions; ``W_qkv`` (3D, D) holds the matrices of queries, keys
+and values one above the other:
 
 >>> import numpy as np
 >>> def plain_multi_head(x, W_qkv, W_out, H):
@@ -29,8 +32,8 @@ In plain NumPy, for B texts of T positions:
 >>> np.allclose(layer(Tensor(x)).data, expected, atol=1e-6)
 True
 
-The class does the same in the same order: project, attend, put side by side, mix. To that it adds,
-each in a few lines:
+The class does the same in the same order: project, attend, put side by side, mix. Around these
+lines stands what they do not have. Skip it at first reading:
 
     masks            who may attend to whom
     padding          may hold anything, even NaN, and is therefore replaced by zeros
@@ -359,6 +362,10 @@ class MultiHeadAttention(Module):
         ``letters`` says which: "q", "k", "v" or neighbours of "qkv", which one product makes. A
         subclass whose weights are of another kind replaces this method.
         """
+        if letters not in "qkv":
+            raise ValueError(
+                f'project: expected neighbours of "qkv", such as "kv", got {letters!r}'
+            )
         D, H, G = self.d_model, self.num_heads, self.num_kv_heads
         K = D // H
         heads = {"q": H, "k": G, "v": G}
