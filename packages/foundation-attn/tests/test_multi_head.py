@@ -416,5 +416,5 @@ def test_key_masks_of_the_wrong_shape(shape):
 def test_only_neighbours_are_projected_together(rng):
     layer = MultiHeadAttention(8, 2, rng=rng)
     x = Tensor(rng.standard_normal((1, 3, 8), np.float32))
-    with pytest.raises(ValueError, match="neighbours of \"qkv\", such as \"kv\", got 'qv'"):
+    with pytest.raises(ValueError, match='neighbours of "qkv", such as "kv", got \'qv\''):
         layer.project(x, "qv")  # would give keys in place of values
