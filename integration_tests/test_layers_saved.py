@@ -59,6 +59,12 @@ MODULES: dict[str, tuple[Callable[[], Any], tuple[Any, ...]]] = {
     "Rotary": (lambda: ROTARY, (fn.Tensor(X[:, None, :, :4]), np.arange(3))),
     "SinusoidalPositions": (lambda: ft.SinusoidalPositions(8, 9), (fn.Tensor(X),)),
     "SwiGLU": (lambda: ft.SwiGLU(8, 12, 0.25, bias=True), (fn.Tensor(X),)),
+    "TextClassifier": (
+        lambda: ft.TextClassifier(
+            ft.TransformerConfig(**SMALL, pooler=True), ("no", "yes"), "softmax"
+        ),
+        (IDS,),
+    ),
     "TextEncoder": (lambda: ft.TextEncoder(ft.TransformerConfig(**SMALL)), (IDS,)),
     "Transformer": (lambda: ft.Transformer(ft.TransformerConfig(**SMALL)), (IDS, IDS)),
     "TransformerDecoder": (
