@@ -118,6 +118,24 @@ def test_an_interrupted_run_of_two_processes_goes_on(data, tmp_path, number):
 
 
 @needs_mpi
+def test_a_run_in_the_background_of_a_script_ends_politely(data, tmp_path):
+    """There Ctrl-C is ignored, also by all processes that are started, but a kill is not."""
+    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        options = ["--out", tmp_path, "--epochs", 500, "--processes", 2, "--save-every", 2]
+        run_ = start("train", "translation", "--data", data, *SMALL, *options)
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    deadline = time.monotonic() + 60
+    while not checkpoints_of(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    run_.send_signal(signal.SIGTERM)
+    out, err = run_.communicate(timeout=60)
+    assert run_.returncode == 130, err
+    assert "interrupted" in out
+
+
+@needs_mpi
 def test_a_command_that_is_killed_leaves_no_process(data, tmp_path):
     options = ["--epochs", 500, "--processes", 2, "--save-every", 2]
     with start("train", "translation", "--data", data, *SMALL, "--out", tmp_path, *options) as run_:

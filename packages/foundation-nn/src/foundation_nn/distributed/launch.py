@@ -24,7 +24,20 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-__all__ = ["is_launched", "obstacle", "on_terminal", "physical_cores", "run", "watch_launcher"]
+from foundation_nn.distributed._team import team_of
+from foundation_nn.distributed._world import abort, meet_at_the_end
+
+__all__ = [
+    "abort",
+    "is_launched",
+    "meet_at_the_end",
+    "obstacle",
+    "on_terminal",
+    "physical_cores",
+    "run",
+    "team_of",
+    "watch_launcher",
+]
 
 #: Set for processes that :func:`run` starts, to "terminal" if the command writes to one.
 _LAUNCHED = "FOUNDATION_LAUNCHED"
@@ -195,7 +208,9 @@ def watch_launcher(rank: int) -> None:
 def _interrupt_at_the_end_of_input() -> None:
     while os.read(0, 4096):
         pass
-    os.kill(os.getpid(), signal.SIGINT)
+    # In the background of a script Ctrl-C is ignored; a polite kill is not.
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    os.kill(os.getpid(), signal.SIGTERM if ignored else signal.SIGINT)
 
 
 def _mpiexec() -> str | None:

@@ -10,8 +10,6 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 from foundation_nn.distributed import describe, launch, world
-from foundation_nn.distributed._team import Alone, team_of
-from foundation_nn.distributed._world import abort, meet_at_the_end
 
 #: The number of processes where no flag says otherwise: for tests, and for jobs of a scheduler.
 VARIABLE = "FOUNDATION_PROCESSES"
@@ -76,7 +74,7 @@ class Crew:
 
     def __init__(self) -> None:
         self.comm: Any = world() if launch.is_launched() else None
-        self._team: Alone = team_of(self.comm)
+        self._team = launch.team_of(self.comm)
         self.size = self._team.size
         self.leads = self._team.leads
         self._alone = False  # among those that failed
@@ -101,14 +99,14 @@ class Crew:
         """
         if self.size == 1:
             return True
-        everybody, is_ours = meet_at_the_end(error)
+        everybody, is_ours = launch.meet_at_the_end(error)
         self._alone = not everybody
         return is_ours
 
     def leave(self, status: int) -> int:
         """The exit status, after :meth:`meet`."""
         if self._alone:
-            abort(status)
+            launch.abort(status)
         return status
 
     def line(self) -> str:
