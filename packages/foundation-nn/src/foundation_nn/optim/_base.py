@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby, pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,7 @@ from foundation_nn.engine._parameter import Parameter, ParameterBuffer
 from foundation_nn.engine._threads import over_rows
 from foundation_nn.optim._blocks import overlap
 from foundation_nn.optim._groups import Group, Trainable, groups_of
-
-#: From the name of an array, and what this process has of it, to the array of all processes.
-Gather: TypeAlias = Callable[[str, NDArray[Any]], NDArray[Any]]
+from foundation_nn.optim._parts import InParts
 
 
 class Settings(NamedTuple):
@@ -40,7 +38,7 @@ class Settings(NamedTuple):
     steps: int
 
 
-class Optimizer:
+class Optimizer(InParts):
     """Base class of all optimisers; to write one, override :meth:`update_block`.
 
     The parameters are moved into one contiguous buffer. Matrices (everything with two or more
@@ -125,16 +123,14 @@ class Optimizer:
         self.groups = groups_of(name, model_or_params, self.lr)
         pairs = [(p, index) for index, group in enumerate(self.groups) for p in group.parameters]
         pairs.sort(key=lambda pair: self._place(pair[0]))
-        self.buffer = ParameterBuffer([p for p, _ in pairs])
+        buffer = ParameterBuffer([p for p, _ in pairs])
+        size, dtype = buffer.data.shape, buffer.data.dtype
+        super().__init__(buffer, {key: np.zeros(size, dtype) for key in state})
         self._group_of = [index for _, index in pairs]
         self._updates = np.zeros(len(pairs), np.int64)  # how often each parameter was changed
         self._known_runs: list[tuple[int, slice]] = []
         self._runs_for: tuple[Any, list[float]] | None = None  # see ``_runs``
         self.steps = 0
-        # Of several processes, each takes a part; memory that nobody writes to is never taken.
-        self.part = slice(0, len(self.buffer.data))
-        self._gather: Gather | None = None
-        self.state = {key: np.zeros(self.part.stop, self.buffer.data.dtype) for key in state}
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Have constructor and methods answer arguments that they do not have."""
@@ -233,7 +229,7 @@ class Optimizer:
         for first, part in self._runs():
             settings = self.settings_of(first)
             if settings is not None and (indices is None or first in indices):
-                yield part, settings
+                yield overlap(part, self.part), settings
 
     def _runs(self) -> list[tuple[int, slice]]:
         """Neighbours with the same settings: the index of the first, and where they lie.
@@ -264,8 +260,7 @@ class Optimizer:
             runs = [list(run) for _, run in groupby(range(len(kinds)), key=kinds.__getitem__)]
             places = self.buffer.slices
             self._known_runs = [
-                (run[0], overlap(slice(places[run[0]].start, places[run[-1]].stop), self.part))
-                for run in runs
+                (run[0], slice(places[run[0]].start, places[run[-1]].stop)) for run in runs
             ]
             self._runs_for = (is_learnt, decays)
         return self._known_runs
@@ -327,7 +322,7 @@ class Optimizer:
             "group_of": np.array(self._group_of, np.int64),
             "groups": self._numbers_of_groups(),
         }
-        return arrays | {name: self._whole_state(name) for name in self.state}
+        return arrays | {name: self.whole_state(name) for name in self.state}
 
     def _shapes(self) -> NDArray[np.int64]:
         """The shapes of all parameters in a row, each after its length."""
@@ -401,47 +396,3 @@ class Optimizer:
         """Whether this process updates a parameter, if parameters are not cut."""
         start: int = self.buffer.slices[index].start
         return start in range(self.part.start, self.part.stop)
-
-    def places_in_state(self, part: slice) -> dict[str, slice]:
-        """Where each array of the state has what belongs to a part of the buffer.
-
-        To be overridden if the arrays are laid out in another way than the buffer. What belongs to
-        one part after the other must be one array after the other.
-        """
-        return dict.fromkeys(self.state, part)
-
-    def take_part(self, part: slice, gather: Gather) -> None:
-        """Leave all but one part of the buffer to other processes, until :meth:`take_whole`.
-
-        Parameters
-        ----------
-        part : slice
-            One of :meth:`cuts`.
-        gather : callable
-            From the name of an array and this process's part of it to the whole array. It must be
-            called in all processes at once.
-        """
-        self.part = part
-        self._runs_for = None
-        self._gather = gather
-        for name, place in self.places_in_state(part).items():
-            whole = self.state[name]
-            self.state[name] = np.zeros(whole.shape, whole.dtype)
-            self.state[name][place] = whole[place]
-
-    def state_of_part(self, name: str) -> NDArray[Any]:
-        """What this process has of an array of the state."""
-        return self.state[name][self.places_in_state(self.part)[name]]
-
-    def take_whole(self) -> None:
-        """Have the state of all processes, and update all parameters, from now on."""
-        self.state = {name: self._whole_state(name) for name in self.state}
-        self.part = slice(0, len(self.buffer.data))
-        self._runs_for = None
-        self._gather = None
-
-    def _whole_state(self, name: str) -> NDArray[Any]:
-        """A copy of an array of the state, gathered from all processes."""
-        if self._gather is None:
-            return self.state[name].copy()
-        return self._gather(name, self.state_of_part(name))

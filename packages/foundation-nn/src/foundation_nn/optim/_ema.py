@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from foundation_nn._arguments import number
 from foundation_nn.engine._threads import over_rows
 from foundation_nn.modules._module import Module
-from foundation_nn.optim._base import Gather, Optimizer
+from foundation_nn.optim._base import Optimizer
 from foundation_nn.optim._blocks import overlap
 from foundation_nn.optim._buffer import buffer_of
+from foundation_nn.optim._parts import InParts
 
 
-class EMA:
+class EMA(InParts):
     """The exponential moving average of the parameters: a ← d a + (1 - d) w after each step [1]_.
 
     The first update copies, as that of ``torch.optim.swa_utils.AveragedModel`` does. The average of
@@ -64,18 +65,20 @@ class EMA:
 
     def __init__(self, optimizer_or_model: Optimizer | Module, decay: float = 0.999) -> None:
         self.decay = number("EMA", "decay", decay, at_least=0, less_than=1)
-        self.buffer = buffer_of("EMA", optimizer_or_model)
+        buffer = buffer_of("EMA", optimizer_or_model)
+        super().__init__(buffer, {"average": buffer.data.copy()})
         self.updates = 0
-        self._average = self.buffer.data.copy()
         self._applied = False
-        self._part = slice(0, len(self._average))  # of several processes, each has a part
-        self._gather: Gather | None = None
+
+    @property
+    def _average(self) -> NDArray[Any]:
+        return self.state["average"]
 
     def update(self) -> None:
         """Take the present values into the average; call it after the optimiser's step."""
         self._check("update")
         for learnt in self.buffer.learnt():
-            part = overlap(learnt, self._part)
+            part = overlap(learnt, self.part)
             self._move(self._average[part], self.buffer.data[part])
         self._follow_frozen()
         self.updates += 1
@@ -106,7 +109,7 @@ class EMA:
         """
         self._check("applied")
         self._follow_frozen()
-        other_values = self._average if self._gather is None else self._whole_average()
+        other_values = self._average if self._gather is None else self.whole_state("average")
         self._swap(other_values)
         self._applied = True
         try:
@@ -130,7 +133,7 @@ class EMA:
         """Copies of the average and of the number of updates."""
         self._check("state_dict")
         self._follow_frozen()
-        return {"updates": np.array(self.updates), "average": self._whole_average()}
+        return {"updates": np.array(self.updates), "average": self.whole_state("average")}
 
     def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Continue from a saved state.
@@ -152,27 +155,6 @@ class EMA:
             )
         self._average[...] = state["average"]
         self.updates = int(state["updates"])
-
-    def take_part(self, part: slice, gather: Gather) -> None:
-        """Average one part of the buffer only, until :meth:`take_whole`; see :class:`Optimizer`."""
-        self._part = part
-        self._gather = gather
-
-    def state_of_part(self, name: str) -> NDArray[Any]:  # noqa: ARG002  (there is only one)
-        """What this process has of the average."""
-        return self._average[self._part]
-
-    def take_whole(self) -> None:
-        """Have the averages of all processes, and average all parameters, from now on."""
-        self._average = self._whole_average()
-        self._part = slice(0, len(self._average))
-        self._gather = None
-
-    def _whole_average(self) -> NDArray[Any]:
-        """A copy of the average, gathered from all processes."""
-        if self._gather is None:
-            return self._average.copy()
-        return self._gather("average", self._average[self._part])
 
     def __getstate__(self) -> dict[str, Any]:
         if self._applied:
