@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
+from foundation_nn.distributed import rows_of
 from numpy.typing import NDArray
 
 from foundation_data._arrays import BoolArray, IntArray
@@ -58,10 +58,7 @@ def split_rows(count: int, n: int) -> list[slice]:
     """Cut so many rows into up to `n` pieces, none empty; the first ones may have one row more."""
     if n < 1:
         raise ValueError(f"split: expected at least 1 part, got {n}")
-    each, left_over = divmod(count, n)
-    sizes = [each + (i < left_over) for i in range(min(count, n))]
-    ends = np.cumsum([0, *sizes]).tolist()
-    return [slice(start, stop) for start, stop in pairwise(ends)]
+    return [rows_of(count, rank, n) for rank in range(min(count, n))]
 
 
 def longest(mask: BoolArray) -> int:

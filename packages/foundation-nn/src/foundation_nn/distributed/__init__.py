@@ -21,10 +21,18 @@ Read in this order:
 
 from foundation_nn._publish import publish
 from foundation_nn.distributed._gradients import average_gradients, broadcast
-from foundation_nn.distributed._sharing import share
+from foundation_nn.distributed._sharing import rows_of, share
 from foundation_nn.distributed._team import ProcessFailedError
 from foundation_nn.distributed._world import describe, world
 
-__all__ = ["ProcessFailedError", "average_gradients", "broadcast", "describe", "share", "world"]
+__all__ = [
+    "ProcessFailedError",
+    "average_gradients",
+    "broadcast",
+    "describe",
+    "rows_of",
+    "share",
+    "world",
+]
 
 publish(__name__)

@@ -50,7 +50,7 @@ def share(batch: Any, rank: int, size: int) -> Any:
     if size == 1:
         return batch
     if _has_rows(batch):
-        rows = _rows_of(len(batch), rank, size)
+        rows = rows_of(len(batch), rank, size)
         return batch[rows] if rows.start < rows.stop else None
     if hasattr(batch, "split") and not isinstance(batch, str | bytes):
         parts = batch.split(size)
@@ -87,7 +87,7 @@ def _cut_alike(members: list[Any], rank: int, size: int) -> list[Any] | None:
             "are shared out by rows, so all of them have the same number. Give the batch a class "
             "with a method split(n) if its arrays are laid out in another way"
         )
-    rows = _rows_of(lengths.pop(), rank, size)
+    rows = rows_of(lengths.pop(), rank, size)
     if rows.start == rows.stop:
         return None
     return [member[rows] if _has_rows(member) else member for member in members]
@@ -97,8 +97,17 @@ def _has_rows(value: Any) -> bool:
     return isinstance(value, list) or (isinstance(value, np.ndarray | Tensor) and value.ndim > 0)
 
 
-def _rows_of(count: int, rank: int, size: int) -> slice:
-    """Where the rows of a process are among so many."""
+def rows_of(count: int, rank: int, size: int) -> slice:
+    """Where the rows of process ``rank`` of ``size`` are among ``count`` rows.
+
+    They are as many for all processes, or one more for the first ones. A batch with a method
+    ``split(n)`` of its own can cut by it.
+
+    Examples
+    --------
+    >>> [rows_of(5, rank, 3) for rank in range(3)]
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    """
     each, left_over = divmod(count, size)
     start = rank * each + min(rank, left_over)
     return slice(start, start + each + (rank < left_over))

@@ -21,9 +21,9 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 from typing import IO
 
+from foundation_nn._signals import heard_politely
 from foundation_nn.distributed._team import team_of
 from foundation_nn.distributed._world import abort, meet_at_the_end
 
@@ -138,27 +138,16 @@ def run(processes: int, program: Sequence[str]) -> int:
 @contextmanager
 def _passing_on_signals(child: subprocess.Popen[bytes]) -> Iterator[None]:
     """The first signal asks the processes to end, by closing the pipe; a second one makes them."""
-    asked = False
 
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
-            child.terminate()
-        elif child.stdin is not None:
-            child.stdin.close()
-        asked = True
-
-    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    numbers: list[signal.Signals] = [getattr(signal, name) for name in names]
-    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
-    previous = [signal.signal(number, handle) for number in heard]
-    try:
-        yield
-    finally:
-        for number, handler in zip(heard, previous, strict=True):
-            signal.signal(number, handler)
+    def close_the_pipe() -> None:
         if child.stdin is not None:
             child.stdin.close()
+
+    try:
+        with heard_politely(close_the_pipe, child.terminate):
+            yield
+    finally:
+        close_the_pipe()
 
 
 @contextmanager

@@ -2,40 +2,22 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
 
-#: Ctrl-C, a polite kill, and a terminal that was closed, where there is such a thing.
-_SIGNALS = [
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-]
+from foundation_nn._signals import heard_politely
 
 
 @contextmanager
 def finish_on_signal(stop: Callable[[str], None]) -> Iterator[None]:
-    """Turn the first signal into ``stop("interrupt")``; a second one ends the process at once.
-
-    A signal that the process was started to ignore, as ``nohup`` does, stays ignored.
-    """
+    """Turn the first signal into ``stop("interrupt")``; a second one ends the process at once."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread is told of signals
         return
-    received = False
 
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        nonlocal received
-        if received:
-            raise KeyboardInterrupt
-        received = True
-        stop("interrupt")
+    def interrupt() -> None:
+        raise KeyboardInterrupt
 
-    heard = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-    previous = [signal.signal(number, handle) for number in heard]
-    try:
+    with heard_politely(lambda: stop("interrupt"), interrupt):
         yield
-    finally:
-        for number, handler in zip(heard, previous, strict=True):
-            signal.signal(number, handler)
