@@ -67,8 +67,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     solved = [count for count in counts if count is not None]
     if solved:
         print(
-            f"Solved from {len(solved)} of {len(counts)} seeds, in {min(solved)} to {max(solved)} "
-            f"steps ({np.median(solved):.0f} in the middle)"
+            f"Solved from {len(solved)} of {len(counts)} seeds; steps: at least {min(solved)}, "
+            f"at most {max(solved)}, median {np.median(solved):.0f}"
         )
     title = "XOR: the answers of the network to all numbers"
     draw = partial(plot_decision_boundary, model, X, Y[:, 0], title=title)
