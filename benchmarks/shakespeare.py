@@ -1,6 +1,7 @@
 """Tiny Shakespeare: the validation loss of nanoGPT's CPU configuration, and of a better recipe.
 
     python benchmarks/shakespeare.py FILE [--recipe nanogpt|best] [--seeds 0 1 2]
+    mpiexec -n 2 python benchmarks/shakespeare.py FILE --mpi
 
 ``nanogpt``: 4 layers, 4 heads, d 128, context 64, batch 12, 2000 updates without dropout, AdamW
 with β₂ 0.99, decay 0.1 and clipping at 1, 1e-3 → 1e-4 along a cosine after 100 steps of warm-up;
@@ -22,9 +23,11 @@ import statistics
 import time
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import foundation_nn as fn
 import numpy as np
+from foundation_nn import distributed
 from foundation_nn.training import Progress, Trainer
 from foundation_transformer import CausalLM, TransformerConfig
 from foundation_transformer.evaluation import score_language_model
@@ -33,7 +36,7 @@ from foundation_transformer.recipes import RandomWindows, consecutive_windows, t
 from numpy.typing import NDArray
 
 
-def best(characters: Characters, rng: np.random.Generator) -> Trainer:
+def best(characters: Characters, rng: np.random.Generator, comm: Any = None) -> Trainer:
     """Rotary positions, RMS norm and a gated network, at a higher rate that falls to nothing."""
     config = TransformerConfig.llama(
         vocab_size=len(characters.alphabet),
@@ -51,6 +54,7 @@ def best(characters: Characters, rng: np.random.Generator) -> Trainer:
         lr=4e-3,
         final_lr=0.0,
         callbacks=[Progress()],
+        comm=comm,
     )
 
 
@@ -66,22 +70,26 @@ def main() -> None:
     parser.add_argument("--recipe", choices=("nanogpt", "best"), default="nanogpt")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--threads", type=int, help="all cores by default")
+    parser.add_argument("--mpi", action="store_true", help="train with all processes of mpiexec")
     options = parser.parse_args()
+    comm = distributed.world() if options.mpi else None
     if options.threads is not None:
         fn.set_num_threads(options.threads)
     characters = Characters.of(options.file.read_text(encoding="utf-8"))
     recipe = train if options.recipe == "nanogpt" else best
     for seed in options.seeds:
         started = time.perf_counter()
-        trainer = recipe(characters, np.random.default_rng(seed))
+        trainer = recipe(characters, np.random.default_rng(seed), comm=comm)
         seconds = time.perf_counter() - started
+        if comm is not None and comm.rank > 0:
+            continue  # the first process alone measures
         held_out = characters.held_out
         scores = score_language_model(trainer.model, consecutive_windows(held_out, LENGTH, 128))
         guesses = estimates(trainer.model, held_out)
         print(
             f"{options.recipe}, seed {seed}: validation loss {scores.loss:.4f} nats a character, "
             f"accuracy {scores.accuracy:.1%}, {trainer.steps} updates in {seconds:.0f} s on "
-            f"{fn.get_num_threads()} threads; from 20 random batches "
+            f"{1 if comm is None else comm.size} x {fn.get_num_threads()} threads; from 20 random batches "
             f"{statistics.mean(guesses):.3f} ± {statistics.stdev(guesses):.3f}"
         )
 

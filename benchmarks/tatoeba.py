@@ -1,6 +1,7 @@
 """English to French on Tatoeba: BLEU of greedy decoding and of a beam of four.
 
     python benchmarks/tatoeba.py ../shared/data/tatoeba-en-fr.tsv.gz [--minutes 28] [--seed 0]
+    mpiexec -n 2 python benchmarks/tatoeba.py FILE --mpi    # two processes share each batch
 
 Sentences of up to ten words on both sides, as byte pairs: a word model spends a third of its time
 on a large vocabulary, and still writes <unk> for every rare word. 2,000 English sentences, none of
@@ -20,7 +21,7 @@ from pathlib import Path
 import foundation_nn as fn
 import numpy as np
 from foundation_data import BatchLoader, BPETokenizer, TranslationDataset, read_pairs
-from foundation_nn import checkpoint
+from foundation_nn import checkpoint, distributed
 from foundation_nn.training import Progress
 from foundation_transformer import Transformer, TransformerConfig, translate
 from foundation_transformer.evaluation import score_translations
@@ -50,10 +51,12 @@ def main() -> None:
     parser.add_argument("--vocabulary", type=int, default=4000, help="byte pairs on each side")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, help="all cores by default")
+    parser.add_argument("--mpi", action="store_true", help="train with all processes of mpiexec")
     parser.add_argument("--out", type=Path, help="keep the checkpoint in this folder")
     options = parser.parse_args()
     if options.threads is not None:
         fn.set_num_threads(options.threads)
+    comm = distributed.world() if options.mpi else None
     rng = np.random.default_rng(options.seed)
     train, held_out = split(list(read_pairs(options.file)))
     tokenizers = [
@@ -82,9 +85,17 @@ def main() -> None:
         lr=2e-3,
         rng=rng,
         callbacks=[Progress()],
+        comm=comm,
     )
     minutes = (time.perf_counter() - started) / 60
-    print(f"{trainer.steps:,} updates in {minutes:.1f} minutes on {fn.get_num_threads()} threads")
+    if comm is not None and comm.rank > 0:
+        return  # the first process alone translates
+    processes = 1 if comm is None else comm.size
+    print(
+        f"{trainer.steps:,} updates in {minutes:.1f} minutes, "
+        f"{processes} x {fn.get_num_threads()} threads; "
+        f"each process computed {time.process_time() / 60:.1f} minutes in all"
+    )
     if options.out is not None:
         checkpoint.save(
             options.out, model, source_tokenizer=tokenizers[0], target_tokenizer=tokenizers[1]

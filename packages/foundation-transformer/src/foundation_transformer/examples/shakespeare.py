@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from foundation_nn.lessons import options, pictures
@@ -68,9 +68,16 @@ class Characters(NamedTuple):
 
 
 def train(
-    characters: Characters, rng: np.random.Generator, steps: int = STEPS, lr: float = 1e-3
+    characters: Characters,
+    rng: np.random.Generator,
+    steps: int = STEPS,
+    lr: float = 1e-3,
+    comm: Any = None,
 ) -> Trainer:
-    """A model of nanoGPT's shape, trained as nanoGPT does."""
+    """A model of nanoGPT's shape, trained as nanoGPT does.
+
+    With ``comm``, such as ``distributed.world()``, its processes share each batch.
+    """
     config = TransformerConfig.gpt2(
         vocab_size=len(characters.alphabet),
         max_len=LENGTH,
@@ -86,6 +93,7 @@ def train(
         steps=steps,
         lr=lr,
         callbacks=[Progress()],
+        comm=comm,
     )
 
 
