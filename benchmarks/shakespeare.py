@@ -89,7 +89,8 @@ def main() -> None:
         print(
             f"{options.recipe}, seed {seed}: validation loss {scores.loss:.4f} nats a character, "
             f"accuracy {scores.accuracy:.1%}, {trainer.steps} updates in {seconds:.0f} s on "
-            f"{1 if comm is None else comm.size} x {fn.get_num_threads()} threads; from 20 random batches "
+            f"{1 if comm is None else comm.size} x {fn.get_num_threads()} threads; "
+            "from 20 random batches "
             f"{statistics.mean(guesses):.3f} ± {statistics.stdev(guesses):.3f}"
         )
 
