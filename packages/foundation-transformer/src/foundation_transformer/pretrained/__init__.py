@@ -1,9 +1,9 @@
 """Published models: read, run, and written for others.
 
-Read in this order: ``_load`` (what happens), ``_configs`` and ``_families`` (what each family calls
-its parts), ``_safetensors`` and ``_gguf`` (where the numbers lie), ``_llama_gguf``, ``_tokenizer``,
-``_generation`` and ``_chat_template`` (what stands beside the numbers), ``_compact`` (one byte a
-number), ``_embed`` and ``_save``.
+Read in this order: ``_load`` (what happens), ``families`` (what each family calls its parts),
+``_safetensors`` and ``_gguf`` (where the numbers lie), ``_tokenizer``, ``_generation``,
+``_chat_template``, ``_labels`` and ``_gguf_text`` (what stands beside the numbers), ``_compact``
+(one byte a number), ``_embed`` and ``_save``.
 """
 
 from foundation_nn import publish

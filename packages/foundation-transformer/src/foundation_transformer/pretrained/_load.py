@@ -11,28 +11,36 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from foundation_nn import did_you_mean, skip_init
+from foundation_nn import skip_init
 from foundation_nn.files import MAX_BYTES, field, read_json
 from numpy.typing import NDArray
 
 from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer._text_encoder import TextClassifier, TextEncoder
+from foundation_transformer._transformer import Transformer
 from foundation_transformer.chat import ChatTemplate
 from foundation_transformer.config import TransformerConfig
-from foundation_transformer.pretrained import _llama_gguf as llama_gguf
+from foundation_transformer.pretrained import _gguf_text as gguf_text
 from foundation_transformer.pretrained._chat_template import folder_chat_template
 from foundation_transformer.pretrained._compact import load_compact
-from foundation_transformer.pretrained._configs import labels_of, score_of
-from foundation_transformer.pretrained._families import FAMILIES, Family, Weight, weights_of
 from foundation_transformer.pretrained._generation import GenerationDefaults, folder_generation
 from foundation_transformer.pretrained._gguf import read_gguf
 from foundation_transformer.pretrained._hub_cache import cache_folder, cached_model
+from foundation_transformer.pretrained._labels import labels_of, score_of
 from foundation_transformer.pretrained._pooling import Pooling, folder_pooling
 from foundation_transformer.pretrained._safetensors import stored_tensors
 from foundation_transformer.pretrained._tokenizer import (
     folder_tokenizer,
     require_foundation_data,
 )
+from foundation_transformer.pretrained.families import (
+    Family,
+    Model,
+    Weight,
+    family_named,
+    weights_of,
+)
+from foundation_transformer.pretrained.families import _gguf as gguf
 
 if TYPE_CHECKING:
     from foundation_data import Tokenizer
@@ -68,7 +76,7 @@ class Pretrained:
         Tensors of heads beside the model that it has no place for, such as those of pretraining.
     """
 
-    model: CausalLM | TextEncoder | TextClassifier
+    model: Model | TextClassifier
     tokenizer: Tokenizer | None = None
     chat_template: ChatTemplate | None = None
     generation: GenerationDefaults = dataclass_field(default_factory=GenerationDefaults)
@@ -167,8 +175,8 @@ def _load_folder(folder: Path, compact: bool, with_tokenizer: bool, max_bytes: i
         raise FileNotFoundError(f"{folder}: no config.json; expected the folder of a model")
     described = read_json(source, max_bytes)
     try:
-        family = _family(field(described, "model_type", str, default=None))
-        config = family.read(described)
+        family = family_named(field(described, "model_type", str, default=None))
+        config = family.config(described)
         labels = labels_of(described)
         score = score_of(described, len(labels))
     except (TypeError, ValueError) as error:
@@ -186,23 +194,13 @@ def _load_folder(folder: Path, compact: bool, with_tokenizer: bool, max_bytes: i
     tensors, heads = _sorted(stored_tensors(folder, max_bytes), family)
     if config.pooler and "pooler.dense.weight" not in tensors:
         config = replace(config, pooler=False)
-    model: CausalLM | TextEncoder | TextClassifier
+    model: Model | TextClassifier
     model = _load_weights(str(folder), config, family, tensors, compact)
     head = {name: heads[name] for name in heads if name.startswith("classifier.")}
     if labels and len(head) == 2 and isinstance(model, TextEncoder) and model.pooler is not None:
         model = _with_head(str(folder), model, head, labels, score)
         heads = {name: tensor for name, tensor in heads.items() if name not in head}
     return Pretrained(model, tokenizer, template, generation, pooling, tuple(sorted(heads)))
-
-
-def _family(kind: str | None) -> Family:
-    if kind is None or kind not in FAMILIES:
-        known = ", ".join(FAMILIES)
-        nearest = did_you_mean(kind or "", list(FAMILIES), or_all=False)
-        raise ValueError(
-            f"model_type={kind!r:.60} is not supported; expected one of {known}{nearest}"
-        )
-    return FAMILIES[kind]
 
 
 def _sorted(
@@ -253,18 +251,19 @@ def _with_head(
 def _load_gguf(file: Path, compact: bool, with_tokenizer: bool, max_bytes: int) -> Pretrained:
     metadata, stored = read_gguf(file, max_bytes)
     try:
-        described = llama_gguf.config_of(metadata, stored)
-        config = FAMILIES["llama"].read(described)
+        described = gguf.config_of(metadata, stored)
+        family = family_named(described["model_type"])
+        config = family.config(described)
         tokenizer = None
-        if with_tokenizer and llama_gguf.has_tokenizer(metadata):
+        if with_tokenizer and gguf_text.has_tokenizer(metadata):
             require_foundation_data(file)
-            tokenizer = llama_gguf.tokenizer_of(metadata)
-        generation = llama_gguf.generation_of(metadata)
-        template = llama_gguf.chat_template_of(metadata)
+            tokenizer = gguf_text.tokenizer_of(metadata)
+        generation = gguf_text.generation_of(metadata)
+        template = gguf_text.chat_template_of(metadata)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{file}: {error}") from None
-    tensors = llama_gguf.tensors_of(described, stored)
-    model = _load_weights(str(file), config, FAMILIES["llama"], tensors, compact)
+    tensors = gguf.tensors_of(described, stored)
+    model = _load_weights(str(file), config, family, tensors, compact)
     return Pretrained(model, tokenizer, template, generation)
 
 
@@ -274,7 +273,7 @@ def _load_weights(
     family: Family,
     tensors: Mapping[str, _Stored],
     compact: bool,
-) -> CausalLM | TextEncoder:
+) -> Model:
     if config.tie_embeddings and "lm_head.weight" in tensors:
         # The configuration says that it is the embedding, and the file has the last word.
         if _are_equal(
@@ -300,10 +299,12 @@ def _load_weights(
                 raise ValueError(f"{where}: {names} holds infinity or NaN; fetch it again")
             yield weight.name, array
 
-    if compact:
-        load_compact(model, read())
-    else:
+    if not compact:
         model.load_state_dict(dict(read()), assign=True)
+    elif isinstance(model, Transformer):
+        raise ValueError(f"{where}: an encoder-decoder has no compact form; leave compact out")
+    else:
+        load_compact(model, read())
     return model
 
 

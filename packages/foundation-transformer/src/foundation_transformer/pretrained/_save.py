@@ -16,11 +16,11 @@ from foundation_transformer._build import refuse_compact
 from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer._text_encoder import TextEncoder
 from foundation_transformer.chat import ChatTemplate
-from foundation_transformer.pretrained._families import family_of, weights_of
 from foundation_transformer.pretrained._generation import GenerationDefaults, ids_of
-from foundation_transformer.pretrained._llama_gguf import neighbours_to_halves
 from foundation_transformer.pretrained._safetensors import write_safetensors
 from foundation_transformer.pretrained._tokenizer import write_tokenizer
+from foundation_transformer.pretrained.families import family_of, weights_of
+from foundation_transformer.pretrained.families._gguf import neighbours_to_halves
 
 if TYPE_CHECKING:
     from foundation_data import Tokenizer

@@ -1,0 +1,25 @@
+"""The families of published models: a small file for each.
+
+Read in this order: ``_fields`` (how ``config.json`` is read, and what it must not hold),
+``_family`` (what a family is), ``_weights`` (which tensors become which of our parameters), the
+families ``_gpt2``, ``_llama`` and ``_bert``, ``_registry`` (which one a folder is of, and which one
+can say what a model is), and ``_gguf`` (a GGUF file, seen as the folder that Hugging Face would
+have).
+"""
+
+from foundation_transformer.pretrained.families._family import Change, Family, Model
+from foundation_transformer.pretrained.families._fields import Fields
+from foundation_transformer.pretrained.families._registry import FAMILIES, family_named, family_of
+from foundation_transformer.pretrained.families._weights import Weight, weights_of
+
+__all__ = [
+    "FAMILIES",
+    "Change",
+    "Family",
+    "Fields",
+    "Model",
+    "Weight",
+    "family_named",
+    "family_of",
+    "weights_of",
+]

@@ -1,0 +1,92 @@
+"""What a family of published models is, and what its file has to say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foundation_transformer._causal_lm import CausalLM
+from foundation_transformer._text_encoder import TextEncoder
+from foundation_transformer._transformer import Transformer
+from foundation_transformer.config import TransformerConfig
+from foundation_transformer.pretrained.families._fields import IRRELEVANT, Fields
+
+#: What the weights of a folder become. A head that classifies is put on an encoder afterwards.
+Model: TypeAlias = CausalLM | TextEncoder | Transformer
+
+
+class Change(NamedTuple):
+    """A change of each number on its way from their file to our parameter, and back.
+
+    Attributes
+    ----------
+    read, write : callable
+        From their array to ours, of the same shape, and the opposite.
+    """
+
+    read: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    write: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """How Hugging Face writes one kind of model.
+
+    Attributes
+    ----------
+    name : str
+        For people.
+    model : type
+        Ours.
+    read : callable
+        From the content of ``config.json``. It asks for each field that it knows, and the others
+        are refused.
+    write : callable
+        The opposite of ``read``.
+    modules : mapping from str to str
+        The names of our modules and theirs; several of theirs, parted by spaces, are stacked in
+        one of ours. ``{i}`` is the number of a layer.
+    prefix : str
+        Of the names in a file, but for the output layer's; a file of the bare model has none.
+    irrelevant : str
+        Fields of ``config.json``, parted by spaces, that say nothing about what such a model
+        computes, beside those that say nothing in any family.
+    ignored : str
+        A pattern of what may be in a file and is no weight of the model.
+    renamed : mapping from str to str
+        Ends of names in old files, and those that they have since.
+    transposed : bool
+        Whether weights in the layers are (in, out).
+    changed : mapping from str to Change
+        Patterns of the names of our parameters whose numbers stand otherwise in a file.
+    """
+
+    name: str
+    model: type[Model]
+    read: Callable[[Fields], TransformerConfig]
+    write: Callable[[TransformerConfig], dict[str, Any]]
+    modules: Mapping[str, str]
+    prefix: str
+    irrelevant: str = ""
+    ignored: str = ""
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    transposed: bool = False
+    changed: Mapping[str, Change] = field(default_factory=dict)
+
+    def config(self, described: Mapping[str, Any]) -> TransformerConfig:
+        """Our configuration from the content of ``config.json``.
+
+        Raises
+        ------
+        ValueError
+            If a field is missing, of the wrong kind, has a value that is not supported, or is not
+            known at all.
+        """
+        fields = Fields(described)
+        config = self.read(fields)
+        fields.refuse_others(IRRELEVANT.union(self.irrelevant.split()))
+        return config

@@ -1,0 +1,83 @@
+"""Which families there are, and which of them a model belongs to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from foundation_nn import Module, did_you_mean
+
+from foundation_transformer._causal_lm import CausalLM
+from foundation_transformer._text_encoder import TextEncoder
+from foundation_transformer.config import TransformerConfig
+from foundation_transformer.pretrained.families._bert import BERT
+from foundation_transformer.pretrained.families._family import Family
+from foundation_transformer.pretrained.families._gpt2 import GPT2
+from foundation_transformer.pretrained.families._llama import LLAMA
+
+#: By ``model_type`` in ``config.json``. A model that several can write is written as the first.
+FAMILIES: dict[str, Family] = {
+    "gpt2": GPT2,
+    "llama": LLAMA,
+    "bert": BERT,
+}
+
+
+def family_named(model_type: str | None) -> Family:
+    """The family of a ``model_type``.
+
+    Raises
+    ------
+    ValueError
+        If it is not known; the message says which are, and which is nearest.
+    """
+    if model_type is None or model_type not in FAMILIES:
+        known = ", ".join(FAMILIES)
+        nearest = did_you_mean(model_type or "", list(FAMILIES), or_all=False)
+        raise ValueError(
+            f"model_type={model_type!r:.60} is not supported; expected one of {known}{nearest}"
+        )
+    return FAMILIES[model_type]
+
+
+def family_of(model: Module) -> Family:
+    """The family that can say all that a model's configuration does.
+
+    Raises
+    ------
+    TypeError
+        If it is no model of these kinds.
+    ValueError
+        If there is none; the message says where each differs.
+    """
+    if not isinstance(model, CausalLM | TextEncoder):
+        raise TypeError(
+            f"save_pretrained: expected a CausalLM or a TextEncoder, got {type(model).__name__}"
+        )
+    reasons = []
+    for family in FAMILIES.values():
+        if isinstance(model, family.model):
+            differences = _differences(model.config, family)
+            if not differences:
+                return family
+            reasons.append(f"{family.name} differs in {', '.join(differences)}")
+    raise ValueError(f"save_pretrained: no family has such a model: {'; '.join(reasons)}")
+
+
+def _differences(config: TransformerConfig, family: Family) -> list[str]:
+    """The fields that do not come back from a family's ``config.json``."""
+    written = family.write(config)
+    try:
+        again = family.config(written)
+    except ValueError as error:
+        return [str(error)]
+    wanted, found = _spelled_out(config), _spelled_out(again)
+    # Pairs of rotary positions are an order of rows, dropout and pooler no part of what is lost.
+    for name in ("rotary_pairs", "dropout", "pooler"):
+        del wanted[name]
+    return [f"{name}={value!r}" for name, value in wanted.items() if value != found[name]]
+
+
+def _spelled_out(c: TransformerConfig) -> dict[str, Any]:
+    """All fields, with what None stands for."""
+    shapes = {"num_kv_heads": c.num_kv_heads or c.num_heads, "d_ff": c.feed_forward_width}
+    return c.to_dict() | shapes
