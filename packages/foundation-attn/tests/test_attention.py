@@ -386,7 +386,7 @@ def test_inputs_are_left_as_they_are(rng):
     before = [a.copy() for a in (*arrays, mask, g)]
     with block_rows(16):
         _, backward = _fused.fused_attention.kernel(
-            *arrays, Rule((mask[None, None],), causal=True), None
+            *arrays, None, Rule((mask[None, None],), causal=True), None
         )
         backward(g)
     for a, b in zip((*arrays, mask, g), before, strict=True):

@@ -1,4 +1,4 @@
-"""Window, slopes, cap and rotary positions: against the plain formula, with and without a cache."""
+"""Window, slopes, cap, bias by distance and rotary positions: against the plain formula, with and without a cache."""
 
 import contextlib
 import math
@@ -15,7 +15,7 @@ from foundation_attn import (
     capture_attention,
 )
 from foundation_attn.masks import row_blocks
-from foundation_nn import Module, Tensor, gradcheck, no_grad
+from foundation_nn import Module, Parameter, Tensor, gradcheck, no_grad
 from foundation_nn import functional as F
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,7 +41,17 @@ def turn(x, positions):
     return F.concat([a * cos - b * sin, b * cos + a * sin], axis=-1)
 
 
-def plain(q, k, v, mask=None, causal=False, window=None, slopes=None, cap=None):
+class ByDistance(Module):
+    """A bias for each distance up to nine, (H, 19), of which a layer is given what it needs."""
+
+    def __init__(self, num_heads, rng):
+        self.weight = Parameter(rng.standard_normal((num_heads, 19)))
+
+    def forward(self, length):
+        return self.weight[:, 10 - length : 9 + length]
+
+
+def plain(q, k, v, relative_bias=None, mask=None, causal=False, window=None, slopes=None, cap=None):
     """The formula, one query and key at a time where it decides who may attend."""
     T, S = q.shape[-2], k.shape[-2]
     s = (q @ k.swapaxes(-1, -2)) * (1 / math.sqrt(q.shape[-1]))
@@ -50,6 +60,9 @@ def plain(q, k, v, mask=None, causal=False, window=None, slopes=None, cap=None):
     if slopes is not None:
         distance = np.abs(np.arange(S - T, S)[:, None] - np.arange(S))
         s = s - np.asarray(slopes)[:, None, None] * distance
+    if relative_bias is not None:
+        distance = np.arange(S) - np.arange(S - T, S)[:, None]  # of the key from the query
+        s = s + relative_bias[..., max(T, S) - 1 + distance]
     allowed = np.ones(s.shape, bool) if mask is None else np.broadcast_to(mask, s.shape).copy()
     for t in range(T):
         for j in range(S):
@@ -73,8 +86,17 @@ def value_and_gradients(function, arrays, weight):
 def compare(rng, T, S, **options):
     arrays = [rng.standard_normal((2, 3, n, K)) for n, K in ((T, 5), (S, 5), (S, 2))]
     weight = rng.standard_normal((2, 3, T, 2))
+    compare_on(arrays, weight, **options)
+
+
+def compare_on(arrays, weight, **options):
+    """Of queries, keys, values and perhaps a bias by distance."""
+
+    def fused(q, k, v, bias=None):
+        return attention(q, k, v, relative_bias=bias, **options)
+
     for a, e in zip(
-        value_and_gradients(lambda *x: attention(*x, **options), arrays, weight),
+        value_and_gradients(fused, arrays, weight),
         value_and_gradients(lambda *x: plain(*x, **options), arrays, weight),
         strict=True,
     ):
@@ -101,6 +123,71 @@ def test_equals_the_plain_formula(rng, options, block, causal, T, S):
     with block_rows(block):
         compare(rng, T, S, causal=causal, **options)
         compare(rng, T, S, causal=causal, mask=rng.random((2, 1, T, S)) < 0.6, **options)
+
+
+@pytest.mark.parametrize("options", [{}, *OPTIONS[-2:]], ids="+".join)
+@one_and_many
+@both_causal
+@pytest.mark.parametrize(("T", "S"), [(37, 37), (5, 29), (1, 23), (21, 18)])
+def test_a_bias_by_distance_equals_the_plain_formula(rng, options, block, causal, T, S):
+    arrays = [rng.standard_normal((2, 3, n, K)) for n, K in ((T, 5), (S, 5), (S, 2))]
+    weight = rng.standard_normal((2, 3, T, 2))
+    mask = rng.random((2, 1, T, S)) < 0.6
+    for lead in [(), (3,), (2, 1)]:
+        bias = rng.standard_normal((*lead, 2 * max(T, S) - 1))
+        with block_rows(block):
+            compare_on([*arrays, bias], weight, causal=causal, mask=mask, **options)
+
+
+@given(st.integers(0, 20), st.integers(0, 20), st.booleans(), st.booleans(), st.integers(0, 2**16))
+def test_a_bias_by_distance_of_any_length(T, S, causal, many, seed):
+    rng = np.random.default_rng(seed)
+    arrays = [rng.standard_normal((2, 3, n, K)) for n, K in ((T, 5), (S, 5), (S, 2))]
+    bias = rng.standard_normal((3, 2 * max(T, S, 1) - 1))
+    weight = rng.standard_normal((2, 3, T, 2))
+    with block_rows(16 if many else None):
+        compare_on([*arrays, bias], weight, causal=causal)
+
+
+def test_a_bias_by_distance_by_hand():
+    q = k = Tensor(np.zeros((2, 1)))
+    v = Tensor(np.array([[0.0], [4.0]]))
+    bias = Tensor(np.log([3.0, 1.0, 1 / 7]))  # of an earlier key, the same, a later one
+    y = attention(q, k, v, relative_bias=bias)
+    np.testing.assert_allclose(y.data[:, 0], [4 / 8, 4 / 4])
+    weights = attention_weights(q.data, k.data, relative_bias=bias.data)
+    np.testing.assert_allclose(weights, [[7 / 8, 1 / 8], [3 / 4, 1 / 4]])
+
+
+@one_and_many
+def test_gradcheck_of_a_bias_by_distance(rng, block):
+    arrays = [rng.standard_normal((3, n, 2)) for n in (17, 19, 19)]  # three heads
+    bias = rng.standard_normal((3, 37))
+    with block_rows(block):
+        assert gradcheck(
+            lambda q, k, v, b: attention(q, k, v, causal=True, relative_bias=b), *arrays, bias
+        )
+
+
+def test_a_bias_for_other_distances_is_refused():
+    q, k = Tensor(np.zeros((2, 3, 4, 5))), Tensor(np.zeros((2, 3, 7, 5)))
+    for shape in [(3, 12), (2, 13), (13, 3), (1, 2, 3, 13), ()]:
+        with pytest.raises(ValueError, match=r"relative_bias: expected shape \(3, 13\), a number"):
+            attention(q, k, k, relative_bias=Tensor(np.zeros(shape)))
+
+
+def test_layers_share_a_bias_by_distance(rng):
+    relative = ByDistance(2, rng)
+    layers = [MultiHeadAttention(4, 2, relative=relative, rng=rng).astype(float) for _ in range(2)]
+    x = rng.standard_normal((1, 5, 4))
+
+    def both(weight):
+        relative.weight = weight
+        return layers[1](layers[0](Tensor(x)))
+
+    assert gradcheck(both, relative.weight.data)
+    with pytest.raises(ValueError, match="relative: expected self-attention"):
+        layers[0](Tensor(x), Tensor(x))
 
 
 @given(
@@ -196,6 +283,7 @@ LAYERS = [
     {"slopes": 0.5 ** np.arange(6)},
     {"window": 3},
     {"cap": 0.8},
+    {"relative": ByDistance(6, np.random.default_rng(1))},
     {"rotary": turn, "slopes": np.array([1, 0, 2, 0, 3, 0]), "window": 4, "cap": 1.1},
 ]
 every_layer = pytest.mark.parametrize("options", LAYERS, ids="+".join)
@@ -218,7 +306,9 @@ def by_hand(layer, x, positions, options, mask=None):
     k, v = (np.repeat(a, 6 // G, axis=1) for a in (k, v))
     if "rotary" in options:
         q, k = (turn(Tensor(a), positions).data for a in (q, k))
-    rule = {name: option for name, option in options.items() if name != "rotary"}
+    rule = {name: value for name, value in options.items() if name not in ("rotary", "relative")}
+    if "relative" in options:
+        rule["relative_bias"] = options["relative"](x.shape[1])
     out = plain(*map(Tensor, (q, k, v)), mask=mask, causal=True, **rule).data
     merged = out.swapaxes(1, 2).reshape(x.shape)
     return merged @ layer.out_proj.weight.data.T + layer.out_proj.bias.data

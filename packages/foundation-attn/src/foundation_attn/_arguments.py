@@ -10,6 +10,8 @@ from foundation_nn import Tensor
 from numpy.typing import NDArray
 
 Positions: TypeAlias = NDArray[np.integer[Any]]
+#: ``relative(length)`` is a bias (H, 2 · length - 1) by distance, the one of distance 0 in the middle.
+Relative: TypeAlias = Callable[[int], Tensor]
 #: ``rotary(x, positions)`` turns queries or keys (B, h, T, K) by their positions, (T,) or (B, T).
 Rotary: TypeAlias = Callable[[Tensor, Positions], Tensor]
 
@@ -63,13 +65,16 @@ def check_positions(query: Tensor, positions: Positions | None, rotary: Rotary |
         raise ValueError(f"positions: expected shape (T={T},) or (B={B}, T), got {positions.shape}")
 
 
-def refuse_rotary(positions: Positions | None, rotary: Rotary | None) -> None:
-    """In cross-attention, refuse positions and a layer that turns by them."""
-    if rotary is not None:
-        raise ValueError(
-            "rotary: expected self-attention, for which key is left out; positions in two "
-            "texts cannot be compared"
-        )
+def refuse_positions(
+    positions: Positions | None, rotary: Rotary | None, relative: Relative | None
+) -> None:
+    """In cross-attention, refuse positions and a layer that needs them."""
+    for name, hook in (("rotary", rotary), ("relative", relative)):
+        if hook is not None:
+            raise ValueError(
+                f"{name}: expected self-attention, for which key is left out; positions in two "
+                "texts cannot be compared"
+            )
     if positions is not None:
         raise ValueError("positions: in cross-attention nothing needs them; leave them out")
 

@@ -46,7 +46,13 @@ from numpy.typing import NDArray
 from foundation_attn._blocks import Block, Dropout
 from foundation_attn._fused import fused_attention
 from foundation_attn._heads import with_equal_lead
-from foundation_attn._rule import Rule, check_dropout, check_masks, check_shapes
+from foundation_attn._rule import (
+    Rule,
+    check_dropout,
+    check_masks,
+    check_relative_bias,
+    check_shapes,
+)
 from foundation_attn._scores import exp_in_place, scale_of, scores_into
 from foundation_attn.masks import Mask, hide_unseen, reach
 
@@ -65,6 +71,7 @@ def attention(
     window: int | None = None,
     slopes: NDArray[Any] | None = None,
     cap: float | None = None,
+    relative_bias: Tensor | None = None,
 ) -> Tensor:
     """softmax(scale · q kᵀ) v, over the keys that each query may attend to [1]_, [2]_.
 
@@ -93,6 +100,10 @@ def attention(
         A constant, no parameter; broadcasts to the axes before the last two.
     cap : float, optional
         Scores s become cap · tanh(s / cap), before the slopes: none exceeds the cap [5]_.
+    relative_bias : (H, 2L - 1) tensor, optional
+        What is added to the score of a query at t and a key at s, by their distance:
+        ``relative_bias[h, L - 1 + s - t]``, with L the greater of T and S [6]_. It has a gradient.
+        Other axes than the last broadcast to those of the scores before their last two.
 
     Returns
     -------
@@ -123,6 +134,8 @@ def attention(
        Length Extrapolation", ICLR 2022, arXiv:2108.12409.
     .. [5] Gemma Team, "Gemma 2: Improving Open Language Models at a Practical Size", 2024,
        arXiv:2408.00118.
+    .. [6] C. Raffel et al., "Exploring the Limits of Transfer Learning with a Unified Text-to-Text
+       Transformer", JMLR 2020, arXiv:1910.10683, section 2.1.
 
     Examples
     --------
@@ -138,9 +151,11 @@ def attention(
     scores_shape = check_shapes(q.shape, k.shape, v.shape)  # (..., T, S)
     check_dropout("attention", dropout)
     masks = check_masks(key_mask, mask, scores_shape)  # each broadcasts to the scores
+    if relative_bias is not None:
+        check_relative_bias(relative_bias.shape, scores_shape)
     rule = Rule(masks, causal, scale, window, slopes, cap)
     q, k, v = hide_unreachable(q, k, v, rule)  # a weight of 0 hides nothing: 0 · NaN is NaN
-    return attend(q, k, v, rule, dropout)
+    return attend(q, k, v, rule, dropout, relative_bias)
 
 
 def hide_unreachable(q: Tensor, k: Tensor, v: Tensor, rule: Rule) -> tuple[Tensor, Tensor, Tensor]:
@@ -152,14 +167,21 @@ def hide_unreachable(q: Tensor, k: Tensor, v: Tensor, rule: Rule) -> tuple[Tenso
     return hide_unseen(q, attends), hide_unseen(k, seen), hide_unseen(v, seen)
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, rule: Rule, dropout: float = 0.0) -> Tensor:
+def attend(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    rule: Rule,
+    dropout: float = 0.0,
+    relative_bias: Tensor | None = None,
+) -> Tensor:
     """:func:`attention` of arguments that are known to fit, with finite numbers everywhere."""
     rng = current_generator() if dropout else None  # None outside train_mode: nothing is dropped
     if rng is None:
-        return fused_attention(q, k, v, rule, None)
+        return fused_attention(q, k, v, relative_bias, rule, None)
     lead = np.broadcast_shapes(q.shape[:-2], k.shape[:-2])
     drawn = Dropout(rng, dropout, shape=(*lead, q.shape[-2], k.shape[-2]))
-    return fused_attention(q, k, v, rule, drawn)
+    return fused_attention(q, k, v, relative_bias, rule, drawn)
 
 
 # --- for looking at
@@ -176,6 +198,7 @@ def attention_weights(
     window: int | None = None,
     slopes: NDArray[Any] | None = None,
     cap: float | None = None,
+    relative_bias: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
     """The weights softmax(scale · q kᵀ) themselves, shape (..., T, S).
 
@@ -183,13 +206,17 @@ def attention_weights(
     """
     scores_shape = check_shapes(q.shape, k.shape, k.shape)
     masks = check_masks(key_mask, mask, scores_shape)
+    if relative_bias is not None:
+        check_relative_bias(relative_bias.shape, scores_shape)
     rule = Rule(masks, causal, scale, window, slopes, cap)
     keys = Tensor.wrap(k)
     queries, keys, _ = hide_unreachable(Tensor.wrap(q), keys, keys, rule)
-    return weights_by(rule, queries.data, keys.data)
+    return weights_by(rule, queries.data, keys.data, relative_bias)
 
 
-def weights_by(rule: Rule, q: NDArray[Any], k: NDArray[Any]) -> NDArray[Any]:
+def weights_by(
+    rule: Rule, q: NDArray[Any], k: NDArray[Any], relative_bias: NDArray[Any] | None = None
+) -> NDArray[Any]:
     """:func:`attention_weights` of arguments that are known to fit.
 
     These are the first two of the three lines: scores, and their softmax. The operation in
@@ -199,7 +226,7 @@ def weights_by(rule: Rule, q: NDArray[Any], k: NDArray[Any]) -> NDArray[Any]:
     T, S = q.shape[-2], k.shape[-2]
     scale = q.dtype.type(scale_of(q, rule))
     scores: NDArray[Any] = np.empty((*lead, T, S), q.dtype)
-    scores_into(scores, q, k, scale, rule, Block.whole(lead, T, S))
+    scores_into(scores, q, k, relative_bias, scale, rule, Block.whole(lead, T, S))
     exps, _, total = exp_in_place(scores)
     weights: NDArray[Any] = np.divide(exps, total, out=exps)
     return weights

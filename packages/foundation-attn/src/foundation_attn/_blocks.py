@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from foundation_nn import Array, over_parts, scratch
 from foundation_nn.functional import random_keep
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from foundation_attn.masks import Mask, part_of, row_blocks
@@ -84,6 +85,31 @@ class Block(NamedTuple):
     def of_heads(self, x: NDArray[Any]) -> NDArray[Any]:
         """The part of the block of an array that broadcasts to the shape of all heads."""
         return np.broadcast_to(x, self.lead)[self.part]
+
+    def by_distance(self, bias: NDArray[Any]) -> NDArray[Any]:
+        """What a bias by distance adds to the scores of the block: a view, (..., rows, keys).
+
+        ``bias`` (..., 2L - 1) has in its middle what holds for a key at the place of the query,
+        and right of it what holds for later keys. Each row of the block is a piece of it, one place
+        further to the left than the piece of the row before.
+        """
+        keys = self.keys.stop - self.keys.start
+        rows = self.rows.stop - self.rows.start
+        first = self._place_in(bias, rows - 1)
+        pieces = bias[..., first : first + rows + keys - 1]
+        return sliding_window_view(pieces, keys, axis=-1)[..., ::-1, :]
+
+    def add_by_distance(self, total: NDArray[Any], g: NDArray[Any]) -> None:
+        """Add ``g`` (..., rows, keys) to ``total`` (..., 2L - 1): the gradient of `by_distance`."""
+        keys = self.keys.stop - self.keys.start
+        for row in range(self.rows.stop - self.rows.start):
+            first = self._place_in(total, row)
+            total[..., first : first + keys] += g[..., row, :]
+
+    def _place_in(self, bias: NDArray[Any], row: int) -> int:
+        """Where a bias by distance has what belongs to a row of the block and its first key."""
+        middle: int = bias.shape[-1] // 2
+        return middle + self.keys.start - self.first_query_position - row
 
     def of_mask(self, mask: Mask) -> Mask:
         """The block's part of a mask for all heads, rows and keys; axes may be of length 1."""

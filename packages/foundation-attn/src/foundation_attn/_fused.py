@@ -33,7 +33,9 @@ from foundation_attn.masks import Mask
 
 
 @operation
-def fused_attention(q: Array, k: Array, v: Array, rule: Rule, dropout: Dropout | None) -> Result:
+def fused_attention(
+    q: Array, k: Array, v: Array, bias: Array, rule: Rule, dropout: Dropout | None
+) -> Result:
     """The output y = w v for the weights w = softmax(scores), and the gradients of q, k and v.
 
     Let g be the gradient of y, and dw, ds, dq, dk and dv those of the weights, the scores s and the
@@ -54,6 +56,9 @@ def fused_attention(q: Array, k: Array, v: Array, rule: Rule, dropout: Dropout |
 
     Dropout multiplies w, where it meets v, by m, which is 0 or 1 / (1 - p). So dv = (w ∘ m)ᵀ g and
     dw = m ∘ (g vᵀ); the mean is g · y as before.
+
+    A bias by distance (..., 2L - 1), or None, is added to the scores. The gradient of each of its
+    numbers is the sum of ds over the pairs at that distance: a diagonal of ds.
     """
     # As views with the same leading axes: q (*lead, T, K), k and v (*lead, S, K).
     (q, k, v), lead = with_equal_lead(q, k, v)
@@ -73,7 +78,7 @@ def fused_attention(q: Array, k: Array, v: Array, rule: Rule, dropout: Dropout |
 
         # scores = scale · q kᵀ, and -inf where a query may not attend
         scores = cut.room_for_scores(block, q)  # (..., rows, keys)
-        cap_derivative = scores_into(scores, q, k, scale, rule, block)
+        cap_derivative = scores_into(scores, q, k, bias, scale, rule, block)
 
         # weights = softmax(scores) = exps / total
         exps, top[...], total[...] = exp_in_place(scores)
@@ -88,10 +93,11 @@ def fused_attention(q: Array, k: Array, v: Array, rule: Rule, dropout: Dropout |
 
     cut.each(forward_block, [q, y, top, total], [k, v])
 
-    def backward(g: Array) -> tuple[Array, Array, Array]:
+    def backward(g: Array) -> tuple[Array, Array, Array, Array | None]:
         dq = heads_last(q.shape, dtype)
         dk = heads_last(k.shape, dtype)
         dv = heads_last(v.shape, dtype)
+        dbias = None if bias is None else np.zeros((*lead, bias.shape[-1]), dtype)
 
         def backward_block(
             block: Block, queries: list[Array], keys: list[Array], sums: list[Array]
@@ -105,7 +111,7 @@ def fused_attention(q: Array, k: Array, v: Array, rule: Rule, dropout: Dropout |
                 exps, cap_derivative, keep = kept[block.number]
             else:
                 exps = cut.room_for_scores(block, q)
-                cap_derivative = scores_into(exps, q, k, scale, rule, block)
+                cap_derivative = scores_into(exps, q, k, bias, scale, rule, block)
                 exps -= top
                 np.exp(exps, out=exps)
                 keep = None if dropout is None else dropout.keep(block)
@@ -122,6 +128,8 @@ def fused_attention(q: Array, k: Array, v: Array, rule: Rule, dropout: Dropout |
             mean = np.vecdot(g_over_total, y)[..., None]  # g · y of each row, (..., rows, 1)
             ds = np.subtract(dw, mean, out=dw)  # in the memory of dw, which is not needed any more
             ds *= exps
+            if dbias is not None:  # no other block has these heads at the same time
+                block.add_by_distance(dbias[block.part], ds)
             if cap_derivative is not None:
                 ds *= cap_derivative
 
@@ -131,7 +139,7 @@ def fused_attention(q: Array, k: Array, v: Array, rule: Rule, dropout: Dropout |
             dk += ds.swapaxes(-1, -2) @ (q * scale)
 
         cut.each(backward_block, [q, y, top, total, g, dq], [k, v], [dk, dv])
-        return dq, dk, dv
+        return dq, dk, dv, dbias
 
     return y, backward
 

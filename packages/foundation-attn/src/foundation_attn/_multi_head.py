@@ -40,6 +40,7 @@ lines stands what they do not have. Skip it at first reading:
     cross-attention  keys and values come from another text, of S positions
     cache            keys and values of earlier positions are computed once
     rotary           queries and keys are turned by their positions
+    relative         scores have a bias that is learnt for each distance
     groups           G key heads, each shared by H / G query heads
     capturing        the weights, for pictures
 """
@@ -56,13 +57,14 @@ from numpy.typing import NDArray
 
 from foundation_attn._arguments import (
     Positions,
+    Relative,
     Rotary,
     check_heads,
     check_inputs,
     check_positions,
     check_slopes,
     refuse_gradients,
-    refuse_rotary,
+    refuse_positions,
 )
 from foundation_attn._attention import attend, hide_unreachable, weights_by
 from foundation_attn._cache import KVCache
@@ -102,6 +104,9 @@ class MultiHeadAttention(Module):
         Only to keys at a distance of less than this.
     cap : float, optional
         Scores s become cap · tanh(s / cap).
+    relative : callable, optional
+        ``relative(S)`` is a tensor (H, 2S - 1): what is added to the score of a query and a key, by
+        their distance, see :func:`attention`. Layers may share one. For self-attention.
 
     Attributes
     ----------
@@ -144,6 +149,7 @@ class MultiHeadAttention(Module):
         slopes: NDArray[Any] | None = None,
         window: int | None = None,
         cap: float | None = None,
+        relative: Relative | None = None,
     ) -> None:
         kind = "MultiHeadAttention"
         num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads
@@ -163,6 +169,7 @@ class MultiHeadAttention(Module):
         self.slopes = None if slopes is None else np.asarray(slopes)
         self.window = window
         self.cap = cap
+        self.relative = relative
         rows = d_model + 2 * num_kv_heads * (d_model // num_heads)  # queries; keys and values
         self.in_proj_weight = Parameter(init.xavier_uniform(rng, (rows, d_model)))
         self.in_proj_bias = Parameter(init.zeros((rows,))) if bias else None
@@ -182,6 +189,7 @@ class MultiHeadAttention(Module):
             "slopes": None if self.slopes is None else self.slopes.tolist(),
             "window": self.window,
             "cap": self.cap,
+            "relative": self.relative,
         }
 
     def forward(
@@ -250,7 +258,7 @@ class MultiHeadAttention(Module):
                 query, value, key_mask, mask, causal, cache, positions
             )
         else:
-            refuse_rotary(positions, self.rotary)
+            refuse_positions(positions, self.rotary, self.relative)
             side_by_side = self._cross_attention(query, key, value, key_mask, mask, causal, cache)
         return self.out_proj(side_by_side)  # (B, T, D): mixes what the heads have found
 
@@ -419,18 +427,27 @@ class MultiHeadAttention(Module):
         if keys_may_be_nan:
             # A weight of 0 does not hide them, for 0 · NaN is NaN: zeros take their place.
             q, k, v = hide_unreachable(q, k, v, rule)
-        self._record_weights(kind, q, k, rule, real)
-        heads = attend(q, k, v, rule, self.dropout)
+        bias = None if self.relative is None else self.relative(S)  # (H, 2S - 1)
+        if bias is not None and G < H:
+            bias = bias.reshape(G, H // G, 2 * S - 1)
+        self._record_weights(kind, q, k, rule, real, bias)
+        heads = attend(q, k, v, rule, self.dropout, bias)
         return heads.reshape(B, H, T, K) if G < H else heads
 
     def _record_weights(
-        self, kind: str, q: Tensor, k: Tensor, rule: Rule, real: Mask | None
+        self,
+        kind: str,
+        q: Tensor,
+        k: Tensor,
+        rule: Rule,
+        real: Mask | None,
+        bias: Tensor | None,
     ) -> None:
         """Leave the weights (B, H, T, S) to ``capture_attention``, if somebody is within it."""
         maps = active_maps()
         if maps is None:
             return
-        p = weights_by(rule, q.data, k.data)
+        p = weights_by(rule, q.data, k.data, None if bias is None else bias.data)
         p = p.reshape(len(p), self.num_heads, *p.shape[-2:])  # groups side by side again
         if real is not None:
             p = p * real[:, None, :, None]

@@ -112,6 +112,21 @@ def check_head_masks(
     return tuple(m for m in (pattern, padding) if m is not None)
 
 
+def check_relative_bias(bias: tuple[int, ...], scores: tuple[int, ...]) -> None:
+    """Refuse a bias by distance that is not (..., 2L - 1) for scores (..., T, S)."""
+    *lead, T, S = scores
+    width = 2 * max(T, S, 1) - 1
+    others = bias[:-1]
+    fits = len(others) <= len(lead) and all(
+        n in (1, whole) for n, whole in zip(reversed(others), reversed(lead), strict=False)
+    )
+    if not fits or bias[-1:] != (width,):
+        raise ValueError(
+            f"relative_bias: expected shape {(*lead[-1:], width)}, a number for each distance of "
+            f"{max(T, S)} positions, got {bias}"
+        )
+
+
 def padding_pattern(key_mask: Mask, ndim: int) -> Mask:
     """A ``key_mask`` (B, S) as a pattern (B, 1, ..., 1, S) of ``ndim`` axes."""
     *batch, S = key_mask.shape

@@ -19,11 +19,12 @@ def scale_of(q: Array, rule: Rule) -> float:
 
 
 def scores_into(
-    out: Array, q: Array, k: Array, scale: Any, rule: Rule, block: Block
+    out: Array, q: Array, k: Array, bias: Array | None, scale: Any, rule: Rule, block: Block
 ) -> Array | None:
     """Write the scores of a block of query rows, with -inf where a query may not attend.
 
-    z = scale · q kᵀ becomes z - slope · distance, or cap · tanh(z / cap) - slope · distance.
+    z = scale · q kᵀ becomes z - slope · distance, or cap · tanh(z / cap) - slope · distance; a bias
+    by distance is added.
 
     Parameters
     ----------
@@ -31,6 +32,8 @@ def scores_into(
         Where the scores are written.
     q, k : (..., rows, K) and (..., keys, K) arrays
         Of the block.
+    bias : (..., 2L - 1) array or None
+        By distance, for all heads; see :meth:`Block.by_distance`.
     scale : scalar of their dtype
     rule : Rule
         For all heads, rows and keys.
@@ -55,6 +58,10 @@ def scores_into(
         distance = np.abs(block.query_positions()[:, None] - block.key_positions())  # (rows, keys)
         slopes = block.of_heads(np.asarray(rule.slopes, dtype))  # (...): one a head
         out -= slopes[..., None, None] * distance.astype(dtype)
+
+    if bias is not None and out.size:
+        of_all_heads = np.broadcast_to(bias, (*block.lead, bias.shape[-1]))
+        out += block.by_distance(of_all_heads[block.part])
 
     allowed = allowed_by([block.of_mask(mask) for mask in rule.masks])
     if allowed is not None:
