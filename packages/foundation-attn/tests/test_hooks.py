@@ -1,4 +1,7 @@
-"""Window, slopes, cap, bias by distance and rotary positions: against the plain formula, with and without a cache."""
+"""Window, slopes, cap, bias by distance and rotary positions against the plain formula.
+
+Also with a cache.
+"""
 
 import contextlib
 import math

@@ -15,6 +15,9 @@ KINDS = {
     "llama": TransformerConfig.llama(**SMALL, num_heads=6, num_kv_heads=2),
     "neighbours": TransformerConfig.llama(**SMALL, num_heads=2, rotary_pairs="neighbours"),
     "alibi": TransformerConfig.gpt2(**SMALL, num_heads=3, positions="alibi"),
+    "buckets": TransformerConfig.gpt2(
+        **SMALL, num_heads=3, positions="buckets", num_buckets=5, max_distance=7
+    ),
     "sinusoidal": TransformerConfig(**SMALL, num_heads=3, num_kv_heads=1),
     "none": TransformerConfig.gpt2(**SMALL, num_heads=4, positions="none"),
 }
@@ -261,7 +264,7 @@ def test_two_generations_side_by_side():
 def test_texts_longer_than_the_positions(kind):
     model = make(kind)
     ids = np.zeros((1, 17), int)
-    if kind in ("alibi", "none"):
+    if kind in ("alibi", "buckets", "none"):
         assert model(ids).shape == (1, 17, V)
         assert len(generate(model, ids, 3)[0]) == 3
         return

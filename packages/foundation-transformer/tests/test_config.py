@@ -61,9 +61,18 @@ def test_an_unknown_field_that_is_near_to_none():
         TransformerConfig.from_dict({"vocab_size": 11, "xyzzy": 7})
 
 
-@pytest.mark.parametrize(("name", "value"), [("rotary_base", 5e5), ("rotary_pairs", "neighbours")])
-def test_what_rotary_positions_alone_read(name, value):
-    config = TransformerConfig(vocab_size=11, positions="rotary", **{name: value})
+@pytest.mark.parametrize(
+    ("positions", "name", "value"),
+    [
+        ("rotary", "rotary_base", 5e5),
+        ("rotary", "rotary_pairs", "neighbours"),
+        ("sinusoidal", "sinusoid_pairs", "halves"),
+        ("buckets", "num_buckets", 16),
+        ("buckets", "max_distance", 64),
+    ],
+)
+def test_what_positions_of_one_kind_alone_read(positions, name, value):
+    config = TransformerConfig(vocab_size=11, positions=positions, **{name: value})
     assert getattr(config, name) == value
     with pytest.raises(ValueError, match=f"{name}: positions='learned' has no use for it"):
         TransformerConfig(vocab_size=11, positions="learned", **{name: value})
@@ -90,13 +99,16 @@ def test_there_and_back_through_json():
         rotary_pairs="neighbours",
         bias=False,
         tie_embeddings=False,
+        logit_scale=0.5,
+        output_bias=True,
         num_token_types=3,
         embedding_norm=True,
         pooler=True,
     )
     defaults = TransformerConfig(vocab_size=11).to_dict()
     values = config.to_dict()
-    assert [n for n, v in values.items() if v == defaults[n]] == ["vocab_size"]  # all were set
+    unset = [name for name, value in values.items() if value == defaults[name]]
+    assert unset == ["vocab_size", "sinusoid_pairs", "num_buckets", "max_distance"]  # of others
     assert TransformerConfig.from_dict(json.loads(json.dumps(values))) == config
 
 

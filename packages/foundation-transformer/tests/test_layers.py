@@ -8,6 +8,7 @@ from foundation_nn import functional as F
 from foundation_transformer import (
     ALiBi,
     DecoderCache,
+    RelativeBuckets,
     Rotary,
     TransformerDecoder,
     TransformerDecoderLayer,
@@ -26,6 +27,7 @@ KINDS = [
     {"norm_first": True, "activation": "silu", "norm": "rms", "bias": False, "num_kv_heads": 1},
     {"activation": "gelu", "bias": False},
     {"norm_first": True, "activation": "swiglu", "rotary": Rotary(D // H, 9)},
+    {"norm": "rms", "relative": RelativeBuckets(H, 5, 6)},
     {"activation": "gelu_tanh", "slopes": ALiBi(H).slopes, "norm_eps": 1e-3},
 ]
 ACTIVATIONS = {

@@ -11,6 +11,7 @@ from foundation_transformer import (
     ALiBi,
     CausalLM,
     ContextLengthError,
+    RelativeBuckets,
     Rotary,
     Transformer,
     TransformerConfig,
@@ -28,7 +29,7 @@ D, H, F, LAYERS, MAX_LEN = 24, 6, 17, 2, 19
 TOLERANCE = {np.float32: 1e-6, np.float64: 1e-12}
 
 ACTIVATIONS = ["relu", "gelu", "gelu_tanh", "silu", "swiglu"]
-POSITIONS = ["none", "halves", "neighbours", "alibi"]
+POSITIONS = ["none", "halves", "neighbours", "alibi", "buckets"]
 
 
 def perturb(model, rng, dtype):
@@ -42,6 +43,8 @@ def make(kind, rng, dtype, *, position="none", window=None, cap=None, **options)
     """A stack whose self-attention has these options too, which no configuration has."""
     if position == "alibi":
         options["slopes"] = ALiBi(H).slopes
+    elif position == "buckets":
+        options["relative"] = RelativeBuckets(H, 6, 9, both_sides=False, rng=rng)
     elif position != "none":
         options["rotary"] = Rotary(D // H, MAX_LEN, pairs=position)
     stack = kind(LAYERS, D, H, F, final_norm=options["norm_first"], rng=rng, **options)
@@ -199,6 +202,9 @@ CONFIGS = {
     ),
     "alibi": TransformerConfig.gpt2(
         vocab_size=29, d_model=D, num_heads=H, num_layers=2, positions="alibi"
+    ),
+    "buckets": TransformerConfig.gpt2(
+        vocab_size=29, d_model=D, num_heads=H, num_layers=2, positions="buckets", num_buckets=5
     ),
 }
 

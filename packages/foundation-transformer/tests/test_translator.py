@@ -18,9 +18,20 @@ KINDS = [
 RELATIVE = [
     {"positions": "rotary", "num_heads": 6, "num_kv_heads": 2, "activation": "swiglu"},
     {"positions": "alibi", "norm_first": True},
+    {
+        "positions": "buckets",
+        "num_buckets": 6,
+        "max_distance": 9,
+        "norm_first": True,
+        "logit_scale": 12**-0.5,
+        "output_bias": True,
+    },
+    {"sinusoid_pairs": "halves"},
 ]
 every_kind = pytest.mark.parametrize(
-    "options", [*KINDS, *RELATIVE], ids=["post", "pre", "rms", "rotary", "alibi"]
+    "options",
+    [*KINDS, *RELATIVE],
+    ids=["post", "pre", "rms", "rotary", "alibi", "buckets", "halves"],
 )
 
 

@@ -10,7 +10,7 @@ from foundation_nn import Tensor
 from numpy.typing import NDArray
 
 Positions: TypeAlias = NDArray[np.integer[Any]]
-#: ``relative(length)`` is a bias (H, 2 · length - 1) by distance, the one of distance 0 in the middle.
+#: ``relative(length)`` is a bias by distance, (H, 2 · length - 1), with distance 0 in the middle.
 Relative: TypeAlias = Callable[[int], Tensor]
 #: ``rotary(x, positions)`` turns queries or keys (B, h, T, K) by their positions, (T,) or (B, T).
 Rotary: TypeAlias = Callable[[Tensor, Positions], Tensor]

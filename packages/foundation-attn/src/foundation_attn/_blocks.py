@@ -108,8 +108,9 @@ class Block(NamedTuple):
 
     def _place_in(self, bias: NDArray[Any], row: int) -> int:
         """Where a bias by distance has what belongs to a row of the block and its first key."""
-        middle: int = bias.shape[-1] // 2
-        return middle + self.keys.start - self.first_query_position - row
+        middle = bias.shape[-1] // 2
+        place: int = middle + self.keys.start - self.first_query_position - row
+        return place
 
     def of_mask(self, mask: Mask) -> Mask:
         """The block's part of a mask for all heads, rows and keys; axes may be of length 1."""

@@ -1,14 +1,15 @@
 """Transformers that can be read, trained and run, on NumPy.
 
-Read in this order: ``config``, ``_positions`` and ``_relative`` (where a token stands),
-``_feed_forward``, ``_layers``, ``_stacks``, the three models ``_transformer``, ``_causal_lm`` and
-``_text_encoder``, ``_translator`` and ``_translate`` (generation with caches), ``pretrained``
-(published models), ``recipes`` and ``evaluation``.
+Read in this order: ``config``, ``_positions``, ``_relative`` and ``_buckets`` (where a token
+stands), ``_feed_forward``, ``_layers``, ``_stacks``, the three models ``_transformer``,
+``_causal_lm`` and ``_text_encoder``, ``_translator`` and ``_translate`` (generation with caches),
+``pretrained`` (published models), ``recipes`` and ``evaluation``.
 """
 
 from foundation_nn import publish
 
 from foundation_transformer import recipes
+from foundation_transformer._buckets import RelativeBuckets
 from foundation_transformer._causal_lm import CausalLM, TextState
 from foundation_transformer._feed_forward import FeedForward, SwiGLU
 from foundation_transformer._known_tokens import KnownTokens
@@ -41,6 +42,7 @@ __all__ = [
     "FeedForward",
     "KnownTokens",
     "LearnedPositions",
+    "RelativeBuckets",
     "Rotary",
     "SinusoidalPositions",
     "SwiGLU",

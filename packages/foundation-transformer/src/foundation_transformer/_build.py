@@ -9,6 +9,7 @@ from foundation_attn.masks import Mask
 from foundation_nn import Linear, Module, init
 from numpy.typing import NDArray
 
+from foundation_transformer._buckets import RelativeBuckets
 from foundation_transformer._positions import LearnedPositions, SinusoidalPositions
 from foundation_transformer._relative import ALiBi, Rotary
 from foundation_transformer._stacks import TransformerEncoder
@@ -25,14 +26,17 @@ def absolute_positions(
 ) -> SinusoidalPositions | LearnedPositions | None:
     """The layer that adds positions to embeddings, if there is one."""
     if c.positions == "sinusoidal":
-        return SinusoidalPositions(c.d_model, c.max_len)
+        return SinusoidalPositions(c.d_model, c.max_len, c.sinusoid_pairs)
     if c.positions == "learned":
         return LearnedPositions(c.d_model, c.max_len, rng=rng)
     return None
 
 
-def layer_options(c: TransformerConfig, rng: np.random.Generator) -> dict[str, Any]:
-    """The keyword arguments of all layers; relative positions are theirs."""
+def layer_options(c: TransformerConfig, rng: np.random.Generator, causal: bool) -> dict[str, Any]:
+    """The keyword arguments of all layers of a stack; relative positions are theirs.
+
+    ``causal`` says whether nobody sees a later position.
+    """
     options: dict[str, Any] = {
         "dropout": c.dropout,
         "activation": c.activation,
@@ -48,6 +52,10 @@ def layer_options(c: TransformerConfig, rng: np.random.Generator) -> dict[str, A
         options["rotary"] = Rotary(width, c.max_len, c.rotary_base, c.rotary_pairs)
     elif c.positions == "alibi":
         options["slopes"] = ALiBi(c.num_heads).slopes
+    elif c.positions == "buckets":
+        options["relative"] = RelativeBuckets(
+            c.num_heads, c.num_buckets, c.max_distance, both_sides=not causal, rng=rng
+        )
     return options
 
 

@@ -188,7 +188,8 @@ class CausalLM(Module):
             config.num_heads,
             config.feed_forward_width,
             final_norm=config.norm_first,  # post-norm layers end in a normalisation already
-            **layer_options(config, rng),  # dropout, activation, norm, rotary, ...: see there
+            # dropout, activation, norm, rotary, ...: see there
+            **layer_options(config, rng, causal=True),
         )
         self.output = Linear(config.d_model, config.vocab_size, bias=False, rng=rng)
         if config.tie_embeddings:

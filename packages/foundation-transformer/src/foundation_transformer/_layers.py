@@ -67,6 +67,7 @@ from foundation_nn import LayerNorm, Module, Parameter, RMSNorm, Tensor, init
 from foundation_nn import functional as F
 from numpy.typing import NDArray
 
+from foundation_transformer._buckets import RelativeBuckets
 from foundation_transformer._feed_forward import FeedForward, feed_forward
 from foundation_transformer._positions import Positions
 from foundation_transformer._relative import Rotary
@@ -99,6 +100,7 @@ class _Layer(Module):
         bias: bool = True,
         rotary: Rotary | None = None,
         slopes: NDArray[np.float64] | None = None,
+        relative: RelativeBuckets | None = None,
         rng: np.random.Generator | None = None,
     ) -> None:
         rng = init.generator(rng)  # None: a fresh one
@@ -114,6 +116,7 @@ class _Layer(Module):
             rng=rng,
             rotary=rotary,
             slopes=slopes,
+            relative=relative,
         )
         # The network's two linear layers are held here, where PyTorch's parameters have their
         # names; _feed_forward applies them.
@@ -151,6 +154,7 @@ class _Layer(Module):
             "bias": attention["bias"],
             "rotary": attention["rotary"],
             "slopes": attention["slopes"],
+            "relative": attention["relative"],
         }
 
     def branch_ends(self) -> Iterator[Parameter]:
@@ -191,6 +195,9 @@ class TransformerEncoderLayer(_Layer):
     slopes : (H,) array, optional
         ALiBi: in each head, the scores of the self-attention fall with the distance by a slope of
         its own.
+    relative : RelativeBuckets, optional
+        Adds to the scores of the self-attention what is learnt for each distance. The layers of a
+        stack share one.
     rng : numpy.random.Generator, optional
         Draws the initial weights.
 
@@ -256,8 +263,8 @@ class DecoderCache(NamedTuple):
 class TransformerDecoderLayer(_Layer):
     """Causal self-attention, attention to the encoder's output, then a feed-forward network.
 
-    Parameters as for :class:`TransformerEncoderLayer`; ``rotary`` and ``slopes`` are those of the
-    self-attention, for positions in two texts cannot be compared.
+    Parameters as for :class:`TransformerEncoderLayer`; ``rotary``, ``slopes`` and ``relative`` are
+    those of the self-attention, for positions in two texts cannot be compared.
 
     Notes
     -----
@@ -280,6 +287,7 @@ class TransformerDecoderLayer(_Layer):
         bias: bool = True,
         rotary: Rotary | None = None,
         slopes: NDArray[np.float64] | None = None,
+        relative: RelativeBuckets | None = None,
         rng: np.random.Generator | None = None,
     ) -> None:
         rng = init.generator(rng)
@@ -296,6 +304,7 @@ class TransformerDecoderLayer(_Layer):
             bias=bias,
             rotary=rotary,
             slopes=slopes,
+            relative=relative,
             rng=rng,
         )
         self.multihead_attn = MultiHeadAttention(  # PyTorch's name for the attention to the memory

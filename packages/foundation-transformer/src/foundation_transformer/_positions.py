@@ -76,6 +76,8 @@ class SinusoidalPositions(Module):
         D.
     max_len : int
         The longest sequence.
+    pairs : {"neighbours", "halves"}
+        Sines and cosines in turns, as above, or all sines before all cosines, as in Marian.
 
     Attributes
     ----------
@@ -87,19 +89,24 @@ class SinusoidalPositions(Module):
     .. [1] A. Vaswani et al., "Attention Is All You Need", NeurIPS 2017, arXiv:1706.03762.
     """
 
-    def __init__(self, d_model: int, max_len: int) -> None:
+    def __init__(self, d_model: int, max_len: int, pairs: str = "neighbours") -> None:
         d_model = whole_number("SinusoidalPositions", "d_model", d_model, at_least=1)
         max_len = whole_number("SinusoidalPositions", "max_len", max_len, at_least=1)
+        if pairs not in ("neighbours", "halves"):
+            raise ValueError(
+                f"SinusoidalPositions: pairs is 'neighbours' or 'halves', got {pairs!r}"
+            )
         self.d_model = d_model
         self.max_len = max_len
+        self.pairs = pairs
 
     @property
     def table(self) -> NDArray[np.float64]:
-        return _sinusoids(self.max_len, self.d_model)
+        return _sinusoids(self.max_len, self.d_model, self.pairs)
 
     def to_dict(self) -> dict[str, Any]:
         """The arguments that make such a layer, for checkpoints."""
-        return {"d_model": self.d_model, "max_len": self.max_len}
+        return {"d_model": self.d_model, "max_len": self.max_len, "pairs": self.pairs}
 
     def forward(self, x: Tensor, positions: int | Positions = 0) -> Tensor:
         """Add the encodings to ``x`` (B, T, D).
@@ -119,16 +126,18 @@ class SinusoidalPositions(Module):
         """
         places = _places(x, positions, self.max_len)
         last = places.stop - 1 if isinstance(places, slice) else int(places.max(initial=-1))
-        return x + _sinusoids(rows_for(last, self.max_len), self.d_model)[places]
+        return x + _sinusoids(rows_for(last, self.max_len), self.d_model, self.pairs)[places]
 
 
 @lru_cache(maxsize=8)
-def _sinusoids(rows: int, d_model: int) -> NDArray[np.float64]:
+def _sinusoids(rows: int, d_model: int, pairs: str) -> NDArray[np.float64]:
     """The first rows of the table."""
     angle = np.arange(rows)[:, None] / 10000 ** (np.arange(0, d_model, 2) / d_model)
-    table = np.empty((rows, d_model))
-    table[:, 0::2] = np.sin(angle)
-    table[:, 1::2] = np.cos(angle[:, : d_model // 2])
+    sines, cosines = np.sin(angle), np.cos(angle[:, : d_model // 2])
+    table = np.concatenate([sines, cosines], axis=1)
+    if pairs == "neighbours":
+        table[:, 0::2] = sines
+        table[:, 1::2] = cosines
     table.flags.writeable = False
     return table
 

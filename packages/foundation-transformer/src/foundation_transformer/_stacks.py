@@ -70,7 +70,8 @@ class TransformerEncoder(_Stack):
     num_layers, d_model, num_heads, d_ff : int
     final_norm : bool
         Normalise the output, as ``torch.nn.Transformer`` does.
-    dropout, activation, norm_first, num_kv_heads, norm, norm_eps, bias, rotary, slopes, rng
+    dropout, activation, norm_first, num_kv_heads, norm, norm_eps, bias, rotary, slopes, relative,
+    rng
         As for :class:`TransformerEncoderLayer`.
     """
 

@@ -32,6 +32,7 @@ from foundation_nn import (
 from foundation_nn import functional as F
 from numpy.typing import NDArray
 
+from foundation_transformer._buckets import RelativeBuckets
 from foundation_transformer._feed_forward import swiglu
 from foundation_transformer._layers import (
     DecoderCache,
@@ -238,6 +239,8 @@ def _attend(
         slopes = np.asarray(layer.slopes, keys.dtype).reshape(G, H // G, 1)
         distance = np.arange(S - 1, -1, -1, dtype=keys.dtype)  # from each key to the query
         scores -= slopes * distance
+    if isinstance(layer.relative, RelativeBuckets):
+        scores += layer.relative.newest(S).reshape(G, H // G, S)
     if key_mask is not None:
         scores = np.where(key_mask[:, None, None], scores, -np.inf)
     if layer.window is not None:
@@ -326,6 +329,7 @@ def _is_plain(layer: Layer, cache: KVCache | DecoderCache) -> bool:
         _is_norm(layer.norm3)
         and _is_attention(memory)
         and memory.rotary is None  # which cross-attention refuses
+        and memory.relative is None  # the same
         and memory.window is None  # all that it leaves to see may be padding
     )
 
@@ -335,7 +339,11 @@ def _is_norm(module: Module) -> bool:
 
 
 def _is_attention(module: Module) -> bool:
-    return type(module) is MultiHeadAttention and type(module.out_proj) is Linear
+    return (
+        type(module) is MultiHeadAttention
+        and type(module.out_proj) is Linear
+        and (module.relative is None or type(module.relative) is RelativeBuckets)
+    )
 
 
 def _is_little(layer: Layer, x: Tensor, cache: KVCache) -> bool:

@@ -83,7 +83,7 @@ class TextEncoder(Module):
             c.num_heads,
             c.feed_forward_width,
             final_norm=c.norm_first,  # post-norm layers end in a normalisation already
-            **layer_options(c, rng),
+            **layer_options(c, rng, causal=False),
         )
         self.pooler = Linear(c.d_model, c.d_model, c.bias, rng=rng) if c.pooler else None
         init_normal(self, rng)

@@ -42,7 +42,7 @@ class Transformer(Module):
     encoder : TransformerEncoder
     decoder : TransformerDecoder
     output : Linear
-        Without bias; its weight is the target embedding's when tied.
+        Its weight is the target embedding's when tied.
 
     References
     ----------
@@ -62,14 +62,15 @@ class Transformer(Module):
             self.source_embedding if shared else Embedding(c.decoder_vocab_size, D, std, rng=rng)
         )
         self.positions = absolute_positions(c, rng)
-        options = layer_options(c, rng)
         shape = (D, c.num_heads, c.feed_forward_width)
         # Post-norm layers end in a normalisation already.
-        self.encoder = TransformerEncoder(c.num_layers, *shape, final_norm=c.norm_first, **options)
-        self.decoder = TransformerDecoder(
-            c.decoder_layers, *shape, final_norm=c.norm_first, **options
+        self.encoder = TransformerEncoder(
+            c.num_layers, *shape, final_norm=c.norm_first, **layer_options(c, rng, causal=False)
         )
-        self.output = Linear(D, c.decoder_vocab_size, bias=False, rng=rng)
+        self.decoder = TransformerDecoder(
+            c.decoder_layers, *shape, final_norm=c.norm_first, **layer_options(c, rng, causal=True)
+        )
+        self.output = Linear(D, c.decoder_vocab_size, c.output_bias, rng=rng)
         if c.tie_embeddings:
             self.output.weight = self.target_embedding.weight
         for p in (*self.encoder.parameters(), *self.decoder.parameters()):
@@ -120,7 +121,12 @@ class Transformer(Module):
         require_ids(target)
         check_key_mask(target_mask, np.shape(target), "target_mask")
         x = self.embed(self.target_embedding, real_ids(target, target_mask))
-        return self.output(self.decoder(x, memory, target_mask, source_mask))
+        return self.logits(self.decoder(x, memory, target_mask, source_mask))
+
+    def logits(self, h: Tensor) -> Tensor:
+        """What the decoder returns (..., D) as logits (..., V)."""
+        scale = self.config.logit_scale
+        return self.output(h if scale == 1 else h * scale)
 
     def embed(self, table: Embedding, ids: Ids, positions: int | Positions = 0) -> Tensor:
         """√D · embedding + position, (B, T) ids to (B, T, D).

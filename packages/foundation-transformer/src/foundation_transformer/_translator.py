@@ -108,4 +108,4 @@ class Translator:
                 caches=state.caches,
                 positions=rotary_positions(model.config.positions, positions),
             )
-            return model.output(h[:, -1]).data
+            return model.logits(h[:, -1]).data

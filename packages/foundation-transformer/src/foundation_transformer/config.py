@@ -9,6 +9,8 @@ from typing import Any, Self
 
 from foundation_nn import did_you_mean, explains_keywords, number
 
+from foundation_transformer._buckets import check_buckets
+
 
 def _only_for(model: str, default: Any) -> Any:
     """A field that one kind of model reads; for the others it stays as it is."""
@@ -51,16 +53,29 @@ class TransformerConfig:
         ε of the normalisations.
     norm_first : bool
         Normalise before each sub-layer, not after it.
-    positions : {"sinusoidal", "learned", "rotary", "alibi", "none"}
+    positions : {"sinusoidal", "learned", "rotary", "alibi", "buckets", "none"}
+        How the model is told where a token stands: :class:`SinusoidalPositions`,
+        :class:`LearnedPositions`, :class:`Rotary`, :class:`ALiBi`, :class:`RelativeBuckets`.
+    sinusoid_pairs : {"neighbours", "halves"}
+        With sinusoidal positions: sines and cosines in turns, as in the paper, or all sines before
+        all cosines, as in Marian [1]_.
     rotary_base : float
         With rotary positions, see :class:`Rotary`.
     rotary_pairs : {"halves", "neighbours"}
+        The same.
+    num_buckets : int
+        With positions in buckets, see :class:`RelativeBuckets`.
+    max_distance : int
         The same.
     bias : bool
         In all linear layers and layer norms.
     tie_embeddings : bool
         The output layer is the target embedding; with one vocabulary, the source's, too. For a
         vocabulary in common of which only the target's side is tied, give both sizes.
+    logit_scale : float
+        :class:`Transformer`: what the output layer reads is multiplied by it; T5 [2]_ has 1/√D.
+    output_bias : bool
+        :class:`Transformer`: the output layer has a bias, as in Marian [1]_.
     num_token_types : int
         :class:`TextEncoder`: kinds of tokens that it tells apart, such as two sentences; 0: it does
         not.
@@ -75,6 +90,13 @@ class TransformerConfig:
         If a value is of the wrong type.
     ValueError
         If a value is out of range or values do not fit together.
+
+    References
+    ----------
+    .. [1] M. Junczys-Dowmunt et al., "Marian: Fast Neural Machine Translation in C++", ACL 2018,
+       arXiv:1804.00344.
+    .. [2] C. Raffel et al., "Exploring the Limits of Transfer Learning with a Unified Text-to-Text
+       Transformer", JMLR 2020, arXiv:1910.10683.
     """
 
     vocab_size: int
@@ -92,16 +114,23 @@ class TransformerConfig:
     norm_eps: float = 1e-5
     norm_first: bool = False
     positions: str = "sinusoidal"
+    sinusoid_pairs: str = "neighbours"
     rotary_base: float = 10000.0
     rotary_pairs: str = "halves"
+    num_buckets: int = 32
+    max_distance: int = 128
     bias: bool = True
     tie_embeddings: bool = True
+    logit_scale: float = _only_for("Transformer", 1.0)
+    output_bias: bool = _only_for("Transformer", False)
     num_token_types: int = _only_for("TextEncoder", 0)
     embedding_norm: bool = _only_for("TextEncoder", False)
     pooler: bool = _only_for("TextEncoder", False)
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "max_len", "d_model", "num_heads", "num_layers"):
+            self._positive(name)
+        for name in ("num_buckets", "max_distance"):
             self._positive(name)
         for name in ("target_vocab_size", "num_kv_heads", "num_decoder_layers", "d_ff"):
             if getattr(self, name) is not None:
@@ -115,7 +144,7 @@ class TransformerConfig:
                 f"num_kv_heads={self.num_kv_heads} does not divide num_heads={self.num_heads}"
             )
         number("TransformerConfig", "dropout", self.dropout, at_least=0, less_than=1)
-        for name in ("norm_eps", "rotary_base"):
+        for name in ("norm_eps", "rotary_base", "logit_scale"):
             number("TransformerConfig", name, getattr(self, name), more_than=0)
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
@@ -129,14 +158,14 @@ class TransformerConfig:
                 "rotary positions turn pairs, so that heads must be of even width, got "
                 f"{self.d_model} / {self.num_heads} = {self.d_model // self.num_heads}"
             )
-
-        if self.positions != "rotary":
-            for name in ("rotary_base", "rotary_pairs"):
-                if getattr(self, name) != getattr(type(self), name):
-                    raise ValueError(
-                        f"{name}: positions={self.positions!r} has no use for it; leave it out, or "
-                        "write positions='rotary'"
-                    )
+        if self.positions == "buckets":
+            check_buckets(self.num_buckets, self.max_distance)
+        for name, positions in _OF_POSITIONS.items():
+            if self.positions != positions and getattr(self, name) != getattr(type(self), name):
+                raise ValueError(
+                    f"{name}: positions={self.positions!r} has no use for it; leave it out, or "
+                    f"write positions={positions!r}"
+                )
 
     def _positive(self, name: str) -> None:
         value = getattr(self, name)
@@ -146,8 +175,11 @@ class TransformerConfig:
 
     @property
     def has_length_limit(self) -> bool:
-        """Whether no text may be longer than ``max_len``; with ALiBi or no positions any may."""
-        return self.positions not in ("alibi", "none")
+        """Whether no text may be longer than ``max_len``.
+
+        With ALiBi, positions in buckets or no positions at all, any text may.
+        """
+        return self.positions not in ("alibi", "buckets", "none")
 
     @property
     def decoder_vocab_size(self) -> int:
@@ -294,6 +326,15 @@ class TransformerConfig:
 _CHOICES = {
     "activation": ("relu", "gelu", "gelu_tanh", "silu", "swiglu"),
     "norm": ("layer", "rms"),
-    "positions": ("sinusoidal", "learned", "rotary", "alibi", "none"),
+    "positions": ("sinusoidal", "learned", "rotary", "alibi", "buckets", "none"),
     "rotary_pairs": ("halves", "neighbours"),
+    "sinusoid_pairs": ("neighbours", "halves"),
+}
+#: Which positions read a field.
+_OF_POSITIONS = {
+    "sinusoid_pairs": "sinusoidal",
+    "rotary_base": "rotary",
+    "rotary_pairs": "rotary",
+    "num_buckets": "buckets",
+    "max_distance": "buckets",
 }
