@@ -367,8 +367,7 @@ class MultiHeadAttention(Module):
     def project(self, x: Tensor, letters: str) -> tuple[Tensor, ...]:
         """``x`` (B, T, D) as queries (B, H, T, K), keys and values (B, G, T, K).
 
-        ``letters`` says which: "q", "k", "v" or neighbours of "qkv", which one product makes. A
-        subclass whose weights are of another kind replaces this method.
+        ``letters`` says which: "q", "k", "v" or neighbours of "qkv", which one product makes.
         """
         if letters not in "qkv":
             raise ValueError(
@@ -382,12 +381,20 @@ class MultiHeadAttention(Module):
         start = first_row[letters[0]]
         stop = start + K * sum(wanted)
 
+        rows = None if letters == "qkv" else slice(start, stop)
+        return split_heads(self.in_proj(x, rows), wanted)  # one (B, heads, T, K) for each letter
+
+    def in_proj(self, x: Tensor, rows: slice | None = None) -> Tensor:
+        """``x`` (B, T, D) times some rows of the projections, or all; (B, T, rows).
+
+        A subclass whose weights are of another kind replaces this method.
+        """
         W: Tensor = self.in_proj_weight
         b: Tensor | None = self.in_proj_bias
-        if letters != "qkv":  # to select all rows would be one more operation to record
-            W = W[start:stop]
-            b = None if b is None else b[start:stop]
-        return split_heads(F.linear(x, W, b), wanted)  # one (B, heads, T, K) for each letter
+        if rows is not None:  # to select all of them would be one more operation to record
+            W = W[rows]
+            b = None if b is None else b[rows]
+        return F.linear(x, W, b)
 
     def _project_memory(
         self, key: Tensor, value: Tensor | None, seen: Mask | None

@@ -8,7 +8,7 @@ stands), ``_feed_forward``, ``_layers``, ``_stacks``, the three models ``_transf
 
 from foundation_nn import publish
 
-from foundation_transformer import recipes
+from foundation_transformer import adapters, recipes
 from foundation_transformer._buckets import RelativeBuckets
 from foundation_transformer._causal_lm import CausalLM, TextState
 from foundation_transformer._feed_forward import FeedForward, SwiGLU
@@ -58,6 +58,7 @@ __all__ = [
     "TransformerEncoderLayer",
     "TranslationState",
     "Translator",
+    "adapters",
     "load_pretrained",
     "mean_pool",
     "recipes",

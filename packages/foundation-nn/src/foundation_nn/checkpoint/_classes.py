@@ -26,6 +26,9 @@ MODULES = (
     "foundation_attn",
     "foundation_transformer",
     "foundation_transformer.recipes",
+    "foundation_transformer.adapters",
+    "foundation_transformer.chat",
+    "foundation_transformer.pretrained",
 )
 
 

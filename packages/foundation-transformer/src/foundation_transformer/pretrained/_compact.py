@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from foundation_attn import MultiHeadAttention, split_heads
+from foundation_attn import MultiHeadAttention
 from foundation_nn import (
     Array,
     Buffer,
@@ -145,12 +145,11 @@ class CompactAttention(MultiHeadAttention):
         self.in_proj_weight = in_proj  # type: ignore[assignment]
         self.out_proj = CompactLinear(out_proj, layer.out_proj.bias)  # type: ignore[assignment]
 
-    def project(self, x: Tensor, letters: str) -> tuple[Tensor, ...]:
-        if letters != "qkv":
+    def in_proj(self, x: Tensor, rows: slice | None = None) -> Tensor:
+        if rows is not None:
             raise ValueError("a compact layer attends to its own input only")
         weight: CompactWeight = self.in_proj_weight  # type: ignore[assignment]
-        heads = (self.num_heads, self.num_kv_heads, self.num_kv_heads)
-        return split_heads(compact_linear(x, weight, self.in_proj_bias), heads)
+        return compact_linear(x, weight, self.in_proj_bias)
 
 
 def load_compact(

@@ -1,0 +1,320 @@
+"""The adapters of all layers of a model, as one module that is trained and saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+from foundation_nn import Module, did_you_mean, init, number, whole_number
+
+from foundation_transformer._causal_lm import CausalLM
+from foundation_transformer._text_encoder import TextEncoder
+from foundation_transformer.adapters._layers import (
+    adapted,
+    merge_into,
+    plain,
+    require_plain,
+    shape_of,
+)
+from foundation_transformer.adapters._low_rank import Adapter
+
+Model: TypeAlias = CausalLM | TextEncoder
+#: What can be adapted in each layer: the projections of attention, the output of attention, and
+#: the matrices of the feed-forward network.
+TARGETS = ("q", "k", "v", "qkv", "o", "gate", "up", "down")
+#: The width of a matrix, and the rows of its parts by their names.
+Layout: TypeAlias = Mapping[str, tuple[int, Mapping[str, tuple[int, int]]]]
+
+
+class Lora(Module):
+    """A low-rank change of the matrices of a model [1]_, which is learnt while the model is not.
+
+    Its parameters are those of the change alone. So an optimiser, a trainer or a checkpoint that is
+    given it holds a hundredth of what the model has. What it changes are the layers of the model
+    that it is put around: the model itself is called, as ever.
+
+    Parameters
+    ----------
+    layout : mapping
+        For the path of each layer, how wide its matrix is, and the rows of each part that has a
+        change of its own. Made for a model by :meth:`around`.
+    rank : int
+        r, how many directions each change has. 8 is usual; a larger one learns more from more data.
+    alpha : float, optional
+        A change is multiplied by α / r; 2 r by default.
+    dropout : float
+        Of what the changes read, in training.
+    rng : numpy.random.Generator, optional
+        Draws the matrices A; the matrices B are zero.
+
+    Raises
+    ------
+    ValueError
+        If the rank is larger than a side of a matrix.
+
+    References
+    ----------
+    .. [1] E. Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", ICLR 2022,
+       arXiv:2106.09685.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from foundation_nn import functional as F, optim
+    >>> from foundation_transformer import CausalLM, TransformerConfig
+    >>> from foundation_transformer.adapters import Lora
+    >>> config = TransformerConfig.llama(vocab_size=11, d_model=16, num_heads=2, num_layers=2)
+    >>> model = CausalLM(config, rng=np.random.default_rng(0))
+    >>> lora = Lora.around(model, rank=2, rng=np.random.default_rng(0))
+    >>> lora.num_parameters(), model.num_parameters(trainable=True), model.num_parameters()
+    (3776, 3776, 30832)
+    >>> optimizer = optim.AdamW(lora, lr=0.1)  # of the change alone
+    >>> ids = np.array([[3, 1, 4, 1, 5, 9, 2, 6]])
+    >>> losses = []
+    >>> for _ in range(10):
+    ...     optimizer.zero_grad()
+    ...     loss = F.cross_entropy(model(ids[:, :-1]), ids[:, 1:])
+    ...     loss.backward()
+    ...     optimizer.step()
+    ...     losses.append(loss.item())
+    >>> losses[-1] < losses[0]
+    True
+    >>> logits = model(ids).data
+    >>> lora.merge()  # the model is an ordinary one again, with other weights
+    >>> bool(np.allclose(model(ids).data, logits, atol=1e-5))
+    True
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        rank: int,
+        alpha: float | None = None,
+        dropout: float = 0.0,
+        *,
+        rng: np.random.Generator | None = None,
+    ) -> None:
+        self.rank = whole_number("Lora", "rank", rank, at_least=1)
+        self.alpha = number("Lora", "alpha", 2 * rank if alpha is None else alpha, more_than=0)
+        self.dropout = number("Lora", "dropout", dropout, at_least=0, less_than=1)
+        rng = init.generator(rng)
+        self._layout = {
+            path: (width, {name: (rows[0], rows[1]) for name, rows in parts.items()})
+            for path, (width, parts) in layout.items()
+        }
+        self.layers: dict[str, Adapter] = {}
+        for path, (width, parts) in self._layout.items():
+            try:
+                self.layers[path] = Adapter(
+                    width, parts, self.rank, self.alpha, self.dropout, rng=rng
+                )
+            except ValueError as error:
+                raise ValueError(f"Lora: {path}: {error}") from None
+        # What it was put around is no part of it: it is neither learnt nor saved.
+        self._model = _Held(None)
+
+    @classmethod
+    def around(
+        cls,
+        model: Model,
+        rank: int = 8,
+        alpha: float | None = None,
+        dropout: float = 0.0,
+        targets: Sequence[str] | None = None,
+        *,
+        rng: np.random.Generator | None = None,
+    ) -> Self:
+        """Make one for a model, freeze the model, and have its layers compute with the change.
+
+        Parameters
+        ----------
+        model : CausalLM or TextEncoder
+            Also a compact one: its weights of one byte stay as they are.
+        rank, alpha, dropout, rng
+            As for the class.
+        targets : sequence of str, optional
+            Which matrices of each layer: "q", "k" and "v", or all three as one with "qkv"; "o";
+            "gate", "up" and "down", of which a network with one inner matrix has no "gate". All of
+            them by default.
+
+        Raises
+        ------
+        ValueError
+            If a target is unknown, or the model has none of this name.
+        TypeError
+            If it is no such model, or is adapted already.
+        """
+        lora = cls(layout_of(model, targets), rank, alpha, dropout, rng=rng)
+        dtypes = {p.dtype for p in model.parameters()}
+        if len(dtypes) == 1:
+            lora.astype(dtypes.pop())
+        lora.attach(model)
+        return lora
+
+    @property
+    def model(self) -> Model:
+        """What it was put around.
+
+        Raises
+        ------
+        ValueError
+            If that did not happen.
+        """
+        if self._model.value is None:
+            raise ValueError("Lora: it is around no model yet; call attach(model)")
+        return self._model.value
+
+    def attach(self, model: Model) -> None:
+        """Freeze a model, and have its layers compute with the change.
+
+        Raises
+        ------
+        ValueError
+            If the shapes of its matrices are others: it is an adapter for another model.
+        TypeError
+            If the model is adapted already.
+        """
+        layers = dict(model.named_modules())
+        problems = list(self._differences(layers))
+        if problems:
+            shown = problems[:8] + [f"  and {len(problems) - 8} more"] * (len(problems) > 8)
+            raise ValueError(
+                "Lora: the adapter is one for another model:\n" + "\n".join(shown)
+            )
+        for path in self.layers:
+            require_plain(layers[path])
+        model.freeze()
+        _replace(model, self.layers, lambda path, layer: adapted(layer, self.layers[path]))
+        self._model = _Held(model)
+
+    def detach(self) -> None:
+        """Have the model be as it was before; it stays frozen."""
+        self._restore(plain)
+
+    def merge(self) -> None:
+        """Add the change to the weights of the model, which is an ordinary one from then on.
+
+        That is not undone by subtracting: in floating point, W + ΔW - ΔW is not W. To have both,
+        keep the adapter, and switch it off by :func:`adapters_off`.
+
+        Raises
+        ------
+        TypeError
+            If the model is compact.
+        """
+        self._restore(merge_into)
+
+    def _restore(self, make: Callable[[Module], Module]) -> None:
+        _replace(self.model, self.layers, lambda _, layer: make(layer))
+        self._model = _Held(None)
+
+    def _differences(self, layers: Mapping[str, Module]) -> Iterator[str]:
+        """Where a model is not the one that the adapter is for, in lines."""
+        for path, (width, parts) in self._layout.items():
+            if path not in layers:
+                yield f"  missing      {path}"
+                continue
+            rows, found = shape_of(layers[path])
+            last = max(stop for _, stop in parts.values())
+            if found != width or rows < last:
+                yield (
+                    f"  wrong shape  {path}: the adapter is for a matrix of shape "
+                    f"{(last, width)}, the model's has {(rows, found)}"
+                )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The arguments that make such an adapter, for checkpoints."""
+        return {
+            "layout": self._layout,
+            "rank": self.rank,
+            "alpha": self.alpha,
+            "dropout": self.dropout,
+        }
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the model makes of it, with the change."""
+        return self.model(*args, **kwargs)
+
+
+class _Held:
+    """Holds a model out of the sight of ``named_modules``."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def layout_of(model: Model, targets: Sequence[str] | None = None) -> Layout:
+    """The matrices of a model that an adapter changes.
+
+    Raises
+    ------
+    TypeError
+        If it is no such model.
+    ValueError
+        If a target is unknown, or the model has none of this name.
+    """
+    if not isinstance(model, CausalLM | TextEncoder):
+        raise TypeError(
+            f"Lora: expected a CausalLM or a TextEncoder, got {type(model).__name__}; the encoder "
+            "of a TextClassifier is its attribute encoder"
+        )
+    for name in targets or ():
+        if name not in TARGETS:
+            raise ValueError(f"Lora: unknown target {name!r}{did_you_mean(name, list(TARGETS))}")
+    if targets is not None and "qkv" in targets and {"q", "k", "v"} & set(targets):
+        raise ValueError('Lora: targets: "qkv" is all three; leave out "q", "k" and "v", or it')
+    layout: dict[str, tuple[int, dict[str, tuple[int, int]]]] = {}
+    unused = set(targets or ())
+    for i, layer in enumerate(model.stack.layers):
+        for name in ("self_attn", "self_attn.out_proj", "linear1", "linear2"):
+            module = getattr(layer.self_attn, "out_proj") if "." in name else getattr(layer, name)
+            rows, width = shape_of(module)
+            parts = _parts_of(layer, name, rows)
+            if targets is None:
+                parts.pop("qkv", None)
+            else:
+                parts = {part: where for part, where in parts.items() if part in targets}
+            unused -= set(parts)
+            if parts:
+                layout[f"stack.layers.{i}.{name}"] = (width, parts)
+    if unused:
+        raise ValueError(
+            f"Lora: targets: the layers of this model have no {', '.join(sorted(unused))}"
+        )
+    if not layout:
+        raise ValueError("Lora: targets: expected at least one matrix to change, got none")
+    return layout
+
+
+def _parts_of(layer: Any, name: str, rows: int) -> dict[str, tuple[int, int]]:
+    """The parts that lie one beneath the other in a matrix of a layer."""
+    if name == "self_attn":
+        H, G = layer.self_attn.num_heads, layer.self_attn.num_kv_heads
+        K = rows // (H + 2 * G)
+        ends = H * K, (H + G) * K
+        return {
+            "q": (0, ends[0]),
+            "k": (ends[0], ends[1]),
+            "v": (ends[1], rows),
+            "qkv": (0, rows),
+        }
+    if name == "self_attn.out_proj":
+        return {"o": (0, rows)}
+    if name == "linear2":
+        return {"down": (0, rows)}
+    _, inner = shape_of(layer.linear2)
+    if rows == 2 * inner:  # what gates, above what is gated
+        return {"gate": (0, inner), "up": (inner, rows)}
+    return {"up": (0, rows)}
+
+
+def _replace(model: Model, paths: Iterable[str], make: Callable[[str, Module], Module]) -> None:
+    """Put ``make(path, layer)`` in the place of each layer.
+
+    An attention layer is copied with what is within it, so that the inner one comes first.
+    """
+    modules = dict(model.named_modules())
+    for path in sorted(paths, key=len, reverse=True):
+        parent, _, name = path.rpartition(".")
+        setattr(modules[parent], name, make(path, modules[path]))
