@@ -215,3 +215,49 @@ def test_documents_that_are_no_ids(document: object, error: type[Exception], mes
 def test_a_length_is_a_whole_number(length, error, message):
     with pytest.raises(error, match=message):
         TextDataset.from_ids([[1, 2, 3]], length=length)
+
+
+# --- targets that count
+
+
+def test_marks_move_with_their_tokens() -> None:
+    ids = [[1, 5, 6, 7, 2], [1, 8, 2]]
+    learnt = [[False, False, True, False, True], [True, True, False]]
+    for length in (3, 4, 8):
+        dataset = TextDataset.from_ids(ids, length, pack=True, trained=learnt)
+        found = []
+        for row in range(len(dataset)):
+            batch = dataset.batch([row])
+            assert batch.trained is not None
+            found += batch.targets[batch.trained].tolist()
+            assert batch.num_tokens == batch.trained.sum()
+            assert not (batch.trained & ~batch.key_mask).any()
+        assert sorted(found) == [2, 6, 8], length
+
+
+def test_a_part_with_nothing_to_learn_is_left_out() -> None:
+    dataset = TextDataset.from_ids(
+        [[1, 5, 6, 7, 2], [1, 8, 2]], 2, pack=True, trained=[[False] * 3 + [True] * 2, [False] * 3]
+    )
+    assert len(dataset) == 1
+    assert dataset.batch([0]).targets.tolist() == [[7, 2]]
+    with pytest.raises(ValueError, match="expected a document of at least two tokens"):
+        TextDataset.from_ids([[1, 5, 6]], 2, pack=True, trained=[[True, False, False]])
+
+
+def test_marks_are_as_many_as_tokens_and_part_of_the_fingerprint() -> None:
+    with pytest.raises(ValueError, match="expected trained to hold a flag for each token"):
+        TextDataset.from_ids([[1, 5, 6]], 2, pack=True, trained=[[True, False]])
+    one, other, none = (
+        TextDataset.from_ids([[1, 5, 6]], 2, pack=True, trained=trained).fingerprint
+        for trained in ([[False, True, True]], [[False, False, True]], None)
+    )
+    assert len({one, other, none}) == 3
+
+
+def test_a_share_of_a_batch_has_its_own_marks() -> None:
+    learnt = [[False, False, True, True, True], [False, True, True]]
+    dataset = TextDataset.from_ids([[1, 5, 6, 7, 2], [1, 8, 2]], 4, pack=True, trained=learnt)
+    parts = dataset.batch([0, 1]).split(2)
+    assert [part.num_tokens for part in parts] == [3, 2]
+    assert [part.trained is not None and part.trained.shape for part in parts] == [(1, 4), (1, 2)]

@@ -134,8 +134,9 @@ def test_an_adapter_for_another_base_names_the_shapes(tmp_path):
     folder = write_adapter(tmp_path / "adapter", "llama")
     config = CONFIGS["llama"]
     with pytest.raises(
-        ValueError, match=r"wrong shape  stack.layers.0.self_attn q: lora_A: expected \(3, 12\), "
-        r"got \(3, 24\)"
+        ValueError,
+        match=r"wrong shape  stack.layers.0.self_attn q: lora_A: expected \(3, 12\), "
+        r"got \(3, 24\)",
     ):
         load_adapter(folder, CausalLM(config))
     with pytest.raises(ValueError, match=r"lora_A.weight has no place in this GPT-2 of 2"):

@@ -26,6 +26,9 @@ class TextBatch:
         The place within the document, from 0.
     num_tokens : int
         Real targets: what a loss averages over.
+    trained : (B, T) bool, optional
+        Which targets a loss counts; None: all real ones. A model that is taught to answer is not to
+        learn the questions.
     """
 
     ids: IntArray
@@ -33,6 +36,7 @@ class TextBatch:
     segments: IntArray
     positions: IntArray
     num_tokens: int
+    trained: BoolArray | None = None
 
     def __len__(self) -> int:
         """Return B."""
@@ -48,13 +52,15 @@ class TextBatch:
         for rows in split_rows(len(self), n):
             real = self.key_mask[rows]
             width = longest(real)
+            trained = None if self.trained is None else self.trained[rows, :width]
             parts.append(
                 TextBatch(
                     ids=self.ids[rows, :width],
                     targets=self.targets[rows, :width],
                     segments=self.segments[rows, :width],
                     positions=self.positions[rows, :width],
-                    num_tokens=int(real.sum()),
+                    num_tokens=int((real if trained is None else trained).sum()),
+                    trained=trained,
                 )
             )
         return parts
@@ -80,4 +86,4 @@ class TextBatch:
     @property
     def padding(self) -> float:
         """The share of the positions that are padding."""
-        return 1.0 - self.num_tokens / self.ids.size
+        return 1.0 - int(self.key_mask.sum()) / self.ids.size

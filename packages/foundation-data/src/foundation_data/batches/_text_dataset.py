@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from foundation_nn import padding_mask, whole_number
 
-from foundation_data._arrays import IntArray
+from foundation_data._arrays import BoolArray, IntArray
 from foundation_data.batches._dataset import Dataset, require_tokenizer
 from foundation_data.batches._packing import pack
 from foundation_data.batches._stream import TokenStream
@@ -68,7 +68,7 @@ class TextDataset(Dataset[TextBatch]):
            [0, 0, 0, 1, 1]])
     """
 
-    __slots__ = ("_pad_id", "_piece_sizes", "_piece_starts", "_row_bounds", "_stream")
+    __slots__ = ("_pad_id", "_piece_sizes", "_piece_starts", "_row_bounds", "_stream", "_trained")
 
     def __init__(
         self, texts: Iterable[str], tokenizer: Tokenizer, length: int, pack: bool = False
@@ -79,7 +79,7 @@ class TextDataset(Dataset[TextBatch]):
         stream = TokenStream.from_ids(
             tokenizer.encode(text, add_bos=True, add_eos=True) for text in texts
         )
-        self._lay_out(stream, length, pack, tokenizer.vocabulary.specials.pad_id)
+        self._lay_out(stream, length, pack, tokenizer.vocabulary.specials.pad_id, None)
 
     @classmethod
     def from_ids(
@@ -88,6 +88,7 @@ class TextDataset(Dataset[TextBatch]):
         length: int,
         pack: bool = False,
         pad_id: int = 0,
+        trained: Iterable[Sequence[bool]] | None = None,
     ) -> Self:
         """Return a dataset of documents that are already ids.
 
@@ -100,14 +101,39 @@ class TextDataset(Dataset[TextBatch]):
             As for the class.
         pad_id : int
             The id to fill with.
+        trained : iterable of sequences of bool, optional
+            For each document, which of its tokens a loss counts; all by default. A row or a part of
+            a document with none is left out.
+
+        Raises
+        ------
+        ValueError
+            If these are not as many as the ids.
+
+        Examples
+        --------
+        A question and its answer, of which the answer is learnt:
+
+        >>> ids, learnt = [1, 5, 6, 7, 2], [False, False, True, True, True]
+        >>> batch = TextDataset.from_ids([ids], 8, pack=True, trained=[learnt]).batch([0])
+        >>> batch.targets[batch.trained], batch.num_tokens
+        (array([6, 7, 2]), 3)
         """
         if not isinstance(documents, TokenStream):
             documents = TokenStream.from_ids(documents)
         dataset = cls.__new__(cls)
-        dataset._lay_out(documents, length, pack, pad_id)
+        flags = None if trained is None else _flat_flags(trained, documents.document_lengths)
+        dataset._lay_out(documents, length, pack, pad_id, flags)
         return dataset
 
-    def _lay_out(self, stream: TokenStream, length: int, packed: bool, pad_id: int) -> None:
+    def _lay_out(
+        self,
+        stream: TokenStream,
+        length: int,
+        packed: bool,
+        pad_id: int,
+        trained: BoolArray | None,
+    ) -> None:
         """Decide which parts of the stream make each row.
 
         Both layouts are one table: a piece is a part of the stream without a gap, and a row is a
@@ -121,6 +147,7 @@ class TextDataset(Dataset[TextBatch]):
                 example = f"document {too_short[0]}"
                 dropped["nothing to predict"] = Dropped(len(too_short), example)
             starts, sizes = _pieces(stream.document_lengths, length)
+            starts, sizes = _with_something_to_learn(starts, sizes, trained)
             rows = pack(sizes, length)
             by_row = np.argsort(rows, kind="stable")
             starts = starts[by_row]
@@ -129,6 +156,7 @@ class TextDataset(Dataset[TextBatch]):
             row_bounds = np.searchsorted(rows[by_row], np.arange(num_rows + 1))
         else:
             starts, sizes = _pieces(np.array([len(stream)]), length)
+            starts, sizes = _with_something_to_learn(starts, sizes, trained)
             row_bounds = np.arange(len(starts) + 1)  # one piece in each row
         if not len(starts):
             raise ValueError(
@@ -143,7 +171,10 @@ class TextDataset(Dataset[TextBatch]):
         self._piece_sizes = sizes
         self._row_bounds = row_bounds
         self._pad_id = pad_id
+        self._trained = trained
         layout = f"{stream.fingerprint} {length} {packed} {pad_id}"
+        if trained is not None:
+            layout += f" {hashlib.sha256(np.packbits(trained).tobytes()).hexdigest()}"
         self._fingerprint = hashlib.sha256(layout.encode("ascii")).hexdigest()
 
     def __len__(self) -> int:
@@ -179,7 +210,35 @@ class TextDataset(Dataset[TextBatch]):
         segments[real] = np.repeat(_count_up(num_pieces) + 1, sizes)
         positions = np.zeros(real.shape, dtype=np.int64)
         positions[real] = _count_up(sizes)
-        return TextBatch(ids, targets, segments, positions, int(sizes.sum()))
+        if self._trained is None:
+            return TextBatch(ids, targets, segments, positions, int(sizes.sum()))
+        trained = np.zeros(real.shape, dtype=np.bool_)
+        pairs = zip(starts.tolist(), sizes.tolist(), strict=True)
+        trained[real] = np.concatenate([self._trained[at + 1 : at + n + 1] for at, n in pairs])
+        return TextBatch(ids, targets, segments, positions, int(trained.sum()), trained)
+
+
+def _flat_flags(trained: Iterable[Sequence[bool]], lengths: IntArray) -> BoolArray:
+    """The flags of all documents end to end, as many as they have tokens."""
+    flags = [np.asarray(each, dtype=np.bool_) for each in trained]
+    if [len(each) for each in flags] != lengths.tolist():
+        raise ValueError(
+            "TextDataset: expected trained to hold a flag for each token of each document, got "
+            f"{sum(map(len, flags))} flags in {len(flags)} for {lengths.sum()} tokens in "
+            f"{len(lengths)}"
+        )
+    return np.concatenate(flags) if flags else np.zeros(0, dtype=np.bool_)
+
+
+def _with_something_to_learn(
+    starts: IntArray, sizes: IntArray, trained: BoolArray | None
+) -> tuple[IntArray, IntArray]:
+    """Leave out pieces without a target that counts."""
+    if trained is None:
+        return starts, sizes
+    counts = np.concatenate([[0], np.cumsum(trained)])  # of the tokens before each
+    learnt = counts[starts + sizes + 1] > counts[starts + 1]
+    return starts[learnt], sizes[learnt]
 
 
 def _count_up(sizes: IntArray) -> IntArray:

@@ -179,9 +179,7 @@ class Lora(Module):
         problems = list(self._differences(layers))
         if problems:
             shown = problems[:8] + [f"  and {len(problems) - 8} more"] * (len(problems) > 8)
-            raise ValueError(
-                "Lora: the adapter is one for another model:\n" + "\n".join(shown)
-            )
+            raise ValueError("Lora: the adapter is one for another model:\n" + "\n".join(shown))
         for path in self.layers:
             require_plain(layers[path])
         model.freeze()

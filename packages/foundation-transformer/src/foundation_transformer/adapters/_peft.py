@@ -176,9 +176,7 @@ def load_adapter(
         layout.setdefault(path, (width, {}))[1][part] = (start, stop)
     if problems:
         shown = problems[:8] + [f"  and {len(problems) - 8} more"] * (len(problems) > 8)
-        raise ValueError(
-            f"{folder / _WEIGHTS}: is no adapter for this model:\n" + "\n".join(shown)
-        )
+        raise ValueError(f"{folder / _WEIGHTS}: is no adapter for this model:\n" + "\n".join(shown))
     if not layout:
         raise ValueError(f"{folder / _WEIGHTS}: holds no adapter")
     lora = Lora(layout, rank, alpha, dropout, rng=np.random.default_rng(0))

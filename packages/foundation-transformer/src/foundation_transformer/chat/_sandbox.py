@@ -24,7 +24,7 @@ from jinja2.runtime import Context, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
-from foundation_transformer.chat._told import Told, concat, holds_message, told
+from foundation_transformer.chat._told import Told, concat, generated, holds_message, told
 
 #: How often the body of a loop may run in one rendering, all loops together.
 MAX_STEPS = 1_000_000
@@ -56,10 +56,11 @@ class _Generation(Extension):
     tags = {"generation"}  # noqa: RUF012
 
     def parse(self, parser: Parser) -> nodes.Node:
-        """What stands in it, with names of its own."""
+        """What stands in it, with names of its own, and marked by a filter."""
         line = next(parser.stream).lineno
         body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
-        return nodes.Scope(body, lineno=line)
+        mark = nodes.Filter(None, "generated", [], [], None, None, lineno=line)
+        return nodes.FilterBlock(body, mark, lineno=line)
 
 
 class _TemplateNamespace(Namespace):
@@ -111,6 +112,7 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
         self.filters["tojson"] = _marking("tojson", _tojson)
         self.filters["join"] = _join
         self.filters["counted"] = self._counted
+        self.filters["generated"] = generated
         self.globals.update(
             raise_exception=_raise,
             strftime_now=strftime_now,

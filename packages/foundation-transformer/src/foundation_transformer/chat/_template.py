@@ -97,6 +97,31 @@ class ChatTemplate:
     ) -> list[tuple[str, bool]]:
         """The text in pieces, each with whether the template wrote it, and not a message.
 
+        Parameters are those of :meth:`marked`, which gives the pieces in one.
+        """
+        return pieces_of(
+            self.marked(
+                messages,
+                tools=tools,
+                documents=documents,
+                add_generation_prompt=add_generation_prompt,
+                now=now,
+                **variables,
+            )
+        )
+
+    def marked(
+        self,
+        messages: Sequence[Message],
+        *,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        documents: Sequence[Mapping[str, Any]] | None = None,
+        add_generation_prompt: bool = False,
+        now: datetime | None = None,
+        **variables: Any,
+    ) -> str:
+        """The text, of which each character knows who wrote it.
+
         Parameters
         ----------
         messages : sequence of mappings
@@ -141,7 +166,7 @@ class ChatTemplate:
         environment = ChatEnvironment(now or datetime.now())
         try:
             template = environment.from_string(self.text(with_tools=tools is not None))
-            rendered = template.render(known)
+            return template.render(known)
         except SecurityError as error:
             reason = str(error).rstrip(".")
             raise ValueError(
@@ -155,7 +180,6 @@ class ChatTemplate:
             raise ValueError(
                 f"chat template: it fails with these messages ({type(error).__name__}: {error})"
             ) from None
-        return pieces_of(rendered)
 
     def render(self, messages: Sequence[Message], **options: Any) -> str:
         """The text, for reading; options are those of :meth:`pieces`.

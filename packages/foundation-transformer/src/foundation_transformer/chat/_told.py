@@ -20,10 +20,14 @@ from itertools import groupby
 from typing import Any, SupportsIndex
 
 _TEMPLATE, _MESSAGE = b"\0", b"\1"
+#: A second bit of a mark: a template says that the model wrote this, by ``{% generation %}``.
+_GENERATED = 2
 
 
 class Told(str):
     """A string with a mark for each of its characters: 1 if a message says it, else 0.
+
+    2 is added to the mark of what stands between ``{% generation %}`` and ``{% endgeneration %}``.
 
     Parameters
     ----------
@@ -183,7 +187,7 @@ def concat(parts: Iterable[Any]) -> str:
     whole = str.join("", texts)
     if not any(isinstance(text, Told) for text in texts):
         return whole
-    return Told(whole, b"".join(map(_marks_of, texts)))
+    return Told(whole, b"".join(map(marks_of, texts)))
 
 
 def told(value: Any, *sources: Any) -> str:
@@ -220,14 +224,37 @@ def as_message(value: Any) -> Any:
 
 def pieces_of(text: str) -> list[tuple[str, bool]]:
     """Stretches of one writer, each with whether that is the template."""
-    pieces: list[tuple[str, bool]] = []
+    return [
+        (str.__getitem__(text, slice(start, end)), not by_message)
+        for start, end, by_message in _stretches(is_message(text))
+    ]
+
+
+def generated(text: str) -> Told:
+    """The same text, of which a template says that the model wrote it."""
+    return Told(text, bytes([mark | _GENERATED for mark in marks_of(text)]))
+
+
+def generated_spans(text: str) -> list[tuple[int, int]]:
+    """Where what the model wrote begins and ends, as far as the template says so."""
+    marks = [bool(mark & _GENERATED) for mark in marks_of(text)]
+    return [(start, end) for start, end, is_generated in _stretches(marks) if is_generated]
+
+
+def is_message(text: str) -> list[bool]:
+    """Of each character, whether a message says it."""
+    return [bool(mark & 1) for mark in marks_of(text)]
+
+
+def _stretches(flags: Iterable[bool]) -> Iterator[tuple[int, int, bool]]:
+    """The beginning and the end of each stretch of equal flags, and the flag."""
     start = 0
-    for mark, group in groupby(_marks_of(text)):
+    for flag, group in groupby(flags):
         end = start + len(list(group))
-        pieces.append((str.__getitem__(text, slice(start, end)), mark == 0))
+        yield start, end, flag
         start = end
-    return pieces
 
 
-def _marks_of(text: str) -> bytes:
+def marks_of(text: str) -> bytes:
+    """A mark for each character."""
     return text.marks if isinstance(text, Told) else _TEMPLATE * len(text)

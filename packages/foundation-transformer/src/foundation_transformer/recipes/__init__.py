@@ -2,6 +2,12 @@
 
 from foundation_nn import publish
 
+from foundation_transformer.recipes._answers import (
+    IGNORE_INDEX,
+    AnswerBatch,
+    answer_loss,
+    answer_targets,
+)
 from foundation_transformer.recipes._language_model import language_model_loss, train_lm
 from foundation_transformer.recipes._translation import (
     Batches,
@@ -17,10 +23,14 @@ from foundation_transformer.recipes._windows import (
 )
 
 __all__ = [
+    "IGNORE_INDEX",
+    "AnswerBatch",
     "Batches",
     "RandomWindows",
     "TokenSource",
     "WindowBatch",
+    "answer_loss",
+    "answer_targets",
     "consecutive_windows",
     "language_model_loss",
     "train_like_vaswani",
