@@ -287,7 +287,7 @@ def test_a_compact_base_learns_by_its_change(rng):
     assert losses[-1] < losses[0] - 0.5
     # The widened weights, with the same change, are what its gradients are those of.
     codes = {name: value for name, value in model.state_dict().items() if "adapter" not in name}
-    for name, scales in list(codes.items()):
+    for name in list(codes):
         if name.endswith(".scales"):
             base = name.removesuffix(".scales")
             codes[base] = codes.pop(f"{base}.codes") * codes.pop(name)[:, None]

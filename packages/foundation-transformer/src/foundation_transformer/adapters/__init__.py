@@ -1,8 +1,8 @@
 """Fine-tuning by a small change beside the weights, which stay as they are.
 
-Read in this order: ``_low_rank`` (the mathematics, and the change of one matrix), ``_layers`` (layers
-with a change beside their weights), ``_lora`` (the changes of a whole model) and ``_peft`` (files
-that Hugging Face's library peft reads and writes).
+Read in this order: ``_low_rank`` (the mathematics, and the change of one matrix), ``_layers``
+(layers with a change beside their weights), ``_lora`` (the changes of a whole model) and ``_peft``
+(files that Hugging Face's library peft reads and writes).
 """
 
 from foundation_nn import publish

@@ -65,7 +65,7 @@ _ADAPTED: dict[type[Module], type[_Adapted]] = {
     MultiHeadAttention: AdaptedAttention,
     CompactAttention: AdaptedCompactAttention,
 }
-_PLAIN = {adapted: plain for plain, adapted in _ADAPTED.items()}
+_PLAIN: dict[type[Module], type[Module]] = {adapted: plain for plain, adapted in _ADAPTED.items()}
 
 
 def require_plain(layer: Module) -> None:
@@ -90,15 +90,15 @@ def adapted(layer: Module, adapter: Adapter) -> Module:
     return _ADAPTED[type(layer)].around(layer, adapter)
 
 
-def plain(layer: Module) -> Module:
+def plain(layer: Any) -> Module:
     """An adapted layer as it was before."""
-    kind = _PLAIN[type(layer)]
-    found = kind.__new__(kind)
+    kind: Any = _PLAIN[type(layer)]
+    found: Module = kind.__new__(kind)
     vars(found).update({name: value for name, value in vars(layer).items() if name != "adapter"})
     return found
 
 
-def weight_of(layer: Module) -> Any:
+def weight_of(layer: Any) -> Any:
     """The matrix that an adapter changes: a Parameter, or a CompactWeight."""
     return layer.in_proj_weight if isinstance(layer, MultiHeadAttention) else layer.weight
 
@@ -110,7 +110,7 @@ def shape_of(layer: Module) -> tuple[int, int]:
     return shape
 
 
-def merge_into(layer: Module) -> Module:
+def merge_into(layer: Any) -> Module:
     """The layer with W + ΔW for its weight, and without the adapter.
 
     Raises

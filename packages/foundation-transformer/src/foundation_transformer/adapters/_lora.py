@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Self, TypeAlias
 
 import numpy as np
@@ -112,7 +113,7 @@ class Lora(Module):
             except ValueError as error:
                 raise ValueError(f"Lora: {path}: {error}") from None
         # What it was put around is no part of it: it is neither learnt nor saved.
-        self._model = _Held(None)
+        self._model = _Held()
 
     @classmethod
     def around(
@@ -205,7 +206,7 @@ class Lora(Module):
 
     def _restore(self, make: Callable[[Module], Module]) -> None:
         _replace(self.model, self.layers, lambda _, layer: make(layer))
-        self._model = _Held(None)
+        self._model = _Held()
 
     def _differences(self, layers: Mapping[str, Module]) -> Iterator[str]:
         """Where a model is not the one that the adapter is for, in lines."""
@@ -235,11 +236,11 @@ class Lora(Module):
         return self.model(*args, **kwargs)
 
 
+@dataclass
 class _Held:
     """Holds a model out of the sight of ``named_modules``."""
 
-    def __init__(self, value: Any) -> None:
-        self.value = value
+    value: Model | None = None
 
 
 def layout_of(model: Model, targets: Sequence[str] | None = None) -> Layout:
@@ -266,7 +267,7 @@ def layout_of(model: Model, targets: Sequence[str] | None = None) -> Layout:
     unused = set(targets or ())
     for i, layer in enumerate(model.stack.layers):
         for name in ("self_attn", "self_attn.out_proj", "linear1", "linear2"):
-            module = getattr(layer.self_attn, "out_proj") if "." in name else getattr(layer, name)
+            module = layer.self_attn.out_proj if "." in name else getattr(layer, name)
             rows, width = shape_of(module)
             parts = _parts_of(layer, name, rows)
             if targets is None:

@@ -95,7 +95,7 @@ def save_adapter(
             B = pair.B.data
             turned = model.config.positions == "rotary" and part in ("q", "k")
             if turned and model.config.rotary_pairs == "neighbours":
-                layer = dict(model.named_modules())[path]
+                layer: Any = dict(model.named_modules())[path]
                 B = neighbours_to_halves(B, layer.num_heads if part == "q" else layer.num_kv_heads)
             tensors.append((f"{_PREFIX}{name}.lora_A.weight", pair.A.data.astype(np.float32)))
             tensors.append((f"{_PREFIX}{name}.lora_B.weight", B.astype(np.float32)))
@@ -220,7 +220,7 @@ def _read_config(file: Path, max_bytes: int) -> tuple[int, float, float]:
 def _all_parts(model: Model) -> dict[str, tuple[int, dict[str, tuple[int, int]]]]:
     """The rows of every part of every matrix, those of all three projections as "qkv", too."""
     parts = {path: (width, dict(rows)) for path, (width, rows) in layout_of(model).items()}
-    for width, rows in parts.values():
+    for _, rows in parts.values():
         if "q" in rows:
             rows["qkv"] = (0, rows["v"][1])
     return parts

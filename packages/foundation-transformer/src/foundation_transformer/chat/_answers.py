@@ -16,15 +16,15 @@ them.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from foundation_transformer.chat._template import ChatTemplate, Message
-from foundation_transformer.chat._told import generated_spans, is_message, pieces_of
+from foundation_transformer.chat._told import generated_spans, is_message, pieces_of, plain
 
 if TYPE_CHECKING:
     from foundation_data import Tokenizer
@@ -139,7 +139,8 @@ def _start(asked: str, text: str) -> int:
     ------
     ValueError
     """
-    common = len(os.path.commonprefix([str.__str__(asked), str.__str__(text)]))
+    pairs = zip(plain(asked), plain(text), strict=False)
+    common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
     if any(is_message(asked)[common:]):
         place = asked[max(0, common - 20) : common + 20]
         raise ValueError(
@@ -162,7 +163,7 @@ def _end(text: str) -> int:
 
 def _goes_on(whole: str, text: str, span: Span) -> bool:
     """Whether a conversation holds a text up to the end of its answer."""
-    return str.startswith(whole, str.__getitem__(text, slice(0, span[1])))
+    return plain(whole).startswith(plain(text)[: span[1]])
 
 
 def _encode(tokenizer: Tokenizer, text: str, spans: Sequence[Span]) -> MarkedText:

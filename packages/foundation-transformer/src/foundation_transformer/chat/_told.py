@@ -224,8 +224,9 @@ def as_message(value: Any) -> Any:
 
 def pieces_of(text: str) -> list[tuple[str, bool]]:
     """Stretches of one writer, each with whether that is the template."""
+    whole = plain(text)
     return [
-        (str.__getitem__(text, slice(start, end)), not by_message)
+        (whole[start:end], not by_message)
         for start, end, by_message in _stretches(is_message(text))
     ]
 
@@ -239,6 +240,11 @@ def generated_spans(text: str) -> list[tuple[int, int]]:
     """Where what the model wrote begins and ends, as far as the template says so."""
     marks = [bool(mark & _GENERATED) for mark in marks_of(text)]
     return [(start, end) for start, end, is_generated in _stretches(marks) if is_generated]
+
+
+def plain(text: str) -> str:
+    """The text without its marks."""
+    return str.__getitem__(text, slice(None))
 
 
 def is_message(text: str) -> list[bool]:

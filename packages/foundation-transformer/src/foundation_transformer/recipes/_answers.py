@@ -47,9 +47,8 @@ def answer_loss(model: CausalLM, batch: AnswerBatch) -> tuple[Tensor, int]:
     >>> from foundation_data import TextDataset
     >>> from foundation_transformer import CausalLM, TransformerConfig
     >>> from foundation_transformer.recipes import IGNORE_INDEX, answer_loss, answer_targets
-    >>> rows = TextDataset.from_ids(
-    ...     [[1, 5, 6, 2], [1, 7, 2]], 8, pack=True, trained=[[False, False, True, True], [True] * 3]
-    ... )
+    >>> learnt = [[False, False, True, True], [True, True, True]]
+    >>> rows = TextDataset.from_ids([[1, 5, 6, 2], [1, 7, 2]], 8, pack=True, trained=learnt)
     >>> batch = rows.batch([0])
     >>> answer_targets(batch)
     array([[-100,    6,    2,    7,    2]])
