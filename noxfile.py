@@ -68,7 +68,9 @@ nox.options.error_on_missing_interpreters = False
 nox.options.sessions = ["lint", "typecheck", "wheels", "tests", "integration", "docs"]
 
 DIST = ROOT / "dist"
-RUNNER = ["pytest>=8", "hypothesis>=6.100"]
+RUNNER = ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100"]
+# A test process for each core, four at most; the tests of one file stay in one of them.
+ON_ALL_CORES = ["-n", "auto", "--maxprocesses", "4", "--dist", "loadfile"]
 PACKAGES = [f"foundation-{part}" for part in ("nn", "seq", "attn", "data", "transformer")]
 DEPENDENCIES: dict[str, list[str]] = {}
 EXTRAS: dict[str, dict[str, list[str]]] = {}
@@ -133,6 +135,7 @@ def run_pytest(session: nox.Session, package: str) -> None:
     session.chdir(session.create_tmp())
     session.run(
         *("pytest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", "."),
+        *ON_ALL_CORES,
         *("--doctest-modules", "--pyargs", module, str(ROOT / "packages" / package / "tests")),
         *session.posargs,
         env={"PYTHONPATH": None},
@@ -224,7 +227,8 @@ def integration(session: nox.Session) -> None:
     install_wheels(session, *ALL_WITH_EXTRAS, *RUNNER)
     folder = str(ROOT / "integration_tests")
     session.chdir(session.create_tmp())
-    session.run("pytest", "-c", str(ROOT / "pyproject.toml"), folder, *session.posargs)
+    config = str(ROOT / "pyproject.toml")
+    session.run("pytest", "-c", config, *ON_ALL_CORES, folder, *session.posargs)
 
 
 def all_tests(session: nox.Session, *pins: str) -> None:
