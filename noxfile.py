@@ -377,6 +377,7 @@ def golden(session: nox.Session) -> None:
     """Record anew, from PyTorch, the arrays that the tests compare with."""
     install_wheels(session, *ALL_WITH_EXTRAS)
     install_torch(session)
-    session.run("python", "-m", "pip", "install", "-qq", "transformers>=5", "peft>=0.21")
+    packages = ["transformers>=5", "peft>=0.21", "sentencepiece"]
+    session.run("python", "-m", "pip", "install", "-qq", *packages)
     for script in sorted(Path("packages").glob("*/tests/golden/record*.py")):
         session.run("python", str(script), *session.posargs)

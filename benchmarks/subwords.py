@@ -23,7 +23,7 @@ sys.path = [path for path in sys.path if Path(path).resolve() != ROOT / "benchma
 sys.path.append(str(ROOT / "packages" / "foundation-data" / "tests"))
 import straightforward_bpe
 from foundation_data import BPETokenizer, WordTokenizer, read_pairs
-from foundation_data.tokenizers.subwords._byte_alphabet import (
+from foundation_data.tokenizers.pipeline._byte_alphabet import (
     ALPHABET,
     BYTE_TO_CHARACTER,
     text_to_bytes,

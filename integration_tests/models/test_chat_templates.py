@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from chat_templates import REFERENCES, conversations, digest, tokens_of, without_a_date
 from fetch import FOLDER
 from foundation_data import BPETokenizer
-from foundation_data.tokenizers.subwords._byte_alphabet import ALPHABET
+from foundation_data.tokenizers.pipeline._byte_alphabet import ALPHABET
 from foundation_transformer.chat import ChatTemplate
 
 RECORDED = json.loads(REFERENCES.read_text("utf-8"))

@@ -5,7 +5,7 @@ import unicodedata
 
 import pytest
 from foundation_data.tokenizers._patterns import WHITE_SPACE, compile_pattern
-from foundation_data.tokenizers.subwords._pre_tokenizer import (
+from foundation_data.tokenizers.pipeline._pre_tokenizer import (
     ByteLevel,
     Digits,
     Split,
@@ -153,8 +153,8 @@ def test_steps_as_json(text: str) -> None:
 
 def test_what_is_not_supported() -> None:
     assert steps_from_json(None) == ()
-    with pytest.raises(ValueError, match="got 'Metaspace', which is not supported"):
-        steps_from_json({"type": "Metaspace"})
+    with pytest.raises(ValueError, match="got 'CharDelimiterSplit', which is not supported"):
+        steps_from_json({"type": "CharDelimiterSplit"})
     with pytest.raises(ValueError, match="pre_tokenizer: 'pattern' is missing"):
         steps_from_json({"type": "Split"})
     with pytest.raises(ValueError, match="a behavior among Removed, .* got 'Chopped'"):

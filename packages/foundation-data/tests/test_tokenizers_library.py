@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from foundation_data import BPETokenizer, Tokenizer, WordPieceTokenizer, load_tokenizer
-from foundation_data.tokenizers.subwords._pre_tokenizer import Split
+from foundation_data.tokenizers.pipeline._pre_tokenizer import Split
 from hypothesis import given
 from hypothesis import strategies as st
 from many_scripts import CORPUS, SENTENCES

@@ -6,14 +6,10 @@ from pathlib import Path
 
 import pytest
 from foundation_data import SpecialTokens, Tokenizer, Vocabulary, WordPieceTokenizer, load_tokenizer
-from foundation_data.tokenizers.subwords._normalizer import (
-    BertNormalizer,
-    Lowercase,
-    UnicodeForm,
-    normalize_with,
-)
-from foundation_data.tokenizers.subwords._pipeline import Pipeline
-from foundation_data.tokenizers.subwords._pre_tokenizer import BertWords
+from foundation_data.tokenizers.pipeline._cleaning import BertNormalizer
+from foundation_data.tokenizers.pipeline._normalizer import Lowercase, UnicodeForm, normalize_with
+from foundation_data.tokenizers.pipeline._pipeline import Pipeline
+from foundation_data.tokenizers.pipeline._pre_tokenizer import BertWords
 from many_scripts import CORPUS, SENTENCES
 
 SPECIALS = SpecialTokens("[PAD]", "[CLS]", "[SEP]", "[UNK]", 0, 1, 2, 3)

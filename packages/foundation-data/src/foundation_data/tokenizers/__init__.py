@@ -8,7 +8,9 @@ In reading order:
   tokenizer is saved).
 * ``_counted_tokenizer``, ``_char_tokenizer``: a vocabulary by counting; characters.
 * ``_words``, ``_word_tokenizer``: where words begin and end; words.
-* ``subwords``, a room of its own: byte pairs and word pieces.
+* ``pipeline``, a room of its own: how a text is changed and cut before its tokens are found.
+* ``subwords``: byte pairs, word pieces, and the pieces of SentencePiece.
+* ``sentencepiece``: the files of SentencePiece.
 * ``_load_tokenizer``: the files of other programs. ``_fields`` and ``_patterns`` read the values
   and run the regular expressions in them.
 """
@@ -21,7 +23,12 @@ from foundation_data.tokenizers._specials import SpecialTokens
 from foundation_data.tokenizers._tokenizer import Tokenizer
 from foundation_data.tokenizers._vocabulary import Vocabulary
 from foundation_data.tokenizers._word_tokenizer import WordTokenizer
-from foundation_data.tokenizers.subwords import BPETokenizer, WordPieceTokenizer
+from foundation_data.tokenizers.subwords import (
+    BPETokenizer,
+    SentencePieceTokenizer,
+    UnigramTokenizer,
+    WordPieceTokenizer,
+)
 
 __all__ = [
     "SpecialTokens",
@@ -32,6 +39,8 @@ __all__ = [
     "WordTokenizer",
     "BPETokenizer",
     "WordPieceTokenizer",
+    "SentencePieceTokenizer",
+    "UnigramTokenizer",
     "Frame",
     "load_tokenizer",
 ]

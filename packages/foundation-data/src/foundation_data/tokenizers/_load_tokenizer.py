@@ -11,10 +11,13 @@ from foundation_nn.files import MAX_BYTES, field, read_text
 from foundation_data._files import parse_json
 from foundation_data.tokenizers._tokenizer import Tokenizer
 from foundation_data.tokenizers._tokenizer_files import read_tokenizer
+from foundation_data.tokenizers.sentencepiece import read_sentencepiece, tokenizer_of_model
 from foundation_data.tokenizers.subwords._bpe_model import read_merge
 from foundation_data.tokenizers.subwords._bpe_tokenizer import BPETokenizer
 from foundation_data.tokenizers.subwords._subword_tokenizer import SubwordTokenizer, vocabulary_of
 
+#: What a folder may hold, the first of which counts. `vocab.json` needs `merges.txt` beside it.
+_FILES = ("tokenizer.json", "vocab.json", "tokenizer.model", "spiece.model")
 _ROLES = ("pad", "bos", "eos", "unk")
 # BERT's names for the roles of beginning and end.
 _SYNONYMS = {"bos": "cls", "eos": "sep"}
@@ -26,8 +29,10 @@ def load_tokenizer(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> 
     Parameters
     ----------
     path : path
-        A folder with a `tokenizer.json`, or with GPT-2's `vocab.json` and `merges.txt`; or a file
-        written by ``save``, here or in the ``tokenizers`` library. Beside a file of that library,
+        A folder with a `tokenizer.json`, with GPT-2's `vocab.json` and `merges.txt`, or with
+        SentencePiece's `tokenizer.model` or `spiece.model`; or a file written by ``save``, here or
+        in the ``tokenizers`` library; or one of SentencePiece, whose name ends with ``.model`` or
+        ``.spm``. Beside a file of another program,
         `special_tokens_map.json` and `tokenizer_config.json` say which special tokens end a text,
         begin one or pad it; without them the usual names do. If `tokenizer_config.json` says
         ``add_bos_token`` or ``add_eos_token``, the two make the frame of a text, whatever
@@ -50,13 +55,14 @@ def load_tokenizer(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> 
     path = Path(path)
     folder = path if path.is_dir() else path.parent
     if path.is_dir():
-        path = folder / "tokenizer.json"
-        if not path.exists() and (folder / "vocab.json").exists():
+        found = [name for name in _FILES if (folder / name).exists()]
+        if not found:
+            raise FileNotFoundError(f"{folder}: expected one of {', '.join(_FILES)}, found none")
+        path = folder / found[0]
+        if found[0] == "vocab.json":
             return _load_gpt2(folder, max_bytes)
-        if not path.exists():
-            raise FileNotFoundError(
-                f"{folder}: expected a tokenizer.json, or vocab.json and merges.txt, found neither"
-            )
+    if path.suffix in (".model", ".spm"):
+        return _load_sentencepiece(path, max_bytes)
     content = read_tokenizer(path, max_bytes)
     if "tokenizer" in content and content["specials"] is None:
         content["specials"] = _roles(folder, max_bytes)
@@ -128,3 +134,14 @@ def _load_gpt2(folder: Path, max_bytes: int) -> Tokenizer:
         return _with_ends(tokenizer, folder, max_bytes)
     except ValueError as error:
         raise ValueError(f"{folder}: {error}") from error
+
+
+def _load_sentencepiece(path: Path, max_bytes: int) -> Tokenizer:
+    """Read a model of SentencePiece."""
+    model = read_sentencepiece(path, max_bytes)
+    roles = _roles(path.parent, max_bytes)
+    try:
+        tokenizer = tokenizer_of_model(model, roles)
+        return _with_ends(tokenizer, path.parent, max_bytes)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error

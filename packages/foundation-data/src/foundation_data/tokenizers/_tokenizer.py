@@ -198,13 +198,8 @@ class Tokenizer(ABC):
             )
         specials = self._vocabulary.specials
         finder = self._text_tokens_and_specials if allow_special else self._text_tokens
-        ids: list[int] = []
-        if add_bos:
-            ids.append(specials.bos_id)
-        for ordinary_text, added_token in finder.split(text):
-            ids += self._encode_ordinary(ordinary_text)
-            if added_token is not None:
-                ids.append(self._vocabulary.token_to_id(added_token))
+        ids = [specials.bos_id] if add_bos else []
+        ids += self._encode_with(finder, text, is_start=True)
         if add_eos:
             ids.append(specials.eos_id)
         return self.frame.around(ids) if framed else ids
@@ -245,13 +240,27 @@ class Tokenizer(ABC):
         ids: list[int] = []
         before = 0
         for start, end, token in self._text_tokens_and_specials.find("".join(visible)):
-            ids += self.encode(text[before:start])
+            ids += self._encode_with(self._text_tokens, text[before:start], is_start=before == 0)
             ids.append(self._vocabulary.token_to_id(token))
             before = end
-        return ids + self.encode(text[before:])
+        return ids + self._encode_with(self._text_tokens, text[before:], is_start=before == 0)
 
-    def _encode_ordinary(self, text: str) -> list[int]:
-        """The ids of a text in which no added token is to be found any more."""
+    def _encode_with(self, finder: TokenFinder, text: str, is_start: bool) -> list[int]:
+        """The ids of a text and of the added tokens that `finder` finds in it."""
+        ids: list[int] = []
+        for ordinary_text, added_token in finder.split(text):
+            ids += self._encode_ordinary(ordinary_text, is_start)
+            if added_token is not None:
+                ids.append(self._vocabulary.token_to_id(added_token))
+            is_start = False
+        return ids
+
+    def _encode_ordinary(self, text: str, is_start: bool) -> list[int]:  # noqa: ARG002
+        """The ids of a text in which no added token is to be found any more.
+
+        `is_start` says whether it is the start of all that is encoded: some tokenizers put a space
+        there.
+        """
         return self._vocabulary.to_ids(self.tokenize(text))
 
     def decode(self, ids: Iterable[int], skip_unknown: bool = False) -> str:

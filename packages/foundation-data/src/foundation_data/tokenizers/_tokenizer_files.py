@@ -20,7 +20,7 @@ from foundation_data._files import check_document, digest, parse_json, write_tex
 from foundation_data.tokenizers._specials import SpecialTokens
 
 OURS = "foundation-data"
-_KINDS = {"BPE": "bpe", "WordPiece": "wordpiece"}
+_KINDS = {"BPE": "bpe", "WordPiece": "wordpiece", "Unigram": "unigram"}
 
 
 def write_tokenizer_json(
@@ -48,8 +48,11 @@ def read_tokenizer(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> 
     if not isinstance(document, dict) or not isinstance(document.get("model"), dict):
         return check_document(path, "tokenizer", document)
     model = document["model"]
-    # Old files do not name their model: the prefix of word parts tells the two apart.
-    guess = "BPE" if "merges" in model else "WordPiece"
+    # Old files do not name their model: other fields tell them apart.
+    if "merges" in model:
+        guess = "BPE"
+    else:
+        guess = "Unigram" if "unk_id" in model else "WordPiece"
     name = model.get("type") or guess
     kind = _KINDS.get(name) if isinstance(name, str) else None
     if kind is None:

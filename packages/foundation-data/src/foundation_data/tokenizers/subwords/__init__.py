@@ -4,15 +4,16 @@ In reading order:
 
 * ``_learn_merges``, ``_apply_merges``: byte-pair encoding, from the plain algorithm to the fast
   one.
-* ``_normalizer``, ``_pre_tokenizer``, ``_pipeline``: how a text is changed and cut into pieces
-  before that.
-* ``_subword_tokenizer``: what the two kinds share.
-* ``_byte_alphabet``, ``_bpe_tokenizer``, ``_bpe_model``: bytes as characters; byte pairs, as in
-  GPT-2, and their part of the file.
+* ``_subword_tokenizer``: what all kinds share: how a text comes to them, see ``pipeline``.
+* ``_bpe_tokenizer``, ``_bpe_model``: byte pairs, as in GPT-2, and their part of the file.
 * ``_wordpiece_tokenizer``: word pieces, as in BERT.
+* ``_sentencepiece_tokenizer``: what the two kinds of SentencePiece share.
+* ``_viterbi``, ``_unigram_tokenizer``: the most probable pieces, as in T5.
 """
 
 from foundation_data.tokenizers.subwords._bpe_tokenizer import BPETokenizer
+from foundation_data.tokenizers.subwords._sentencepiece_tokenizer import SentencePieceTokenizer
+from foundation_data.tokenizers.subwords._unigram_tokenizer import UnigramTokenizer
 from foundation_data.tokenizers.subwords._wordpiece_tokenizer import WordPieceTokenizer
 
-__all__ = ["BPETokenizer", "WordPieceTokenizer"]
+__all__ = ["BPETokenizer", "SentencePieceTokenizer", "UnigramTokenizer", "WordPieceTokenizer"]

@@ -67,7 +67,7 @@ first, and a space is written as ``Ġ``, for a reason that step 3 below tells:
 2. The text between them is cut into pieces, mostly words with the space before them. No token goes
    beyond a piece. The parent class `SubwordTokenizer` does that:
 
-   >>> from foundation_data.tokenizers.subwords._pre_tokenizer import cut_text
+   >>> from foundation_data.tokenizers.pipeline._pre_tokenizer import cut_text
    >>> cut_text(tokenizer.pipeline.steps, "slow é")
    ['slow', ' é']
 
@@ -99,9 +99,7 @@ from typing import Any, Self
 
 from foundation_data.tokenizers._specials import SpecialTokens
 from foundation_data.tokenizers._vocabulary import Vocabulary
-from foundation_data.tokenizers.subwords._apply_merges import apply_merges
-from foundation_data.tokenizers.subwords._bpe_model import BPEModel, model_from_json, model_to_json
-from foundation_data.tokenizers.subwords._byte_alphabet import (
+from foundation_data.tokenizers.pipeline._byte_alphabet import (
     ALPHABET,
     BYTE_TO_CHARACTER,
     bytes_to_text,
@@ -109,10 +107,12 @@ from foundation_data.tokenizers.subwords._byte_alphabet import (
     text_to_bytes,
     token_to_bytes,
 )
+from foundation_data.tokenizers.pipeline._cleaning import CleanText
+from foundation_data.tokenizers.pipeline._pipeline import Pipeline
+from foundation_data.tokenizers.pipeline._pre_tokenizer import ByteLevel
+from foundation_data.tokenizers.subwords._apply_merges import apply_merges
+from foundation_data.tokenizers.subwords._bpe_model import BPEModel, model_from_json, model_to_json
 from foundation_data.tokenizers.subwords._learn_merges import learn_merges
-from foundation_data.tokenizers.subwords._normalizer import CleanText
-from foundation_data.tokenizers.subwords._pipeline import Pipeline
-from foundation_data.tokenizers.subwords._pre_tokenizer import ByteLevel
 from foundation_data.tokenizers.subwords._subword_tokenizer import (
     SubwordTokenizer,
     check_limits,

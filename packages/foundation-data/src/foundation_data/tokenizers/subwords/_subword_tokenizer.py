@@ -20,10 +20,10 @@ from foundation_data.tokenizers._specials import SpecialTokens, guess_specials
 from foundation_data.tokenizers._tokenizer import Tokenizer
 from foundation_data.tokenizers._tokenizer_files import write_tokenizer_json
 from foundation_data.tokenizers._vocabulary import Vocabulary
+from foundation_data.tokenizers.pipeline._normalizer import normalize_with
+from foundation_data.tokenizers.pipeline._pipeline import Pipeline
+from foundation_data.tokenizers.pipeline._pre_tokenizer import Metaspace, cut_text
 from foundation_data.tokenizers.subwords._learn_merges import MAX_SYMBOLS
-from foundation_data.tokenizers.subwords._normalizer import normalize_with
-from foundation_data.tokenizers.subwords._pipeline import Pipeline
-from foundation_data.tokenizers.subwords._pre_tokenizer import cut_text
 
 _END_OF_TEXT = "<|endoftext|>"
 
@@ -63,7 +63,7 @@ class SubwordTokenizer(Tokenizer):
         The way of a text to its pieces.
     """
 
-    __slots__ = ("_cache", "_frame", "_pipeline")
+    __slots__ = ("_cache", "_frame", "_pipeline", "_steps_behind_token")
 
     def __init__(self, vocabulary: Vocabulary, pipeline: Pipeline) -> None:
         for token in pipeline.added:
@@ -74,6 +74,9 @@ class SubwordTokenizer(Tokenizer):
         added = (*pipeline.added, *(AddedToken(name) for name in specials if name not in known))
         super().__init__(vocabulary, added)
         self._pipeline = replace(pipeline, added=added)
+        self._steps_behind_token = tuple(
+            step.behind_token() if isinstance(step, Metaspace) else step for step in pipeline.steps
+        )
         self._frame = Frame.from_json(pipeline.around.get("post_processor"))
         self._frame.require_ids(len(vocabulary))
         self._cache = _PieceCache(self._ids_of_piece)
@@ -117,8 +120,9 @@ class SubwordTokenizer(Tokenizer):
     def _ids_of_piece(self, piece: str) -> Sequence[int]:
         """The ids of a piece of text, for `encode`; called for pieces that the cache lacks."""
 
-    def _encode_ordinary(self, text: str) -> list[int]:
-        pieces = cut_text(self._pipeline.steps, self._normalized(text))
+    def _encode_ordinary(self, text: str, is_start: bool) -> list[int]:
+        steps = self._pipeline.steps if is_start else self._steps_behind_token
+        pieces = cut_text(steps, self._normalized(text))
         ids_of_pieces = map(self._cache.__getitem__, pieces)
         return list(chain.from_iterable(ids_of_pieces))
 
@@ -144,6 +148,21 @@ class SubwordTokenizer(Tokenizer):
     def _model_to_json(self) -> dict[str, Any]:
         """The ``model`` of the file without its tokens, for `to_dict` and `save`."""
 
+    def _tokens_to_json(self) -> Any:
+        """The tokens as the ``vocab`` of the file has them."""
+        return {token: index for index, token in enumerate(self._vocabulary)}
+
+    @classmethod
+    def _ids_from_json(cls, model: Mapping[str, Any]) -> dict[str, int]:
+        """The id of each token in the ``vocab`` of a file."""
+        ids: dict[str, int] = field(model, "vocab", dict[str, int])
+        return ids
+
+    @classmethod
+    def _unknown_token(cls, model: Mapping[str, Any]) -> str | None:  # noqa: ARG003
+        """The token that the model of a file names for what it does not know, if any."""
+        return None
+
     @classmethod
     @abstractmethod
     def _from_model(
@@ -154,7 +173,7 @@ class SubwordTokenizer(Tokenizer):
     def to_dict(self) -> dict[str, Any]:
         """Return everything as a JSON-able dictionary, for `from_dict`."""
         ids = {token: index for index, token in enumerate(self._vocabulary)}
-        model = {**self._model_to_json(), "vocab": ids}
+        model = {**self._model_to_json(), "vocab": self._tokens_to_json()}
         return {
             "kind": self.kind,
             "specials": self._vocabulary.specials.to_dict(),
@@ -171,9 +190,12 @@ class SubwordTokenizer(Tokenizer):
             for token in field(document, "added_tokens", list | None, default=None) or ()
         }
         special = [token.content for token in pipeline.added if token.special]
-        roles = field(content, "specials", dict | None, default=None)
-        ids = {**field(model, "vocab", dict[str, int]), **added}
-        return cls._from_model(vocabulary_of(ids, special, roles or {}), model, pipeline)
+        roles = field(content, "specials", dict | None, default=None) or {}
+        ids = {**cls._ids_from_json(model), **added}
+        unknown = cls._unknown_token(model)
+        if unknown is not None and "pad_id" not in roles:
+            roles = {**roles, "unk": unknown}
+        return cls._from_model(vocabulary_of(ids, special, roles), model, pipeline)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a `tokenizer.json`, whole or not at all; the ``tokenizers`` library reads it, too.

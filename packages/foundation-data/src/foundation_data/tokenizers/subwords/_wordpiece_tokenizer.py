@@ -12,10 +12,10 @@ from foundation_data.tokenizers._added_tokens import AddedToken
 from foundation_data.tokenizers._frame import Frame
 from foundation_data.tokenizers._specials import SpecialTokens
 from foundation_data.tokenizers._vocabulary import Vocabulary
+from foundation_data.tokenizers.pipeline._cleaning import BertNormalizer
+from foundation_data.tokenizers.pipeline._pipeline import Pipeline
+from foundation_data.tokenizers.pipeline._pre_tokenizer import BertWords
 from foundation_data.tokenizers.subwords._learn_merges import learn_merges
-from foundation_data.tokenizers.subwords._normalizer import BertNormalizer
-from foundation_data.tokenizers.subwords._pipeline import Pipeline
-from foundation_data.tokenizers.subwords._pre_tokenizer import BertWords
 from foundation_data.tokenizers.subwords._subword_tokenizer import (
     SubwordTokenizer,
     check_limits,

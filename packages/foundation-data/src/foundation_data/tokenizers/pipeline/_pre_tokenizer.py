@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, groupby
 from typing import Any, Protocol
 
@@ -192,6 +192,95 @@ class BertWords:
         return {"type": "BertPreTokenizer"}
 
 
+@dataclass(frozen=True)
+class WhitespaceSplit:
+    """What stands between white space, which is dropped."""
+
+    def cut(self, text: str) -> list[str]:
+        """Return the parts of `text`."""
+        return compile_pattern(r"\S+").findall(text)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the step as it stands in `tokenizer.json`."""
+        return {"type": "WhitespaceSplit"}
+
+
+@dataclass(frozen=True)
+class Metaspace:
+    """SentencePiece's cut: a space is written as ``▁``, and begins a piece.
+
+    Attributes
+    ----------
+    replacement : str
+        What a space is written as.
+    prepend_scheme : str
+        Whether a text that does not begin with a space is given one, so that its first word is
+        like any other: "always", "never", or "first", which means: not behind a special token.
+        There, the step that `behind_token` gives is taken.
+    split : bool
+        Whether the text is cut at all.
+
+    Examples
+    --------
+    >>> Metaspace().cut("so it is")
+    ['▁so', '▁it', '▁is']
+    """
+
+    replacement: str = "▁"
+    prepend_scheme: str = "always"
+    split: bool = True
+
+    def __post_init__(self) -> None:
+        if len(self.replacement) != 1:
+            raise ValueError(
+                f"Metaspace: expected a replacement of one character, got {self.replacement!r:.60}"
+            )
+        if self.prepend_scheme not in ("always", "first", "never"):
+            raise ValueError(
+                "Metaspace: expected a prepend_scheme of always, first or never, got "
+                f"{self.prepend_scheme!r:.60}"
+            )
+
+    def cut(self, text: str) -> list[str]:
+        """Return the parts of `text`."""
+        text = text.replace(" ", self.replacement)
+        if self.prepend_scheme != "never" and not text.startswith(self.replacement):
+            text = self.replacement + text
+        if not self.split:
+            return [text]
+        first, *words = text.split(self.replacement)
+        return [*([first] if first else ()), *(self.replacement + word for word in words)]
+
+    def behind_token(self) -> Metaspace:
+        """The step for a text that stands behind a special token."""
+        return replace(self, prepend_scheme="never") if self.prepend_scheme == "first" else self
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the step as it stands in `tokenizer.json`."""
+        return {
+            "type": "Metaspace",
+            "replacement": self.replacement,
+            "prepend_scheme": self.prepend_scheme,
+            "split": self.split,
+        }
+
+    @classmethod
+    def from_json(cls, content: Any) -> Metaspace:
+        """Read the step; old files say ``add_prefix_space`` instead of a scheme.
+
+        Raises
+        ------
+        ValueError
+            If it is malformed.
+        """
+        replacement = field(content, "replacement", str)
+        if field(content, "add_prefix_space", bool, default=True):
+            scheme = field(content, "prepend_scheme", str, default="always")
+        else:
+            scheme = "never"
+        return cls(replacement, scheme, field(content, "split", bool, default=True))
+
+
 def steps_from_json(content: Any) -> tuple[Step, ...]:
     """Read the ``pre_tokenizer`` of a `tokenizer.json`.
 
@@ -203,9 +292,20 @@ def steps_from_json(content: Any) -> tuple[Step, ...]:
     if content is None:
         return ()
     try:
-        return _read_steps(content)
+        steps = _read_steps(content)
+        if any(
+            isinstance(step, Metaspace) and step.prepend_scheme == "first" for step in steps[1:]
+        ):
+            raise ValueError("Metaspace with the prepend_scheme first must be the first step")
     except ValueError as error:
         raise ValueError(f"pre_tokenizer: {error}") from error
+    return steps
+
+
+_PLAIN_STEPS: dict[str, Step] = {
+    "BertPreTokenizer": BertWords(),
+    "WhitespaceSplit": WhitespaceSplit(),
+}
 
 
 def _read_steps(content: Any) -> tuple[Step, ...]:
@@ -224,9 +324,11 @@ def _read_steps(content: Any) -> tuple[Step, ...]:
     if kind == "ByteLevel":
         prefix_space = field(content, "add_prefix_space", bool)
         return (ByteLevel(prefix_space, field(content, "use_regex", bool, default=True)),)
-    if kind == "BertPreTokenizer":
-        return (BertWords(),)
+    if kind == "Metaspace":
+        return (Metaspace.from_json(content),)
+    if kind in _PLAIN_STEPS:
+        return (_PLAIN_STEPS[kind],)
     raise ValueError(
-        "expected Sequence, Split, Digits, ByteLevel or BertPreTokenizer, got "
-        f"{kind!r:.60}, which is not supported"
+        f"expected Sequence, Split, Digits, ByteLevel, Metaspace, {' or '.join(_PLAIN_STEPS)}, "
+        f"got {kind!r:.60}, which is not supported"
     )

@@ -14,12 +14,9 @@ from typing import Any
 from foundation_nn.files import field
 
 from foundation_data.tokenizers._added_tokens import AddedToken
-from foundation_data.tokenizers.subwords._normalizer import (
-    Normalizer,
-    UnicodeForm,
-    normalizers_from_json,
-)
-from foundation_data.tokenizers.subwords._pre_tokenizer import Step, steps_from_json
+from foundation_data.tokenizers.pipeline._normalizer import Normalizer, UnicodeForm
+from foundation_data.tokenizers.pipeline._pre_tokenizer import Step, steps_from_json
+from foundation_data.tokenizers.pipeline._read_normalizers import normalizers_from_json
 
 # Parts about ids rather than about text. They are written as they were when the tokenizer is saved
 # again. The tokenizer reads two of them: the post-processor is its frame, and the decoder says how

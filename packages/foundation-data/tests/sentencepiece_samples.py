@@ -1,0 +1,47 @@
+"""The texts and models on which our reading of SentencePiece's files is checked."""
+
+import unicodedata
+from typing import Any
+
+from many_scripts import CORPUS, SENTENCES
+
+PROSE = (
+    "It was late in the year when the ship came back to the harbour, and nobody was there to see "
+    "it. The captain, who had been awake for two days, looked at the lights of the town and said "
+    "that the town was smaller than he remembered. Nobody answered him; everybody was tired. "
+)
+#: What all models are trained on.
+TRAINING = [line for text in (*CORPUS, PROSE) for line in text.split("\n") if line] * 3
+#: Models by their names, and the options of the trainer.
+MODELS: dict[str, dict[str, Any]] = {
+    "unigram": {"vocab_size": 470, "character_coverage": 0.999},
+    "unigram_bytes": {
+        "vocab_size": 700,
+        "character_coverage": 0.98,
+        "byte_fallback": True,
+        "normalization_rule_name": "identity",
+        "control_symbols": ["<mask>"],
+        "pad_id": 3,
+    },
+    "unigram_plain": {
+        "vocab_size": 520,
+        "normalization_rule_name": "identity",
+        "user_defined_symbols": ["<sep>", "//"],
+        "add_dummy_prefix": False,
+        "remove_extra_whitespaces": False,
+        "allow_whitespace_only_pieces": True,
+        "character_coverage": 0.999,
+    },
+}
+#: What is encoded, and decoded again.
+TEXTS = [
+    *CORPUS,
+    *(unicodedata.normalize("NFD", text) for text in SENTENCES.values()),
+    PROSE,
+    "①\u0301 \u1112\u1161\u11ab \uff76\uff9e x\u0301\u0323 ﷺ ﬃ ℻ ㋿ ｱﾊﾟｰﾄ",
+    "one  two   three    ",
+    "▁already▁escaped ▁",
+    "unbekannt: ꙮ𓀀 ꙮ",
+    "a//b <sep>c<sep>",
+    "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft",
+]
