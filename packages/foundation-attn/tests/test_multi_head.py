@@ -26,22 +26,35 @@ def inputs_of(kind, rng, B=3, T=5, S=7, D=12):
     return [rng.standard_normal((B, n, D)) for n in (T, S, S)[: 2 if kind == "cross" else 3]]
 
 
+def root_mean_square(x, norm):
+    return x / np.sqrt((x * x).mean(-1, keepdims=True) + norm.eps) * norm.weight.data
+
+
 def by_hand(layer, query, key, value, allowed):
     """The formula, head by head; ``allowed`` is (B, H, T, S)."""
-    D, H, G = layer.d_model, layer.num_heads, layer.num_kv_heads
-    K = D // H
+    H, G, K = layer.num_heads, layer.num_kv_heads, layer.head_width
     W, b = layer.in_proj_weight.data, layer.in_proj_bias.data
-    q = query @ W[:D].T + b[:D]
-    k = key @ W[D : D + G * K].T + b[D : D + G * K]
-    v = value @ W[D + G * K :].T + b[D + G * K :]
+    ends = H * K, (H + G) * K
+    q, k, v = (
+        x @ part.T + bias
+        for x, part, bias in zip(
+            (query, key, value), np.split(W, ends), np.split(b, ends), strict=True
+        )
+    )
+    if layer.qk_norm == "width":
+        q, k = root_mean_square(q, layer.q_norm), root_mean_square(k, layer.k_norm)
+    scale = 1 / math.sqrt(K) if layer.scale is None else layer.scale
     outputs = []
     for h in range(H):
         g = h * G // H  # the key head that it shares
-        scores = q[..., h * K : (h + 1) * K] @ k[..., g * K : (g + 1) * K].swapaxes(1, 2)
-        e = np.exp(scores / math.sqrt(K)) * allowed[:, h]
+        q_h, k_g = q[..., h * K : (h + 1) * K], k[..., g * K : (g + 1) * K]
+        if layer.qk_norm == "head":
+            q_h, k_g = root_mean_square(q_h, layer.q_norm), root_mean_square(k_g, layer.k_norm)
+        e = np.exp(q_h @ k_g.swapaxes(1, 2) * scale) * allowed[:, h]
         p = e / np.maximum(e.sum(-1, keepdims=True), 1e-300)
         outputs.append(p @ v[..., g * K : (g + 1) * K])
-    return np.concatenate(outputs, -1) @ layer.out_proj.weight.data.T + layer.out_proj.bias.data
+    out_bias = 0 if layer.out_proj.bias is None else layer.out_proj.bias.data
+    return np.concatenate(outputs, -1) @ layer.out_proj.weight.data.T + out_bias
 
 
 @every_grouping
@@ -67,6 +80,35 @@ def test_is_the_formula(rng, heads, kv_heads, kind, causal):
         y = layer(*map(Tensor, arrays), mask=mask, causal=causal)
         expected = by_hand(layer, query, key, value, allowed)
         np.testing.assert_allclose(y.data, expected, rtol=1e-12, atol=1e-12)
+
+
+OPTIONS = [
+    {"head_width": 5},
+    {"head_width": 5, "qk_norm": "head"},
+    {"qk_norm": "width", "norm_eps": 0.1},
+    {"head_width": 3, "qk_norm": "width"},
+    {"scale": 0.3},
+    {"head_width": 7, "qk_norm": "head", "scale": 1.5, "out_bias": False},
+]
+
+
+@every_kind
+@pytest.mark.parametrize("options", OPTIONS)
+def test_widths_norms_and_scales_are_the_formula(rng, kind, options):
+    layer = make(rng, kv_heads=2, **options)
+    arrays = inputs_of(kind, rng)
+    query, key, value = (arrays + arrays[-1:] * 2)[:3]
+    allowed = np.ones((3, 6, 5, key.shape[1]), bool)
+    np.testing.assert_allclose(
+        layer(*map(Tensor, arrays)).data, by_hand(layer, query, key, value, allowed), rtol=1e-10
+    )
+    gradcheck(layer, *arrays)
+    again = MultiHeadAttention.from_dict(layer.to_dict()).astype(np.float64)
+    again.load_state_dict(layer.state_dict())
+    assert again.to_dict() == layer.to_dict()
+    np.testing.assert_array_equal(
+        again(*map(Tensor, arrays)).data, layer(*map(Tensor, arrays)).data
+    )
 
 
 def test_one_argument_or_the_same_one_three_times(rng):

@@ -24,6 +24,18 @@ WRONG = {
         lambda: MultiHeadAttention(4, 2, 0.1),
         "MultiHeadAttention: expected num_kv_heads >= 1, got 0.1",
     ),
+    "heads of no width": (
+        lambda: MultiHeadAttention(4, 2, head_width=0),
+        "MultiHeadAttention: expected head_width >= 1, got 0",
+    ),
+    "a norm that there is not": (
+        lambda: MultiHeadAttention(4, 2, qk_norm="heads"),
+        "MultiHeadAttention: expected qk_norm to be 'head', 'width' or None, got 'heads'",
+    ),
+    "a scale of nothing": (
+        lambda: MultiHeadAttention(4, 2, scale=0),
+        "MultiHeadAttention: expected a positive scale, got 0",
+    ),
     "a width that is a text": (
         lambda: SelfAttention("8"),
         "SelfAttention: expected d_model to be a number, got the str '8'",

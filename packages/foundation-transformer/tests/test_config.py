@@ -6,7 +6,13 @@ from dataclasses import FrozenInstanceError
 import numpy as np
 import pytest
 from foundation_nn import init
-from foundation_transformer import CausalLM, TextEncoder, Transformer, TransformerConfig
+from foundation_transformer import (
+    CausalLM,
+    RotaryScaling,
+    TextEncoder,
+    Transformer,
+    TransformerConfig,
+)
 
 
 @pytest.mark.parametrize(
@@ -37,8 +43,23 @@ from foundation_transformer import CausalLM, TextEncoder, Transformer, Transform
         ({"num_token_types": -2}, "num_token_types: expected a positive integer, got -2"),
         (
             {"positions": "rotary", "d_model": 12, "num_heads": 4},
-            "heads must be of even width, got 12 / 4 = 3",
+            "turn pairs of the numbers of a head: expected an even number up to 3, got 3",
         ),
+        ({"positions": "rotary", "rotary_width": 66}, "even number up to 64, got 66"),
+        ({"positions": "rotary", "rotary_width": 5}, "even number up to 64, got 5"),
+        ({"head_width": 0}, "head_width: expected a positive integer, got 0"),
+        ({"qk_norm": "heads"}, r"qk_norm: expected one of \('head', .* got 'heads'"),
+        ({"attention_bias": "some"}, "attention_bias: expected one of .* got 'some'"),
+        ({"attention_scale": 0}, "expected attention_scale > 0, got 0"),
+        ({"attention_cap": -1}, "expected attention_cap > 0, got -1"),
+        ({"logit_cap": 0}, "expected logit_cap > 0, got 0"),
+        ({"window": 5}, "window: no layer is local and needs it"),
+        ({"layer_pattern": ("local",)}, "window: expected a number, for layer_pattern has local"),
+        ({"layer_pattern": ()}, "layer_pattern: expected a tuple of global, local, no_positions"),
+        ({"layer_pattern": "local"}, "layer_pattern: expected a tuple of .*, got 'local'"),
+        ({"layer_pattern": ("locl",)}, r"layer_pattern: expected a tuple of .*, got \('locl',\)"),
+        ({"layer_pattern": ("no_positions",)}, "leaves rotary positions out, and here positions="),
+        ({"local_rotary_base": 1e4, "positions": "rotary"}, "local_rotary_base: no layer is local"),
     ],
 )
 def test_refusals(options, message):
@@ -54,6 +75,25 @@ def test_an_unknown_field_proposes_the_nearest(name, near):
     for make in (TransformerConfig.from_dict, lambda d: TransformerConfig.tiny(**d)):
         with pytest.raises(ValueError, match=f"unknown field '{name}'; did you mean '{near}'"):
             make({"vocab_size": 11, name: 7})
+
+
+@pytest.mark.parametrize("value", [1, "yes"])
+def test_scaled_embeddings_are_a_yes_or_no(value):
+    with pytest.raises(TypeError, match="scale_embeddings: expected True or False, got"):
+        TransformerConfig(vocab_size=11, scale_embeddings=value)
+
+
+def test_a_scaling_is_one():
+    with pytest.raises(TypeError, match="rotary_scaling: expected a RotaryScaling, got 'yarn'"):
+        TransformerConfig(vocab_size=11, positions="rotary", rotary_scaling="yarn")
+
+
+def test_the_pattern_of_layers_is_repeated():
+    config = TransformerConfig(
+        vocab_size=11, num_layers=5, layer_pattern=["local", "global"], window=3
+    )
+    assert config.layer_pattern == ("local", "global")
+    assert config.layer_kinds == ("local", "global", "local", "global", "local")
 
 
 def test_an_unknown_field_that_is_near_to_none():
@@ -97,6 +137,19 @@ def test_there_and_back_through_json():
         positions="rotary",
         rotary_base=1e5,
         rotary_pairs="neighbours",
+        rotary_width=2,
+        rotary_scaling=RotaryScaling(kind="yarn", factor=4, original_max_len=5),
+        layer_pattern=("local", "no_positions", "global"),
+        window=3,
+        local_rotary_base=1e3,
+        head_width=4,
+        qk_norm="head",
+        attention_scale=0.5,
+        attention_cap=50.0,
+        attention_bias="qkv",
+        scale_embeddings=True,
+        logit_cap=30.0,
+        norm_last=True,
         bias=False,
         tie_embeddings=False,
         logit_scale=0.5,

@@ -16,11 +16,12 @@ Relative: TypeAlias = Callable[[int], Tensor]
 Rotary: TypeAlias = Callable[[Tensor, Positions], Tensor]
 
 
-def check_heads(d_model: int, num_heads: int, num_kv_heads: int) -> None:
+def check_heads(d_model: int, num_heads: int, num_kv_heads: int, head_width: int | None) -> None:
     """Refuse heads that do not divide the width, and key heads that do not divide the heads."""
-    if d_model % num_heads:
+    if head_width is None and d_model % num_heads:
         raise ValueError(
-            f"MultiHeadAttention: num_heads={num_heads} does not divide d_model={d_model}"
+            f"MultiHeadAttention: num_heads={num_heads} does not divide d_model={d_model}; "
+            "give head_width if they need not"
         )
     if num_heads % num_kv_heads:
         raise ValueError(
@@ -35,6 +36,16 @@ def check_slopes(slopes: NDArray[Any] | None, num_heads: int) -> None:
             f"MultiHeadAttention: expected slopes of shape (num_heads={num_heads},), got "
             f"{np.shape(slopes)}"
         )
+
+
+def check_scores(qk_norm: str | None, scale: float | None) -> None:
+    """Refuse a normalisation of queries and keys that there is not, and a scale of nothing."""
+    if qk_norm not in (None, "head", "width"):
+        raise ValueError(
+            f"MultiHeadAttention: expected qk_norm to be 'head', 'width' or None, got {qk_norm!r}"
+        )
+    if scale is not None and not scale > 0:
+        raise ValueError(f"MultiHeadAttention: expected a positive scale, got {scale}")
 
 
 def check_inputs(query: Tensor, key: Tensor | None, value: Tensor | None, D: int) -> None:

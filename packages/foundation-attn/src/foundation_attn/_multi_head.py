@@ -39,6 +39,7 @@ lines stands what they do not have. Skip it at first reading:
     padding          may hold anything, even NaN, and is therefore replaced by zeros
     cross-attention  keys and values come from another text, of S positions
     cache            keys and values of earlier positions are computed once
+    norms            queries and keys are brought to one length
     rotary           queries and keys are turned by their positions
     relative         scores have a bias that is learnt for each distance
     groups           G key heads, each shared by H / G query heads
@@ -51,7 +52,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from foundation_nn import Linear, Module, Parameter, Tensor, init, whole_number
+from foundation_nn import Linear, Module, Parameter, RMSNorm, Tensor, init, whole_number
 from foundation_nn import functional as F
 from numpy.typing import NDArray
 
@@ -62,6 +63,7 @@ from foundation_attn._arguments import (
     check_heads,
     check_inputs,
     check_positions,
+    check_scores,
     check_slopes,
     refuse_gradients,
     refuse_positions,
@@ -86,7 +88,7 @@ class MultiHeadAttention(Module):
     d_model : int
         D, the width of the input and of the result.
     num_heads : int
-        H, a divisor of D. The width of a head is K = D / H.
+        H, a divisor of D unless ``head_width`` is given.
     num_kv_heads : int, optional
         G, fewer heads for keys and values, each shared by a group of H / G query heads [2]_.
     dropout : float
@@ -103,17 +105,31 @@ class MultiHeadAttention(Module):
     window : int, optional
         Only to keys at a distance of less than this.
     cap : float, optional
-        Scores s become cap · tanh(s / cap).
+        Scores s become cap · tanh(s / cap) [4]_.
     relative : callable, optional
         ``relative(S)`` is a tensor (H, 2S - 1): what is added to the score of a query and a key, by
         their distance, see :func:`attention`. Layers may share one. For self-attention.
+    head_width : int, optional
+        K, the width of a head; D / H by default.
+    qk_norm : {"head", "width"}, optional
+        Queries and keys are divided by their root mean square and multiplied by learned factors,
+        so that scores cannot grow without bound [5]_: in each head by itself, or over the whole
+        width of all heads.
+    norm_eps : float
+        What these normalisations add to the mean square.
+    scale : float, optional
+        Scores are scale · q kᵀ; 1/√K by default.
+    out_bias : bool, optional
+        Whether ``out_proj`` has a bias, if that differs from ``bias``.
 
     Attributes
     ----------
-    in_proj_weight : (D + 2 · G · K, D) Parameter
-        The projections, one beneath the other: D rows for the queries, G · K for the keys, G · K
-        for the values. in_proj_bias likewise.
+    in_proj_weight : ((H + 2 · G) · K, D) Parameter
+        The projections, one beneath the other: H · K rows for the queries, G · K for the keys,
+        G · K for the values. in_proj_bias likewise.
+    q_norm, k_norm : RMSNorm or None
     out_proj : Linear
+        H · K to D.
 
     Raises
     ------
@@ -134,6 +150,10 @@ class MultiHeadAttention(Module):
        Multi-Head Checkpoints", EMNLP 2023, arXiv:2305.13245.
     .. [3] J. Su et al., "RoFormer: Enhanced Transformer with Rotary Position Embedding", 2021,
        arXiv:2104.09864.
+    .. [4] Gemma Team, "Gemma 2: Improving Open Language Models at a Practical Size", 2024,
+       arXiv:2408.00118.
+    .. [5] M. Dehghani et al., "Scaling Vision Transformers to 22 Billion Parameters", ICML 2023,
+       arXiv:2302.05442.
     """
 
     def __init__(
@@ -150,13 +170,21 @@ class MultiHeadAttention(Module):
         window: int | None = None,
         cap: float | None = None,
         relative: Relative | None = None,
+        head_width: int | None = None,
+        qk_norm: str | None = None,
+        norm_eps: float = 1e-6,
+        scale: float | None = None,
+        out_bias: bool | None = None,
     ) -> None:
         kind = "MultiHeadAttention"
         num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads
         d_model = whole_number(kind, "d_model", d_model, at_least=1)
         num_heads = whole_number(kind, "num_heads", num_heads, at_least=1)
         num_kv_heads = whole_number(kind, "num_kv_heads", num_kv_heads, at_least=1)
-        check_heads(d_model, num_heads, num_kv_heads)
+        check_heads(d_model, num_heads, num_kv_heads, head_width)
+        head_width = d_model // num_heads if head_width is None else head_width
+        head_width = whole_number(kind, "head_width", head_width, at_least=1)
+        check_scores(qk_norm, scale)
         check_dropout(kind, dropout)
         check_slopes(slopes, num_heads)
         check_window_and_cap(window, cap)
@@ -170,10 +198,17 @@ class MultiHeadAttention(Module):
         self.window = window
         self.cap = cap
         self.relative = relative
-        rows = d_model + 2 * num_kv_heads * (d_model // num_heads)  # queries; keys and values
+        self.head_width = head_width
+        self.qk_norm = qk_norm
+        self.scale = scale
+        rows = (num_heads + 2 * num_kv_heads) * head_width  # queries; keys and values
         self.in_proj_weight = Parameter(init.xavier_uniform(rng, (rows, d_model)))
         self.in_proj_bias = Parameter(init.zeros((rows,))) if bias else None
-        self.out_proj = Linear(d_model, d_model, bias, rng=rng)
+        shared_by = {None: None, "head": (1, 1), "width": (num_heads, num_kv_heads)}[qk_norm]
+        self.q_norm = None if shared_by is None else RMSNorm(shared_by[0] * head_width, norm_eps)
+        self.k_norm = None if shared_by is None else RMSNorm(shared_by[1] * head_width, norm_eps)
+        out_bias = bias if out_bias is None else out_bias
+        self.out_proj = Linear(num_heads * head_width, d_model, out_bias, rng=rng)
         if self.out_proj.bias is not None:  # it starts at zero, as in PyTorch
             self.out_proj.bias.data = np.zeros(d_model, np.float32)
 
@@ -190,6 +225,11 @@ class MultiHeadAttention(Module):
             "window": self.window,
             "cap": self.cap,
             "relative": self.relative,
+            "head_width": self.head_width,
+            "qk_norm": self.qk_norm,
+            "norm_eps": 1e-6 if self.q_norm is None else self.q_norm.eps,
+            "scale": self.scale,
+            "out_bias": self.out_proj.bias is not None,
         }
 
     def forward(
@@ -272,7 +312,7 @@ class MultiHeadAttention(Module):
         cache: KVCache | None,
         positions: Positions | None,
     ) -> Tensor:
-        """From ``x`` (B, T, D) to its heads side by side, (B, T, D)."""
+        """From ``x`` (B, T, D) to its heads side by side, (B, T, H · K)."""
         B, T, _ = x.shape
         earlier = None if cache is None else cache.length  # an empty cache is a cache, too
         start = earlier or 0
@@ -284,10 +324,10 @@ class MultiHeadAttention(Module):
         real = real_positions((B, T), key_mask, mask, causal, self.window, earlier)
         x = hide(x, real)  # zeros where it is False
         if value is None:
-            q, k, v = self.project(x, "qkv")  # (B, H, T, K), (B, G, T, K), (B, G, T, K)
+            q, k, v = self._project(x, "qkv")  # (B, H, T, K), (B, G, T, K), (B, G, T, K)
         else:
-            q, k = self.project(x, "qk")
-            (v,) = self.project(hide(value, real), "v")
+            q, k = self._project(x, "qk")
+            (v,) = self._project(hide(value, real), "v")
 
         if self.rotary is not None:
             if positions is None:
@@ -332,7 +372,7 @@ class MultiHeadAttention(Module):
         else:  # later queries may see what these do not: key_mask alone tells
             attends, seen = np.any(key_mask, axis=1, keepdims=True), key_mask
 
-        (q,) = self.project(hide(query, attends), "q")  # (B, H, T, K)
+        (q,) = self._project(hide(query, attends), "q")  # (B, H, T, K)
         if cache is None:
             k, v = self._project_memory(key, value, seen)  # (B, G, S, K) each
         else:
@@ -353,7 +393,7 @@ class MultiHeadAttention(Module):
 
         keys_may_be_nan = cache is not None and mask is not None
         heads = self._attend("cross", q, k, v, rule, keys_may_be_nan)  # (B, H, T, K)
-        return merge_heads(heads)  # (B, T, D)
+        return merge_heads(heads)  # (B, T, H · K)
 
     # --- the steps of both
 
@@ -362,7 +402,7 @@ class MultiHeadAttention(Module):
     ) -> Rule:
         """The masks and options of a call as one value: all that decides about the weights."""
         masks = check_head_masks(key_mask, mask, B, self.num_heads, T, S)  # (B, H, T, S) or 1s
-        return Rule(masks, causal, scale=None, window=self.window, slopes=self.slopes, cap=self.cap)
+        return Rule(masks, causal, self.scale, self.window, self.slopes, self.cap)
 
     def project(self, x: Tensor, letters: str) -> tuple[Tensor, ...]:
         """``x`` (B, T, D) as queries (B, H, T, K), keys and values (B, G, T, K).
@@ -373,10 +413,9 @@ class MultiHeadAttention(Module):
             raise ValueError(
                 f'project: expected neighbours of "qkv", such as "kv", got {letters!r}'
             )
-        D, H, G = self.d_model, self.num_heads, self.num_kv_heads
-        K = D // H
+        H, G, K = self.num_heads, self.num_kv_heads, self.head_width
         heads = {"q": H, "k": G, "v": G}
-        first_row = {"q": 0, "k": D, "v": D + G * K}  # in_proj_weight: queries, keys, values
+        first_row = {"q": 0, "k": H * K, "v": (H + G) * K}  # in_proj_weight: queries, keys, values
         wanted = tuple([heads[letter] for letter in letters])
         start = first_row[letters[0]]
         stop = start + K * sum(wanted)
@@ -396,15 +435,28 @@ class MultiHeadAttention(Module):
             b = None if b is None else b[rows]
         return F.linear(x, W, b)
 
+    def _project(self, x: Tensor, letters: str) -> tuple[Tensor, ...]:
+        """What :meth:`project` gives, with queries and keys normalised if this layer does so."""
+        norms = {"q": self.q_norm, "k": self.k_norm, "v": None}
+        parts = zip(letters, self.project(x, letters), strict=True)
+        return tuple([self._normalise(norms[letter], part) for letter, part in parts])
+
+    def _normalise(self, norm: RMSNorm | None, x: Tensor) -> Tensor:
+        """(B, h, T, K) with each head divided by its root mean square, or all h heads together."""
+        if norm is None or self.qk_norm == "head":
+            return x if norm is None else norm(x)
+        (normalised,) = split_heads(norm(merge_heads(x)), (x.shape[1],))
+        return normalised
+
     def _project_memory(
         self, key: Tensor, value: Tensor | None, seen: Mask | None
     ) -> tuple[Tensor, Tensor]:
         """Keys and values (B, G, S, K) of what is attended to, zeros where it is not ``seen``."""
         if value is None:
-            k, v = self.project(hide(key, seen), "kv")
+            k, v = self._project(hide(key, seen), "kv")
         else:
-            (k,) = self.project(hide(key, seen), "k")
-            (v,) = self.project(hide(value, seen), "v")
+            (k,) = self._project(hide(key, seen), "k")
+            (v,) = self._project(hide(value, seen), "v")
         return k, v
 
     def _attend(

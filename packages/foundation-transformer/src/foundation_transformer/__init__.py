@@ -24,6 +24,7 @@ from foundation_transformer._positions import (
     SinusoidalPositions,
 )
 from foundation_transformer._relative import ALiBi, Rotary
+from foundation_transformer._rotary_scaling import RotaryScaling
 from foundation_transformer._stacks import TransformerDecoder, TransformerEncoder
 from foundation_transformer._text_encoder import TextClassifier, TextEncoder, mean_pool
 from foundation_transformer._transformer import Transformer
@@ -44,6 +45,7 @@ __all__ = [
     "LearnedPositions",
     "RelativeBuckets",
     "Rotary",
+    "RotaryScaling",
     "SinusoidalPositions",
     "SwiGLU",
     "TextClassifier",

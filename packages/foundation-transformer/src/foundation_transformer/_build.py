@@ -33,7 +33,7 @@ def absolute_positions(
 
 
 def layer_options(c: TransformerConfig, rng: np.random.Generator, causal: bool) -> dict[str, Any]:
-    """The keyword arguments of all layers of a stack; relative positions are theirs.
+    """The keyword arguments of a stack for its layers; relative positions are theirs.
 
     ``causal`` says whether nobody sees a later position.
     """
@@ -41,15 +41,22 @@ def layer_options(c: TransformerConfig, rng: np.random.Generator, causal: bool) 
         "dropout": c.dropout,
         "activation": c.activation,
         "norm_first": c.norm_first,
+        "norm_last": c.norm_last,
         "num_kv_heads": c.num_kv_heads,
+        "head_width": c.head_width,
         "norm": c.norm,
         "norm_eps": c.norm_eps,
         "bias": c.bias,
+        "attention_bias": c.attention_bias,
+        "attention_scale": c.attention_scale,
+        "attention_cap": c.attention_cap,
+        "qk_norm": c.qk_norm,
+        "window": [c.window if kind == "local" else None for kind in c.layer_pattern],
         "rng": rng,
     }
     if c.positions == "rotary":
-        width = c.d_model // c.num_heads
-        options["rotary"] = Rotary(width, c.max_len, c.rotary_base, c.rotary_pairs)
+        rotary = _rotary(c)
+        options["rotary"] = [rotary[kind] for kind in c.layer_pattern]
     elif c.positions == "alibi":
         options["slopes"] = ALiBi(c.num_heads).slopes
     elif c.positions == "buckets":
@@ -57,6 +64,16 @@ def layer_options(c: TransformerConfig, rng: np.random.Generator, causal: bool) 
             c.num_heads, c.num_buckets, c.max_distance, both_sides=not causal, rng=rng
         )
     return options
+
+
+def _rotary(c: TransformerConfig) -> dict[str, Rotary | None]:
+    """What turns queries and keys, for each kind of layer."""
+    K, pairs, width = c.width_of_heads, c.rotary_pairs, c.rotary_width
+    usual = Rotary(K, c.max_len, c.rotary_base, pairs, c.rotary_scaling, width)
+    local = usual
+    if c.local_rotary_base is not None:
+        local = Rotary(K, c.max_len, c.local_rotary_base, pairs, None, width)
+    return {"global": usual, "local": local, "no_positions": None}
 
 
 def real_ids(ids: Ids, real: Mask | None) -> Ids:

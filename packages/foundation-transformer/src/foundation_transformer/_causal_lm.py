@@ -81,6 +81,7 @@ True
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -104,6 +105,7 @@ from foundation_transformer._build import (
 )
 from foundation_transformer._positions import Positions, require_room
 from foundation_transformer._ragged import align_right, real_and_positions, rotary_positions
+from foundation_transformer._soft_cap import soft_cap
 from foundation_transformer._stacks import TransformerEncoder
 from foundation_transformer.config import TransformerConfig
 
@@ -187,7 +189,7 @@ class CausalLM(Module):
             config.d_model,
             config.num_heads,
             config.feed_forward_width,
-            final_norm=config.norm_first,  # post-norm layers end in a normalisation already
+            final_norm=config.has_final_norm,
             # dropout, activation, norm, rotary, ...: see there
             **layer_options(config, rng, causal=True),
         )
@@ -228,7 +230,7 @@ class CausalLM(Module):
             If the text is longer than the model's positions. A model with ALiBi, or without any
             positions, has no limit.
         """
-        return self.output(self.hidden(ids, key_mask, mask, positions))  # (B, T, V)
+        return self.logits(self.hidden(ids, key_mask, mask, positions))  # (B, T, V)
 
     def hidden(
         self,
@@ -240,9 +242,15 @@ class CausalLM(Module):
         """What the last layer says of each token, (B, T, D), before it becomes logits.
 
         Parameters are those of :meth:`forward`. Logits of some tokens alone are
-        ``output(hidden[:, some])``.
+        ``logits(hidden[:, some])``.
         """
         return self._hidden(ids, 0 if positions is None else positions, key_mask, mask)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Scores for the next token, (..., D) to (..., V), from what the last layer says."""
+        scores: Tensor = self.output(hidden)
+        cap = self.config.logit_cap
+        return scores if cap is None else soft_cap(scores, cap)
 
     def _hidden(
         self,
@@ -263,6 +271,8 @@ class CausalLM(Module):
         # Which of these tokens are no padding, (B, T); None: all of them.
         real = real_positions(np.shape(ids), key_mask, mask, causal=True, earlier=earlier)
         x = self.embedding(real_ids(ids, real))  # (B, T, D); padding is read as id 0
+        if self.config.scale_embeddings:
+            x = x * math.sqrt(self.config.d_model)
         if self.positions is not None:
             x = self.positions(x, positions)
         x = F.dropout(x, self.config.dropout)
@@ -327,7 +337,7 @@ class CausalLM(Module):
         key_mask, positions = real_and_positions(state.padding, start, stop)
         with no_grad(), one_blas_thread():
             h = self._hidden(ids, positions, key_mask, caches=state.caches)  # (B, T, D)
-            logits: NDArray[Any] = self.output(h[:, -1]).data  # (B, V)
+            logits: NDArray[Any] = self.logits(h[:, -1]).data  # (B, V)
         return logits
 
     def select(self, state: TextState, rows: IntArray) -> TextState:

@@ -60,12 +60,50 @@ def swiglu(x: Array) -> Result:
     return limited(a, -largest, np.inf) * s * b, backward
 
 
+@operation
+def geglu(x: Array, approximate: str = "none") -> Result:
+    """gelu(a) ∘ b, where the last axis of ``x`` (..., 2F) holds a, then b [1]_.
+
+    ``approximate`` is that of :func:`foundation_nn.functional.gelu`.
+
+    References
+    ----------
+    .. [1] N. Shazeer, "GLU Variants Improve Transformer", 2020, arXiv:2002.05202.
+
+    Examples
+    --------
+    The formula, of one row:
+
+    >>> import math
+    >>> import numpy as np
+    >>> a, b = 0.5, 3.0
+    >>> expected = a * (1 + math.erf(a / math.sqrt(2))) / 2 * b
+    >>> np.allclose(geglu(np.array([[a, b]])).data, expected)
+    True
+    """
+    width = x.shape[-1] // 2
+    b = x[..., width:]
+    activated, backward_of_gelu = F.gelu.kernel(x[..., :width], approximate)
+
+    def backward(g: Array) -> Array:
+        dx = np.empty_like(x)
+        dx[..., :width] = backward_of_gelu(g * b)
+        np.multiply(g, activated, out=dx[..., width:])
+        return dx
+
+    return activated * b, backward
+
+
+#: Activations that halve the width: one half gates the other.
+GATED = ("swiglu", "geglu", "geglu_tanh")
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu,
     "gelu": F.gelu,
     "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
     "silu": F.silu,
     "swiglu": swiglu,
+    "geglu": geglu,
+    "geglu_tanh": lambda x: geglu(x, "tanh"),
 }
 
 
@@ -84,7 +122,7 @@ class FeedForward(Module):
     ----------
     d_model, d_ff : int
         D and F.
-    activation : {"relu", "gelu", "gelu_tanh", "silu", "swiglu"}
+    activation : {"relu", "gelu", "gelu_tanh", "silu", "swiglu", "geglu", "geglu_tanh"}
     dropout : float
         Of the hidden units.
     bias : bool
@@ -93,7 +131,7 @@ class FeedForward(Module):
     Attributes
     ----------
     linear1 : Linear
-        D to F; to 2F for "swiglu": the rows of the gate, then those of what it gates.
+        D to F; to 2F for the last three: the rows of the gate, then those of what it gates.
     linear2 : Linear
         F to D.
 
@@ -126,7 +164,7 @@ class FeedForward(Module):
         rng = init.generator(rng)
         self.activation = activation
         self.dropout = number("FeedForward", "dropout", dropout, at_least=0, less_than=1)
-        width = 2 * d_ff if activation == "swiglu" else d_ff
+        width = 2 * d_ff if activation in GATED else d_ff
         self.linear1 = Linear(d_model, width, bias, rng=rng)
         self.linear2 = Linear(d_ff, d_model, bias, rng=rng)
 

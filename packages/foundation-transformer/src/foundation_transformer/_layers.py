@@ -5,8 +5,10 @@ needs; a *feed-forward network* then works on each position by itself. Each of t
 whose result is added to what came in (a residual connection), and has a normalisation, which
 brings the vectors to a common scale:
 
-    x = norm(x + f(x))     post-norm, the original
-    x = x + f(norm(x))     pre-norm, which trains without a warm-up of the learning rate [1]_
+    x = norm(x + f(x))         post-norm, the original
+    x = x + f(norm(x))         pre-norm, which trains without a warm-up of the learning rate [1]_
+    x = x + norm(f(x))         of what a branch returns, whose size is then known [2]_
+    x = x + norm(f(norm(x)))   both of these, each with a norm of its own [3]_
 
 An encoder layer has two branches, self-attention and feed-forward. A decoder layer, in which no
 position sees a later one, has a third between them: attention to the encoder's output (the memory).
@@ -52,13 +54,16 @@ References
 ----------
 .. [1] R. Xiong et al., "On Layer Normalization in the Transformer Architecture", ICML 2020,
    arXiv:2002.04745.
+.. [2] OLMo Team, "2 OLMo 2 Furious", 2024, arXiv:2501.00656.
+.. [3] Gemma Team, "Gemma 2: Improving Open Language Models at a Practical Size", 2024,
+   arXiv:2408.00118.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from foundation_attn import KVCache, MultiHeadAttention
@@ -72,14 +77,24 @@ from foundation_transformer._feed_forward import FeedForward, feed_forward
 from foundation_transformer._positions import Positions
 from foundation_transformer._relative import Rotary
 
+Norm: TypeAlias = LayerNorm | RMSNorm
 
-def make_norm(d_model: int, norm: str, eps: float, bias: bool) -> LayerNorm | RMSNorm:
+
+def make_norm(d_model: int, norm: str, eps: float, bias: bool) -> Norm:
     """A normalisation of the kind "layer" or "rms"; the latter never has a bias."""
     if norm == "layer":
         return LayerNorm(d_model, eps, bias)
     if norm == "rms":
         return RMSNorm(d_model, eps)
     raise ValueError(f"norm: expected one of ('layer', 'rms'), got {norm!r}")
+
+
+#: What the attention calls its biases, by those before the heads and after them.
+_BIASES = {(True, True): "all", (True, False): "qkv", (False, False): "none"}
+
+
+#: What only an attention within one text can have.
+_BY_DISTANCE = ("rotary", "slopes", "window", "relative")
 
 
 class _Layer(Module):
@@ -95,9 +110,16 @@ class _Layer(Module):
         norm_first: bool = False,
         *,
         num_kv_heads: int | None = None,
+        head_width: int | None = None,
         norm: str = "layer",
         norm_eps: float = 1e-5,
+        norm_last: bool = False,
         bias: bool = True,
+        attention_bias: str | None = None,
+        attention_scale: float | None = None,
+        attention_cap: float | None = None,
+        qk_norm: str | None = None,
+        window: int | None = None,
         rotary: Rotary | None = None,
         slopes: NDArray[np.float64] | None = None,
         relative: RelativeBuckets | None = None,
@@ -107,31 +129,52 @@ class _Layer(Module):
         self.dropout = dropout
         self.activation = activation
         self.norm_first = norm_first
+        self.norm_last = norm_last
+        if attention_bias not in (*_BIASES.values(), None):
+            raise ValueError(
+                f"attention_bias: expected one of {tuple(_BIASES.values())}, got {attention_bias!r}"
+            )
         self.self_attn = MultiHeadAttention(
             d_model,
             num_heads,
             num_kv_heads,
             dropout,
-            bias,
+            bias if attention_bias is None else attention_bias != "none",
             rng=rng,
             rotary=rotary,
             slopes=slopes,
+            window=window,
+            cap=attention_cap,
             relative=relative,
+            head_width=head_width,
+            qk_norm=qk_norm,
+            norm_eps=norm_eps,
+            scale=attention_scale,
+            out_bias=bias if attention_bias is None else attention_bias == "all",
         )
         # The network's two linear layers are held here, where PyTorch's parameters have their
         # names; _feed_forward applies them.
         network = FeedForward(d_model, d_ff, activation, dropout, bias, rng=rng)
         self.linear1 = network.linear1  # D to F
         self.linear2 = network.linear2  # F to D
+        has_two = norm_first and norm_last
         self.norm1 = make_norm(d_model, norm, norm_eps, bias)
         self.norm2 = make_norm(d_model, norm, norm_eps, bias)
+        self.norm1_last = make_norm(d_model, norm, norm_eps, bias) if has_two else None
+        self.norm2_last = make_norm(d_model, norm, norm_eps, bias) if has_two else None
 
     def _residual(
-        self, x: Tensor, norm: LayerNorm | RMSNorm, branch: Callable[[Tensor], Tensor]
+        self, x: Tensor, norm: Norm, branch: Callable[[Tensor], Tensor], last: Norm | None
     ) -> Tensor:
-        """x + branch(norm(x)) in pre-norm, norm(x + branch(x)) in post-norm."""
+        """The branch added to what came in, with the normalisations where this layer has them.
+
+        ``last`` is the second norm of a branch, if it has two.
+        """
         if self.norm_first:
-            return x + F.dropout(branch(norm(x)), self.dropout)
+            y = branch(norm(x))
+            return x + F.dropout(y if last is None else last(y), self.dropout)
+        if self.norm_last:
+            return x + F.dropout(norm(branch(x)), self.dropout)
         return norm(x + F.dropout(branch(x), self.dropout))
 
     def _feed_forward(self, x: Tensor) -> Tensor:
@@ -149,9 +192,16 @@ class _Layer(Module):
             "activation": self.activation,
             "norm_first": self.norm_first,
             "num_kv_heads": attention["num_kv_heads"],
+            "head_width": attention["head_width"],
             "norm": "rms" if isinstance(self.norm1, RMSNorm) else "layer",
             "norm_eps": self.norm1.eps,
-            "bias": attention["bias"],
+            "norm_last": self.norm_last,
+            "bias": self.linear1.bias is not None,
+            "attention_bias": _BIASES[attention["bias"], attention["out_bias"]],
+            "attention_scale": attention["scale"],
+            "attention_cap": attention["cap"],
+            "qk_norm": attention["qk_norm"],
+            "window": attention["window"],
             "rotary": attention["rotary"],
             "slopes": attention["slopes"],
             "relative": attention["relative"],
@@ -177,19 +227,32 @@ class TransformerEncoderLayer(_Layer):
         network.
     dropout : float
         Of the attention weights, the hidden feed-forward units and what both branches return.
-    activation : {"relu", "gelu", "gelu_tanh", "silu", "swiglu"}
-        With "swiglu" ``linear1`` has twice the rows, see :class:`FeedForward`.
+    activation : {"relu", "gelu", "gelu_tanh", "silu", "swiglu", "geglu", "geglu_tanh"}
+        With one of the last three ``linear1`` has twice the rows, see :class:`FeedForward`.
     norm_first : bool
-        Pre-norm; post-norm otherwise.
+        Normalise what goes into a branch; post-norm otherwise.
     num_kv_heads : int, optional
         Fewer heads for keys and values than for queries, see
         :class:`foundation_attn.MultiHeadAttention`.
+    head_width : int, optional
+        Of the heads; D / H by default.
     norm : {"layer", "rms"}
         :class:`foundation_nn.LayerNorm` or :class:`foundation_nn.RMSNorm`.
     norm_eps : float
         What the normalisations add to the variance.
+    norm_last : bool
+        Normalise what a branch returns before it is added, instead of the sum; together with
+        ``norm_first`` a branch has two norms, ``norm1`` and ``norm1_last``.
     bias : bool
         Whether the linear layers and layer normalisations have one.
+    attention_bias : {"all", "qkv", "none"}, optional
+        Which projections of the attention have one, if that differs from ``bias``.
+    attention_scale, attention_cap : float, optional
+        ``scale`` and ``cap`` of :class:`foundation_attn.MultiHeadAttention`.
+    qk_norm : {"head", "width"}, optional
+        The same.
+    window : int, optional
+        The self-attention sees only what is at a distance of less than this.
     rotary : Rotary, optional
         Turns queries and keys of the self-attention by their positions.
     slopes : (H,) array, optional
@@ -249,8 +312,8 @@ class TransformerEncoderLayer(_Layer):
         )
         # Attention alone would ignore padding, but NaN would travel on along the residual sums.
         x = hide_padding(x, key_mask, mask, causal, cache)
-        x = self._residual(x, self.norm1, self_attention)
-        return self._residual(x, self.norm2, self._feed_forward)
+        x = self._residual(x, self.norm1, self_attention, self.norm1_last)
+        return self._residual(x, self.norm2, self._feed_forward, self.norm2_last)
 
 
 class DecoderCache(NamedTuple):
@@ -263,8 +326,8 @@ class DecoderCache(NamedTuple):
 class TransformerDecoderLayer(_Layer):
     """Causal self-attention, attention to the encoder's output, then a feed-forward network.
 
-    Parameters as for :class:`TransformerEncoderLayer`; ``rotary``, ``slopes`` and ``relative`` are
-    those of the self-attention, for positions in two texts cannot be compared.
+    Parameters as for :class:`TransformerEncoderLayer`; ``rotary``, ``slopes``, ``relative`` and
+    ``window`` are those of the self-attention, for positions in two texts cannot be compared.
 
     Notes
     -----
@@ -281,36 +344,20 @@ class TransformerDecoderLayer(_Layer):
         activation: str = "relu",
         norm_first: bool = False,
         *,
-        num_kv_heads: int | None = None,
-        norm: str = "layer",
-        norm_eps: float = 1e-5,
-        bias: bool = True,
-        rotary: Rotary | None = None,
-        slopes: NDArray[np.float64] | None = None,
-        relative: RelativeBuckets | None = None,
         rng: np.random.Generator | None = None,
+        **options: Any,
     ) -> None:
         rng = init.generator(rng)
         super().__init__(
-            d_model,
-            num_heads,
-            d_ff,
-            dropout,
-            activation,
-            norm_first,
-            num_kv_heads=num_kv_heads,
-            norm=norm,
-            norm_eps=norm_eps,
-            bias=bias,
-            rotary=rotary,
-            slopes=slopes,
-            relative=relative,
-            rng=rng,
+            d_model, num_heads, d_ff, dropout, activation, norm_first, rng=rng, **options
         )
-        self.multihead_attn = MultiHeadAttention(  # PyTorch's name for the attention to the memory
-            d_model, num_heads, num_kv_heads, dropout, bias, rng=rng
-        )
-        self.norm3 = make_norm(d_model, norm, norm_eps, bias)
+        # PyTorch's name for the attention to the memory, in which distances mean nothing.
+        alike = self.self_attn.to_dict() | dict.fromkeys(_BY_DISTANCE)
+        self.multihead_attn = MultiHeadAttention(**alike, rng=rng)
+        own = self.to_dict()
+        norm = own["norm"], own["norm_eps"], own["bias"]
+        self.norm3 = make_norm(d_model, *norm)
+        self.norm3_last = None if self.norm2_last is None else make_norm(d_model, *norm)
 
     def forward(
         self,
@@ -361,9 +408,9 @@ class TransformerDecoderLayer(_Layer):
         )
         # The memory's padding needs no such care: it is seen by attention alone, which ignores it.
         x = hide_padding(x, key_mask, mask, causal=True, cache=target_cache)
-        x = self._residual(x, self.norm1, self_attention)
-        x = self._residual(x, self.norm2, memory_attention)
-        return self._residual(x, self.norm3, self._feed_forward)
+        x = self._residual(x, self.norm1, self_attention, self.norm1_last)
+        x = self._residual(x, self.norm2, memory_attention, self.norm2_last)
+        return self._residual(x, self.norm3, self._feed_forward, self.norm3_last)
 
     def branch_ends(self) -> Iterator[Parameter]:
         """The last matrix of each branch, see the encoder layer's."""

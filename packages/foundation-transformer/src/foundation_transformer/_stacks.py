@@ -18,6 +18,19 @@ from foundation_transformer._layers import (
 from foundation_transformer._positions import Positions
 from foundation_transformer._step import can_step, decoder_step, encoder_step
 
+#: Options that may differ from layer to layer.
+_BY_LAYER = ("rotary", "window")
+
+
+def _of_layer(options: dict[str, Any], i: int) -> dict[str, Any]:
+    """The options of layer i."""
+    own = {}
+    for name in _BY_LAYER:
+        pattern = options.get(name)
+        if isinstance(pattern, list):
+            own[name] = pattern[i % len(pattern)]
+    return options | own
+
 
 class _Stack(Module):
     """What both stacks share: layers of one kind and a final normalisation."""
@@ -38,7 +51,8 @@ class _Stack(Module):
         num_layers = whole_number(type(self).__name__, "num_layers", num_layers, at_least=1)
         options["rng"] = init.generator(options.get("rng"))
         self.layers = [
-            self.layer_type(d_model, num_heads, d_ff, **options) for _ in range(num_layers)
+            self.layer_type(d_model, num_heads, d_ff, **_of_layer(options, i))
+            for i in range(num_layers)
         ]
         self.norm = (
             make_norm(
@@ -53,11 +67,19 @@ class _Stack(Module):
 
     def to_dict(self) -> dict[str, Any]:
         """The arguments that make such a stack, for checkpoints."""
+        layers = [layer.to_dict() for layer in self.layers]
+        differing = {name: [layer[name] for layer in layers] for name in _BY_LAYER}
         return {
-            "num_layers": len(self.layers),
+            "num_layers": len(layers),
             "final_norm": self.norm is not None,
-            **self.layers[0].to_dict(),
+            **layers[0],
+            **differing,
         }
+
+    def _positions_of(self, layer: Any, positions: Positions | None) -> Positions | None:
+        """What a layer is told of positions: nothing if others turn by them and it does not."""
+        rotary = [each.self_attn.rotary is not None for each in self.layers]
+        return None if layer.self_attn.rotary is None and any(rotary) else positions
 
 
 class TransformerEncoder(_Stack):
@@ -70,9 +92,9 @@ class TransformerEncoder(_Stack):
     num_layers, d_model, num_heads, d_ff : int
     final_norm : bool
         Normalise the output, as ``torch.nn.Transformer`` does.
-    dropout, activation, norm_first, num_kv_heads, norm, norm_eps, bias, rotary, slopes, relative,
-    rng
-        As for :class:`TransformerEncoderLayer`.
+    **options
+        The others of :class:`TransformerEncoderLayer`. ``rotary`` and ``window`` may be lists, one
+        for each layer, which are repeated until there are enough.
     """
 
     layer_type = TransformerEncoderLayer
@@ -93,7 +115,7 @@ class TransformerEncoder(_Stack):
             return encoder_step(layers, norm, x, caches, key_mask, positions)
         for i, layer in enumerate(layers):
             cache = None if caches is None else caches[i]
-            x = layer(x, key_mask, mask, causal, cache, positions)
+            x = layer(x, key_mask, mask, causal, cache, self._positions_of(layer, positions))
         return x if norm is None else norm(x)
 
     def new_caches(self) -> list[KVCache]:
@@ -128,7 +150,8 @@ class TransformerDecoder(_Stack):
             return decoder_step(layers, norm, x, caches, key_mask, memory_key_mask, positions)
         for i, layer in enumerate(layers):
             cache = None if caches is None else caches[i]
-            x = layer(x, memory, key_mask, memory_key_mask, mask, cache, positions)
+            places = self._positions_of(layer, positions)
+            x = layer(x, memory, key_mask, memory_key_mask, mask, cache, places)
         return x if norm is None else norm(x)
 
     def new_caches(self, memory_len: int) -> list[DecoderCache]:

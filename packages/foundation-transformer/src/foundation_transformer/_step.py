@@ -33,7 +33,7 @@ from foundation_nn import functional as F
 from numpy.typing import NDArray
 
 from foundation_transformer._buckets import RelativeBuckets
-from foundation_transformer._feed_forward import swiglu
+from foundation_transformer._feed_forward import geglu, swiglu
 from foundation_transformer._layers import (
     DecoderCache,
     TransformerDecoderLayer,
@@ -52,6 +52,8 @@ _ACTIVATIONS: dict[str, Callable[[Array], tuple[Array, Any]]] = {
     "gelu_tanh": lambda x: F.gelu.kernel(x, "tanh"),
     "silu": F.silu.kernel,
     "swiglu": swiglu.kernel,
+    "geglu": geglu.kernel,
+    "geglu_tanh": lambda x: geglu.kernel(x, "tanh"),
 }
 #: With more than this the operations share heads, or parts of a product, between threads.
 _MOST_SCORES = 1 << 16
@@ -109,9 +111,13 @@ def _encoder_layer(
     """Self-attention, then the feed-forward network."""
     attention = layer.self_attn
     x = _residual(
-        layer, x, layer.norm1, lambda h: _self_attention(attention, h, cache, key_mask, positions)
+        layer,
+        x,
+        layer.norm1,
+        lambda h: _self_attention(attention, h, cache, key_mask, positions),
+        layer.norm1_last,
     )
-    return _residual(layer, x, layer.norm2, lambda h: _feed_forward(layer, h))
+    return _residual(layer, x, layer.norm2, lambda h: _feed_forward(layer, h), layer.norm2_last)
 
 
 def _decoder_layer(
@@ -129,20 +135,27 @@ def _decoder_layer(
         x,
         layer.norm1,
         lambda h: _self_attention(target, h, cache.target, key_mask, positions),
+        layer.norm1_last,
     )
     x = _residual(
         layer,
         x,
         layer.norm2,
         lambda h: _cross_attention(memory, h, cache.memory, memory_key_mask),
+        layer.norm2_last,
     )
-    return _residual(layer, x, layer.norm3, lambda h: _feed_forward(layer, h))
+    return _residual(layer, x, layer.norm3, lambda h: _feed_forward(layer, h), layer.norm3_last)
 
 
-def _residual(layer: Layer, x: Array, norm: Any, branch: Callable[[Array], Array]) -> Array:
-    """The branch is added to the row; what is normalised is the branch's input, or the sum."""
+def _residual(
+    layer: Layer, x: Array, norm: Any, branch: Callable[[Array], Array], last: Any
+) -> Array:
+    """The branch is added to the row, with the normalisations where the layer has them."""
     if layer.norm_first:
-        return x + branch(_normalise(norm, x))
+        y = branch(_normalise(norm, x))
+        return x + (y if last is None else _normalise(last, y))
+    if layer.norm_last:
+        return x + _normalise(norm, branch(x))
     return _normalise(norm, x + branch(x))
 
 
@@ -188,10 +201,11 @@ def _self_attention(
     positions: Positions | None,
 ) -> Array:
     """The token attends to all tokens so far, itself included."""
-    B, D = x.shape
-    H, G, K = layer.num_heads, layer.num_kv_heads, D // layer.num_heads
+    B = len(x)
+    H, G, K = layer.num_heads, layer.num_kv_heads, layer.head_width
     heads = _affine(x, layer.in_proj_weight, layer.in_proj_bias).reshape(B, H + 2 * G, 1, K)
     q, k, v = heads[:, :H], heads[:, H : H + G], heads[:, H + G :]
+    q, k = _normalise_heads(layer.q_norm, q), _normalise_heads(layer.k_norm, k)
     if isinstance(layer.rotary, Rotary):
         places = np.array([cache.length]) if positions is None else positions
         cos, sin = layer.rotary.angles(places, x.dtype)
@@ -206,19 +220,27 @@ def _cross_attention(
     layer: MultiHeadAttention, x: Array, cache: KVCache, key_mask: Mask | None
 ) -> Array:
     """The token attends to the memory, whose keys and values are in the cache."""
-    B, D = x.shape
-    H = layer.num_heads
-    q = x @ layer.in_proj_weight.data[:D].T
+    H, K = layer.num_heads, layer.head_width
+    q = x @ layer.in_proj_weight.data[: H * K].T
     if layer.in_proj_bias is not None:
-        q += layer.in_proj_bias.data[:D]
+        q += layer.in_proj_bias.data[: H * K]
+    q = _normalise_heads(layer.q_norm, q.reshape(len(x), H, 1, K))
     keys, values = cache.view()
-    return _attend(layer, q.reshape(B, H, 1, D // H), keys, values, key_mask)
+    return _attend(layer, q, keys, values, key_mask)
+
+
+def _normalise_heads(norm: RMSNorm | None, x: Array) -> Array:
+    """(B, h, 1, K) with each head normalised, or all h together if the norm is as wide."""
+    if norm is None:
+        return x
+    width = norm.weight.shape[0]
+    return _normalise(norm, x.reshape(-1, width)).reshape(x.shape)
 
 
 def _attend(
     layer: MultiHeadAttention, q: Array, keys: Array, values: Array, key_mask: Mask | None
 ) -> Array:
-    """W_out · softmax(q Kᵀ / √K) V + b_out.
+    """W_out · softmax(scale · q Kᵀ) V + b_out, where the scale is mostly 1/√K.
 
     Parameters
     ----------
@@ -228,9 +250,13 @@ def _attend(
     key_mask : (B, S) bool array or None
         Which of them are real.
     """
+    if layer.window is not None:  # what is further away is not looked at
+        keys, values = keys[:, :, -layer.window :], values[:, :, -layer.window :]
+        key_mask = None if key_mask is None else key_mask[:, -layer.window :]
     B, G, S, K = keys.shape
     H = layer.num_heads
-    q = q.reshape(B, G, H // G, K) * keys.dtype.type(1 / math.sqrt(K))
+    scale = 1 / math.sqrt(K) if layer.scale is None else layer.scale
+    q = q.reshape(B, G, H // G, K) * keys.dtype.type(scale)
     scores = q @ keys.swapaxes(-1, -2)  # (B, G, H / G, S)
     if layer.cap is not None:
         cap = float(layer.cap)
@@ -243,8 +269,6 @@ def _attend(
         scores += layer.relative.newest(S).reshape(G, H // G, S)
     if key_mask is not None:
         scores = np.where(key_mask[:, None, None], scores, -np.inf)
-    if layer.window is not None:
-        scores[..., : max(0, S - layer.window)] = -np.inf
     weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
     weights /= weights.sum(axis=-1, keepdims=True)
     heads = weights @ values  # (B, G, H / G, K)
@@ -284,6 +308,8 @@ def can_step(
         return False
     if mask is not None or not (norm is None or _is_norm(norm)):
         return False
+    if positions is not None and all(layer.self_attn.rotary is None for layer in layers):
+        return False  # the first of them refuses
     for layer, cache in zip(layers, caches, strict=True):
         target = cache.target if isinstance(cache, DecoderCache) else cache
         if not (
@@ -317,8 +343,8 @@ def _is_plain(layer: Layer, cache: KVCache | DecoderCache) -> bool:
     if not (
         (is_encoder or is_decoder)
         and type(layer.linear1) is type(layer.linear2) is Linear
-        and _is_norm(layer.norm1)
-        and _is_norm(layer.norm2)
+        and all(map(_is_norm, (layer.norm1, layer.norm2)))
+        and all(map(_is_norm_or_none, (layer.norm1_last, layer.norm2_last)))
         and _is_attention(layer.self_attn)
     ):
         return False
@@ -327,6 +353,7 @@ def _is_plain(layer: Layer, cache: KVCache | DecoderCache) -> bool:
     memory = layer.multihead_attn
     return (
         _is_norm(layer.norm3)
+        and _is_norm_or_none(layer.norm3_last)
         and _is_attention(memory)
         and memory.rotary is None  # which cross-attention refuses
         and memory.relative is None  # the same
@@ -338,11 +365,16 @@ def _is_norm(module: Module) -> bool:
     return type(module) is LayerNorm or type(module) is RMSNorm
 
 
+def _is_norm_or_none(module: Module | None) -> bool:
+    return module is None or _is_norm(module)
+
+
 def _is_attention(module: Module) -> bool:
     return (
         type(module) is MultiHeadAttention
         and type(module.out_proj) is Linear
         and (module.relative is None or type(module.relative) is RelativeBuckets)
+        and all(map(_is_norm_or_none, (module.q_norm, module.k_norm)))
     )
 
 
@@ -358,7 +390,7 @@ def _positions_fit(
     attention: MultiHeadAttention, x: Tensor, positions: Positions | None, place: int
 ) -> bool:
     if attention.rotary is None:
-        return positions is None
+        return True  # a layer without positions, beside others that turn by them
     if type(attention.rotary) is not Rotary:
         return False
     if positions is None:
@@ -375,9 +407,8 @@ def _cache_fits(attention: MultiHeadAttention, x: Tensor, cache: KVCache) -> boo
     """
     if not cache.length:
         return False
-    B, _, D = x.shape
     keys, _ = cache.view()
-    shape = (B, attention.num_kv_heads, cache.length, D // attention.num_heads)
+    shape = (x.shape[0], attention.num_kv_heads, cache.length, attention.head_width)
     return keys.shape == shape and keys.dtype == x.dtype
 
 

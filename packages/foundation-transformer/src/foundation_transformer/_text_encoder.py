@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -82,7 +83,7 @@ class TextEncoder(Module):
             c.d_model,
             c.num_heads,
             c.feed_forward_width,
-            final_norm=c.norm_first,  # post-norm layers end in a normalisation already
+            final_norm=c.has_final_norm,
             **layer_options(c, rng, causal=False),
         )
         self.pooler = Linear(c.d_model, c.d_model, c.bias, rng=rng) if c.pooler else None
@@ -121,6 +122,8 @@ class TextEncoder(Module):
         require_ids(ids)
         real = real_positions(np.shape(ids), key_mask, mask)
         x = self.embedding(real_ids(ids, real))
+        if self.config.scale_embeddings:
+            x = x * math.sqrt(self.config.d_model)
         if self.positions is not None:
             x = self.positions(x)
         if self.token_types is not None:

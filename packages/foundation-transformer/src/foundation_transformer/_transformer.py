@@ -26,8 +26,9 @@ from foundation_transformer.config import TransformerConfig
 class Transformer(Module):
     """From source ids and the target so far to logits for the next target token [1]_.
 
-    Embeddings are scaled by √D (section 3.4) and drawn with standard deviation 1/√D, so that
-    tied to the output layer they give logits of the order of one.
+    Embeddings are scaled by √D (section 3.4), unless the configuration says otherwise, and drawn
+    with standard deviation 1/√D, so that tied to the output layer they give logits of the order of
+    one.
 
     Parameters
     ----------
@@ -63,12 +64,17 @@ class Transformer(Module):
         )
         self.positions = absolute_positions(c, rng)
         shape = (D, c.num_heads, c.feed_forward_width)
-        # Post-norm layers end in a normalisation already.
         self.encoder = TransformerEncoder(
-            c.num_layers, *shape, final_norm=c.norm_first, **layer_options(c, rng, causal=False)
+            c.num_layers,
+            *shape,
+            final_norm=c.has_final_norm,
+            **layer_options(c, rng, causal=False),
         )
         self.decoder = TransformerDecoder(
-            c.decoder_layers, *shape, final_norm=c.norm_first, **layer_options(c, rng, causal=True)
+            c.decoder_layers,
+            *shape,
+            final_norm=c.has_final_norm,
+            **layer_options(c, rng, causal=True),
         )
         self.output = Linear(D, c.decoder_vocab_size, c.output_bias, rng=rng)
         if c.tie_embeddings:
@@ -133,7 +139,9 @@ class Transformer(Module):
 
         ``positions`` is the position of the first token, or of each, (T,) or (B, T).
         """
-        x = table(ids) * math.sqrt(self.config.d_model)
+        x = table(ids)
+        if self.config.scale_embeddings is not False:
+            x = x * math.sqrt(self.config.d_model)
         if self.positions is not None:
             x = self.positions(x, positions)
         return F.dropout(x, self.config.dropout)

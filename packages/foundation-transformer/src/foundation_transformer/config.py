@@ -10,6 +10,8 @@ from typing import Any, Self
 from foundation_nn import did_you_mean, explains_keywords, number
 
 from foundation_transformer._buckets import check_buckets
+from foundation_transformer._feed_forward import ACTIVATIONS, GATED
+from foundation_transformer._rotary_scaling import RotaryScaling
 
 
 def _only_for(model: str, default: Any) -> Any:
@@ -35,47 +37,77 @@ class TransformerConfig:
     d_model : int
         D.
     num_heads : int
-        H, a divisor of D.
+        H, a divisor of D unless ``head_width`` is given.
     num_kv_heads : int or None
         Heads of keys and values; None: as many.
+    head_width : int or None
+        K; None: D / H.
     num_layers : int
         Of the encoder, or of the only stack there is.
     num_decoder_layers : int or None
         :class:`Transformer`: layers of the decoder; None: as many.
     d_ff : int or None
-        F; None: 4 D, or for "swiglu" 8/3 D up to the next multiple of 256, as in Llama.
+        F; None: 4 D, or for gated activations 8/3 D up to the next multiple of 256, as in Llama.
     dropout : float
-    activation : {"relu", "gelu", "gelu_tanh", "silu", "swiglu"}
-        "gelu_tanh" is GPT-2's approximation; "swiglu" gates one half of the hidden units by the
-        other, see :class:`SwiGLU`.
+    activation : {"relu", "gelu", "gelu_tanh", "silu", "swiglu", "geglu", "geglu_tanh"}
+        "gelu_tanh" is GPT-2's approximation; the last three gate one half of the hidden units by
+        the other, by SiLU or GELU [1]_.
     norm : {"layer", "rms"}
     norm_eps : float
         ε of the normalisations.
     norm_first : bool
-        Normalise before each sub-layer, not after it.
+        Normalise what goes into each branch.
+    norm_last : bool
+        Normalise what a branch returns, before it is added: alone as in OLMo 2 [2]_, together with
+        ``norm_first`` as in Gemma 2 [3]_. If both are False, the sum is normalised.
     positions : {"sinusoidal", "learned", "rotary", "alibi", "buckets", "none"}
         How the model is told where a token stands: :class:`SinusoidalPositions`,
         :class:`LearnedPositions`, :class:`Rotary`, :class:`ALiBi`, :class:`RelativeBuckets`.
     sinusoid_pairs : {"neighbours", "halves"}
         With sinusoidal positions: sines and cosines in turns, as in the paper, or all sines before
-        all cosines, as in Marian [1]_.
+        all cosines, as in Marian [11]_.
     rotary_base : float
         With rotary positions, see :class:`Rotary`.
     rotary_pairs : {"halves", "neighbours"}
         The same.
+    rotary_width : int or None
+        How many numbers of a head are turned, the first ones; None: all [4]_.
+    rotary_scaling : RotaryScaling or None
+        For texts longer than those of the training, see there.
+    layer_pattern : tuple of str
+        What the layers look at, repeated until there are enough: "global" at the whole text,
+        "local" at a window of it, by turns as in Gemma 3 [5]_; "no_positions" at the whole text
+        without rotary positions [6]_.
+    window : int or None
+        Of local layers: they see what is at a distance of less than this, as in Mistral [7]_.
+    local_rotary_base : float or None
+        ``rotary_base`` of local layers, which are then not scaled [5]_; None: as in the others.
+    qk_norm : {"head", "width"} or None
+        Normalise queries and keys in each head, or over all heads together [8]_.
+    attention_scale : float or None
+        What the products of queries and keys are multiplied by; None: 1/√K.
+    attention_cap : float or None
+        A score s becomes cap · tanh(s / cap) [3]_.
+    attention_bias : {"all", "qkv", "none"} or None
+        Biases of the attention, if they differ from ``bias``: "qkv" has none after the heads, as in
+        Qwen 2 [9]_.
     num_buckets : int
         With positions in buckets, see :class:`RelativeBuckets`.
     max_distance : int
         The same.
     bias : bool
         In all linear layers and layer norms.
+    scale_embeddings : bool or None
+        Multiply embeddings by √D [10]_; None: in :class:`Transformer` alone.
+    logit_cap : float or None
+        :class:`CausalLM`: a logit x becomes cap · tanh(x / cap) [3]_.
     tie_embeddings : bool
         The output layer is the target embedding; with one vocabulary, the source's, too. For a
         vocabulary in common of which only the target's side is tied, give both sizes.
     logit_scale : float
-        :class:`Transformer`: what the output layer reads is multiplied by it; T5 [2]_ has 1/√D.
+        :class:`Transformer`: what the output layer reads is multiplied by it; T5 [12]_ has 1/√D.
     output_bias : bool
-        :class:`Transformer`: the output layer has a bias, as in Marian [1]_.
+        :class:`Transformer`: the output layer has a bias, as in Marian [11]_.
     num_token_types : int
         :class:`TextEncoder`: kinds of tokens that it tells apart, such as two sentences; 0: it does
         not.
@@ -93,9 +125,22 @@ class TransformerConfig:
 
     References
     ----------
-    .. [1] M. Junczys-Dowmunt et al., "Marian: Fast Neural Machine Translation in C++", ACL 2018,
+    .. [1] N. Shazeer, "GLU Variants Improve Transformer", 2020, arXiv:2002.05202.
+    .. [2] OLMo Team, "2 OLMo 2 Furious", 2024, arXiv:2501.00656.
+    .. [3] Gemma Team, "Gemma 2: Improving Open Language Models at a Practical Size", 2024,
+       arXiv:2408.00118.
+    .. [4] S. Black et al., "GPT-NeoX-20B", 2022, arXiv:2204.06745.
+    .. [5] Gemma Team, "Gemma 3 Technical Report", 2025, arXiv:2503.19786.
+    .. [6] A. Kazemnejad et al., "The Impact of Positional Encoding on Length Generalization in
+       Transformers", NeurIPS 2023, arXiv:2305.19466.
+    .. [7] A. Jiang et al., "Mistral 7B", 2023, arXiv:2310.06825.
+    .. [8] M. Dehghani et al., "Scaling Vision Transformers to 22 Billion Parameters", ICML 2023,
+       arXiv:2302.05442.
+    .. [9] A. Yang et al., "Qwen2 Technical Report", 2024, arXiv:2407.10671.
+    .. [10] A. Vaswani et al., "Attention Is All You Need", NeurIPS 2017, arXiv:1706.03762.
+    .. [11] M. Junczys-Dowmunt et al., "Marian: Fast Neural Machine Translation in C++", ACL 2018,
        arXiv:1804.00344.
-    .. [2] C. Raffel et al., "Exploring the Limits of Transfer Learning with a Unified Text-to-Text
+    .. [12] C. Raffel et al., "Exploring the Limits of Transfer Learning with a Unified Text-to-Text
        Transformer", JMLR 2020, arXiv:1910.10683.
     """
 
@@ -105,6 +150,7 @@ class TransformerConfig:
     d_model: int = 512
     num_heads: int = 8
     num_kv_heads: int | None = None
+    head_width: int | None = None
     num_layers: int = 6
     num_decoder_layers: int | None = _only_for("Transformer", None)
     d_ff: int | None = None
@@ -113,13 +159,25 @@ class TransformerConfig:
     norm: str = "layer"
     norm_eps: float = 1e-5
     norm_first: bool = False
+    norm_last: bool = False
     positions: str = "sinusoidal"
     sinusoid_pairs: str = "neighbours"
     rotary_base: float = 10000.0
     rotary_pairs: str = "halves"
     num_buckets: int = 32
     max_distance: int = 128
+    rotary_width: int | None = None
+    rotary_scaling: RotaryScaling | None = None
+    layer_pattern: tuple[str, ...] = ("global",)
+    window: int | None = None
+    local_rotary_base: float | None = None
+    qk_norm: str | None = None
+    attention_scale: float | None = None
+    attention_cap: float | None = None
+    attention_bias: str | None = None
     bias: bool = True
+    scale_embeddings: bool | None = None
+    logit_cap: float | None = _only_for("CausalLM", None)
     tie_embeddings: bool = True
     logit_scale: float = _only_for("Transformer", 1.0)
     output_bias: bool = _only_for("Transformer", False)
@@ -132,40 +190,81 @@ class TransformerConfig:
             self._positive(name)
         for name in ("num_buckets", "max_distance"):
             self._positive(name)
-        for name in ("target_vocab_size", "num_kv_heads", "num_decoder_layers", "d_ff"):
+        for name in _OPTIONAL_SIZES:
             if getattr(self, name) is not None:
                 self._positive(name)
         if self.num_token_types:
             self._positive("num_token_types")
-        if self.d_model % self.num_heads:
-            raise ValueError(f"num_heads={self.num_heads} does not divide d_model={self.d_model}")
+        if self.head_width is None and self.d_model % self.num_heads:
+            raise ValueError(
+                f"num_heads={self.num_heads} does not divide d_model={self.d_model}; give "
+                "head_width if it need not"
+            )
         if self.num_kv_heads is not None and self.num_heads % self.num_kv_heads:
             raise ValueError(
                 f"num_kv_heads={self.num_kv_heads} does not divide num_heads={self.num_heads}"
             )
         number("TransformerConfig", "dropout", self.dropout, at_least=0, less_than=1)
-        for name in ("norm_eps", "rotary_base", "logit_scale"):
-            number("TransformerConfig", name, getattr(self, name), more_than=0)
+        for name in ("norm_eps", "rotary_base", "logit_scale", *_OPTIONAL_NUMBERS):
+            if name not in _OPTIONAL_NUMBERS or getattr(self, name) is not None:
+                number("TransformerConfig", name, getattr(self, name), more_than=0)
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"{name}: expected one of {known}, got {getattr(self, name)!r}")
         for each in fields(self):
             value = getattr(self, each.name)
-            if isinstance(each.default, bool) and not isinstance(value, bool):
+            may_be_none = each.name == "scale_embeddings" and value is None
+            if str(each.type).startswith("bool") and not (isinstance(value, bool) or may_be_none):
                 raise TypeError(f"{each.name}: expected True or False, got {value!r:.60}")
-        if self.positions == "rotary" and self.d_model // self.num_heads % 2:
-            raise ValueError(
-                "rotary positions turn pairs, so that heads must be of even width, got "
-                f"{self.d_model} / {self.num_heads} = {self.d_model // self.num_heads}"
-            )
-        if self.positions == "buckets":
-            check_buckets(self.num_buckets, self.max_distance)
         for name, positions in _OF_POSITIONS.items():
             if self.positions != positions and getattr(self, name) != getattr(type(self), name):
                 raise ValueError(
                     f"{name}: positions={self.positions!r} has no use for it; leave it out, or "
                     f"write positions={positions!r}"
                 )
+        if self.positions == "buckets":
+            check_buckets(self.num_buckets, self.max_distance)
+        self._check_layer_pattern()
+        self._check_rotary()
+
+    def _check_layer_pattern(self) -> None:
+        """A tuple of known kinds, and a window if it has local layers."""
+        pattern: Any = self.layer_pattern
+        if isinstance(pattern, str) or not pattern or not set(pattern) <= set(LAYER_KINDS):
+            raise ValueError(
+                f"layer_pattern: expected a tuple of {', '.join(LAYER_KINDS)}, got {pattern!r:.60}"
+            )
+        object.__setattr__(self, "layer_pattern", tuple(pattern))  # JSON has lists
+        if "no_positions" in pattern and self.positions != "rotary":
+            raise ValueError(
+                "layer_pattern: 'no_positions' leaves rotary positions out, and here "
+                f"positions={self.positions!r}"
+            )
+        has_local_layers = "local" in pattern
+        if has_local_layers and self.window is None:
+            raise ValueError("window: expected a number, for layer_pattern has local layers")
+        for name in ("window", "local_rotary_base"):
+            if not has_local_layers and getattr(self, name) is not None:
+                raise ValueError(
+                    f"{name}: no layer is local and needs it; leave it out, or write "
+                    "layer_pattern=('local',)"
+                )
+
+    def _check_rotary(self) -> None:
+        """The scaling is one, and what is turned is of even width."""
+        if isinstance(self.rotary_scaling, Mapping):  # from JSON
+            scaling = RotaryScaling.from_dict(self.rotary_scaling)
+            object.__setattr__(self, "rotary_scaling", scaling)
+        if not isinstance(self.rotary_scaling, RotaryScaling | None):
+            raise TypeError(
+                f"rotary_scaling: expected a RotaryScaling, got {self.rotary_scaling!r:.60}"
+            )
+        turned = self.rotary_width or self.width_of_heads
+        if self.positions == "rotary" and (turned % 2 or turned > self.width_of_heads):
+            raise ValueError(
+                "rotary positions turn pairs of the numbers of a head: expected an even "
+                f"number up to {self.width_of_heads}, got {turned}"
+            )
 
     def _positive(self, name: str) -> None:
         value = getattr(self, name)
@@ -182,6 +281,22 @@ class TransformerConfig:
         return self.positions not in ("alibi", "buckets", "none")
 
     @property
+    def width_of_heads(self) -> int:
+        """K."""
+        return self.d_model // self.num_heads if self.head_width is None else self.head_width
+
+    @property
+    def has_final_norm(self) -> bool:
+        """Whether a stack ends in a norm of its own; where sums are normalised, it has one."""
+        return self.norm_first or self.norm_last
+
+    @property
+    def layer_kinds(self) -> tuple[str, ...]:
+        """What each of ``num_layers`` layers looks at."""
+        pattern = self.layer_pattern
+        return tuple(pattern[i % len(pattern)] for i in range(self.num_layers))
+
+    @property
     def decoder_vocab_size(self) -> int:
         """V of the target language."""
         return self.vocab_size if self.target_vocab_size is None else self.target_vocab_size
@@ -196,7 +311,7 @@ class TransformerConfig:
         """F."""
         if self.d_ff is not None:
             return self.d_ff
-        if self.activation == "swiglu":  # three matrices instead of two
+        if self.activation in GATED:  # three matrices instead of two
             return -(-8 * self.d_model // (3 * 256)) * 256
         return 4 * self.d_model
 
@@ -323,18 +438,35 @@ class TransformerConfig:
         return cls(**values)
 
 
+#: What a layer may look at.
+LAYER_KINDS = ("global", "local", "no_positions")
 _CHOICES = {
-    "activation": ("relu", "gelu", "gelu_tanh", "silu", "swiglu"),
+    "activation": tuple(ACTIVATIONS),
     "norm": ("layer", "rms"),
     "positions": ("sinusoidal", "learned", "rotary", "alibi", "buckets", "none"),
     "rotary_pairs": ("halves", "neighbours"),
     "sinusoid_pairs": ("neighbours", "halves"),
+    "qk_norm": ("head", "width", None),
+    "attention_bias": ("all", "qkv", "none", None),
 }
 #: Which positions read a field.
 _OF_POSITIONS = {
     "sinusoid_pairs": "sinusoidal",
     "rotary_base": "rotary",
     "rotary_pairs": "rotary",
+    "rotary_width": "rotary",
+    "rotary_scaling": "rotary",
+    "local_rotary_base": "rotary",
     "num_buckets": "buckets",
     "max_distance": "buckets",
 }
+_OPTIONAL_SIZES = (
+    "target_vocab_size",
+    "num_kv_heads",
+    "head_width",
+    "num_decoder_layers",
+    "d_ff",
+    "rotary_width",
+    "window",
+)
+_OPTIONAL_NUMBERS = ("local_rotary_base", "attention_scale", "attention_cap", "logit_cap")

@@ -106,6 +106,7 @@ def model_table(config: TransformerConfig, kind: str) -> dict[str, Any]:
     stands_for = {
         "target_vocab_size": config.decoder_vocab_size,
         "num_kv_heads": config.num_heads,
+        "head_width": config.width_of_heads,
         "num_decoder_layers": config.decoder_layers,
         "d_ff": config.feed_forward_width,
     }
@@ -113,8 +114,9 @@ def model_table(config: TransformerConfig, kind: str) -> dict[str, Any]:
     for each in fields(config):
         value = getattr(config, each.name)
         is_idle = each.name.startswith("rotary_") and config.positions != "rotary"
-        if each.metadata.get("model", kind) == kind and not is_idle:
-            table[each.name] = stands_for[each.name] if value is None else value
+        value = stands_for.get(each.name) if value is None else value
+        if each.metadata.get("model", kind) == kind and not is_idle and value is not None:
+            table[each.name] = value
     return table
 
 

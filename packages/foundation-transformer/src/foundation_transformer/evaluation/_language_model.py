@@ -144,7 +144,7 @@ def _scores(
 ) -> tuple[float, int]:
     """The nats of targets, and how many of them are the likeliest tokens, from (N, D)."""
     with no_grad():
-        logits = model.output(Tensor(hidden)).data.astype(np.float64)  # (N, V)
+        logits = model.logits(Tensor(hidden)).data.astype(np.float64)  # (N, V)
     logits -= logits.max(axis=1, keepdims=True)
     right = int((logits.argmax(axis=1) == targets).sum())
     expected = logits[np.arange(len(targets)), targets]
