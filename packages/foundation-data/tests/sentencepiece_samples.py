@@ -45,3 +45,21 @@ TEXTS = [
     "a//b <sep>c<sep>",
     "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft",
 ]
+
+#: A translator: the models of both sides, and texts that name a language.
+MARIAN = {"source": "unigram", "target": "unigram_bytes"}
+MARIAN_TEXTS = [
+    *TEXTS,
+    ">>fra<< the town",
+    ">>fra<<",
+    "the >>fra<< town",
+    " >>fra<< a",
+]
+
+
+def marian_table(source: list[str], target: list[str]) -> dict[str, int]:
+    """The table of a translator, which lacks some pieces of the source."""
+    known = [piece for piece in source if not piece.endswith("o")]
+    pieces = [piece for piece in (*known, *target) if not piece.startswith("<")]
+    names = ["</s>", "<unk>", *reversed(pieces), ">>fra<<", ">>deu<<", "<pad>"]
+    return {name: number for number, name in enumerate(dict.fromkeys(names))}

@@ -23,6 +23,7 @@ from foundation_data.tokenizers._specials import SpecialTokens
 from foundation_data.tokenizers._tokenizer import Tokenizer
 from foundation_data.tokenizers._vocabulary import Vocabulary
 from foundation_data.tokenizers._word_tokenizer import WordTokenizer
+from foundation_data.tokenizers.sentencepiece import MarianTokenizer
 from foundation_data.tokenizers.subwords import (
     BPETokenizer,
     SentencePieceTokenizer,
@@ -41,6 +42,7 @@ __all__ = [
     "WordPieceTokenizer",
     "SentencePieceTokenizer",
     "UnigramTokenizer",
+    "MarianTokenizer",
     "Frame",
     "load_tokenizer",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
@@ -17,12 +17,15 @@ from foundation_data.tokenizers.sentencepiece._wire import (
     as_int,
     as_text,
     read_fields,
+    write_field,
 )
 
 #: The kinds of pieces, by their numbers in the file.
 KINDS = {1: "normal", 2: "unknown", 3: "control", 4: "user-defined", 5: "unused", 6: "byte"}
 #: The kinds of models.
 MODELS = {1: "unigram", 2: "bpe", 3: "word", 4: "char"}
+_NUMBERS_OF_KINDS = {name: number for number, name in KINDS.items()}
+_NUMBERS_OF_MODELS = {name: number for number, name in MODELS.items()}
 #: The fields of a model: its pieces, what it was trained with, how texts are normalised.
 _PIECES, _TRAINER, _NORMALIZER = 1, 2, 3
 
@@ -117,6 +120,15 @@ class SentencePieceModel:
             raise ValueError("expected a model of SentencePiece, found not one piece")
         return replace(model, pieces=tuple(pieces))
 
+    def to_bytes(self) -> bytes:
+        """The content of a file that says the same, as far as it is known here."""
+        pieces = b"".join(
+            write_field(_PIECES, _written(piece._asdict(), _PIECE_FIELDS)) for piece in self.pieces
+        )
+        said = vars(self)
+        trainer = write_field(_TRAINER, _written(said, _TRAINER_FIELDS))
+        return pieces + trainer + write_field(_NORMALIZER, _written(said, _NORMALIZER_FIELDS))
+
 
 def read_sentencepiece(
     path: str | os.PathLike[str], max_bytes: int = MAX_BYTES
@@ -159,6 +171,15 @@ def _read(message: bytes, fields: _Fields, part: str) -> dict[str, Any]:
             except ValueError as error:
                 raise ValueError(f"{part}.{name}: {error}") from error
     return found
+
+
+def _written(values: Mapping[str, Any], fields: _Fields) -> bytes:
+    """A part of the file with these values."""
+    numbers_of = {"kind": _NUMBERS_OF_KINDS, "algorithm": _NUMBERS_OF_MODELS}
+    return b"".join(
+        write_field(number, numbers_of[name][values[name]] if name in numbers_of else values[name])
+        for number, (name, _) in fields.items()
+    )
 
 
 def _as_bool(value: int | bytes) -> bool:

@@ -119,3 +119,28 @@ def as_float(value: int | bytes) -> float:
         raise ValueError(f"expected a number of four bytes, got {value!r:.60}")
     number: float = struct.unpack("<f", value)[0]
     return number
+
+
+def write_field(number: int, value: bool | int | float | str | bytes) -> bytes:
+    """A field of a message; the type of the value says how it is written.
+
+    Examples
+    --------
+    >>> write_field(1, "▁") + write_field(3, 150)
+    b'\\n\\x03\\xe2\\x96\\x81\\x18\\x96\\x01'
+    """
+    if isinstance(value, float):
+        return _groups(number << 3 | 5) + struct.pack("<f", value)
+    if isinstance(value, int):
+        return _groups(number << 3) + _groups(value & (1 << 64) - 1)
+    content = value.encode() if isinstance(value, str) else value
+    return _groups(number << 3 | 2) + _groups(len(content)) + content
+
+
+def _groups(value: int) -> bytes:
+    """A whole number in groups of seven bits."""
+    groups = bytearray()
+    while value > 0x7F:
+        groups.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*groups, value])

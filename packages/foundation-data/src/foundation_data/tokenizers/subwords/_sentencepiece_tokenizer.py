@@ -70,12 +70,15 @@ class SentencePieceTokenizer(SubwordTokenizer):
         """Whether a character that is in no token is written in tokens of bytes."""
         return self._byte_fallback
 
-    def _encode_ordinary(self, text: str, is_start: bool) -> list[int]:
+    def _words_of(self, text: str, is_start: bool = True) -> list[str]:
+        """The parts of a text that no token crosses."""
         steps = self._pipeline.steps if is_start else self._steps_behind_token
         pieces = cut_text(steps, self._normalized(text))
-        if self._words:
-            pieces = list(chain.from_iterable(map(_WORDS.findall, pieces)))
-        return list(chain.from_iterable(map(self._cache.__getitem__, pieces)))
+        return list(chain.from_iterable(map(_WORDS.findall, pieces))) if self._words else pieces
+
+    def _encode_ordinary(self, text: str, is_start: bool) -> list[int]:
+        words = self._words_of(text, is_start)
+        return list(chain.from_iterable(map(self._cache.__getitem__, words)))
 
     def _ids_of_unknown(self, text: str) -> Sequence[int]:
         """The ids of characters that are in no token."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from itertools import chain
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from foundation_nn.files import field, from_object
 
@@ -25,10 +25,11 @@ from foundation_data.tokenizers.pipeline._pipeline import Pipeline
 from foundation_data.tokenizers.pipeline._pre_tokenizer import Metaspace, cut_text
 from foundation_data.tokenizers.subwords._learn_merges import MAX_SYMBOLS
 
+T = TypeVar("T")
 _END_OF_TEXT = "<|endoftext|>"
 
 
-class _PieceCache(dict[str, Sequence[int]]):
+class PieceCache(dict[str, Sequence[T]]):
     """The ids of pieces that came before: words repeat, so most of a text is looked up.
 
     It holds a bounded number of pieces, and no long ones, because those do not repeat.
@@ -37,11 +38,11 @@ class _PieceCache(dict[str, Sequence[int]]):
     SIZE = 1 << 16
     LONGEST = 64
 
-    def __init__(self, ids_of: Callable[[str], Sequence[int]]) -> None:
+    def __init__(self, ids_of: Callable[[str], Sequence[T]]) -> None:
         super().__init__()
         self._ids_of = ids_of
 
-    def __missing__(self, piece: str) -> Sequence[int]:
+    def __missing__(self, piece: str) -> Sequence[T]:
         ids = self._ids_of(piece)
         if len(self) < self.SIZE and len(piece) <= self.LONGEST:
             self[piece] = ids
@@ -79,7 +80,7 @@ class SubwordTokenizer(Tokenizer):
         )
         self._frame = Frame.from_json(pipeline.around.get("post_processor"))
         self._frame.require_ids(len(vocabulary))
-        self._cache = _PieceCache(self._ids_of_piece)
+        self._cache = PieceCache(self._ids_of_piece)
 
     @property
     def pipeline(self) -> Pipeline:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from math import isfinite
 from typing import Any, Self
 
 from foundation_nn.files import field
 
+from foundation_data._text import require_str
 from foundation_data.tokenizers._specials import SpecialTokens
 from foundation_data.tokenizers._vocabulary import Vocabulary
+from foundation_data.tokenizers.pipeline._byte_alphabet import text_to_bytes
 from foundation_data.tokenizers.pipeline._cleaning import CleanText
 from foundation_data.tokenizers.pipeline._decoder import byte_token
 from foundation_data.tokenizers.pipeline._normalizer import Prepend, Replace
@@ -22,7 +25,11 @@ from foundation_data.tokenizers.subwords._sentencepiece_tokenizer import (
     BLANK,
     SentencePieceTokenizer,
 )
-from foundation_data.tokenizers.subwords._subword_tokenizer import check_limits, count_pieces
+from foundation_data.tokenizers.subwords._subword_tokenizer import (
+    PieceCache,
+    check_limits,
+    count_pieces,
+)
 from foundation_data.tokenizers.subwords._viterbi import Pieces
 
 #: Words with the blank before them, single digits, other signs, and what is left of white space.
@@ -75,7 +82,7 @@ class UnigramTokenizer(SentencePieceTokenizer):
     subword candidates", 2018.
     """
 
-    __slots__ = ("_pieces", "_scores")
+    __slots__ = ("_cuts", "_pieces", "_scores")
     kind = "unigram"
 
     def __init__(
@@ -99,6 +106,7 @@ class UnigramTokenizer(SentencePieceTokenizer):
             {token: self._scores[index] for token, index in self._plain_ids.items()},
             lowest=min(self._scores),
         )
+        self._cuts = PieceCache(self._cut_word)
 
     @classmethod
     def train(
@@ -169,6 +177,26 @@ class UnigramTokenizer(SentencePieceTokenizer):
     def scores(self) -> tuple[float, ...]:
         """The score of each token, which is the logarithm of its probability."""
         return self._scores
+
+    def cut(self, text: str) -> list[str]:
+        """The pieces of a text; where `tokenize` says unknown, the unknown characters themselves.
+
+        What becomes of these is for the caller to say.
+
+        Raises
+        ------
+        TypeError
+            If `text` is not a string.
+        """
+        require_str(f"{type(self).__name__}.cut", text)
+        return list(chain.from_iterable(map(self._cuts.__getitem__, self._words_of(text))))
+
+    def _cut_word(self, word: str) -> list[str]:
+        cut: list[str] = []
+        for part in self._pieces.cut(word):
+            known = part in self._plain_ids or not self._byte_fallback
+            cut += [part] if known else map(byte_token, text_to_bytes(part))
+        return cut
 
     def _ids_of_piece(self, piece: str) -> Sequence[int]:
         ids: list[int] = []
