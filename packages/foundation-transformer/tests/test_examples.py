@@ -5,7 +5,8 @@ import re
 import numpy as np
 import pytest
 from foundation_nn import Tensor, no_grad
-from foundation_transformer.examples import copy_task, pipeline, shakespeare, translate
+from foundation_transformer import CausalLM, TransformerConfig
+from foundation_transformer.examples import copy_task, one_page, pipeline, shakespeare, translate
 from foundation_transformer.examples._pairs import BOS, EOS, FIRST, PAD, PairBatch, PairBatches
 
 
@@ -26,6 +27,48 @@ def test_every_pair_is_in_one_batch():
     assert len(batches) == 3
     assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) > 1
+
+
+# --- a GPT on one page
+
+
+def test_the_page_is_the_model(rng):
+    """The same scores and gradients as CausalLM's, from the same weights; arrays and tensors."""
+    config = TransformerConfig.gpt2(
+        vocab_size=13, max_len=11, d_model=20, num_heads=5, num_layers=3, dropout=0.0
+    )
+    model = CausalLM(config, rng=rng)
+    for p in model.parameters():  # no bias is zero, and no norm does nothing
+        p.data = p.data + 0.1 * rng.standard_normal(p.shape).astype(np.float32)
+    model.astype(np.float64)
+    ids = rng.integers(0, 13, (2, 7))
+    arrays = {name: array for name, array in model.state_dict().items() if name != "output.weight"}
+    scores = one_page.gpt(ids, arrays, 5)
+    assert type(scores) is np.ndarray
+    logits = model(ids)
+    np.testing.assert_allclose(scores, logits.data, rtol=0, atol=1e-10)
+
+    (logits * np.cos(np.arange(13))).sum().backward()
+    tensors = {name: Tensor(array, requires_grad=True) for name, array in arrays.items()}
+    (one_page.gpt(ids, tensors, 5) * np.cos(np.arange(13))).sum().backward()
+    for name, p in model.named_parameters():
+        np.testing.assert_allclose(tensors[name].grad, p.grad, rtol=0, atol=1e-9, err_msg=name)
+
+
+def test_the_page_learns_and_writes(rng):
+    text = np.tile([0, 1, 2, 3, 4], 40)
+    weights = one_page.random_weights(rng, vocab_size=5, max_len=8, d_model=16, num_layers=1)
+    assert weights.keys() == {
+        name
+        for name in CausalLM(
+            TransformerConfig.gpt2(vocab_size=5, max_len=8, d_model=16, num_heads=2, num_layers=1)
+        ).state_dict()
+        if name != "output.weight"
+    }
+    losses = one_page.train(text, weights, 2, 100, rng)
+    assert losses[0] == pytest.approx(np.log(5), abs=0.1)
+    assert losses[-1] < 0.1
+    assert one_page.write([3], weights, 2, 12, rng) == [3, 4, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0]
 
 
 # --- copying
