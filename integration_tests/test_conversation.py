@@ -5,7 +5,7 @@ from itertools import islice
 import numpy as np
 import pytest
 from foundation_data import Tokenizer
-from foundation_seq import SamplingConfig, generate, stream_tokens
+from foundation_seq import PromptLookup, SamplingConfig, generate, stream_tokens
 from foundation_transformer import CausalLM, TransformerConfig
 from foundation_transformer.chat import ChatTemplate, Conversation
 from foundation_transformer.cli._memory import Memory
@@ -139,6 +139,20 @@ def test_an_answer_that_was_stopped_is_remembered_as_far_as_it_went(model: Causa
     text = [*TALK, *said, 2]
     assert generate(memory, [text], 9) == generate(model, [text], 9)
     assert memory.num_read == len(TALK) + 2
+
+
+def test_an_answer_that_is_looked_up_is_remembered_like_any_other(model: CausalLM) -> None:
+    memory, text = Memory(model), [*TALK, *TALK]
+    for question in ([9, 2, 6], [3, 5, 8, 9, 7]):
+        text += question
+        (answer,) = generate(memory, [text], 9, draft=PromptLookup(5, 1))
+        assert answer == generate(model, [text], 9)[0]
+        assert memory.ids == text + answer[:-1]
+        assert memory.state.length == len(memory.ids)
+        text += answer
+    stream = stream_tokens(memory, [text], 9, draft=lambda ids: [1, 2, 3])
+    text += [token.id for token in islice(stream, 2)]  # a wrong guess was read, not taken back
+    assert generate(memory, [text], 6) == generate(model, [text], 6)
 
 
 def test_reading_that_was_interrupted_leaves_nothing_wrong(

@@ -253,6 +253,8 @@ def test_what_stands_before_every_text_is_read_with_it(
     assert main(arguments) == 0
     (written,) = generate(loaded.model, [ids], 9)
     assert capsys.readouterr().out == tokenizer.decode([*ids, *written]) + "\n"
+    assert main([*arguments, "--lookup"]) == 0
+    assert capsys.readouterr().out == tokenizer.decode([*ids, *written]) + "\n"
     # Any of the ends that the folder names ends it.
     rewrite(framed / "generation_config.json", eos_token_id=[9999, written[5]])
     assert main(arguments) == 0

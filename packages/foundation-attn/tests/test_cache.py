@@ -109,6 +109,27 @@ def test_a_full_cache_says_so():
     assert cache.length == 3
 
 
+def test_a_shortened_cache_is_one_that_never_held_more(rng, layer):
+    x = rng.standard_normal((2, 7, 12))
+    real = np.arange(7) >= np.array([[0], [2]])
+    with no_grad():
+        cache = KVCache()
+        layer(Tensor(x[:, :5]), key_mask=real[:, :5], causal=True, cache=cache)
+        expected = layer(Tensor(x[:, 5:]), key_mask=real, causal=True, cache=cache).data
+        cache.shorten(5)
+        wrong = Tensor(rng.standard_normal((2, 4, 12)))
+        layer(wrong, key_mask=np.hstack([real[:, :5], np.ones((2, 4), bool)]), cache=cache)
+        cache.shorten(5)
+        assert cache.length == 5
+        again = layer(Tensor(x[:, 5:]), key_mask=real, causal=True, cache=cache).data
+        np.testing.assert_array_equal(again, expected)
+        cache.shorten(1)
+        assert cache.padding is not None and cache.padding.tolist() == [[False], [True]]
+    for length in (2, -1):
+        with pytest.raises(ValueError, match="expected a length from 0 to 1"):
+            cache.shorten(length)
+
+
 @pytest.mark.parametrize("shape", [(3, 2, 1, 4), (2, 1, 1, 4), (2, 2, 1, 5), (2, 1, 4)])
 def test_a_cache_belongs_to_one_batch_and_one_layer(shape):
     cache = KVCache(4)

@@ -49,6 +49,12 @@ def test_a_limit_for_each_row():
     assert model.calls[0][-1] == 3  # a prompt of 1 and 2 fed tokens; the third is only written
 
 
+def test_there_is_room_for_a_prompt_that_is_not_continued():
+    model = Table(successor())
+    assert generate(model, [[0, 1, 2], [1]], [0, 1]) == [[], [2]]
+    assert model.calls[0][-1] == 3
+
+
 def test_nothing_to_write():
     model = Table(successor())
     assert generate(model, [[0], [1]], 0) == [[], []]

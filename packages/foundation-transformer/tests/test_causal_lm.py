@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from foundation_nn import Tensor, checkpoint, gradcheck, no_grad, train_mode
-from foundation_seq import SamplingConfig, beam_search, generate, stream_tokens
+from foundation_seq import PromptLookup, SamplingConfig, beam_search, generate, stream_tokens
 from foundation_transformer import CausalLM, ContextLengthError, TransformerConfig
 from hypothesis import given
 from hypothesis import strategies as st
@@ -247,6 +247,52 @@ def test_streamed_tokens_are_the_generated_ones():
     for token in stream_tokens(model, prompts, 9):
         rows[token.row].append(token.id)
     assert rows == generate(model, prompts, 9)
+
+
+@every_kind
+def test_drafts_change_nothing_that_is_written(kind):
+    model = make(kind)
+    repeats = [[1, 2, 3, 1, 2, 3, 1, 2], [4], [7, 7, 7]]
+    sampling = SamplingConfig(temperature=0.7, repetition_penalty=1.1)
+
+    def random_ids(ids):
+        return np.random.default_rng(ids.sum()).integers(0, V, 4)
+
+    for chosen, stop_ids in ((None, []), (None, [0, 5]), (sampling, [])):
+        plain, quick, clueless = (
+            generate(
+                model,
+                repeats,
+                [9, 16, 14],
+                chosen,
+                np.random.default_rng(3),
+                stop_ids=stop_ids,
+                draft=draft,
+            )
+            for draft in (None, PromptLookup(5, 1), random_ids)
+        )
+        assert plain == quick == clueless
+
+
+@every_kind
+def test_what_is_read_at_once_is_what_is_read_step_by_step(kind, rng):
+    model = make(kind)
+    ids = rng.integers(0, V, (2, 9))
+    lengths = np.array([2, 4])
+    _, state = model.start(ids[:, :4], lengths, 9)
+    stepped = []
+    for column in ids[:, 4:].T:
+        logits, state = model.step(state, column)
+        stepped.append(logits)
+    _, state = model.start(ids[:, :4], lengths, 9)
+    _, state = model.read_ahead(state, rng.integers(0, V, (2, 5)))  # a guess
+    state = model.take_back(state, 5)
+    logits, state = model.read_ahead(state, ids[:, 4:])
+    close(logits, np.stack(stepped, axis=1))
+    state = model.take_back(state, 1)
+    assert state.length == 8
+    logits, _ = model.step(state, ids[:, -1])
+    close(logits, stepped[-1])
 
 
 def test_two_generations_side_by_side():

@@ -98,6 +98,7 @@ def test_tokens_without_a_text_are_never_written():
     known = KnownTokens(likes_the_last, 27)
     rows = generate(known, prompts, 8)
     assert max(max(row) for row in rows) < 27
+    assert generate(known, prompts, 8, draft=lambda ids: rows[len(ids) == 1]) == rows
     plain = generate(MODEL, prompts, 8)
     assert generate(KnownTokens(MODEL, V + 5), prompts, 8) == plain
     with pytest.raises(ValueError, match="num_tokens >= 1"):

@@ -98,6 +98,23 @@ class KVCache:
             raise ValueError("KVCache: nothing has been stored yet")
         return self._keys[..., : self.length, :], self._values[..., : self.length, :]
 
+    def shorten(self, length: int) -> None:
+        """Hold only the first ``length`` positions; the others were guesses that were wrong.
+
+        Raises
+        ------
+        ValueError
+            If there are not so many.
+        """
+        if not 0 <= length <= self.length:
+            raise ValueError(
+                f"KVCache: expected a length from 0 to {self.length}, got {length}; what a cache "
+                "no longer holds must be read again"
+            )
+        self.length = length
+        if self.padding is not None:
+            self.padding = self.padding[:, :length]
+
     def add_padding(self, real: NDArray[np.bool_] | None) -> None:
         """Remember which of the latest positions are ``real`` (B, T); None: all of them are."""
         if real is None or real.all():

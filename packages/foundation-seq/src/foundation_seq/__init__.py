@@ -11,10 +11,13 @@ from foundation_nn import publish
 
 from foundation_seq import functional, recipes
 from foundation_seq.generation import (
+    Draft,
+    DraftReader,
     Hypothesis,
     Ids,
     Logits,
     NewToken,
+    PromptLookup,
     SamplingConfig,
     StepwiseModel,
     beam_search,
@@ -59,6 +62,9 @@ __all__ = [
     "SamplingConfig",
     "token_probabilities",
     "generate",
+    "Draft",
+    "DraftReader",
+    "PromptLookup",
     "NewToken",
     "stream_tokens",
     "stream_text",

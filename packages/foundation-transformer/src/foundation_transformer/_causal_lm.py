@@ -138,8 +138,8 @@ class CausalLM(Module):
     which no token sees a later one, between an embedding and an output layer. What makes it a
     GPT-2 or a Llama is its configuration alone: ``TransformerConfig.gpt2()`` or ``.llama()``.
 
-    Implements :class:`foundation_seq.StepwiseModel`, so that ``generate``, ``stream_tokens`` and
-    ``beam_search`` can write with it.
+    Implements :class:`foundation_seq.StepwiseModel` and :class:`foundation_seq.DraftReader`, so
+    that ``generate``, ``stream_tokens`` and ``beam_search`` can write with it, also with drafts.
 
     Parameters
     ----------
@@ -331,13 +331,31 @@ class CausalLM(Module):
 
     def extend(self, state: TextState, ids: Ids) -> NDArray[Any]:
         """Append ids (B, T) to the rows, in the state itself; the logits (B, V) after them."""
+        return self._extend(state, ids, num_logits=1)[:, -1]
+
+    def read_ahead(self, state: TextState, tokens: Ids) -> tuple[NDArray[Any], TextState]:
+        """Append tokens (B, n) to the rows: logits (B, n, V), after each, and the same state.
+
+        See :class:`foundation_seq.DraftReader`.
+        """
+        return self._extend(state, tokens, num_logits=tokens.shape[1]), state
+
+    def take_back(self, state: TextState, count: int) -> TextState:
+        """The same state, without the last ``count`` tokens of each row."""
+        for cache in state.caches:
+            cache.shorten(cache.length - count)
+        return state
+
+    def _extend(self, state: TextState, ids: Ids, num_logits: int) -> NDArray[Any]:
+        """Append ids (B, T); logits (B, num_logits, V), after each of the last of them."""
         start = state.length
         stop = start + ids.shape[1]
         # Which of all tokens are real (B, stop), and the places of the new ones in their texts.
         key_mask, positions = real_and_positions(state.padding, start, stop)
         with no_grad(), one_blas_thread():
             h = self._hidden(ids, positions, key_mask, caches=state.caches)  # (B, T, D)
-            logits: NDArray[Any] = self.logits(h[:, -1]).data  # (B, V)
+            last = h[:, h.shape[1] - num_logits :]  # (B, num_logits, D)
+            logits: NDArray[Any] = self.logits(last).data  # (B, num_logits, V)
         return logits
 
     def select(self, state: TextState, rows: IntArray) -> TextState:

@@ -2,7 +2,7 @@
 
 A language model tells, for a text, how likely each token of its vocabulary is to come next. To
 write with it, one chooses a token, appends it to the text, and asks again. The loop below,
-``_write``, does that for several texts side by side, which are called rows:
+``_write_together``, does that for several texts side by side, which are called rows:
 
 * the model does not read the whole text again for each token: it keeps a state, and ``step`` reads
   the new token alone (``_stepwise.py``);
@@ -10,6 +10,8 @@ write with it, one chooses a token, appends it to the text, and asks again. The 
   probabilities that ``_sampling.py`` computes;
 * a row is finished when it has as many tokens as it may have, or has written what stops it; then it
   leaves the batch, and the others go on without it.
+
+With guesses of what comes next the model reads several tokens at once (``_drafts.py``).
 """
 
 from __future__ import annotations
@@ -19,10 +21,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from foundation_nn import no_grad
-from numpy.typing import NDArray
 
 from foundation_seq.generation._choose import TokenChooser
-from foundation_seq.generation._growing_text import Decode, GrowingText, StopStrings
+from foundation_seq.generation._drafts import Draft, require_reader, write_with_drafts
+from foundation_seq.generation._endings import Endings
+from foundation_seq.generation._growing_text import Decode
 from foundation_seq.generation._request import Request
 from foundation_seq.generation._sampling import SamplingConfig, log_probabilities
 from foundation_seq.generation._stepwise import Ids, Logits, StepwiseModel
@@ -56,6 +59,7 @@ def generate(
     stop_ids: Collection[int] = (),
     stop_strings: Sequence[str] = (),
     decode: Decode | None = None,
+    draft: Draft | None = None,
 ) -> list[list[int]]:
     """Continue each row of the prompt, one token at a time.
 
@@ -85,6 +89,12 @@ def generate(
         From a list of ids to their text; needed for ``stop_strings``. It is called with the latest
         few ids of a row alone, so how a token reads may depend on up to eight tokens before it,
         not on the whole text.
+    draft : callable, optional
+        Guesses how a text goes on, such as :class:`PromptLookup`. The model reads all that is
+        guessed in one call, which is quicker where the guess is right. What is written stays the
+        same, drawn or not, up to rounding: reading several tokens at once may change the last
+        digits of a logit. Rows are written one after the other then, and the model must be a
+        :class:`DraftReader`.
 
     Returns
     -------
@@ -94,8 +104,8 @@ def generate(
     Raises
     ------
     TypeError
-        If ids or limits are not integers, ``rng`` is not a generator, or stop strings come
-        without ``decode``.
+        If ids or limits are not integers, ``rng`` is not a generator, stop strings come without
+        ``decode``, or a draft with a model that is no :class:`DraftReader`.
     ValueError
         If a prompt is empty, a limit is negative, an id is not in the vocabulary, or a logit of
         the model is NaN or +inf, or all logits of a row are -inf (single ones may be: they forbid
@@ -120,9 +130,9 @@ def generate(
     """
     request = Request(prompt, max_new_tokens, stop_ids)
     choose = TokenChooser(request.ids, request.lengths, sampling, rng)
-    endings = _Endings(stop_strings, decode)
+    endings = Endings(stop_strings, decode)
     new_tokens: list[list[int]] = [[] for _ in request.lengths]
-    for rows, tokens, _ in _write(model, request, choose, endings):
+    for rows, tokens, _ in _write(model, request, choose, endings, draft):
         for row, token in zip(rows.tolist(), tokens.tolist(), strict=True):
             new_tokens[row].append(token)
     return new_tokens
@@ -138,6 +148,7 @@ def stream_tokens(
     stop_ids: Collection[int] = (),
     stop_strings: Sequence[str] = (),
     decode: Decode | None = None,
+    draft: Draft | None = None,
 ) -> Iterator[NewToken]:
     """The tokens of :func:`generate` one by one, as soon as each is chosen.
 
@@ -147,7 +158,7 @@ def stream_tokens(
     Yields
     ------
     NewToken
-        Step by step, and within a step by row.
+        Step by step, and within a step by row; with a ``draft`` row by row.
 
     Examples
     --------
@@ -158,9 +169,9 @@ def stream_tokens(
     """
     request = Request(prompt, max_new_tokens, stop_ids)
     choose = TokenChooser(request.ids, request.lengths, sampling, rng)
-    endings = _Endings(stop_strings, decode)
+    endings = Endings(stop_strings, decode)
     # The arguments are checked here, at once; a generator would check them at its first token.
-    return _one_by_one(_write(model, request, choose, endings))
+    return _one_by_one(_write(model, request, choose, endings, draft))
 
 
 def _one_by_one(steps: Iterator[tuple[Ids, Ids, Logits]]) -> Iterator[NewToken]:
@@ -170,7 +181,20 @@ def _one_by_one(steps: Iterator[tuple[Ids, Ids, Logits]]) -> Iterator[NewToken]:
 
 
 def _write(
-    model: StepwiseModel[Any], request: Request, choose: TokenChooser, endings: _Endings
+    model: StepwiseModel[Any],
+    request: Request,
+    choose: TokenChooser,
+    endings: Endings,
+    draft: Draft | None,
+) -> Iterator[tuple[Ids, Ids, Logits]]:
+    """Write all rows of a request, side by side or, with a draft, one after the other."""
+    if draft is None:
+        return _write_together(model, request, choose, endings)
+    return write_with_drafts(require_reader(model, draft), request, choose, endings, draft)
+
+
+def _write_together(
+    model: StepwiseModel[Any], request: Request, choose: TokenChooser, endings: Endings
 ) -> Iterator[tuple[Ids, Ids, Logits]]:
     """Write all rows of a request, a token each per step.
 
@@ -202,30 +226,3 @@ def _write(
                 rows = rows[unfinished]
                 tokens = tokens[unfinished]
             logits, state = model.step(state, tokens)
-
-
-class _Endings:
-    """Tells which rows have written a stop string."""
-
-    def __init__(self, stop_strings: Sequence[str], decode: Decode | None) -> None:
-        self.stop_strings = StopStrings(stop_strings)
-        if stop_strings and decode is None:
-            raise TypeError("stop_strings need decode=, such as the tokenizer's")
-        self.decode = decode
-        self.texts: dict[int, GrowingText] = {}
-
-    def reached(self, rows: Ids, tokens: Ids) -> NDArray[np.bool_]:
-        """Append a token to the text of each of these rows; whether a stop string is complete."""
-        reached = np.zeros(len(rows), bool)
-        if self.decode is None or not self.stop_strings.strings:
-            return reached
-        for i, row in enumerate(rows.tolist()):
-            if row not in self.texts:
-                self.texts[row] = GrowingText(self.decode)
-            growing = self.texts[row]
-            growing.append(int(tokens[i]))
-            reached[i] = self.stop_strings.find(growing.text) is not None
-            # What lies further back was searched, and no further token changes it.
-            searched = len(growing.text) - self.stop_strings.longest - GrowingText.CONTEXT
-            growing.take(max(0, searched))
-        return reached

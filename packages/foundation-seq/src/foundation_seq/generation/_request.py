@@ -41,8 +41,8 @@ class Request:
 
     def start(self, model: StepwiseModel[Any]) -> tuple[Logits, Any]:
         """Let the model read the prompts; refuse stop ids that are not in its vocabulary."""
-        # The model never reads the last token of a row.
-        capacity = int((self.lengths + self.limits).max()) - 1
+        # The model never reads the last token of a row, but every prompt, also one with limit 0.
+        capacity = int((self.lengths + np.maximum(self.limits, 1)).max()) - 1
         with no_grad():
             logits, state = model.start(self.ids, self.lengths, capacity)
         for stop in self.stop_ids:

@@ -217,6 +217,12 @@ def _add_sampling(parser: Parser, tokens: int) -> None:
         help="above 1: tokens that were written before become less likely (default: 1)",
     )
     parser.add_argument(
+        "--lookup",
+        action="store_true",
+        help="guess the next tokens from earlier text: the same is written, and sooner where the "
+        "text repeats itself",
+    )
+    parser.add_argument(
         "--seed",
         type=natural,
         metavar="N",

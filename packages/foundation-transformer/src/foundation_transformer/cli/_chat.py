@@ -17,7 +17,7 @@ from foundation_transformer._known_tokens import KnownTokens
 from foundation_transformer.chat import Conversation
 from foundation_transformer.cli._memory import Memory
 from foundation_transformer.cli._pretrained import load_with_tokenizer
-from foundation_transformer.cli._sampling import sampling_of, tell_sampling
+from foundation_transformer.cli._sampling import draft_of, sampling_of, tell_sampling
 from foundation_transformer.cli._streams import is_typed
 
 
@@ -109,7 +109,13 @@ class _Speaker:
             talk.turns.pop()
             raise
         stream = stream_tokens(
-            self.writer, [ids], tokens, self.sampling, self.rng, stop_ids=self.stop_ids
+            self.writer,
+            [ids],
+            tokens,
+            self.sampling,
+            self.rng,
+            stop_ids=self.stop_ids,
+            draft=draft_of(self.options),
         )
         text = ""
         try:

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 from foundation_nn.files import read_text
-from foundation_seq import NewToken, SamplingConfig, stream_text, stream_tokens
+from foundation_seq import Draft, NewToken, SamplingConfig, stream_text, stream_tokens
 
 from foundation_transformer._known_tokens import KnownTokens
 from foundation_transformer.cli._pretrained import Writer, language_model
-from foundation_transformer.cli._sampling import sampling_of, tell_sampling
+from foundation_transformer.cli._sampling import draft_of, sampling_of, tell_sampling
 from foundation_transformer.cli._streams import read_standard_input
 
 
@@ -42,7 +42,8 @@ def generate_text(options: argparse.Namespace) -> None:
         for sample in range(1, options.samples + 1):
             if several:
                 print(f"--- prompt {number}, sample {sample}")
-            written = continuation(writer, ids, options.max_new_tokens, sampling, rng)
+            count = options.max_new_tokens
+            written = continuation(writer, ids, count, sampling, rng, draft_of(options))
             # Prompt and continuation are decoded together: whether a space stands between two
             # words is known to the tokenizer alone.
             prompt = (NewToken(0, token, 0.0) for token in ids)
@@ -57,6 +58,7 @@ def continuation(
     count: int,
     sampling: SamplingConfig | None,
     rng: np.random.Generator,
+    draft: Draft | None = None,
 ) -> Iterator[NewToken]:
     """Up to ``count`` new tokens, also beyond what the model can read at once.
 
@@ -72,7 +74,7 @@ def continuation(
         room = min(count, limit - len(window))
         written = 0
         for token in stream_tokens(
-            model, [before + window], room, sampling, rng, stop_ids=writer.stop_ids
+            model, [before + window], room, sampling, rng, stop_ids=writer.stop_ids, draft=draft
         ):
             text.append(token.id)
             written += 1

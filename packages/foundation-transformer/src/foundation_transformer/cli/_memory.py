@@ -13,7 +13,7 @@ from foundation_transformer._causal_lm import CausalLM, TextState
 
 
 class Memory:
-    """A language model that keeps its caches from one text to the next; a ``StepwiseModel``.
+    """A language model that keeps its caches from one text to the next; a ``DraftReader``.
 
     Keys and values depend on the tokens before them alone: those of a shared beginning hold for
     both texts. In a conversation that is all that was said so far; when its oldest turns go, the
@@ -50,7 +50,7 @@ class Memory:
         # Whoever interrupts the reading leaves some layers further than others, but none behind.
         self.ids = ids[:shared]
         for cache in self.state.caches:
-            cache.length = shared
+            cache.shorten(shared)
         logits = self.model.extend(self.state, prompt[:, shared:])
         self.ids = ids
         self.num_read += len(ids) - shared
@@ -61,6 +61,17 @@ class Memory:
         logits, state = self.model.step(state, tokens)
         self.ids += tokens.tolist()
         return logits, state
+
+    def read_ahead(self, state: TextState, tokens: Ids) -> tuple[NDArray[Any], TextState]:
+        """Append several tokens."""
+        logits, state = self.model.read_ahead(state, tokens)
+        self.ids += tokens[0].tolist()
+        return logits, state
+
+    def take_back(self, state: TextState, count: int) -> TextState:
+        """Forget the last tokens."""
+        del self.ids[len(self.ids) - count :]
+        return self.model.take_back(state, count)
 
     def select(self, state: TextState, rows: Ids) -> TextState:
         """The state of other rows; of one row there is no other."""

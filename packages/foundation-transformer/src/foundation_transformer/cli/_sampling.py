@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import fields, replace
 
-from foundation_seq import SamplingConfig
+from foundation_seq import PromptLookup, SamplingConfig
 
 from foundation_transformer.pretrained import GenerationDefaults
 
@@ -45,6 +45,11 @@ def sampling_of(
     if sampling is None:
         return SamplingConfig(**(DEFAULTS | given)) if given else None
     return replace(sampling, **given)
+
+
+def draft_of(options: argparse.Namespace) -> PromptLookup | None:
+    """What guesses the next tokens, if anything shall."""
+    return PromptLookup() if options.lookup else None
 
 
 def tell_sampling(options: argparse.Namespace, said: GenerationDefaults) -> None:
