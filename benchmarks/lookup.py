@@ -14,8 +14,9 @@ from pathlib import Path
 
 from _compare import say_where
 from foundation_seq import PromptLookup, stream_tokens
-from foundation_transformer import Pretrained, load_pretrained
+from foundation_transformer import load_pretrained
 from foundation_transformer.chat import Conversation
+from foundation_transformer.pretrained import Pretrained
 
 FOLDER = Path(os.environ.get("FOUNDATION_MODELS") or Path(__file__).parents[1] / "runs" / "models")
 FILE = FOLDER / "smollm2.gguf"
@@ -43,7 +44,10 @@ harbour is used by fishing boats, and the customs house is a museum of navigatio
 """
 QUESTIONS = {
     "a code edit": f"Add a function called deviation to this code and show the whole code:\n{CODE}",
-    "a summary that quotes": f"Quote the most important sentences of this text:\n{ARTICLE}",
+    "a correction": "Correct the mistakes in this text and write the whole text again:\n"
+    + ARTICLE.replace("three", "tree").replace("merchants", "merchents"),
+    "quotations": f"Which sentences of this text are about the customs house? Quote them.\n{ARTICLE}",
+    "a summary": f"Summarise this text in its own words, with quotations:\n{ARTICLE}",
     "a story": "Write a short story about a harbour.",
 }
 
