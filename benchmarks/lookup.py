@@ -46,7 +46,8 @@ QUESTIONS = {
     "a code edit": f"Add a function called deviation to this code and show the whole code:\n{CODE}",
     "a correction": "Correct the mistakes in this text and write the whole text again:\n"
     + ARTICLE.replace("three", "tree").replace("merchants", "merchents"),
-    "quotations": f"Which sentences of this text are about the customs house? Quote them.\n{ARTICLE}",
+    "quotations": "Which sentences of this text are about the customs house? Quote them.\n"
+    f"{ARTICLE}",
     "a summary": f"Summarise this text in its own words, with quotations:\n{ARTICLE}",
     "a story": "Write a short story about a harbour.",
 }

@@ -124,7 +124,8 @@ def test_a_shortened_cache_is_one_that_never_held_more(rng, layer):
         again = layer(Tensor(x[:, 5:]), key_mask=real, causal=True, cache=cache).data
         np.testing.assert_array_equal(again, expected)
         cache.shorten(1)
-        assert cache.padding is not None and cache.padding.tolist() == [[False], [True]]
+        assert cache.padding is not None
+        assert cache.padding.tolist() == [[False], [True]]
     for length in (2, -1):
         with pytest.raises(ValueError, match="expected a length from 0 to 1"):
             cache.shorten(length)

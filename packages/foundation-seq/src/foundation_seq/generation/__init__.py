@@ -6,8 +6,8 @@ In reading order:
 * ``_generate``: the loop that writes several rows side by side; ``_request`` checks what is asked.
 * ``_drafts``: guessing the next tokens, so that the model reads several at once.
 * ``_sampling``, ``_choose``: from logits to probabilities; from probabilities to the next token.
-* ``_growing_text``, ``_stream_text``: from tokens that arrive one by one to text; ``_endings`` finds
-  the strings that end one.
+* ``_growing_text``, ``_stream_text``: from tokens that arrive one by one to text; ``_endings``
+  finds the strings that end one.
 * ``_beam_search``: the likeliest continuation instead of the likeliest next token.
 """
 
