@@ -150,7 +150,7 @@ def test_an_answer_that_is_looked_up_is_remembered_like_any_other(model: CausalL
         assert memory.ids == text + answer[:-1]
         assert memory.state.length == len(memory.ids)
         text += answer
-    stream = stream_tokens(memory, [text], 9, draft=lambda ids: [1, 2, 3])
+    stream = stream_tokens(memory, [text], 9, draft=lambda _: [1, 2, 3])
     text += [token.id for token in islice(stream, 2)]  # a wrong guess was read, not taken back
     assert generate(memory, [text], 6) == generate(model, [text], 6)
 
