@@ -1,6 +1,8 @@
 """The decorator: from a NumPy kernel to a differentiable function."""
 
 import array
+import inspect
+import typing
 
 import numpy as np
 import pytest
@@ -315,3 +317,29 @@ def test_no_grad_decorates_what_runs_when_it_is_called():
     for function in (rounds, later):
         with pytest.raises(TypeError, match=f"no_grad: {function.__name__} runs after it was"):
             no_grad()(function)
+
+
+def test_the_signature_is_that_of_a_caller():
+    """The kernel's own says Array and Result; a caller passes tensors and gets them."""
+    line = str(inspect.signature(F.layer_norm)).replace("'", "")
+    assert line == (
+        "(x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None, "
+        "eps: float = 1e-05) -> Tensor"
+    )
+    assert typing.get_type_hints(F.layer_norm) == {
+        "x": Tensor,
+        "weight": Tensor | None,
+        "bias": Tensor | None,
+        "eps": float,
+        "return": Tensor,
+    }
+    returned = inspect.signature(halves).return_annotation
+    assert returned == "tuple[Tensor, Tensor]"
+    assert typing.get_type_hints(halves)["return"] == tuple[Tensor, Tensor]
+    assert inspect.signature(F.layer_norm.kernel).parameters["x"].annotation is not Tensor
+
+
+def test_no_operation_shows_the_marks_of_its_kernel():
+    for name in F.__all__:
+        line = str(inspect.signature(getattr(F, name)))
+        assert not any(mark in line for mark in ("Array'", "Array |", "Result", "Vector", "PerRow"))

@@ -194,7 +194,44 @@ def operation(
         return result(y, node) if outputs == 1 else _several(name, y, node)
 
     call.kernel = kernel  # type: ignore[attr-defined]
+    _describe_to_callers(call, kernel, [p.name for p in arrays], outputs)
     return cast("Operation[P, Any]", call)
+
+
+def _describe_to_callers(
+    call: Callable[..., Any], kernel: Callable[..., Any], arrays: list[str], outputs: int
+) -> None:
+    """Give an operation the signature that its callers see: tensors in, and tensors out.
+
+    The kernel's own says Array and Result. ``help`` and the pages of the site show this one, in
+    words, and tools that ask for the types of annotations find the types themselves.
+
+    Parameters
+    ----------
+    arrays : list of str
+        Which parameters have gradients.
+    """
+    parameters = []
+    types: dict[str, Any] = {}
+    for parameter in inspect.signature(kernel).parameters.values():
+        name = parameter.name
+        shown = written = kernel.__annotations__.get(name, inspect.Parameter.empty)
+        if name in arrays:
+            optional = parameter.default is None
+            shown = "Tensor | None" if optional else "Tensor"
+            written = Tensor | None if optional else Tensor
+        if written is not inspect.Parameter.empty:
+            types[name] = written
+        parameters.append(parameter.replace(annotation=shown))
+    returned = "Tensor"
+    types["return"] = Tensor
+    if outputs > 1:
+        returned = f"tuple[{', '.join(['Tensor'] * outputs)}]"
+        types["return"] = tuple[(Tensor,) * outputs]  # type: ignore[misc]
+    call.__annotations__ = types
+    call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        parameters, return_annotation=returned
+    )
 
 
 def _check_arrays(
