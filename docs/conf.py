@@ -1,21 +1,20 @@
-"""Sphinx: the guide is written by hand, the API pages come from the docstrings."""
+"""Sphinx: the guide is written by hand; ``building`` makes everything else from the code."""
 
 import doctest
-import importlib
 import os
-import pkgutil
 import re
 import sys
 from pathlib import Path
 from typing import Any
 
-PACKAGES = (
-    "foundation_nn",
-    "foundation_seq",
-    "foundation_attn",
-    "foundation_data",
-    "foundation_transformer",
-)
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+import pictures  # noqa: E402
+from building import api_pages, card, check_links, commands, gallery, notebooks  # noqa: E402
+from building.links_to_api import Links  # noqa: E402
+from building.names import CHAPTERS, PACKAGES  # noqa: E402
+from docutils import nodes  # noqa: E402
 
 # What examples print is compared; other processes would print past that.
 os.environ["FOUNDATION_PROCESSES"] = "1"
@@ -42,6 +41,13 @@ exclude_patterns = ["_build", "_generated"]
 default_role = "code"
 html_theme = "furo"
 html_title = "Foundation"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+# Where the site is published, which pages that are shared must say of themselves.
+html_baseurl = os.environ.get("FOUNDATION_SITE", "")
+html_extra_path = ["_generated/site"]  # copied as it is: notebooks, and the card of shared links
+SITE = HERE / html_extra_path[0]
+SITE.mkdir(parents=True, exist_ok=True)
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
@@ -60,39 +66,33 @@ nitpick_ignore_regex = [
 suppress_warnings = ["ref.python"]
 
 
-def pages(package: str) -> list[str]:
-    """The package, and those of its public modules that hold more than the package re-exports."""
-    top = importlib.import_module(package)
-    names = [package]
-    for module in pkgutil.iter_modules(top.__path__, f"{package}."):
-        if not module.name.split(".")[-1].startswith("_") and not module.name.endswith(".cli"):
-            exported = getattr(importlib.import_module(module.name), "__all__", ())
-            if not set(exported) <= set(getattr(top, "__all__", ())):
-                names.append(module.name)
-    return names
+LINKS = Links(HERE)
 
 
-def write_api() -> None:
-    """One page per package in api/, which is generated and not committed."""
-    folder = Path(__file__).parent / "api"
-    folder.mkdir(exist_ok=True)
-    for package in PACKAGES:
-        lines = []
-        for name in pages(package):
-            rule = ("=" if name == package else "-") * len(name)
-            lines += [name, rule, "", f".. automodule:: {name}", "   :members:", ""]
-        # reStructuredText, because footnotes get lost in MyST's eval-rst
-        (folder / f"{package}.rst").write_text("\n".join(lines), "utf-8")
+def write_parts(app: Any) -> None:
+    """Write the pages, pictures and notebooks that come from code; none of them is committed."""
+    generated = HERE / "_generated"
+    api = HERE / "api"
+    api_pages.write_pages(api)
+    commands.write_page(api / "commands.rst")
+    gallery.write_page(api / "gallery.rst")
+    pictures.draw_all(generated)
+    card.draw_card(SITE / card.CARD)
+    notebooks.write_notebooks(HERE, SITE / "notebooks")
 
 
-write_api()
-
-
-def draw_pictures(app: Any) -> None:
-    """The pictures of the chapters in _generated/, those that code has changed since."""
-    here = Path(__file__).parent
-    sys.path.insert(0, str(here))
-    importlib.import_module("pictures").draw_all(here / "_generated")
+def offer_notebook(app: Any, doctree: nodes.document) -> None:
+    """Put a link to its notebook beneath the title of each chapter."""
+    chapter = app.env.docname
+    if chapter in CHAPTERS:
+        link = (
+            f'<a href="notebooks/{chapter}.ipynb" download>Download this chapter as a notebook</a>'
+        )
+        title = next(iter(doctree.findall(nodes.title)))
+        position = title.parent.index(title) + 1
+        title.parent.insert(
+            position, nodes.raw("", f'<p class="notebook">{link}</p>', format="html")
+        )
 
 
 def resolve(app: Any, env: Any, node: Any, contnode: Any) -> Any:
@@ -124,8 +124,13 @@ def skip_fields(app: Any, what: str, name: str, obj: Any, skip: bool, options: A
 
 
 def setup(app: Any) -> None:
-    app.connect("builder-inited", draw_pictures)
+    app.connect("builder-inited", write_parts)
     app.connect("autodoc-skip-member", skip_fields)
     # before napoleon, which would take the references for a section of its own
     app.connect("autodoc-process-docstring", number_references, priority=400)
+    app.connect("autodoc-process-docstring", LINKS.tell_chapters, priority=900)
+    app.connect("doctree-read", LINKS.link_names)
+    app.connect("doctree-read", offer_notebook)
     app.connect("missing-reference", resolve)
+    app.connect("html-page-context", card.describe_page)
+    app.connect("build-finished", check_links.check_site)

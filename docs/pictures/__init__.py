@@ -7,7 +7,10 @@ in ``transformer_layer.py`` returns the figure that the page shows as ``_generat
 import importlib
 import inspect
 import pkgutil
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import foundation_attn
 import foundation_data
@@ -25,6 +28,24 @@ PACKAGES = (
 )
 
 
+def chapters() -> list[ModuleType]:
+    """The modules of this folder that hold pictures."""
+    names = [found.name for found in pkgutil.iter_modules(__path__)]
+    return [importlib.import_module(f"{__name__}.{n}") for n in names if not n.startswith("_")]
+
+
+def pictures_of(chapter: ModuleType) -> dict[str, Callable[[], Any]]:
+    """The functions of a module that draw a picture each, in their order."""
+    return {
+        name: function
+        for name, function in vars(chapter).items()
+        # Others are imported, or draw a part of a picture.
+        if inspect.isfunction(function)
+        and function.__module__ == chapter.__name__
+        and not name.startswith("_")
+    }
+
+
 def draw_all(folder: Path) -> None:
     """Draw the pictures of all chapters into ``folder``, but those newer than their code."""
     folder.mkdir(exist_ok=True)
@@ -32,15 +53,10 @@ def draw_all(folder: Path) -> None:
     common = list(here.glob("_*.py"))
     for package in PACKAGES:
         common += Path(package.__path__[0]).rglob("*.py")
-    for found in pkgutil.iter_modules(__path__):
-        if found.name.startswith("_"):
-            continue
-        chapter = importlib.import_module(f"{__name__}.{found.name}")
-        code = [here / f"{found.name}.py", *common]
+    for chapter in chapters():
+        code = [Path(chapter.__file__ or ""), *common]
         changed = max(file.stat().st_mtime for file in code)
-        for name, draw in inspect.getmembers(chapter, inspect.isfunction):
-            if draw.__module__ != chapter.__name__ or name.startswith("_"):
-                continue  # imported, or a part of a picture
+        for name, draw in pictures_of(chapter).items():
             path = folder / f"{name}.png"
             if not path.exists() or path.stat().st_mtime < changed:
                 save_figure(draw(), path)

@@ -32,7 +32,11 @@ folder failed_step_N in that of the run.
 def add_measures(commands: Commands) -> None:
     """Add the commands that tell of a model or a run."""
     evaluate = commands.add(
-        "evaluate", "measure a model on your data", EVALUATE, ("_evaluate", "evaluate")
+        "evaluate",
+        "measure a model on your data",
+        EVALUATE,
+        ("_evaluate", "evaluate"),
+        example="foundation evaluate runs/mine --data others.tsv",
     )
     _add_model(evaluate)
     evaluate.add_argument(
@@ -84,7 +88,12 @@ def add_measures(commands: Commands) -> None:
     evaluate.add_argument("--json", action="store_true", help="print JSON, for other programs")
 
     report = commands.add(
-        "report", "a run as a page for the browser", REPORT, ("_report", "report"), quiet=True
+        "report",
+        "a run as a page for the browser",
+        REPORT,
+        ("_report", "report"),
+        quiet=True,
+        example="foundation report runs/mine",
     )
     report.add_argument("folder", type=Path, metavar="FOLDER", help="the folder of a run")
     report.add_argument(
@@ -95,10 +104,22 @@ def add_measures(commands: Commands) -> None:
         help="the page (default: report.html in the folder)",
     )
 
-    _add_model(commands.add("inspect", "what is in a model", INSPECT, ("_inspect", "inspect")))
+    inspect = commands.add(
+        "inspect",
+        "what is in a model",
+        INSPECT,
+        ("_inspect", "inspect"),
+        example="foundation inspect runs/mine",
+    )
+    _add_model(inspect)
 
     attention = commands.add(
-        "attention", "where a model looks", ATTENTION, ("_attention", "attention"), quiet=True
+        "attention",
+        "where a model looks",
+        ATTENTION,
+        ("_attention", "attention"),
+        quiet=True,
+        example='foundation attention runs/mine "a sentence" -o attention.html',
     )
     _add_model(attention)
     attention.add_argument("sentence", metavar="SENTENCE", help="what it reads")
@@ -111,7 +132,11 @@ def add_measures(commands: Commands) -> None:
     )
 
     surprisal = commands.add(
-        "surprisal", "what a model did not expect", SURPRISAL, ("_surprisal", "show_surprisal")
+        "surprisal",
+        "what a model did not expect",
+        SURPRISAL,
+        ("_surprisal", "show_surprisal"),
+        example='foundation surprisal smollm2.gguf "The capital of France is banana."',
     )
     surprisal.add_argument(
         "model",
@@ -128,7 +153,13 @@ def add_measures(commands: Commands) -> None:
     )
     surprisal.add_argument("-o", "--out", type=Path, metavar="FILE", help="draw a picture instead")
 
-    replay = commands.add("replay", "why a step failed", REPLAY, ("_replay", "replay"))
+    replay = commands.add(
+        "replay",
+        "why a step failed",
+        REPLAY,
+        ("_replay", "replay"),
+        example="foundation replay runs/mine/failed_step_812",
+    )
     replay.add_argument("folder", type=Path, metavar="BUNDLE", help="a failed_step_N")
 
 

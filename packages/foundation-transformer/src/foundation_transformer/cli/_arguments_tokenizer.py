@@ -45,6 +45,7 @@ def add_tokenizer(commands: Commands) -> None:
         ("_tokenizer", "train"),
         comments=True,
         quiet=True,
+        example="foundation tokenizer train 'texts/*.txt' --vocab-size 8192 -o tokenizer.json",
     )
     _add_texts(train)
     train.add_argument(
@@ -68,6 +69,7 @@ def add_tokenizer(commands: Commands) -> None:
         ("_tokenizer", "encode"),
         comments=True,
         quiet=True,
+        example="foundation tokenizer encode tokenizer.json 'texts/*.txt' -o shards",
     )
     _add_tokenizer(encode)
     _add_texts(encode)
@@ -82,7 +84,11 @@ def add_tokenizer(commands: Commands) -> None:
     )
 
     inspect = own.add(
-        "inspect", "how a text is split", INSPECT, ("_tokenizer", "inspect"), quiet=False
+        "inspect",
+        "how a text is split",
+        INSPECT,
+        ("_tokenizer", "inspect"),
+        example='foundation tokenizer inspect tokenizer.json "How is this split?"',
     )
     _add_tokenizer(inspect)
     inspect.add_argument(

@@ -53,7 +53,13 @@ def add_training(commands: Commands) -> None:
     """Add the commands that leave a model."""
     _add_demo(commands)
     train = commands.add(
-        "train", "train a model of your own", TRAIN, ("_train", "train"), trains=True, quiet=True
+        "train",
+        "train a model of your own",
+        TRAIN,
+        ("_train", "train"),
+        trains=True,
+        quiet=True,
+        example="foundation train translation --data pairs.tsv --out runs/mine",
     )
     train.add_argument("what", metavar="WHAT", help="translation, language-model, or FILE.toml")
     train.add_argument(
@@ -72,7 +78,13 @@ def add_training(commands: Commands) -> None:
     add_flags(train)
 
     resume = commands.add(
-        "resume", "go on with a run", RESUME, ("_train", "resume"), trains=True, quiet=True
+        "resume",
+        "go on with a run",
+        RESUME,
+        ("_train", "resume"),
+        trains=True,
+        quiet=True,
+        example="foundation resume runs/mine --epochs 20",
     )
     resume.add_argument("folder", type=Path, metavar="FOLDER", help="the folder of the run")
     resume.add_argument(
@@ -100,6 +112,7 @@ def add_training(commands: Commands) -> None:
         AVERAGE,
         ("_average", "average"),
         quiet=True,
+        example="foundation average runs/mine -o runs/averaged",
     )
     average.add_argument(
         "folders",
@@ -122,6 +135,7 @@ def _add_demo(commands: Commands) -> None:
         ("_demo", "demo"),
         trains=True,
         quiet=True,
+        example="foundation demo --to de",
     )
     demo.check = _refuse_idle_options
     demo.add_argument(

@@ -42,7 +42,13 @@ def add_uses(commands: Commands) -> None:
     """Add the commands that use a model."""
     _add_translate(commands)
     _add_generate(commands)
-    chat = commands.add("chat", "talk with a published model", CHAT, ("_chat", "chat"))
+    chat = commands.add(
+        "chat",
+        "talk with a published model",
+        CHAT,
+        ("_chat", "chat"),
+        example="foundation chat smollm2.gguf --temperature 0.7",
+    )
     chat.add_argument("model", type=Path, metavar="MODEL", help="its folder, or a file .gguf")
     chat.add_argument(
         "--system", metavar="TEXT", help="what the model is told first (default: its own)"
@@ -58,7 +64,13 @@ def add_uses(commands: Commands) -> None:
         "--compact", action="store_true", help="weights of one byte: a quarter of the memory"
     )
 
-    embed = commands.add("embed", "vectors of texts", EMBED, ("_embed", "embed_lines"))
+    embed = commands.add(
+        "embed",
+        "vectors of texts",
+        EMBED,
+        ("_embed", "embed_lines"),
+        example="foundation embed minilm < lines.txt > vectors.txt",
+    )
     embed.add_argument("model", type=Path, metavar="MODEL", help="the folder of a text encoder")
 
     embed.add_argument(
@@ -67,7 +79,13 @@ def add_uses(commands: Commands) -> None:
         help="what the lines are for, such as query or document, if the model has prompts for it",
     )
 
-    search = commands.add("search", "nearest passages of .md files", SEARCH, ("_search", "search"))
+    search = commands.add(
+        "search",
+        "nearest passages of .md files",
+        SEARCH,
+        ("_search", "search"),
+        example='foundation search minilm docs "How is a run resumed?" --top-k 5',
+    )
     search.add_argument("model", type=Path, metavar="MODEL", help="the folder of a text encoder")
     search.add_argument("folder", type=Path, metavar="FOLDER", help="a folder with .md files")
     search.add_argument("question", metavar="QUESTION", help="what you want to know")
@@ -76,13 +94,21 @@ def add_uses(commands: Commands) -> None:
     )
 
     rerank = commands.add(
-        "rerank", "texts that answer a question, best first", RERANK, ("_classify", "rerank_lines")
+        "rerank",
+        "texts that answer a question, best first",
+        RERANK,
+        ("_classify", "rerank_lines"),
+        example='foundation rerank cross-encoder "How is a run resumed?" < passages.txt',
     )
     rerank.add_argument("model", type=Path, metavar="MODEL", help="the folder of a cross-encoder")
     rerank.add_argument("question", metavar="QUESTION", help="what one wants to know")
 
     classify = commands.add(
-        "classify", "the label of each text", CLASSIFY, ("_classify", "classify_lines")
+        "classify",
+        "the label of each text",
+        CLASSIFY,
+        ("_classify", "classify_lines"),
+        example="foundation classify classifier < lines.txt",
     )
     classify.add_argument(
         "model", type=Path, metavar="MODEL", help="the folder of a model with such a head"
@@ -91,7 +117,11 @@ def add_uses(commands: Commands) -> None:
 
 def _add_translate(commands: Commands) -> None:
     translate = commands.add(
-        "translate", "translate with a trained model", TRANSLATE, ("_translate", "translate_lines")
+        "translate",
+        "translate with a trained model",
+        TRANSLATE,
+        ("_translate", "translate_lines"),
+        example='echo "a sentence" | foundation translate runs/mine',
     )
     translate.add_argument(
         "folder", type=Path, metavar="FOLDER", help="the folder of a run, or of a checkpoint"
@@ -140,7 +170,11 @@ def _add_translate(commands: Commands) -> None:
 
 def _add_generate(commands: Commands) -> None:
     generate = commands.add(
-        "generate", "let a language model write", GENERATE, ("_generate", "generate_text")
+        "generate",
+        "let a language model write",
+        GENERATE,
+        ("_generate", "generate_text"),
+        example='foundation generate runs/writer "Once upon a time" --temperature 0.8',
     )
     generate.add_argument(
         "folder",

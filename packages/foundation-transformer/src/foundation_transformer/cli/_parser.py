@@ -50,6 +50,7 @@ class Commands:
         trains: bool = False,
         comments: bool = False,
         quiet: bool = False,
+        example: str = "",
     ) -> Parser:
         """Add a command.
 
@@ -66,6 +67,8 @@ class Commands:
             is if it trains.
         quiet : bool
             Whether it can be told to print nothing.
+        example : str
+            A line as one would type it, for its help and for the reference on the site.
         """
         new: Parser = self._parsers.add_parser(name, description=text, formatter_class=Raw)
         # A command within another is named in full, which a default does.
@@ -89,6 +92,9 @@ class Commands:
             )
         if quiet:
             new.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
+        if example:
+            new.example = example
+            new.epilog = f"example:\n  {example}"
         self.summaries[name] = summary
         return new
 
@@ -118,12 +124,15 @@ class Parser(argparse.ArgumentParser):
     ----------
     check : callable or None
         Told of the parser and of what was typed, to refuse what would do nothing.
+    example : str
+        A line that shows how the command is used; empty where it has commands of its own.
     """
 
     def __init__(self, **options: Any) -> None:
         # A prefix of a flag would become ambiguous, or another one, with the next version.
         super().__init__(**options, allow_abbrev=False)
         self.check: Callable[[Parser, argparse.Namespace], None] | None = None
+        self.example = ""
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         options, unknown = self.parse_known_args(args, namespace)

@@ -1,0 +1,122 @@
+"""The API pages: one for each room of a package, with a section for each of its files.
+
+A page begins with the docstring of its room. A section has the first sentence of its file for a
+heading, and the sections follow one another as that docstring names the files: both are kept by
+those who change the code, and no list has to be kept here.
+"""
+
+import inspect
+import re
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+from building.names import PACKAGES, Name, first_sentence, public_names
+
+#: Headings of pages whose docstring begins with a sentence that is too long for one.
+TITLES = {
+    "foundation_nn.engine": "Tensors and differentiation",
+    "foundation_nn.functional": "Operations",
+    "foundation_nn.optim": "Optimisers",
+    "foundation_nn.training": "Training",
+    "foundation_nn.schedules": "Learning rates",
+    "foundation_nn.files": "Files",
+    "foundation_nn.init": "Initial weights",
+    "foundation_nn.lessons": "For examples",
+    "foundation_nn.distributed.launch": "Starting processes",
+    "foundation_attn.plotting": "Pictures of attention",
+    "foundation_data.plotting": "Pictures of data",
+    "foundation_data.corpora": "Real data",
+    "foundation_data.tasks": "Made-up tasks",
+    "foundation_data.tokenizers": "Tokenizers",
+    "foundation_data.reading": "Reading",
+    "foundation_data.batches": "Batches",
+    "foundation_transformer.recipes": "Recipes",
+    "foundation_transformer.chat": "Conversations",
+}
+#: A title is not longer than this, as it stands in the list of pages at the left.
+LONGEST_TITLE = 34
+
+
+def write_pages(folder: Path) -> None:
+    """Write the pages of all packages into a folder, and remove those of names that are gone."""
+    folder.mkdir(exist_ok=True)
+    rooms: dict[str, list[Name]] = defaultdict(list)
+    for name in public_names():
+        rooms[name.room].append(name)
+    written = set()
+    for package in PACKAGES:
+        own = [room for room in rooms if room.startswith(f"{package}.")]
+        text = _package_page(package, rooms.get(package, []), own)
+        written.add(_write(folder / f"{package}.rst", text))
+        for room in own:
+            written.add(_write(folder / f"{room}.rst", _page(title_of(room), room, rooms[room])))
+    for page in folder.glob("foundation_*.rst"):
+        if page not in written:
+            page.unlink()
+
+
+def _write(path: Path, lines: list[str]) -> Path:
+    """Write a page, but not if it is there already: Sphinx reads anew what is younger."""
+    text = "\n".join(lines)
+    if not path.exists() or path.read_text("utf-8") != text:
+        path.write_text(text, "utf-8")
+    return path
+
+
+def title_of(room: str) -> str:
+    """A few words for a heading and for the list of pages."""
+    if room in TITLES:
+        return TITLES[room]
+    title = re.split(r"[:;,.]( |$)", first_sentence(room))[0].replace("``", "")
+    return title if 0 < len(title) <= LONGEST_TITLE else room.rpartition(".")[2].capitalize()
+
+
+def _heading(text: str, rule: str) -> list[str]:
+    return [text, rule * len(text), ""]
+
+
+def _package_page(package: str, names: list[Name], rooms: list[str]) -> list[str]:
+    """What is in a package: its own names, if they have no room, and a list of its rooms."""
+    lines = [*_heading(package, "="), f".. automodule:: {package}", "   :no-index-entry:", ""]
+    if rooms:
+        lines += [".. toctree::", "   :maxdepth: 1", ""]
+        lines += [f"   {title_of(room)} <{room}>" for room in rooms] + [""]
+    return lines + _sections(names)
+
+
+def _page(title: str, room: str, names: list[Name]) -> list[str]:
+    return [*_heading(title, "="), f".. automodule:: {room}", "", *_sections(names)]
+
+
+def _sections(names: list[Name]) -> list[str]:
+    """The names, file by file; a page of one file has no headings."""
+    files: dict[str, list[Name]] = defaultdict(list)
+    for name in names:
+        files[name.file].append(name)
+    lines: list[str] = []
+    for file, own in sorted(files.items(), key=_place_in_reading_order):
+        if len(files) > 1 and file != own[0].room:
+            heading = first_sentence(file) if file in sys.modules else ""
+            lines += _heading(heading.rstrip(".").replace("`", ""), "-")
+        for name in own:
+            lines += [f".. {_kind(name)}:: {name.path}"]
+            lines += ["   :members:"] if inspect.isclass(name.value) else []
+            lines += [""]
+    return lines
+
+
+def _place_in_reading_order(item: tuple[str, list[Name]]) -> int:
+    """Where the docstring of the room names a file; behind all others if it does not."""
+    file, names = item
+    doc = inspect.getdoc(sys.modules[names[0].room]) or ""
+    stem = file.rpartition(".")[2]
+    found = re.search(rf"(?<!\w){stem}(?!\w)", doc)
+    return found.start() if found else len(doc)
+
+
+def _kind(name: Name) -> str:
+    if inspect.isclass(name.value):
+        is_error = issubclass(name.value, BaseException)
+        return "autoexception" if is_error else "autoclass"
+    return "autofunction" if inspect.isroutine(name.value) else "autodata"
