@@ -5,8 +5,6 @@ from typing import Any
 import numpy as np
 from foundation_attn import MultiHeadAttention, capture_attention
 from foundation_attn.plotting import LayerMap, plot_heads
-from foundation_data import BatchLoader, TranslationDataset, WordTokenizer, tasks
-from foundation_data.plotting import plot_coverage, plot_padding
 from foundation_nn import MLP, Tensor, optim
 from foundation_nn import functional as F
 from foundation_nn.plotting import (
@@ -104,18 +102,3 @@ def heads() -> Any:
         layer(x, causal=True)
     one = LayerMap("layer 1", maps[0].weights[0], VERSE, VERSE, maps[0].kind)
     return plot_heads([one])
-
-
-def coverage() -> Any:
-    """How much of a text its most frequent words make up."""
-    texts = [" ".join(VERSE), "whether it is nobler in the mind to suffer", "or to take arms"]
-    return plot_coverage({"Hamlet": WordTokenizer.train(texts).vocabulary})
-
-
-def padding() -> Any:
-    """Batches as they lie in memory, with sentences of similar lengths together or not."""
-    pairs = tasks.copy_task(np.random.default_rng(0), 200, min_len=2, max_len=30)
-    dataset = TranslationDataset.from_ids(pairs)
-    mixed = list(BatchLoader(dataset, max_tokens=400, bucket=False))
-    sorted_by_length = list(BatchLoader(dataset, max_tokens=400))
-    return plot_padding({"mixed": mixed[:3], "similar lengths": sorted_by_length[:3]})
