@@ -269,12 +269,13 @@ class MultiHeadAttention(Module):
             In self-attention, the keys before the query, to which the query's are added. In
             cross-attention, filled by the first call, after which the same ``key`` is expected but
             not projected again. Not differentiable: for use under ``no_grad``. A later query may
-            look at what no query has looked at yet, so that beside a cache ``key_mask`` alone
+            look at what no query has looked at yet, so that with a cache ``key_mask`` alone
             tells what is padding.
         positions : (T,) or (B, T) integer array, optional
-            What ``rotary`` turns by: 0, 1, 2, ... by default, counted on from the length of a
-            cache. To be given if a row holds several texts, or if prompts of unequal length are
-            padded on the left, so that all end together. Causality, window and slopes look at
+            The position of each token, by which ``rotary`` turns queries and keys: by default
+            0, 1, 2, ..., counted on from the length of a cache. To be given if a row holds several
+            texts, or if prompts of unequal length are padded on the left, so that all end together.
+            Causality, window and slopes look at
             places in the row instead: they need differences of positions only, which are the same.
 
         Returns

@@ -296,7 +296,8 @@ class TransformerEncoderLayer(_Layer):
             The keys and values of earlier positions; ``x`` then holds the new ones only. For use
             under ``no_grad``. The masks tell of all S positions so far: (B, S) and (B, T, S).
         positions : (T,) or (B, T) integer array, optional
-            What ``rotary`` turns by: 0, 1, 2, ... by default, counted on beside a cache.
+            The position of each token, by which ``rotary`` turns queries and keys. By default
+            0, 1, 2, ...; with a cache they are counted on from what it holds.
 
         Returns
         -------
@@ -386,7 +387,8 @@ class TransformerDecoderLayer(_Layer):
             What was computed for earlier positions; ``x`` then holds the new ones only. For use
             under ``no_grad``. ``key_mask`` and ``mask`` tell of all target positions so far.
         positions : (T,) or (B, T) integer array, optional
-            What ``rotary`` turns by: 0, 1, 2, ... by default, counted on beside a cache.
+            The position of each token, by which ``rotary`` turns queries and keys. By default
+            0, 1, 2, ...; with a cache they are counted on from what it holds.
 
         Returns
         -------

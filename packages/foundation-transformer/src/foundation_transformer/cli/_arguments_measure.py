@@ -16,16 +16,17 @@ what was expected, and all settings with what they came to. It can be written wh
 """
 INSPECT = "Verify a checkpoint, or read a published model, and tell what is in it."
 ATTENTION = """\
-Write a page on which one sees where each head of each layer looks. It opens with the attention to
-the source, if the model has one, or with the layer that tells most.
+Write a page for the browser that shows where each head of each layer looks. It opens with the
+attention to the source, if the model has a source, or else with the layer that shows most.
 """
 SURPRISAL = """\
-Show a text with each token shaded by how little a language model expected it, in bits: 1 for what
-it gave one half, 10 for one in a thousand. Where that is no terminal: bits, probability and token.
+Show a text in which each token is the darker, the less a language model expected it. This is
+measured in bits: 1 bit if the model gave the token a probability of one half, 10 bits for one in a
+thousand. Into a file or a pipe, the command writes lines of bits, probability and token instead.
 """
 REPLAY = """\
-Run a step again whose loss or gradient was not finite, with every operation watched. BUNDLE is the
-folder failed_step_N in that of the run.
+Run a step again whose loss or gradient was not finite, and watch every operation to find where it
+began. BUNDLE is the folder failed_step_N within the folder of the run.
 """
 
 
@@ -51,39 +52,41 @@ def add_measures(commands: Commands) -> None:
         "--max-bytes",
         type=positive,
         metavar="N",
-        help="how large a text may be (default: 67108864)",
+        help="refuse a text of more than N bytes (default: 67108864)",
     )
     evaluate.add_argument(
         "--beam-size",
         type=positive,
         metavar="N",
-        help="of translation: translations that are followed at once (default: 1)",
+        help="translation: follow the N best translations at the same time (default: 1)",
     )
     evaluate.add_argument(
         "--context",
         type=positive,
         metavar="N",
-        help="of a language model: tokens that are read at once (default: as many as it reads, and "
-        "2048 at most)",
+        help="language model: read N tokens at once (default: as many as the model can read, but "
+        "at most 2048)",
     )
     evaluate.add_argument(
         "--stride",
         type=positive,
         metavar="N",
-        help="of a language model: tokens that each further window adds; the smaller, the more a "
-        "token is told by (default: windows do not overlap)",
+        help="language model: move the window by N tokens each time. With a smaller number more "
+        "text stands before each token, and the evaluation takes longer (default: windows do not "
+        "overlap)",
     )
     evaluate.add_argument(
         "--batch-size",
         type=positive,
         metavar="N",
-        help="of a language model: windows at once (default: 4096 tokens)",
+        help="language model: read N windows at once (default: as many as make 4096 tokens)",
     )
     add_columns(evaluate)
     evaluate.add_argument(
         "--target-language",
         metavar="TEXT",
-        help="code such as zh or ja: how BLEU finds the words (default: that of the run)",
+        help="a code such as zh or ja, which tells BLEU how to find the words (default: that of "
+        "the run)",
     )
     evaluate.add_argument("--json", action="store_true", help="print JSON, for other programs")
 
@@ -122,7 +125,7 @@ def add_measures(commands: Commands) -> None:
         example='foundation attention runs/mine "a sentence" -o attention.html',
     )
     _add_model(attention)
-    attention.add_argument("sentence", metavar="SENTENCE", help="what it reads")
+    attention.add_argument("sentence", metavar="SENTENCE", help="the sentence that the model reads")
     attention.add_argument(
         "-o",
         "--out",
@@ -149,7 +152,7 @@ def add_measures(commands: Commands) -> None:
         nargs="?",
         default="-",
         metavar="TEXT",
-        help="the text; - is standard input (default: that)",
+        help="the text; - is standard input (default: standard input)",
     )
     surprisal.add_argument("-o", "--out", type=Path, metavar="FILE", help="draw a picture instead")
 
@@ -160,7 +163,7 @@ def add_measures(commands: Commands) -> None:
         ("_replay", "replay"),
         example="foundation replay runs/mine/failed_step_812",
     )
-    replay.add_argument("folder", type=Path, metavar="BUNDLE", help="a failed_step_N")
+    replay.add_argument("folder", type=Path, metavar="BUNDLE", help="the folder failed_step_N")
 
 
 def _add_model(parser: Parser) -> None:

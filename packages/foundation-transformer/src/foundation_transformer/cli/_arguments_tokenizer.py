@@ -18,8 +18,8 @@ how a text is split:
 """
 TRAIN = """\
 Learn a vocabulary from texts. Kinds: "bpe", byte pairs, which can write every text; "wordpiece",
-as in BERT; "word", whole words; "char", characters. Of more than 64 MiB of text a part is read,
-taken from everywhere in it.
+as in BERT; "word", whole words; "char", characters. If there are more than 64 MiB of text, the
+tokenizer learns from a sample of that size, taken from all parts of the text.
 """
 ENCODE = """\
 Write texts as the numbers of their tokens, on all cores, into a folder that foundation train
@@ -58,7 +58,7 @@ def add_tokenizer(commands: Commands) -> None:
         "--vocab-size",
         type=positive,
         metavar="N",
-        help="the most tokens, special ones included (default: 16000)",
+        help="how many tokens to learn at most, special ones included (default: 16000)",
     )
     train.add_argument("--force", action="store_true", help="replace what is there")
 
@@ -80,7 +80,7 @@ def add_tokenizer(commands: Commands) -> None:
         "--processes",
         type=positive,
         metavar="N",
-        help="encode in so many processes (default: one for each core)",
+        help="encode in N processes (default: one for each core)",
     )
 
     inspect = own.add(
@@ -108,7 +108,7 @@ def _add_texts(parser: Parser) -> None:
         "--field",
         default="text",
         metavar="NAME",
-        help="in a .jsonl, what holds the text (default: text)",
+        help="the field of a .jsonl file that holds the text (default: text)",
     )
 
 

@@ -35,17 +35,17 @@ WHAT is "translation", "language-model", or a TOML file such as
   epochs = 20
   [model]
   d_model = 256
-What is typed comes before what the file says. Ctrl-C or SIGTERM stops after the present step.
+A flag wins over what the file says. Ctrl-C or SIGTERM stops after the present step.
 """
 RESUME = """\
 Go on with a run that was interrupted or killed. It ends with the very bits it would have had
 without the interruption, on the same machine with the same number of threads. With --epochs,
---steps or --max-seconds a run that has ended is prolonged; its learning rate follows the curve of
-the longer run from there.
+--steps or --max-seconds, a run that has ended goes on for longer. From there its learning rate
+follows the curve of the longer run.
 """
 AVERAGE = """\
-Average the parameters of the last checkpoints of a run, or of those given, into a new checkpoint:
-often a little better than each of them.
+Average the parameters of the last checkpoints of a run, or of the given ones, into a new
+checkpoint. It is often a little better than each of them.
 """
 
 

@@ -12,8 +12,9 @@ checkpoint. A line that is longer than the model can read is left empty and name
 the exit status is 1 then.
 """
 GENERATE = """\
-Let a language model go on with a text. Prompt and continuation are printed as the model's tokens
-stand for them. Beyond what the model can read at once it goes on from the later half of that.
+Let a language model go on with a text. The prompt is printed, too, as the model's tokens spell it.
+When the text becomes longer than the model can read at once, the model keeps the later half of what
+it has read and goes on from there.
 """
 CHAT = """\
 Talk with a published model, such as SmolLM2: a folder as Hugging Face writes it, or a .gguf file.
@@ -22,19 +23,21 @@ chat template; nobody takes another role by what they type.
 """
 EMBED = """\
 Write a vector for each line of standard input, with a published text encoder such as MiniLM. The
-product of two is how alike their lines are.
+product of two vectors says how alike their lines are: 1 for the same meaning, near 0 for none in
+common.
 """
 SEARCH = """\
 Find the passages of a folder's Markdown files that are nearest in meaning to a question, with a
 published text encoder such as MiniLM.
 """
 RERANK = """\
-Put the lines of standard input in the order of how well they answer a question, with a published
-cross-encoder, which reads the question and a line together. Each line comes after its score.
+Sort the lines of standard input by how well they answer a question, the best one first. This takes
+a published cross-encoder, which reads the question and a line together. Before each line stands its
+score.
 """
 CLASSIFY = """\
-Write for each line of standard input the likeliest label, its probability and the line, with a
-published model that has a head for it.
+For each line of standard input, write the likeliest label, its probability and the line. This takes
+a published model that was trained to tell labels apart.
 """
 
 
@@ -51,17 +54,21 @@ def add_uses(commands: Commands) -> None:
     )
     chat.add_argument("model", type=Path, metavar="MODEL", help="its folder, or a file .gguf")
     chat.add_argument(
-        "--system", metavar="TEXT", help="what the model is told first (default: its own)"
+        "--system",
+        metavar="TEXT",
+        help="the instructions that the model is given first (default: its own)",
     )
     chat.add_argument(
         "--set",
         action="append",
         metavar="NAME=VALUE",
-        help="what its template reads besides, such as enable_thinking=false; may be repeated",
+        help="set a variable of the chat template, such as enable_thinking=false; may be repeated",
     )
     _add_sampling(chat, tokens=512)
     chat.add_argument(
-        "--compact", action="store_true", help="weights of one byte: a quarter of the memory"
+        "--compact",
+        action="store_true",
+        help="keep weights in one byte instead of four: a quarter of the memory",
     )
 
     embed = commands.add(
@@ -101,7 +108,7 @@ def add_uses(commands: Commands) -> None:
         example='foundation rerank cross-encoder "How is a run resumed?" < passages.txt',
     )
     rerank.add_argument("model", type=Path, metavar="MODEL", help="the folder of a cross-encoder")
-    rerank.add_argument("question", metavar="QUESTION", help="what one wants to know")
+    rerank.add_argument("question", metavar="QUESTION", help="what you want to know")
 
     classify = commands.add(
         "classify",
@@ -111,7 +118,7 @@ def add_uses(commands: Commands) -> None:
         example="foundation classify classifier < lines.txt",
     )
     classify.add_argument(
-        "model", type=Path, metavar="MODEL", help="the folder of a model with such a head"
+        "model", type=Path, metavar="MODEL", help="the folder of a model that tells labels apart"
     )
 
 
@@ -137,28 +144,29 @@ def _add_translate(commands: Commands) -> None:
         "--out",
         type=Path,
         metavar="FILE",
-        help="a file for the translations, which is there when all are (default: standard output)",
+        help="a file for the translations, written when all are done (default: standard output)",
     )
     translate.add_argument(
         "--batch-size",
         type=positive,
         default=1,
         metavar="N",
-        help="lines at once: quicker for a file; 1 answers each line at once (default: 1)",
+        help="translate N lines together, which is quicker for a file; 1 answers each line as "
+        "soon as it is read (default: 1)",
     )
     translate.add_argument(
         "--beam-size",
         type=positive,
         default=1,
         metavar="N",
-        help="translations that are followed at once; 1 takes the likeliest word each time "
-        "(default: 1)",
+        help="follow the N best translations at the same time; 1 takes the likeliest word each "
+        "time (default: 1)",
     )
     translate.add_argument(
         "--length-penalty",
         type=float,
         metavar="X",
-        help="with a beam: the larger, the longer the translations (default: 0.6)",
+        help="with a beam: larger numbers favour longer translations (default: 0.6)",
     )
     translate.add_argument(
         "--n-best",
@@ -186,27 +194,27 @@ def _add_generate(commands: Commands) -> None:
         "prompts",
         nargs="*",
         metavar="PROMPT",
-        help="the beginning, or several; - is standard input (default: that)",
+        help="the beginning of the text, or several; - is standard input (default: standard input)",
     )
     generate.add_argument(
         "--file",
         action="append",
         metavar="FILE",
-        help="a file with a prompt, instead or besides; may be given several times",
+        help="read a prompt from this file; may be given several times",
     )
     generate.add_argument(
         "--max-bytes",
         type=positive,
         default=1 << 24,
         metavar="N",
-        help="how large a prompt from a file may be (default: 16777216)",
+        help="refuse a prompt of more than N bytes from a file (default: 16777216)",
     )
     generate.add_argument(
         "--samples",
         type=positive,
         default=1,
         metavar="N",
-        help="continuations of each prompt (default: 1)",
+        help="write N continuations of each prompt (default: 1)",
     )
     _add_sampling(generate, tokens=200)
 
@@ -236,13 +244,15 @@ def _add_sampling(parser: Parser, tokens: int) -> None:
         "--top-p",
         type=float,
         metavar="P",
-        help="draw only from the likeliest tokens, which together have P (default: 0.9)",
+        help="draw only from the likeliest tokens that together have the probability P "
+        "(default: 0.9)",
     )
     parser.add_argument(
         "--min-p",
         type=float,
         metavar="P",
-        help="draw only from tokens P times as likely as the likeliest (default: from all)",
+        help="draw only from tokens that are at least P times as likely as the likeliest one "
+        "(default: from all)",
     )
     parser.add_argument(
         "--repetition-penalty",

@@ -60,23 +60,23 @@ class Settings:
         None, "what separates the columns, such as ';' or tab (default: as the name of the file)"
     )
     vocab_size: int | None = _option(
-        None, "the most tokens of each vocabulary that is learnt (default: 16000)", at_least=1
+        None, "how many tokens each vocabulary may have at most (default: 16000)", at_least=1
     )
     validation: float | None = _option(
         None,
-        "the share of the data that is held out, of a language model's at most 400,000 characters "
-        "at the end; 0: none (default: 0.1)",
+        "the share of the data that is held out to measure the model; for a language model it is "
+        "the end of the text, at most 400,000 characters; 0: none (default: 0.1)",
         at_least=0,
         less_than=1,
     )
     held_out: str | None = _option(
         None,
-        "hold out what is in this file instead; of a language model also a pattern",
+        "hold out what is in this file instead; for a language model, a pattern will do, too",
         metavar="FILE",
     )
     pack: bool = _option(
         False,
-        "for a language model: put several whole texts into a row, which do not see one another, "
+        "language model: put several whole texts into a row, where they do not see one another, "
         "instead of windows from anywhere in the texts",
     )
     max_len: int = _option(64, "the longest sentence or window, in tokens", at_least=1)
@@ -90,7 +90,7 @@ class Settings:
     batch_size: int | None = _option(
         None, "sentences or windows in a batch (default: 64, or 16 times the depth)", at_least=1
     )
-    accumulate: int = _option(1, "batches for each update", at_least=1)
+    accumulate: int = _option(1, "add up the gradients of N batches for each update", at_least=1)
     epochs: int | None = _option(
         None, "passes over the pairs, or over packed texts (default: 10)", at_least=1
     )
@@ -122,9 +122,14 @@ class Settings:
         None, "how strongly matrices are pulled towards zero (default: 0.01)", at_least=0
     )
     label_smoothing: float | None = _option(
-        None, "of translation, in training (default: 0.1)", at_least=0, less_than=1
+        None,
+        "translation: smoothing of the labels in training (default: 0.1)",
+        at_least=0,
+        less_than=1,
     )
-    clip_norm: float = _option(1.0, "the largest norm of the gradients", more_than=0)
+    clip_norm: float = _option(
+        1.0, "gradients that are longer than this are shortened to it", more_than=0
+    )
     ema: float = _option(
         0.0,
         "decay of an average of the parameters, such as 0.999; 0: none",
@@ -139,24 +144,24 @@ class Settings:
         "steps between checkpoints to resume from (default: at each evaluation)",
         at_least=1,
     )
-    keep: int = _option(3, "how many of these checkpoints are kept", at_least=1)
+    keep: int = _option(3, "keep the last N of these checkpoints", at_least=1)
     metric: str = _option(
         "loss",
-        "which score decides what the best model is: loss, bleu or chrf; the last two are those of "
-        "200 held-out pairs, drawn by the seed",
+        "which score decides what the best model is: loss, bleu or chrf; the last two are measured "
+        "on 200 held-out pairs, which the seed chooses",
         among=_METRICS,
         metavar="NAME",
     )
     target_language: str | None = _option(
         None,
-        "code such as zh or ja: how BLEU finds the words (default: by the letters)",
+        "a code such as zh or ja, which tells BLEU how to find the words (default: by the letters)",
         metavar="CODE",
     )
     patience: int | None = _option(
         None, "stop after N evaluations in a row without improvement (default: never)", at_least=1
     )
     samples: int = _option(
-        3, "translations shown at each evaluation; of a language model one text", at_least=0
+        3, "show N translations at each evaluation; a language model shows one text", at_least=0
     )
     skip_failed: bool = _option(False, "leave out steps with a loss that is not finite")
     seed: int = _option(

@@ -84,7 +84,7 @@ class Pooling:
     normalize : bool
         Scale it to length one.
     max_tokens : int or None
-        Texts are cut to so many tokens, with those around them.
+        Longer texts are cut to this many tokens. Those that stand around every text count, too.
     prompts : mapping of str to str
         What is written before a text, by what the text is for, such as "query" and "document".
     default_prompt : str or None
