@@ -17,7 +17,7 @@ sys.path.insert(0, str(DOCS))
 
 from building.check_links import broken_links  # noqa: E402
 from building.names import CHAPTERS, chapters_of, public_names  # noqa: E402
-from building.notebooks import code_of, convert  # noqa: E402
+from building.notebooks import FENCE, code_of, convert  # noqa: E402
 
 WRITTEN = [chapter for chapter in CHAPTERS if (DOCS / f"{chapter}.md").exists()]
 PAGE = """\
@@ -103,6 +103,16 @@ def test_the_code_of_a_notebook_runs(tmp_path):
         [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.stem)
+def test_code_fits_on_narrow_screens(page):
+    """A long line of code has to be scrolled sideways to be read."""
+    long = []
+    for fence in FENCE.finditer(page.read_text("utf-8")):
+        if fence[2] != "{figure}":
+            long += [line for line in fence[4].splitlines() if len(line) > 92]
+    assert not long
 
 
 def test_broken_links_are_found(tmp_path):
