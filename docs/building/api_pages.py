@@ -10,6 +10,9 @@ import re
 import sys
 from collections import defaultdict
 from pathlib import Path
+from types import GenericAlias
+
+from sphinx.pycode import ModuleAnalyzer
 
 from building.names import PACKAGES, Name, first_sentence, public_names
 
@@ -78,7 +81,7 @@ def _heading(text: str, rule: str) -> list[str]:
 
 def _package_page(package: str, names: list[Name], rooms: list[str]) -> list[str]:
     """What is in a package: its own names, if they have no room, and a list of its rooms."""
-    lines = [*_heading(package, "="), f".. automodule:: {package}", "   :no-index-entry:", ""]
+    lines = [*_heading(package, "="), f".. automodule:: {package}", ""]
     if rooms:
         lines += [".. toctree::", "   :maxdepth: 1", ""]
         lines += [f"   {title_of(room)} <{room}>" for room in rooms] + [""]
@@ -100,10 +103,28 @@ def _sections(names: list[Name]) -> list[str]:
             heading = first_sentence(file) if file in sys.modules else ""
             lines += _heading(heading.rstrip(".").replace("`", ""), "-")
         for name in own:
-            lines += [f".. {_kind(name)}:: {name.path}"]
-            lines += ["   :members:"] if inspect.isclass(name.value) else []
-            lines += [""]
+            lines += _entry(name)
     return lines
+
+
+def _entry(name: Name) -> list[str]:
+    """What Sphinx is told of one name."""
+    if isinstance(name.value, GenericAlias) or not (
+        inspect.isclass(name.value) or inspect.isroutine(name.value)
+    ):
+        return _data(name)
+    lines = [f".. {_kind(name)}:: {name.path}"]
+    lines += ["   :members:"] if inspect.isclass(name.value) else []
+    return [*lines, ""]
+
+
+def _data(name: Name) -> list[str]:
+    """A constant or a type, with the comment ``#:`` above it."""
+    comments = ModuleAnalyzer.for_module(name.file).find_attr_docs()
+    lines = [f".. py:data:: {name.short}", f"   :module: {name.path.rpartition('.')[0]}"]
+    if isinstance(name.value, int | float | str | tuple):
+        lines += [f"   :value: {name.value!r}"]
+    return [*lines, "", *(f"   {line}" for line in comments.get(("", name.short), [])), ""]
 
 
 def _place_in_reading_order(item: tuple[str, list[Name]]) -> int:
@@ -119,4 +140,4 @@ def _kind(name: Name) -> str:
     if inspect.isclass(name.value):
         is_error = issubclass(name.value, BaseException)
         return "autoexception" if is_error else "autoclass"
-    return "autofunction" if inspect.isroutine(name.value) else "autodata"
+    return "autofunction"

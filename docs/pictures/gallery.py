@@ -81,8 +81,7 @@ def gates() -> Any:
     rng = np.random.default_rng(0)
     lstm = LSTM(8, 12, rng=rng)
     embedded = Tensor(rng.standard_normal((1, len(VERSE), 8)).astype(np.float32))
-    opened = {name: values[0] for name, values in lstm_gates(lstm, embedded).items()}
-    return plot_gates(opened, VERSE)
+    return plot_gates(lstm_gates(lstm, embedded), VERSE)
 
 
 def states() -> Any:
