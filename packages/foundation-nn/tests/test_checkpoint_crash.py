@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from foundation_nn import MLP, checkpoint, optim
 from foundation_nn.checkpoint import CheckpointError
-from foundation_nn.checkpoint._folder import mend_folder, remove_folder, remove_removed
+from foundation_nn.checkpoint._folder import mend_folder
+from foundation_nn.files import remove_folder, remove_removed
 
 posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked and killed")
 

@@ -23,7 +23,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -152,21 +151,6 @@ def mend_folder(path: Path, kind: str) -> None:
         no_longer_named = file.suffix == _ARRAYS and file.name not in digests
         if no_longer_named or is_unfinished(file):
             file.unlink(missing_ok=True)
-
-
-def remove_folder(path: Path) -> None:
-    """Remove a folder, under a name that says so: a crash leaves it whole, or to be removed."""
-    removed = path.with_name(f".{path.name}.removed")
-    if removed.exists():
-        shutil.rmtree(removed)
-    path.rename(removed)
-    shutil.rmtree(removed)
-
-
-def remove_removed(parent: Path) -> None:
-    """Remove what a crash has left of folders that were being removed."""
-    for place in parent.glob(".*.removed"):
-        shutil.rmtree(place)
 
 
 def folder_exists(path: str | os.PathLike[str], kind: str) -> bool:

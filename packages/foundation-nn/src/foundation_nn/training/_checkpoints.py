@@ -11,9 +11,9 @@ from typing import Any
 from foundation_nn import checkpoint
 from foundation_nn._arguments import whole_number
 from foundation_nn._log import logger
-from foundation_nn.checkpoint._folder import remove_folder
 from foundation_nn.engine._habit_tables import TRAINING_KEYWORDS
 from foundation_nn.engine._habits import refuse_habits
+from foundation_nn.files import remove_folder
 from foundation_nn.training._best import Best
 from foundation_nn.training._callback import Callback
 from foundation_nn.training._history import Evaluation

@@ -16,8 +16,8 @@ from datetime import datetime
 from pathlib import Path
 
 from foundation_nn import checkpoint
-from foundation_nn.checkpoint._folder import mend_folder, remove_folder, remove_removed
-from foundation_nn.files import read_json, remove_unfinished
+from foundation_nn.checkpoint._folder import mend_folder
+from foundation_nn.files import read_json, remove_folder, remove_removed, remove_unfinished
 
 #: Within the folder of a run: the checkpoints to resume from, and the model to use.
 LAST = "last"

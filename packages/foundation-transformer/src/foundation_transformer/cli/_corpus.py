@@ -19,7 +19,7 @@ from foundation_data import (
     open_shards,
     tokenizer_of_shards,
 )
-from foundation_nn.checkpoint._folder import remove_folder
+from foundation_nn.files import remove_folder
 from tqdm import tqdm
 
 from foundation_transformer.cli._settings import Settings
