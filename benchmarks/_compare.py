@@ -15,17 +15,19 @@ from threadpoolctl import threadpool_info
 Step = Callable[[], object]
 
 
-def say_where() -> None:
+def say_where(threads: int | None = None) -> None:
     """The CPU, the BLAS kernel and the number of threads that the numbers below belong to."""
     kernels = {
         f"{info['internal_api']} {info.get('architecture', '')}".strip()
         for info in threadpool_info()
         if info["user_api"] == "blas"
     }
-    setting = os.environ.get("OPENBLAS_CORETYPE", "unset")
+    names = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+    settings = ", ".join(f"{name} {os.environ.get(name, 'unset')}" for name in names)
+    count = fn.get_num_threads() if threads is None else threads
     print(f"CPU: {cpu_name()}, {os.cpu_count()} cores")
-    print(f"BLAS: {', '.join(sorted(kernels))} (OPENBLAS_CORETYPE {setting})")
-    print(f"{fn.get_num_threads()} threads, medians of rounds in turn\n")
+    print(f"BLAS: {', '.join(sorted(kernels))} ({settings})")
+    print(f"{count} thread{'s' * (count > 1)}, medians of rounds in turn\n")
 
 
 def cpu_name() -> str:

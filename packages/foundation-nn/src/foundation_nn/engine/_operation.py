@@ -136,9 +136,10 @@ def operation(
                 values.append(array)
                 edges.append((x, x._version) if x._leaf else x._node)
                 large = large or array.size >= SERIAL_SIZE
-                if array.dtype is not dtype:
-                    if dtype is not None:
-                        alike = False
+                if dtype is None:
+                    dtype = array.dtype
+                elif array.dtype is not dtype:
+                    alike = False
                     dtype = _common(name, dtype, array.dtype)
             else:
                 values.append(x)
@@ -179,7 +180,10 @@ def operation(
         y, backward = returned
         if casts:
             dtype = y.dtype
-        y = _result_in(dtype, y) if outputs == 1 else [_result_in(dtype, part) for part in y]
+        if outputs > 1:
+            y = [_result_in(dtype, part) for part in y]
+        elif type(y) is not np.ndarray or y.dtype is not dtype:
+            y = _result_in(dtype, y)
 
         node = None
         if recorded and (outputs > 1 or y.dtype.kind == "f"):  # a whole number has no gradient

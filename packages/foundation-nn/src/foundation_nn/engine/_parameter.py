@@ -182,7 +182,7 @@ class ParameterBuffer:
                 f"parameters of different dtypes {sorted(map(str, dtypes))}; "
                 "use model.astype(...) first"
             )
-        self._is_learnt: NDArray[np.bool_] | None = None  # see ``is_learnt``
+        self._is_learnt: NDArray[np.int64] | None = None  # see ``is_learnt``
         dtype = dtypes.pop()
         unit = _ALIGNMENT // dtype.itemsize
         self.slices: list[slice] = []
@@ -232,10 +232,10 @@ class ParameterBuffer:
                 p.grad = None if grad is None else p._grad_view
         return self.grad
 
-    def is_learnt(self) -> NDArray[np.bool_]:
-        """Which parameters are not frozen; the same array until one is frozen or unfrozen."""
+    def is_learnt(self) -> NDArray[np.int64]:
+        """1 for each parameter, 0 if it is frozen; the same array until that changes."""
         if self._is_learnt is None:
-            self._is_learnt = np.array([p.requires_grad for p in self.parameters])
+            self._is_learnt = np.array([p.requires_grad for p in self.parameters], np.int64)
         return self._is_learnt
 
     def learnt(self) -> list[slice]:

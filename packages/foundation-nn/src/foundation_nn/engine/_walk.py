@@ -116,7 +116,7 @@ class _Walk:
             )
         node.function = None
         node.edges = ()
-        if isinstance(g, np.ndarray) and g.size >= SERIAL_SIZE:
+        if self.blas is None and isinstance(g, np.ndarray) and g.size >= SERIAL_SIZE:
             self.limit_blas()
         started = 0.0 if self.watcher is None else perf_counter()
         grads = backward(g)

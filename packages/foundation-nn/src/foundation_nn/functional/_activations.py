@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from foundation_nn.engine._operation import Array, Result, operation
 from foundation_nn.engine._tape import recording
 from foundation_nn.functional._normal import upper_tail
-from foundation_nn.functional._rows import by_rows, limited
+from foundation_nn.functional._rows import by_rows, limited, surely_finite
 
 
 @operation(integers=True)
@@ -57,7 +57,7 @@ def sigmoid(x: Array) -> Result:
 
 @operation
 @by_rows
-def silu(x: Array) -> Result:
+def silu(x: Array, out: NDArray[Any] | None = None) -> Result:
     """x σ(x), also called swish [1]_, d/dx = σ (1 + x (1 - σ)).
 
     References
@@ -75,16 +75,19 @@ def silu(x: Array) -> Result:
     True
     """
     s = logistic(x)
-    # 0 · ∞ would be NaN, but the limits are 0 and ∞. To look for infinite numbers takes a tenth of
-    # the time of forward and backward.
+    # 0 · ∞ would be NaN, but the limits are 0 and ∞.
     largest = np.finfo(x.dtype).max
-    finite = limited(x, -largest, largest)
+    finite = x if surely_finite(x) else x.clip(-largest, largest)
 
-    def backward(g: Array) -> Array:
-        return g * (s * (1 + finite * (1 - s)))
+    def backward(g: Array, out: Array | None = None) -> Array:
+        dx = np.subtract(1, s, out=out)
+        dx *= finite
+        dx += 1
+        dx *= s
+        return np.multiply(dx, g, out=dx)
 
     above = finite if finite is x else x.clip(-largest, np.inf)
-    return above * s, backward
+    return np.multiply(above, s, out=out), backward
 
 
 @operation

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from foundation_nn._arguments import described
 from foundation_nn.engine._operation import Array, Result, operation
 from foundation_nn.functional._losses import check_reduction, weighted
-from foundation_nn.functional._rows import PerRow, as_rows, by_rows, row_sum
+from foundation_nn.functional._rows import PerRow, as_rows, by_rows, ones, row_sum
 from foundation_nn.functional._softmax import row_max
 
 
@@ -129,7 +129,7 @@ def cross_entropy(
         if reduction == "none":
             g_of_each_row = g.reshape(losses.shape)
         else:
-            g_of_each_row = np.full_like(losses, g / divisor)
+            g_of_each_row = np.full(losses.shape, g / divisor, losses.dtype)
         return backward_of_rows(g_of_each_row).reshape(logits.shape)
 
     if reduction == "none":
@@ -193,14 +193,15 @@ def _hard(
             f"cross_entropy: target {t[outside][0]} lies outside the {classes} classes "
             f"0..{classes - 1}; pass ignore_index= for targets that shall not count"
         )
-    importance = np.ones(len(z), z.dtype) if w is None else w[t]  # (N,)
+    importance = ones(len(z), z.dtype) if w is None else w[t]  # (N,)
     if counted is not None:
         importance = np.where(counted, importance, z.dtype.type(0))
 
     # q of a row: `at_target` at its target, and `everywhere` at all classes, the target included.
-    at_target = importance * z.dtype.type(1 - smoothing)  # (N,)
+    at_target = importance  # (N,)
     everywhere = None
     if smoothing:
+        at_target = importance * z.dtype.type(1 - smoothing)
         everywhere = np.full(classes, smoothing / classes, z.dtype)  # (V,)
         if w is not None:
             everywhere *= w

@@ -35,8 +35,8 @@ def _dropout(x: Array, keep: PerRow, p: float, out: NDArray[Any] | None = None) 
     factor = x.dtype.type(keep_scale(p))
 
     def scaled(values: Array, out: Array | None = None) -> Array:
-        y = np.multiply(keep, factor, out=out)
-        y *= values
+        y = np.multiply(values, keep, out=out)
+        y *= factor
         return y
 
     return scaled(x, out), scaled

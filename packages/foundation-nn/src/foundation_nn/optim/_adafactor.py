@@ -93,8 +93,6 @@ class Adafactor(Optimizer):
         matrices = [p.shape for p in self.buffer.parameters if p.ndim >= 2]
         self._row_shapes = [shape[:-1] for shape in matrices]
         self._column_shapes = [shape[:-2] + shape[-1:] for shape in matrices]
-        vectors = [part.start for part in self.buffer.slices[len(matrices) :]]
-        self._first_vector = vectors[0] if vectors else len(self.buffer.data)
         dtype = self.buffer.data.dtype
         self.state = {
             "rows": np.zeros(sum(map(math.prod, self._row_shapes)), dtype),

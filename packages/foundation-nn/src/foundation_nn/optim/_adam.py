@@ -70,12 +70,11 @@ class AdamW(Optimizer):
         self.betas = pair_of_betas(name, betas)
         self.eps = number(name, "eps", eps, more_than=0)
 
+    decoupled_decay = True  # w ← w - η λ w was done before
+
     def update_block(self, w: Any, g: Any, settings: Settings, m: Any, v: Any) -> None:
         beta1, beta2 = self.betas
         work = workspace(w)
-        if settings.weight_decay:
-            w *= 1 - settings.lr * settings.weight_decay
-
         move_average(m, g, beta1, work)
         np.multiply(g, g, out=work)
         move_average(v, work, beta2, work)

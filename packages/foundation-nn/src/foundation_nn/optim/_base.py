@@ -110,6 +110,10 @@ class Optimizer(InParts):
     (0.949999988079071, 0.5)
     """
 
+    #: Whether the decay is no part of :meth:`update_block`, but a step before it: for matrices,
+    #: w ← (1 - η λ) w. Matrices and vectors are then updated alike, and in one call.
+    decoupled_decay = False
+
     def __init__(
         self,
         model_or_params: Trainable,
@@ -127,6 +131,9 @@ class Optimizer(InParts):
         size, dtype = buffer.data.shape, buffer.data.dtype
         super().__init__(buffer, {key: np.zeros(size, dtype) for key in state})
         self._group_of = [index for _, index in pairs]
+        places = zip(buffer.parameters, buffer.slices, strict=True)
+        vectors = [place.start for p, place in places if p.ndim < 2]
+        self._first_vector = vectors[0] if vectors else len(buffer.data)
         self._updates = np.zeros(len(pairs), np.int64)  # how often each parameter was changed
         self._known_runs: list[tuple[int, slice]] = []
         self._runs_for: tuple[Any, list[float]] | None = None  # see ``_runs``
@@ -211,8 +218,9 @@ class Optimizer(InParts):
         """The buffer without what is frozen, cut where the settings change.
 
         Without groups, and with nothing frozen, these are all matrices and then all vectors; the
-        whole buffer if nothing decays. A stretch is about ten calls of NumPy, so that AdamW takes
-        26 µs for a thousand entries, and 16 µs without decay.
+        whole buffer if nothing decays, or the decay is decoupled. A stretch is about ten calls of
+        NumPy. For a thousand numbers AdamW takes 15 µs: 10 for these calls, and 5 for groups, for
+        what is frozen, and for counting.
 
         Parameters
         ----------
@@ -229,7 +237,7 @@ class Optimizer(InParts):
         for first, part in self._runs():
             settings = self.settings_of(first)
             if settings is not None and (indices is None or first in indices):
-                yield overlap(part, self.part), settings
+                yield part if self._gather is None else overlap(part, self.part), settings
 
     def _runs(self) -> list[tuple[int, slice]]:
         """Neighbours with the same settings: the index of the first, and where they lie.
@@ -249,7 +257,7 @@ class Optimizer(InParts):
                 (
                     group,
                     self.place_in_buffer(p),
-                    decays[group] if p.ndim >= 2 else 0.0,
+                    0.0 if p.ndim < 2 or self.decoupled_decay else decays[group],
                     p.requires_grad,
                     int(updates),
                 )
@@ -285,9 +293,13 @@ class Optimizer(InParts):
     def update_in_blocks(self, part: slice, grad: NDArray[Any], settings: Settings) -> None:
         """Call :meth:`update_block` for some entries, a block at a time and on all threads."""
         data = self.buffer.data
+        decay = settings.weight_decay if self.decoupled_decay else 0.0
 
         def task(rows: slice) -> None:
             block = slice(part.start + rows.start, part.start + rows.stop)
+            if decay:
+                matrices = data[block.start : min(block.stop, self._first_vector)]
+                matrices *= 1 - settings.lr * decay
             self.update_block(data[block], grad[block], settings, **self.state_of(block))
 
         count = part.stop - part.start

@@ -61,12 +61,12 @@ class Lion(Optimizer):
         super().__init__(model_or_params, lr, weight_decay, state=("m",))
         self.betas = pair_of_betas(type(self).__name__, betas)
 
+    decoupled_decay = True  # w ← w - η λ w was done before
+
     def update_block(self, w: Any, g: Any, settings: Settings, m: Any) -> None:
         work = workspace(w)
         direction = workspace(w, slot=1)
         beta1, beta2 = self.betas
-        if settings.weight_decay:
-            w *= 1 - settings.lr * settings.weight_decay
 
         np.copyto(direction, m)
         move_average(direction, g, beta1, work)
