@@ -303,7 +303,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=21)
     parser.add_argument("--seconds", type=float, default=0.03, help="of a turn")
-    parser.add_argument("--only", nargs="*", default=[], metavar="WORD", help="with which a case begins")
+    parser.add_argument(
+        "--only", nargs="*", default=[], metavar="WORD", help="with which a case begins"
+    )
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:

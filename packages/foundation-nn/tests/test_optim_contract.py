@@ -5,6 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from foundation_nn import Embedding, Linear, Module, Parameter, checkpoint, optim
+from foundation_nn.engine import _threads as threads
 
 MAKERS = {
     "RMSprop": lambda p, **o: optim.RMSprop(p, lr=0.1, **o),
@@ -192,3 +193,51 @@ def test_without_decay_a_step_is_one_call_and_with_it_two():
     optimizer.groups[0].weight_decay = 0.0  # of the group, where it has one of its own
     optimizer.step()
     assert parts == [(slice(0, 32), 0.0)]
+
+
+def test_decoupled_decay_comes_before_one_update_of_all_and_is_for_matrices():
+    calls = []
+
+    class Shrinking(optim.Optimizer):
+        decoupled_decay = True
+
+        def update_block(self, w, g, settings):
+            calls.append(w.copy())
+            w -= settings.lr * g
+
+    matrix, vector = Parameter([[1.0, -2.0]], dtype=float), Parameter([4.0], dtype=float)
+    optimizer = Shrinking([vector, matrix], lr=0.5, weight_decay=0.5)
+    matrix.grad, vector.grad = np.array([[1.0, 1.0]]), np.array([2.0])
+    optimizer.step()
+    assert len(calls) == 1
+    np.testing.assert_array_equal(calls[0], [0.75, -1.5, 0, 0, 0, 0, 0, 0, 4])  # 0: alignment
+    np.testing.assert_array_equal(matrix.data, [[0.25, -2.0]])
+    np.testing.assert_array_equal(vector.data, [3.0])
+
+    matrix.requires_grad = False
+    vector.grad = np.array([2.0])
+    optimizer.step()
+    np.testing.assert_array_equal(matrix.data, [[0.25, -2.0]])  # frozen: it does not shrink, either
+    np.testing.assert_array_equal(vector.data, [2.0])
+
+
+@pytest.mark.parametrize("kind", [optim.AdamW, optim.Lion])
+def test_decay_within_blocks_that_hold_matrices_and_vectors(kind, monkeypatch):
+    """The border between what decays and what does not lies anywhere in a block."""
+    monkeypatch.setattr(threads, "BLOCK_BYTES", 100)
+
+    def stepped(lr, weight_decay):
+        rng = np.random.default_rng(0)
+        parameters = [Parameter(rng.normal(size=shape)) for shape in ((5, 7), (3,), (2, 3), (11,))]
+        optimizer = kind(parameters, lr=lr, weight_decay=weight_decay)
+        for p in parameters:
+            p.grad = rng.normal(size=p.shape)
+        before = [p.numpy() for p in parameters]
+        optimizer.step()
+        return before, [p.data for p in parameters]
+
+    before, without = stepped(0.1, 0.0)
+    _, with_decay = stepped(0.1, 0.5)
+    for w, plain, decayed in zip(before, without, with_decay, strict=True):
+        share = 0.1 * 0.5 if w.ndim > 1 else 0.0
+        np.testing.assert_allclose(decayed, plain - share * w, rtol=1e-12)

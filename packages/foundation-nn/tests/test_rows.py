@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from foundation_nn import Array, Result, Vector, by_rows, centred, column_sum, limited
+from foundation_nn.functional._rows import surely_finite
 
 
 @by_rows
@@ -91,3 +92,21 @@ def test_what_is_within_the_limits_is_not_copied():
     np.testing.assert_array_equal(limited(np.array([np.nan, 5]), -1, 1), [np.nan, 1])
     empty = np.empty((0, 3))
     assert limited(empty, -1, 1).shape == (0, 3)
+
+
+def test_what_is_no_argument_of_the_kernel_is_refused():
+    """``out`` is for the decorator alone."""
+    x, weight = np.ones((2, 3)), np.ones(3)
+    with pytest.raises(TypeError, match="too many"):
+        sparing(x, weight, 1.0, np.empty((2, 3)))
+    with pytest.raises(TypeError, match="sparing.. has no argument 'out'"):
+        sparing(x, weight, out=np.empty((2, 3)))
+
+
+def test_numbers_are_surely_finite_if_their_squares_are():
+    assert surely_finite(np.float32([1e18, -3]))
+    assert not surely_finite(np.float32([1, np.inf]))
+    assert not surely_finite(np.float32([-np.inf, 1]))
+    assert not surely_finite(np.float32([1, np.nan]))
+    assert not surely_finite(np.float32([1e30]))  # the square is not
+    assert surely_finite(np.empty((0, 3)))
