@@ -248,6 +248,25 @@ def test_a_shared_product_of_stacks_is_the_product(threads, monkeypatch, left, r
         np.testing.assert_allclose(_threads.product(a, b), a @ b, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("number", [2, 3, 8])
+@pytest.mark.parametrize("unit", [1, 16])
+@pytest.mark.parametrize("length", [1, 5, 16, 17, 128, 385, 4096])
+@pytest.mark.parametrize("work", [1 << 24, 1 << 25, 1 << 30])
+def test_the_pieces_of_a_product_are_all_of_it_and_the_first_is_the_largest(
+    threads, number, unit, length, work
+):
+    threads(number)
+    pieces = _threads._pieces(length, work, unit)
+    assert [i for part in pieces for i in range(length)[part]] == list(range(length))
+    sizes = [part.stop - part.start for part in pieces]
+    assert min(sizes) > 0
+    assert max(sizes) == sizes[0]
+    assert all(size % unit == 0 for size in sizes[:-1])
+    if length == 4096:  # enough for everybody
+        assert len(pieces) >= 2
+        assert sizes[0] < 0.7 * length
+
+
 def test_within_operations_there_is_one_kind_of_thread(threads):
     threads(2)
     before, inside = blas_threads(), []

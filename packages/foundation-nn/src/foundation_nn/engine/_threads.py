@@ -18,6 +18,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from functools import cache
+from itertools import pairwise
 from queue import SimpleQueue
 from typing import Any, Protocol
 
@@ -39,6 +40,10 @@ PRODUCT_WORK = 1 << 23
 #: A long product is cut into pieces with at least so many, about 1 ms. Shorter ones cost it a
 #: twentieth of its time, since BLAS rearranges the other matrix anew for each piece.
 LONG_PRODUCT_WORK = 1 << 26
+#: So many multiplications are done, in about 0.05 ms, before another thread has woken up.
+HEAD_START = 1 << 21
+#: BLAS computes so many rows or columns at a time, and for fewer it takes as long.
+TILE = 16
 _SMALL = 1 << 12
 
 
@@ -144,7 +149,7 @@ def set_num_threads(n: int) -> None:
     _helpers.keep(n - 1)
 
 
-def over_parts(task: Callable[[int], None], count: int) -> None:
+def over_parts(task: Callable[[int], object], count: int) -> None:
     """Call ``task(i)`` for each i below ``count``, shared between threads.
 
     A thread that has finished takes the next part, so that one with a busy neighbour holds nobody
@@ -167,7 +172,7 @@ def over_parts(task: Callable[[int], None], count: int) -> None:
 class _Parts:
     """The parts of :func:`over_parts`, which several threads take until none is left."""
 
-    def __init__(self, task: Callable[[int], None], count: int) -> None:
+    def __init__(self, task: Callable[[int], object], count: int) -> None:
         self._task = task
         self._left = iter(range(count))  # ``next`` is atomic: each part is taken once
         self._context = copy_context()  # carries no_grad() and np.errstate(...) into the threads
@@ -262,30 +267,37 @@ def product(a: NDArray[Any], b: NDArray[Any], out: NDArray[Any] | None = None) -
         or a.shape[:-2] != b.shape[:-2]
     ):
         return a @ b if out is None else np.matmul(a, b, out=out)
-    # Long products have more pieces than threads: one with a busy neighbour does fewer of them.
-    work = a.size * b.shape[-1]
-    threads = get_num_threads()
-    pieces = min(work // PRODUCT_WORK, max(threads, work // LONG_PRODUCT_WORK), 2 * threads)
     c = np.empty((*a.shape[:-1], b.shape[-1]), np.result_type(a, b)) if out is None else out
     n, m = c.shape[-2:]
-    by_rows = 2 * n >= m  # rows of the result, unless it is wide: that is a tenth faster
     if a.ndim > 2:
-        length = len(a)
+        pieces = _pieces(len(a), a.size * m)
+        over_parts(lambda i: np.matmul(a[pieces[i]], b[pieces[i]], out=c[pieces[i]]), len(pieces))
+    elif n >= m:  # BLAS rearranges one of the matrices anew for each piece: the smaller one
+        pieces = _pieces(n, a.size * m, TILE)
+        over_parts(lambda i: np.matmul(a[pieces[i]], b, out=c[pieces[i]]), len(pieces))
     else:
-        length = n if by_rows else m
-    step = math.ceil(length / pieces)
-
-    def piece(i: int) -> None:
-        part = slice(i * step, (i + 1) * step)
-        if a.ndim > 2:
-            np.matmul(a[part], b[part], out=c[part])
-        elif by_rows:
-            np.matmul(a[part], b, out=c[part])
-        else:
-            np.matmul(a, b[:, part], out=c[:, part])
-
-    over_parts(piece, math.ceil(length / step))
+        pieces = _pieces(m, a.size * m, TILE)
+        over_parts(lambda i: np.matmul(a, b[:, pieces[i]], out=c[:, pieces[i]]), len(pieces))
     return c
+
+
+def _pieces(length: int, work: int, unit: int = 1) -> list[slice]:
+    """How an axis of a product is cut for several threads: in multiples of a unit.
+
+    The calling thread takes the first piece, which is larger, as it begins while others wake up.
+    """
+    threads = get_num_threads()
+    # Long products have more pieces than threads: one with a busy neighbour does fewer of them.
+    count = min(work // PRODUCT_WORK, max(threads, work // LONG_PRODUCT_WORK), 2 * threads)
+    head_start = min(HEAD_START / work, 1 / count)
+    first = _rounded_up(length * (head_start + (1 - head_start) / count), unit)
+    step = max(unit, _rounded_up((length - first) / (count - 1), unit))
+    stops = [*range(first, length, step), length]
+    return [slice(start, stop) for start, stop in pairwise([0, *stops])]
+
+
+def _rounded_up(size: float, unit: int) -> int:
+    return math.ceil(size / unit) * unit
 
 
 class _Inside(threading.local):
