@@ -11,13 +11,27 @@ from foundation_transformer._text_encoder import TextEncoder
 from foundation_transformer.config import TransformerConfig
 from foundation_transformer.pretrained.families._bert import BERT
 from foundation_transformer.pretrained.families._family import Family
+from foundation_transformer.pretrained.families._gemma import GEMMA2, GEMMA3
 from foundation_transformer.pretrained.families._gpt2 import GPT2
 from foundation_transformer.pretrained.families._llama import LLAMA
+from foundation_transformer.pretrained.families._mistral import MISTRAL
+from foundation_transformer.pretrained.families._olmo2 import OLMO2
+from foundation_transformer.pretrained.families._phi3 import PHI3
+from foundation_transformer.pretrained.families._qwen import QWEN2, QWEN3
+from foundation_transformer.pretrained.families._smollm3 import SMOLLM3
 
 #: By ``model_type`` in ``config.json``. A model that several can write is written as the first.
 FAMILIES: dict[str, Family] = {
     "gpt2": GPT2,
     "llama": LLAMA,
+    "mistral": MISTRAL,
+    "qwen2": QWEN2,
+    "qwen3": QWEN3,
+    "gemma2": GEMMA2,
+    "gemma3_text": GEMMA3,
+    "smollm3": SMOLLM3,
+    "phi3": PHI3,
+    "olmo2": OLMO2,
     "bert": BERT,
 }
 
@@ -79,5 +93,14 @@ def _differences(config: TransformerConfig, family: Family) -> list[str]:
 
 def _spelled_out(c: TransformerConfig) -> dict[str, Any]:
     """All fields, with what None stands for."""
-    shapes = {"num_kv_heads": c.num_kv_heads or c.num_heads, "d_ff": c.feed_forward_width}
-    return c.to_dict() | shapes
+    stands_for = {
+        "num_kv_heads": c.num_kv_heads or c.num_heads,
+        "head_width": c.width_of_heads,
+        "d_ff": c.feed_forward_width,
+        "attention_scale": c.attention_scale or c.width_of_heads**-0.5,
+        "attention_bias": c.attention_bias or ("all" if c.bias else "none"),
+        "layer_pattern": c.layer_kinds,
+        "rotary_width": c.rotary_width or c.width_of_heads,
+        "scale_embeddings": bool(c.scale_embeddings),
+    }
+    return c.to_dict() | stands_for

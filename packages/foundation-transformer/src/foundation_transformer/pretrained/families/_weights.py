@@ -84,6 +84,7 @@ def _change(name: str, family: Family) -> Change | None:
 def _rows(total: int, parts: int, c: TransformerConfig) -> list[int]:
     """How many rows of ours each part has: queries, keys and values differ, others do not."""
     if parts == 3:
-        shared = (total - c.d_model) // 2
-        return [c.d_model, shared, shared]
+        queries = c.num_heads * c.width_of_heads
+        shared = (total - queries) // 2
+        return [queries, shared, shared]
     return [total // parts] * parts
