@@ -24,6 +24,7 @@ from foundation_nn.engine._memory import keep_freed_memory
 from foundation_nn.engine._modes import current_generator, skip_init, train_mode
 from foundation_nn.engine._operation import Array, Operation, Result, Vector, operation
 from foundation_nn.engine._parameter import Buffer, Parameter, ParameterBuffer
+from foundation_nn.engine._recompute import recompute
 from foundation_nn.engine._tape import Backward, is_recording, no_grad
 from foundation_nn.engine._tensor import Tensor
 from foundation_nn.engine._threads import (
@@ -144,6 +145,7 @@ __all__ = [
     "padding_mask",
     "profile",
     "publish",
+    "recompute",
     "schedules",
     "scratch",
     "set_num_threads",

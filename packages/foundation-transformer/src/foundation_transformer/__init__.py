@@ -1,9 +1,9 @@
 """Transformers that can be read, trained and run, on NumPy.
 
 Read in this order: ``config``, ``_positions``, ``_relative`` and ``_buckets`` (where a token
-stands), ``_feed_forward``, ``_layers``, ``_stacks``, the three models ``_transformer``,
-``_causal_lm`` and ``_text_encoder``, ``_translator`` and ``_translate`` (generation with caches),
-``pretrained`` (published models), ``recipes`` and ``evaluation``.
+stands), ``_feed_forward``, ``_layers``, ``_stacks`` (and ``_recompute``, for less memory), the three
+models ``_transformer``, ``_causal_lm`` and ``_text_encoder``, ``_translator`` and ``_translate``
+(generation with caches), ``pretrained`` (published models), ``recipes`` and ``evaluation``.
 """
 
 from foundation_nn import publish
@@ -23,6 +23,7 @@ from foundation_transformer._positions import (
     LearnedPositions,
     SinusoidalPositions,
 )
+from foundation_transformer._recompute import recompute_layers
 from foundation_transformer._relative import ALiBi, Rotary
 from foundation_transformer._rotary_scaling import RotaryScaling
 from foundation_transformer._stacks import TransformerDecoder, TransformerEncoder
@@ -64,6 +65,7 @@ __all__ = [
     "load_pretrained",
     "mean_pool",
     "recipes",
+    "recompute_layers",
     "save_pretrained",
     "translate",
 ]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from foundation_attn import KVCache
 from foundation_attn.masks import Mask
-from foundation_nn import Module, Tensor, init, whole_number
+from foundation_nn import Module, Tensor, init, recompute, whole_number
 
 from foundation_transformer._layers import (
     DecoderCache,
@@ -16,6 +16,7 @@ from foundation_transformer._layers import (
     make_norm,
 )
 from foundation_transformer._positions import Positions
+from foundation_transformer._recompute import layers_at_once
 from foundation_transformer._step import can_step, decoder_step, encoder_step
 
 #: Options that may differ from layer to layer.
@@ -65,6 +66,22 @@ class _Stack(Module):
             else None
         )
 
+    def _through_layers(self, x: Tensor, call: Callable[[int, Tensor], Tensor]) -> Tensor:
+        """``x`` through all layers, one after the other: ``x = call(i, x)`` for layer ``i``."""
+
+        def group(first: int, x: Tensor) -> Tensor:
+            for i in range(first, min(first + size, len(self.layers))):
+                x = call(i, x)
+            return x
+
+        size = layers_at_once()  # None unless they are recomputed in the backward
+        if size is None:
+            size = len(self.layers)
+            return group(0, x)
+        for first in range(0, len(self.layers), size):
+            x = recompute(group, first, x)
+        return x
+
     def to_dict(self) -> dict[str, Any]:
         """The arguments that make such a stack, for checkpoints."""
         layers = [layer.to_dict() for layer in self.layers]
@@ -113,9 +130,13 @@ class TransformerEncoder(_Stack):
         layers, norm = self.layers, self.norm
         if caches and can_step(layers, norm, x, caches, key_mask, mask, positions):
             return encoder_step(layers, norm, x, caches, key_mask, positions)
-        for i, layer in enumerate(layers):
+
+        def call(i: int, x: Tensor) -> Tensor:
             cache = None if caches is None else caches[i]
-            x = layer(x, key_mask, mask, causal, cache, self._positions_of(layer, positions))
+            places = self._positions_of(layers[i], positions)
+            return layers[i](x, key_mask, mask, causal, cache, places)
+
+        x = self._through_layers(x, call)
         return x if norm is None else norm(x)
 
     def new_caches(self) -> list[KVCache]:
@@ -148,10 +169,13 @@ class TransformerDecoder(_Stack):
         source = memory, memory_key_mask
         if caches and can_step(layers, norm, x, caches, key_mask, mask, positions, *source):
             return decoder_step(layers, norm, x, caches, key_mask, memory_key_mask, positions)
-        for i, layer in enumerate(layers):
+
+        def call(i: int, x: Tensor) -> Tensor:
             cache = None if caches is None else caches[i]
-            places = self._positions_of(layer, positions)
-            x = layer(x, memory, key_mask, memory_key_mask, mask, cache, places)
+            places = self._positions_of(layers[i], positions)
+            return layers[i](x, memory, key_mask, memory_key_mask, mask, cache, places)
+
+        x = self._through_layers(x, call)
         return x if norm is None else norm(x)
 
     def new_caches(self, memory_len: int) -> list[DecoderCache]:

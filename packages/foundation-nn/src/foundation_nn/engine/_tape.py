@@ -37,7 +37,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 recording: ContextVar[bool] = ContextVar("recording", default=True)
-_creation_order = itertools.count()
+#: Numbers the nodes as they are made.
+creation_order = itertools.count()
 
 
 class no_grad:
@@ -159,7 +160,7 @@ class Node:
         self.edges = edges
         self.shape = shape
         self.dtype = dtype
-        self.order = next(_creation_order)
+        self.order = next(creation_order)
         self.grad: Any = None
         self.owned = False
 
@@ -183,4 +184,18 @@ class Part:
 
     def __init__(self, index: int, grad: NDArray[Any]) -> None:
         self.index = index
+        self.grad = grad
+
+
+class Again:
+    """What the backward of ``recompute`` returns: a graph that was recorded during the walk.
+
+    Its last node is given ``grad``, and the walk goes on through it, to the nodes and leaves that
+    the first graph would have led to.
+    """
+
+    __slots__ = ("grad", "node")
+
+    def __init__(self, node: Node, grad: NDArray[Any]) -> None:
+        self.node = node
         self.grad = grad

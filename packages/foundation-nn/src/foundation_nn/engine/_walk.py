@@ -47,7 +47,7 @@ from numpy.typing import NDArray
 
 from foundation_nn.engine._aside import Aside
 from foundation_nn.engine._memory import keep_freed_memory
-from foundation_nn.engine._tape import Leaf, Node, Part
+from foundation_nn.engine._tape import Again, Leaf, Node, Part
 from foundation_nn.engine._threads import SERIAL_SIZE, one_blas_thread
 from foundation_nn.engine._watch import watching
 
@@ -120,6 +120,9 @@ class _Walk:
             self.limit_blas()
         started = 0.0 if self.watcher is None else perf_counter()
         grads = backward(g)
+        if isinstance(grads, Again):  # its nodes are the newest, and are visited next
+            self.add_to_node(grads.node, grads.grad, node.name)
+            return
         if not isinstance(grads, tuple):
             grads = (grads,)
         if len(grads) != len(edges):
@@ -163,15 +166,10 @@ class _Walk:
             node.owned = True
 
     def add_to_leaf(self, edge: Leaf, dx: Any, name: str) -> None:
-        leaf, version = edge
+        leaf, _ = edge
         if not leaf._leaf:  # frozen after the forward pass
             return
-        if leaf._version != version:
-            raise RuntimeError(
-                f"{name}: a parameter of shape {leaf.shape} was changed between the forward and "
-                "the backward pass; call backward() before the optimiser's step(), or run the "
-                "forward pass again"
-            )
+        require_unchanged(edge, name)
         if self.aside is None and leaf._data.size >= SERIAL_SIZE and callable(dx):
             self.limit_blas()  # helpers do not do it for themselves
             self.aside = Aside()
@@ -182,6 +180,17 @@ class _Walk:
             self.aside.add(id(leaf), partial(_accumulate, leaf, dx, name))
         else:
             _accumulate(leaf, dx, name)
+
+
+def require_unchanged(edge: Leaf, name: str) -> None:
+    """Refuse a leaf that was given a new value after the operation ``name`` has read it."""
+    leaf, version = edge
+    if leaf._version != version:
+        raise RuntimeError(
+            f"{name}: a parameter of shape {leaf.shape} was changed between the forward and "
+            "the backward pass; call backward() before the optimiser's step(), or run the "
+            "forward pass again"
+        )
 
 
 def _accumulate(leaf: Tensor, dx: Any, name: str) -> None:
