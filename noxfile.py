@@ -365,6 +365,15 @@ def models(session: nox.Session) -> None:
 
 
 @nox.session(requires=["wheels"], reuse_venv=True)
+def harness(session: nox.Session) -> None:
+    """The lm-eval harness and our own evaluation of the same questions, with a published model."""
+    install_wheels(session, "foundation-transformer[tokenizer,gguf]", "lm-eval>=0.4.10")
+    model = fetch_models(session) / "smollm2.gguf"
+    env = {"HF_HUB_OFFLINE": "1"}  # its tasks are files of ours; nothing is downloaded
+    session.run("python", str(ROOT / "integration_tests/harness"), str(model), env=env)
+
+
+@nox.session(requires=["wheels"], reuse_venv=True)
 def chat(session: nox.Session) -> None:
     """Talk with SmolLM2, a published model of 135 million parameters."""
     install_wheels(session, "foundation-transformer[cli,gguf]")

@@ -348,15 +348,20 @@ class CausalLM(Module):
 
     def _extend(self, state: TextState, ids: Ids, num_logits: int) -> NDArray[Any]:
         """Append ids (B, T); logits (B, num_logits, V), after each of the last of them."""
+        with no_grad(), one_blas_thread():
+            h = self.read_on(state, ids)
+            last = h[:, h.shape[1] - num_logits :]  # (B, num_logits, D)
+            logits: NDArray[Any] = self.logits(last).data  # (B, num_logits, V)
+        return logits
+
+    def read_on(self, state: TextState, ids: Ids) -> Tensor:
+        """Append ids (B, T) to the rows; what the last layer says of each of them, (B, T, D)."""
         start = state.length
         stop = start + ids.shape[1]
         # Which of all tokens are real (B, stop), and the places of the new ones in their texts.
         key_mask, positions = real_and_positions(state.padding, start, stop)
         with no_grad(), one_blas_thread():
-            h = self._hidden(ids, positions, key_mask, caches=state.caches)  # (B, T, D)
-            last = h[:, h.shape[1] - num_logits :]  # (B, num_logits, D)
-            logits: NDArray[Any] = self.logits(last).data  # (B, num_logits, V)
-        return logits
+            return self._hidden(ids, positions, key_mask, caches=state.caches)  # (B, T, D)
 
     def select(self, state: TextState, rows: IntArray) -> TextState:
         """The state in which row i is the former row ``rows[i]``; the former state is used up.

@@ -5,7 +5,7 @@ is whole or gone), ``_read`` (regular files, of a bounded size), ``_json`` (JSON
 that are what they should be).
 """
 
-from foundation_nn.files._json import field, from_object, parse_json, read_json
+from foundation_nn.files._json import field, from_object, parse_json, read_json, read_json_lines
 from foundation_nn.files._read import MAX_BYTES, is_file_name, open_file, read_bytes, read_text
 from foundation_nn.files._remove import remove_folder, remove_removed
 from foundation_nn.files._write import (
@@ -30,6 +30,7 @@ __all__ = [
     "MAX_BYTES",
     "is_file_name",
     "read_json",
+    "read_json_lines",
     "parse_json",
     "field",
     "from_object",

@@ -8,6 +8,7 @@ said by types, as in a dataclass, see :func:`field` and :func:`from_object`.
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
 import json
 import math
@@ -70,6 +71,54 @@ def read_json(
         return parse_json(content)
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)}: {error}") from None
+
+
+def read_json_lines(
+    path: str | os.PathLike[str], max_bytes: int | None = MAX_BYTES, option: str = "max_bytes"
+) -> list[tuple[int, dict[str, Any]]]:
+    """The objects of a file with one in each line, and the number of the line, from 1.
+
+    Lines without anything are left out.
+
+    Parameters
+    ----------
+    path, max_bytes, option
+        As for :func:`read_bytes`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        As :func:`read_bytes`; and if a line is no JSON object, or there is none. The message names
+        file and line.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> place = pathlib.Path(tempfile.mkdtemp(), "tasks.jsonl")
+    >>> _ = place.write_text('{"question": "1 + 1 =", "answer": "2"}')
+    >>> read_json_lines(place)
+    [(1, {'question': '1 + 1 =', 'answer': '2'})]
+    """
+    shown = os.fspath(path)
+    found: list[tuple[int, dict[str, Any]]] = []
+    content = read_bytes(path, max_bytes, option).removeprefix(codecs.BOM_UTF8)
+    for number, line in enumerate(content.split(b"\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            value = parse_json(line)
+        except ValueError as error:
+            raise ValueError(f"{shown}, line {number}: {error}") from None
+        if not isinstance(value, dict):
+            raise ValueError(
+                f"{shown}, line {number}: expected an object in each line, got {_short.repr(value)}"
+            )
+        found.append((number, value))
+    if not found:
+        raise ValueError(f"{shown}: expected an object in each line, got an empty file")
+    return found
 
 
 def parse_json(text: str | bytes, allow_nan: bool = False) -> Any:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from foundation_transformer.cli._parser import Commands, Parser, add_columns, positive
+from foundation_transformer.cli._parser import Commands, Parser, add_columns, natural, positive
 
 EVALUATE = """\
 Translation: BLEU, chrF and exact matches on pairs. Language model: loss, perplexity and bits per
-byte on a text.
+byte on a text (--data); or the share of questions that it answers (--task), in JSON lines with
+question, answer, and for multiple choice choices.
 """
 REPORT = """\
 Write a page with the best score, curves of loss, learning rate and gradient norms, samples below
@@ -40,13 +41,49 @@ def add_measures(commands: Commands) -> None:
         example="foundation evaluate runs/mine --data others.tsv",
     )
     _add_model(evaluate)
-    evaluate.add_argument(
+    measured = evaluate.add_mutually_exclusive_group(required=True)
+    measured.add_argument(
         "--data",
         type=Path,
-        required=True,
         metavar="FILE",
         help="pairs in two tab-separated columns, as for train; for a language model a text, or a "
         "pattern in quotes such as 'texts/*.txt'",
+    )
+    measured.add_argument(
+        "--task",
+        type=Path,
+        metavar="FILE",
+        help='questions, one in a line: {"question": "Grass is", "choices": ["green", "loud"], '
+        '"answer": 0}, where the answer is the place or the text of a choice; or without choices, '
+        'and a text as the answer',
+    )
+    evaluate.add_argument(
+        "--chat",
+        action="store_true",
+        default=None,
+        help="of questions: ask them in a conversation, by the chat template of the model",
+    )
+    evaluate.add_argument(
+        "--system", metavar="TEXT", help="with --chat: what the model is told before all else"
+    )
+    evaluate.add_argument(
+        "--max-new-tokens",
+        type=positive,
+        metavar="N",
+        help="of questions without choices: the longest answer (default: 32)",
+    )
+    evaluate.add_argument(
+        "--seed",
+        type=natural,
+        metavar="N",
+        help="of multiple choice: which other question stands before the choices in the control "
+        "(default: 0)",
+    )
+    evaluate.add_argument(
+        "--details",
+        type=Path,
+        metavar="FILE",
+        help="of questions: write what came of each, in JSON lines",
     )
     evaluate.add_argument(
         "--max-bytes",

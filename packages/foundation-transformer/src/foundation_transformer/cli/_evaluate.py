@@ -17,6 +17,7 @@ from foundation_transformer.cli._corpus import files_of
 from foundation_transformer.cli._folder import kind_of
 from foundation_transformer.cli._pretrained import load_any
 from foundation_transformer.cli._run_file import is_run, read_run
+from foundation_transformer.cli._questions import show_task
 from foundation_transformer.cli._task import read_columns
 from foundation_transformer.cli._translate import translator_of
 from foundation_transformer.evaluation import score_text, score_translations
@@ -30,6 +31,16 @@ def evaluate(options: argparse.Namespace) -> None:
     OSError, ValueError
         If there is no model or no data, or they do not go together.
     """
+    if options.task is not None:
+        of_data = ("beam_size", "columns", "skip_header", "delimiter", "target_language")
+        for name in (*of_data, "context", "stride", "batch_size"):
+            if getattr(options, name):
+                raise ValueError(f"--{name.replace('_', '-')}: does nothing with --task")
+        show_task(options)
+        return
+    for name in ("chat", "system", "details", "max_new_tokens", "seed"):
+        if getattr(options, name) is not None:
+            raise ValueError(f"--{name.replace('_', '-')}: does nothing without --task")
     loaded = load_any(options.folder)
     if isinstance(loaded.model, Transformer):
         scores = _translation(loaded, options)

@@ -10,6 +10,7 @@ from foundation_nn import checkpoint
 
 from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer._text_encoder import TextClassifier, TextEncoder
+from foundation_transformer.chat import ChatTemplate
 from foundation_transformer.cli._folder import find_checkpoint, kind_of
 from foundation_transformer.pretrained import (
     GenerationDefaults,
@@ -69,12 +70,15 @@ class Writer:
         Tokens that end a text.
     generation : GenerationDefaults
         How it is meant to write; of a model trained here, nothing is said.
+    chat_template : ChatTemplate or None
+        How it was taught to read a conversation; None if it was not.
     """
 
     model: CausalLM
     tokenizer: Tokenizer
     stop_ids: list[int]
     generation: GenerationDefaults
+    chat_template: ChatTemplate | None = None
 
 
 def language_model(path: Path, compact: bool = False) -> Writer:
@@ -94,7 +98,9 @@ def language_model(path: Path, compact: bool = False) -> Writer:
         raise ValueError(
             f"{path}: holds {kind_of(loaded.model)}, not a language model with its tokenizer"
         )
-    return Writer(loaded.model, loaded.tokenizer, loaded.stop_ids, loaded.generation)
+    return Writer(
+        loaded.model, loaded.tokenizer, loaded.stop_ids, loaded.generation, loaded.chat_template
+    )
 
 
 def text_encoder(path: Path) -> Pretrained:

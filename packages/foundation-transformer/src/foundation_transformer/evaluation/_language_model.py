@@ -12,10 +12,8 @@ from foundation_nn import Tensor, no_grad
 from numpy.typing import NDArray
 
 from foundation_transformer._causal_lm import CausalLM
+from foundation_transformer.evaluation._blocks import blocks
 from foundation_transformer.recipes._language_model import TextBatch, texts_apart
-
-#: Of the logits that are computed at once.
-_BLOCK_BYTES = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,7 @@ def score_text(
             hidden = model.hidden(rows[:, :-1]).data[:, -counted:]  # (B, counted, D)
         hidden = hidden.reshape(-1, hidden.shape[-1])
         targets = rows[:, -counted:].ravel()
-        for block in _blocks(len(targets), model.config.vocab_size):
+        for block in blocks(len(targets), model.config.vocab_size):
             some = _scores(model, hidden[block], targets[block])
             nats += some[0]
             right += some[1]
@@ -131,12 +129,6 @@ def _windows(
         begin = end
     if batch:
         yield np.stack(batch), batch_counted
-
-
-def _blocks(count: int, vocab_size: int) -> Iterator[slice]:
-    """Rows whose logits take some megabytes together."""
-    step = max(1, _BLOCK_BYTES // (8 * vocab_size))
-    return (slice(start, start + step) for start in range(0, count, step))
 
 
 def _scores(
@@ -179,7 +171,7 @@ def score_language_model(
             targets = batch.targets[real]  # (N,)
             mask, positions = texts_apart(batch)
             hidden = model.hidden(batch.ids, mask=mask, positions=positions).data[real]  # (N, D)
-            for rows in _blocks(len(targets), model.config.vocab_size):
+            for rows in blocks(len(targets), model.config.vocab_size):
                 some = _scores(model, hidden[rows], targets[rows])
                 nats += some[0]
                 right += some[1]
