@@ -41,9 +41,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
     return code, captured.out, captured.err
 
 
-def test_multiple_choice(
-    writer: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_multiple_choice(writer: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     task = lines(tmp_path / "task.jsonl", CHOICES)
     code, out, err = run(
         capsys, writer, "--task", task, "--json", "--details", tmp_path / "found.jsonl"
@@ -55,7 +53,9 @@ def test_multiple_choice(
     assert found["control: longest choice"]["value"] == 0.5  # "three" twice
     details = [json.loads(line) for line in (tmp_path / "found.jsonl").read_text().splitlines()]
     assert [each["answer"] for each in details] == [0, 1]
-    right = [max(each["log_likelihoods"]) == each["log_likelihoods"][each["answer"]] for each in details]
+    right = [
+        max(each["log_likelihoods"]) == each["log_likelihoods"][each["answer"]] for each in details
+    ]
     assert found["accuracy"]["value"] == sum(right) / 2
     assert [each["tokens"] for each in details] == [[6, 5], [6, 4, 4]]  # letters and a space
 

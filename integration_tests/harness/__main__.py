@@ -115,7 +115,9 @@ def main(place):
         logs = [response[0][0] for response in sample["resps"]]
         rows += [
             (f"log-likelihood of {text!r}", float(log), choice.total)
-            for text, log, choice in zip(sample["doc"]["choices"], logs, choices_of_one, strict=True)
+            for text, log, choice in zip(
+                sample["doc"]["choices"], logs, choices_of_one, strict=True
+            )
         ]
     differ = [row for row in rows if not math.isclose(row[1], row[2], abs_tol=1e-4)]
     for name, one, other in rows[:2] + differ:

@@ -215,7 +215,9 @@ def test_a_long_question_is_cut_at_its_beginning():
     whole = score_choices(ANY, TOKENIZER, [ChoiceQuestion("y" * room, choices, 0)])
     assert (cut.num_cut, whole.num_cut) == (1, 0)
     assert cut.choices == whole.choices
-    with pytest.raises(ValueError, match="a choice of 41 tokens is too long for a model that reads"):
+    with pytest.raises(
+        ValueError, match="a choice of 41 tokens is too long for a model that reads"
+    ):
         score_choices(ANY, TOKENIZER, [ChoiceQuestion("q", ("a" * 40, "b"), 0)])
 
 
@@ -286,9 +288,7 @@ def test_answers_are_compared_after_normalisation():
         AnswerQuestion("d" * 40, ("oslo",)),  # no room for an answer
     ]
     for batch_size in (1, 2, 16):
-        scores = score_answers(
-            model, TOKENIZER, questions, max_new_tokens=9, batch_size=batch_size
-        )
+        scores = score_answers(model, TOKENIZER, questions, max_new_tokens=9, batch_size=batch_size)
         assert scores.written == ("paris.", "rome", "x x x x", "")
         assert scores.exact.value == 0.5
         assert scores.verbatim.value == 0.25
@@ -338,7 +338,9 @@ def test_questions_are_read(tmp_path):
         ChoiceQuestion("r", ("c", "d", "e"), 2),
     ]
     path = written(
-        tmp_path, '\ufeff{"question": "q", "answer": "x"}', '{"question": "r", "answer": ["y", "z"]}'
+        tmp_path,
+        '\ufeff{"question": "q", "answer": "x"}',
+        '{"question": "r", "answer": ["y", "z"]}',
     )
     assert read_questions(path) == [AnswerQuestion("q", ("x",)), AnswerQuestion("r", ("y", "z"))]
 

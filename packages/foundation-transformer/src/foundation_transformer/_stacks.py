@@ -68,18 +68,18 @@ class _Stack(Module):
 
     def _through_layers(self, x: Tensor, call: Callable[[int, Tensor], Tensor]) -> Tensor:
         """``x`` through all layers, one after the other: ``x = call(i, x)`` for layer ``i``."""
+        count = len(self.layers)
 
-        def group(first: int, x: Tensor) -> Tensor:
-            for i in range(first, min(first + size, len(self.layers))):
+        def through(first: int, stop: int, x: Tensor) -> Tensor:
+            for i in range(first, stop):
                 x = call(i, x)
             return x
 
-        size = layers_at_once()  # None unless they are recomputed in the backward
+        size = layers_at_once()
         if size is None:
-            size = len(self.layers)
-            return group(0, x)
-        for first in range(0, len(self.layers), size):
-            x = recompute(group, first, x)
+            return through(0, count, x)
+        for first in range(0, count, size):  # only x is kept of what these layers compute
+            x = recompute(through, first, min(first + size, count), x)
         return x
 
     def to_dict(self) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def recompute(function: Callable[..., Tensor], *inputs: Any) -> Tensor:
 
 
 def _edges_to_outside(last_node: Node, first_order: int) -> tuple[Edge, ...]:
-    """Where the gradient leaves the nodes from ``first_order`` on: to older nodes, and to leaves."""
+    """Where the gradient leaves the nodes after ``first_order``: to older nodes, and to leaves."""
     edges: dict[int, Edge] = {}
     waiting = [last_node]
     visited = {id(last_node)}

@@ -55,7 +55,7 @@ def add_measures(commands: Commands) -> None:
         metavar="FILE",
         help='questions, one in a line: {"question": "Grass is", "choices": ["green", "loud"], '
         '"answer": 0}, where the answer is the place or the text of a choice; or without choices, '
-        'and a text as the answer',
+        "and a text as the answer",
     )
     evaluate.add_argument(
         "--chat",

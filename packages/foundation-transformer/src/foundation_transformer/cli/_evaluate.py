@@ -16,8 +16,8 @@ from foundation_transformer._translate import translate
 from foundation_transformer.cli._corpus import files_of
 from foundation_transformer.cli._folder import kind_of
 from foundation_transformer.cli._pretrained import load_any
-from foundation_transformer.cli._run_file import is_run, read_run
 from foundation_transformer.cli._questions import show_task
+from foundation_transformer.cli._run_file import is_run, read_run
 from foundation_transformer.cli._task import read_columns
 from foundation_transformer.cli._translate import translator_of
 from foundation_transformer.evaluation import score_text, score_translations

@@ -37,9 +37,9 @@ def show_task(options: argparse.Namespace) -> None:
     found: dict[str, Any]
     details: list[dict[str, Any]]
     if isinstance(questions[0], ChoiceQuestion):
-        found, details = _choices(writer, talk, questions, options)  # type: ignore[arg-type]
+        found, details = _choices(writer, talk, questions, options)
     else:
-        found, details = _answers(writer, talk, questions, options)  # type: ignore[arg-type]
+        found, details = _answers(writer, talk, questions, options)
     if options.details is not None:
         lines = [json.dumps(each, ensure_ascii=False) + "\n" for each in details]
         write_file(options.details, "".join(lines).encode())

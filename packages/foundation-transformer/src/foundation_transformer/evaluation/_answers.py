@@ -116,7 +116,8 @@ def score_answers(
     >>> from foundation_transformer import CausalLM, TransformerConfig
     >>> from foundation_transformer.evaluation import AnswerQuestion, score_answers
     >>> tokenizer = CharTokenizer.train(["1 + 1 = 2"])
-    >>> config = TransformerConfig.gpt2(vocab_size=len(tokenizer), d_model=8, num_heads=2, num_layers=1)
+    >>> V = len(tokenizer)
+    >>> config = TransformerConfig.gpt2(vocab_size=V, d_model=8, num_heads=2, num_layers=1)
     >>> model = CausalLM(config, rng=np.random.default_rng(0))
     >>> scores = score_answers(model, tokenizer, [AnswerQuestion("1 + 1 =", ("2",))])
     >>> scores.exact.value

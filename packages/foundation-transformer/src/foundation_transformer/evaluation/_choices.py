@@ -99,7 +99,8 @@ def score_choices(
     >>> from foundation_transformer import CausalLM, TransformerConfig
     >>> from foundation_transformer.evaluation import ChoiceQuestion, score_choices
     >>> tokenizer = CharTokenizer.train(["The sky is blue; grass is green."])
-    >>> config = TransformerConfig.gpt2(vocab_size=len(tokenizer), d_model=8, num_heads=2, num_layers=1)
+    >>> V = len(tokenizer)
+    >>> config = TransformerConfig.gpt2(vocab_size=V, d_model=8, num_heads=2, num_layers=1)
     >>> model = CausalLM(config, rng=np.random.default_rng(0))
     >>> questions = [
     ...     ChoiceQuestion("The sky is", ("green", "blue"), 1),

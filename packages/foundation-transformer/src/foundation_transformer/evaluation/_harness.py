@@ -61,7 +61,8 @@ class HarnessModel:
     >>> from foundation_transformer import CausalLM, TransformerConfig
     >>> from foundation_transformer.evaluation import HarnessModel
     >>> tokenizer = CharTokenizer.train(["Grass is green."])
-    >>> config = TransformerConfig.gpt2(vocab_size=len(tokenizer), d_model=8, num_heads=2, num_layers=1)
+    >>> V = len(tokenizer)
+    >>> config = TransformerConfig.gpt2(vocab_size=V, d_model=8, num_heads=2, num_layers=1)
     >>> harness = HarnessModel(CausalLM(config, rng=np.random.default_rng(0)), tokenizer)
     >>> request = SimpleNamespace(args=("Grass is", " green"))
     >>> [(log_p, is_greedy)] = harness.loglikelihood([request])
@@ -84,9 +85,7 @@ class HarnessModel:
         self._before = list(tokenizer.frame.before)
         self._prefix = self._before or ([] if prefix_id is None else [prefix_id])
 
-    def loglikelihood(
-        self, requests: Iterable[HarnessRequest], disable_tqdm: bool = True
-    ) -> list[tuple[float, bool]]:
+    def loglikelihood(self, requests: Iterable[HarnessRequest]) -> list[tuple[float, bool]]:
         """log p of each (context, continuation), and whether greedy decoding would write it.
 
         Requests in a row with the same context, as those of multiple choice are, read it once.
@@ -106,9 +105,7 @@ class HarnessModel:
             answers += [(each.total, each.is_greedy) for each in found]
         return answers
 
-    def loglikelihood_rolling(
-        self, requests: Iterable[HarnessRequest], disable_tqdm: bool = True
-    ) -> list[float]:
+    def loglikelihood_rolling(self, requests: Iterable[HarnessRequest]) -> list[float]:
         """log p of each text, of any length, read in windows: see :func:`score_text`."""
         found = []
         for each in requests:
@@ -117,9 +114,7 @@ class HarnessModel:
             found.append(-scores.loss * scores.num_tokens)
         return found
 
-    def generate_until(
-        self, requests: Iterable[HarnessRequest], disable_tqdm: bool = True
-    ) -> list[str]:
+    def generate_until(self, requests: Iterable[HarnessRequest]) -> list[str]:
         """The text that greedy decoding writes after each context, up to what stops it.
 
         Raises

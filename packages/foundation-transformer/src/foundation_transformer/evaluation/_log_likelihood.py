@@ -87,8 +87,8 @@ def log_likelihoods(
     targets = np.zeros((count, longest), np.int64)  # padded on the right, which no real token sees
     for row, ids in zip(targets, continuations, strict=True):
         row[: len(ids)] = ids
-    ids = np.array([prompt], np.int64)  # (1, T)
-    first, state = model.start(ids, np.array([len(prompt)]), capacity=len(prompt) + longest)
+    rows = np.array([prompt], np.int64)  # (1, T)
+    first, state = model.start(rows, np.array([len(prompt)]), capacity=len(prompt) + longest)
     totals = np.zeros((count, longest))
     best = np.zeros((count, longest), bool)
     # The first token of each is foretold by the prompt; those after it by what stands before them.
@@ -124,7 +124,8 @@ def _of_targets(
 
 def _log_softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    log_p: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return log_p
 
 
 def encode_after(
