@@ -43,6 +43,7 @@ MODULES: dict[str, tuple[Callable[[], Any], tuple[Any, ...]]] = {
     "LSTMCell": (lambda: fs.LSTMCell(8, 5), (X[:, 0],)),
     "RNN": (lambda: fs.RNN(8, 5, nonlinearity="relu"), (X,)),
     "RNNCell": (lambda: fs.RNNCell(8, 5), (X[:, 0],)),
+    "MaskedLM": (lambda: ft.MaskedLM(ft.TextEncoder(ft.TransformerConfig(**SMALL))), (IDS,)),
     "RecurrentLM": (lambda: fs.RecurrentLM(7, 5, 6, 2, 0.25), (IDS,)),
     "Seq2Seq": (lambda: fs.Seq2Seq(7, 7, 5, 6), (IDS, IDS)),
     "SequenceClassifier": (lambda: fs.SequenceClassifier(7, 3, 5, 6, bidirectional=True), (IDS,)),
@@ -61,7 +62,7 @@ MODULES: dict[str, tuple[Callable[[], Any], tuple[Any, ...]]] = {
     "SwiGLU": (lambda: ft.SwiGLU(8, 12, 0.25, bias=True), (fn.Tensor(X),)),
     "TextClassifier": (
         lambda: ft.TextClassifier(
-            ft.TransformerConfig(**SMALL, pooler=True), ("no", "yes"), "softmax"
+            ft.CausalLM(ft.TransformerConfig(**SMALL)), ("no", "yes"), "sigmoid", "mean"
         ),
         (IDS,),
     ),

@@ -123,7 +123,7 @@ def test_what_lies_between_is_freed_at_once():
 
 def test_memory_of_many_layers():
     rng = np.random.default_rng(0)
-    layers = [MLP([32, 512, 32], rng=rng) for _ in range(8)]
+    layers = [MLP([32, 512, 32], rng=rng) for _ in range(32)]
     peaks = {}
     for call in (plainly, recompute):
         x = h = Tensor(rng.standard_normal((512, 32)), requires_grad=True, dtype=np.float32)

@@ -1,9 +1,10 @@
 """Transformers that can be read, trained and run, on NumPy.
 
 Read in this order: ``config``, ``_positions``, ``_relative`` and ``_buckets`` (where a token
-stands), ``_feed_forward``, ``_layers``, ``_stacks`` (and ``_recompute``, for less memory), the three
-models ``_transformer``, ``_causal_lm`` and ``_text_encoder``, ``_translator`` and ``_translate``
-(generation with caches), ``pretrained`` (published models), ``recipes`` and ``evaluation``.
+stands), ``_feed_forward``, ``_layers``, ``_stacks`` (and ``_recompute``, for less memory), the
+three models ``_transformer``, ``_causal_lm`` and ``_text_encoder``, ``_heads`` (classifiers, masked
+tokens), ``_translator`` and ``_translate`` (generation with caches), ``pretrained`` (published
+models), ``recipes`` and ``evaluation``.
 """
 
 from foundation_nn import publish
@@ -12,6 +13,7 @@ from foundation_transformer import adapters, recipes
 from foundation_transformer._buckets import RelativeBuckets
 from foundation_transformer._causal_lm import CausalLM, TextState
 from foundation_transformer._feed_forward import FeedForward, SwiGLU
+from foundation_transformer._heads import MaskedLM, TextClassifier
 from foundation_transformer._known_tokens import KnownTokens
 from foundation_transformer._layers import (
     DecoderCache,
@@ -27,7 +29,7 @@ from foundation_transformer._recompute import recompute_layers
 from foundation_transformer._relative import ALiBi, Rotary
 from foundation_transformer._rotary_scaling import RotaryScaling
 from foundation_transformer._stacks import TransformerDecoder, TransformerEncoder
-from foundation_transformer._text_encoder import TextClassifier, TextEncoder, mean_pool
+from foundation_transformer._text_encoder import TextEncoder, mean_pool
 from foundation_transformer._transformer import Transformer
 from foundation_transformer._translate import TextTokenizer, translate
 from foundation_transformer._translator import TranslationState, Translator
@@ -44,6 +46,7 @@ __all__ = [
     "FeedForward",
     "KnownTokens",
     "LearnedPositions",
+    "MaskedLM",
     "RelativeBuckets",
     "Rotary",
     "RotaryScaling",

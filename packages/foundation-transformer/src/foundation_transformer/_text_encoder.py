@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -167,89 +167,6 @@ class TextEncoder(Module):
     def from_dict(cls, config: Mapping[str, Any]) -> Self:
         """A new model of a configuration."""
         return cls(TransformerConfig.from_dict(config))
-
-
-class TextClassifier(Module):
-    """Scores a text, or two texts that are read together: W · pooler(h₀) + b [1]_.
-
-    With one label it is a cross-encoder, which says how well one text answers another.
-
-    Parameters
-    ----------
-    config : TransformerConfig
-        Of the encoder, with a pooler.
-    labels : sequence of str
-        What the scores are for.
-    score : str
-        How logits become scores: "softmax" (one label a text), "sigmoid" (each by itself) or
-        "identity".
-    rng : numpy.random.Generator, optional
-        Draws the initial weights.
-
-    Attributes
-    ----------
-    encoder : TextEncoder
-    classifier : Linear
-
-    Raises
-    ------
-    ValueError
-        If there is no label, no pooler, or no such kind of score.
-
-    References
-    ----------
-    .. [1] J. Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers for Language
-       Understanding", NAACL 2019, arXiv:1810.04805.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> config = TransformerConfig.bert(vocab_size=97, d_model=32, num_heads=4, num_layers=2)
-    >>> model = TextClassifier(config, ["bad", "good"])
-    >>> model(np.array([[1, 2, 3]])).shape
-    (1, 2)
-    """
-
-    def __init__(
-        self,
-        config: TransformerConfig,
-        labels: Sequence[str],
-        score: str = "softmax",
-        *,
-        rng: np.random.Generator | None = None,
-    ) -> None:
-        if not labels or not config.pooler:
-            raise ValueError(
-                "TextClassifier: expected labels, and a configuration with pooler=True"
-            )
-        if score not in ("softmax", "sigmoid", "identity"):
-            raise ValueError(
-                f"TextClassifier: expected score to be softmax, sigmoid or identity, got {score!r}"
-            )
-        rng = init.generator(rng)
-        self.config = config
-        self.labels = tuple(labels)
-        self.score = score
-        self.encoder = TextEncoder(config, rng=rng)
-        self.classifier = Linear(config.d_model, len(self.labels), rng=rng)
-
-    def forward(
-        self, ids: Ids, key_mask: Mask | None = None, token_types: Ids | None = None
-    ) -> Tensor:
-        """Logits (B, labels); arguments are those of :class:`TextEncoder`."""
-        hidden = self.encoder(ids, key_mask, token_types=token_types)
-        pooled = F.dropout(self.encoder.pool(hidden), self.config.dropout)
-        return self.classifier(pooled)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The configuration, for a checkpoint."""
-        return {"config": self.config.to_dict(), "labels": self.labels, "score": self.score}
-
-    @classmethod
-    def from_dict(cls, config: Mapping[str, Any]) -> Self:
-        """A new model of a configuration."""
-        inner = TransformerConfig.from_dict(config["config"])
-        return cls(inner, config["labels"], config["score"])
 
 
 def mean_pool(hidden: Tensor, key_mask: Mask | None = None) -> Tensor:

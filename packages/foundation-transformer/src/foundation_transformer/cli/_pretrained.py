@@ -9,7 +9,8 @@ from foundation_data import Tokenizer
 from foundation_nn import checkpoint
 
 from foundation_transformer._causal_lm import CausalLM
-from foundation_transformer._text_encoder import TextClassifier, TextEncoder
+from foundation_transformer._heads import TextClassifier
+from foundation_transformer._text_encoder import TextEncoder
 from foundation_transformer.chat import ChatTemplate
 from foundation_transformer.cli._folder import find_checkpoint, kind_of
 from foundation_transformer.pretrained import (
@@ -103,15 +104,26 @@ def language_model(path: Path, compact: bool = False) -> Writer:
     )
 
 
+def _of_either_kind(path: Path) -> Pretrained:
+    """A published model with its tokenizer, or one that was trained here."""
+    if is_published(path) or not path.exists():
+        return load_with_tokenizer(path)[0]
+    saved = checkpoint.load(find_checkpoint(path))
+    tokenizer = saved.extras.get("tokenizer")
+    if tokenizer is None:
+        raise ValueError(f"{path}: holds {kind_of(saved.model)} without its tokenizer")
+    return Pretrained(saved.model, tokenizer)
+
+
 def text_encoder(path: Path) -> Pretrained:
-    """A published text encoder, and its tokenizer.
+    """A text encoder of either kind, and its tokenizer.
 
     Raises
     ------
     OSError, ValueError
         If there is none.
     """
-    loaded, _ = load_with_tokenizer(path)
+    loaded = _of_either_kind(path)
     if not isinstance(loaded.model, TextEncoder):
         raise ValueError(
             f"{path}: holds {kind_of(loaded.model)}; expected a text encoder such as MiniLM"
@@ -120,14 +132,14 @@ def text_encoder(path: Path) -> Pretrained:
 
 
 def text_classifier(path: Path) -> Pretrained:
-    """A published model with a head that classifies, and its tokenizer.
+    """A model of either kind with a head that classifies, and its tokenizer.
 
     Raises
     ------
     OSError, ValueError
         If there is none.
     """
-    loaded, _ = load_with_tokenizer(path)
+    loaded = _of_either_kind(path)
     if not isinstance(loaded.model, TextClassifier):
         raise ValueError(
             f"{path}: holds {kind_of(loaded.model)}; expected one with a head that classifies"

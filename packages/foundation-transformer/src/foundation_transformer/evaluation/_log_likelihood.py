@@ -116,7 +116,7 @@ def _of_targets(
     best = np.empty(len(targets), bool)
     for rows in blocks(len(targets), model.config.vocab_size):
         with no_grad():
-            log_p = _log_softmax(model.output(Tensor(hidden[rows])).data)  # (rows, V)
+            log_p = _log_softmax(model.logits(Tensor(hidden[rows])).data)  # (rows, V)
         found[rows] = np.take_along_axis(log_p, targets[rows, None], axis=1)[:, 0]
         best[rows] = log_p.argmax(axis=1) == targets[rows]
     return found, best

@@ -9,7 +9,8 @@ import numpy as np
 from foundation_nn import no_grad, padding_mask
 from numpy.typing import NDArray
 
-from foundation_transformer._text_encoder import TextClassifier, TextEncoder
+from foundation_transformer._heads import TextClassifier
+from foundation_transformer._text_encoder import TextEncoder
 from foundation_transformer.pretrained._load import Pretrained
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from foundation_nn.files import MAX_BYTES, field, read_json
 from numpy.typing import NDArray
 
 from foundation_transformer._causal_lm import CausalLM
-from foundation_transformer._text_encoder import TextClassifier, TextEncoder
+from foundation_transformer._heads import TextClassifier
+from foundation_transformer._text_encoder import TextEncoder
 from foundation_transformer._transformer import Transformer
 from foundation_transformer.chat import ChatTemplate
 from foundation_transformer.config import TransformerConfig
@@ -239,10 +240,7 @@ def _with_head(
     for name, shape in wanted.items():
         if head[name].shape != shape:
             raise ValueError(f"{where}: {name}: expected {shape}, got {head[name].shape}")
-    with skip_init([(config.vocab_size, config.d_model)]):
-        model = TextClassifier(replace(config, num_layers=1), labels, score)
-    model.config = config
-    model.encoder = encoder
+    model = TextClassifier(encoder, labels, score)
     model.classifier.weight.data = head["classifier.weight"].read()
     model.classifier.bias.data = head["classifier.bias"].read()  # type: ignore[union-attr]
     return model

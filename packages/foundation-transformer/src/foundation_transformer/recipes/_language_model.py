@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
-from foundation_nn import Tensor, optim, schedules
+from foundation_nn import Tensor
 from foundation_nn import functional as F
 from foundation_nn.training import Callback, Trainer
 from numpy.typing import NDArray
 
 from foundation_transformer._build import Ids
 from foundation_transformer._causal_lm import CausalLM
+from foundation_transformer.recipes._fit import fit
 
 
 class TextBatch(Protocol):
@@ -116,19 +117,19 @@ def train_lm(
     ----------
     .. [1] A. Karpathy, "nanoGPT", 2022, https://github.com/karpathy/nanoGPT.
     """
-    if accumulate < 1:
-        raise ValueError(f"accumulate: expected at least 1 batch for an update, got {accumulate}")
-    final = lr / 10 if final_lr is None else final_lr
-    trainer = Trainer(
+    return fit(
         model,
         language_model_loss,
-        optim.AdamW(model, lr, betas=(0.9, 0.99), weight_decay=weight_decay),
-        schedule=schedules.cosine(lr, max(2, steps), min(warmup, steps // 2), final),
-        clip_norm=1.0,
+        batches,
+        steps=steps,
+        validation=validation,
+        lr=lr,
+        final_lr=final_lr,
+        warmup=warmup,
+        weight_decay=weight_decay,
         accumulate=accumulate,
+        max_seconds=max_seconds,
         rng=rng,
         callbacks=callbacks,
         comm=comm,
     )
-    trainer.fit(batches, validation=validation, max_steps=steps, max_seconds=max_seconds)
-    return trainer
