@@ -64,7 +64,7 @@ def answer_loss(model: CausalLM, batch: AnswerBatch) -> tuple[Tensor, int]:
     counts = targets != IGNORE_INDEX
     mask, positions = texts_apart(batch)
     hidden = model.hidden(batch.ids, mask=mask, positions=positions)  # (B, T, D)
-    logits = model.output(rows_of(hidden, counts))  # (N, V)
+    logits = model.logits(rows_of(hidden, counts))  # (N, V)
     return F.cross_entropy(logits, targets[counts]), batch.num_tokens
 
 
