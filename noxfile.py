@@ -322,7 +322,8 @@ def bench(session: nox.Session) -> None:
     if "--torch" in session.posargs:
         install_torch(session)
     if "--others" in session.posargs:
-        session.install("autograd>=1.8", "mygrad>=2.3", "jax>=0.6")
+        session.install("autograd>=1.8", "mygrad>=2.3", "jax>=0.6", "scikit-learn>=1.5")
+        session.install("pip", "setuptools", "wheel")  # with which sentiment.py fetches its data
     chosen = [name for name in session.posargs if not name.startswith("--")]
     scripts = [Path("benchmarks", name).with_suffix(".py") for name in chosen]
     for script in scripts or sorted(Path("benchmarks").glob("[!_]*.py")):

@@ -21,7 +21,11 @@ from foundation_transformer.recipes._distillation import (
     train_student,
 )
 from foundation_transformer.recipes._fit import padded
-from foundation_transformer.recipes._language_model import language_model_loss, train_lm
+from foundation_transformer.recipes._language_model import (
+    TextBatch,
+    language_model_loss,
+    train_lm,
+)
 from foundation_transformer.recipes._masked_lm import (
     MaskedBatch,
     MaskedBatches,
@@ -66,6 +70,7 @@ __all__ = [
     "Preference",
     "PreferenceBatch",
     "RandomWindows",
+    "TextBatch",
     "TokenSource",
     "TopTokens",
     "WindowBatch",
