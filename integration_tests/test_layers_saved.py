@@ -57,6 +57,7 @@ MODULES: dict[str, tuple[Callable[[], Any], tuple[Any, ...]]] = {
     "CausalLM": (lambda: ft.CausalLM(ft.TransformerConfig(**SMALL)), (IDS,)),
     "FeedForward": (lambda: ft.FeedForward(8, 12, "swiglu", 0.25, False), (fn.Tensor(X),)),
     "LearnedPositions": (lambda: ft.LearnedPositions(8, 9), (fn.Tensor(X),)),
+    "RelativeBuckets": (lambda: ft.RelativeBuckets(2, 8, 16, both_sides=False), (3,)),
     "Rotary": (lambda: ROTARY, (fn.Tensor(X[:, None, :, :4]), np.arange(3))),
     "SinusoidalPositions": (lambda: ft.SinusoidalPositions(8, 9), (fn.Tensor(X),)),
     "SwiGLU": (lambda: ft.SwiGLU(8, 12, 0.25, bias=True), (fn.Tensor(X),)),
