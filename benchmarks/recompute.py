@@ -23,7 +23,7 @@ from foundation_nn import functional as F
 from foundation_transformer import CausalLM, TransformerConfig, recompute_layers
 from memory import forget_peak, resident
 
-STEPS = 7
+STEPS = 5
 VOCABULARY, D, HEADS, LAYERS, T, B = 65, 256, 4, 16, 256, 8
 #: How many layers are computed again together; none: all are kept.
 WAYS = {"kept": None, "in fours": 4, "one by one": 1}
