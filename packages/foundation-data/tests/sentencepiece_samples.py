@@ -20,6 +20,7 @@ MODELS: dict[str, dict[str, Any]] = {
         "character_coverage": 0.98,
         "byte_fallback": True,
         "normalization_rule_name": "identity",
+        "user_defined_symbols": ["<sep>", "//"],
         "control_symbols": ["<mask>"],
         "pad_id": 3,
     },
@@ -31,6 +32,40 @@ MODELS: dict[str, dict[str, Any]] = {
         "remove_extra_whitespaces": False,
         "allow_whitespace_only_pieces": True,
         "character_coverage": 0.999,
+    },
+    # As Llama 2 and Mistral.
+    "bpe": {
+        "model_type": "bpe",
+        "vocab_size": 900,
+        "character_coverage": 0.99,
+        "byte_fallback": True,
+        "normalization_rule_name": "identity",
+        "remove_extra_whitespaces": False,
+        "allow_whitespace_only_pieces": True,
+        "split_digits": True,
+    },
+    # As Gemma.
+    "bpe_plain": {
+        "model_type": "bpe",
+        "vocab_size": 1000,
+        "character_coverage": 0.99,
+        "byte_fallback": True,
+        "normalization_rule_name": "identity",
+        "add_dummy_prefix": False,
+        "remove_extra_whitespaces": False,
+        "allow_whitespace_only_pieces": True,
+        "user_defined_symbols": ["\n", "\n\n", "\t", "▁▁", "▁▁▁", "<sep>", "//"],
+        "pad_id": 0,
+        "eos_id": 1,
+        "bos_id": 2,
+        "unk_id": 3,
+    },
+    # Unknown characters, and a space before the text, with spaces around it dropped.
+    "bpe_unknown": {
+        "model_type": "bpe",
+        "vocab_size": 500,
+        "character_coverage": 0.98,
+        "normalization_rule_name": "identity",
     },
 }
 #: What is encoded, and decoded again.

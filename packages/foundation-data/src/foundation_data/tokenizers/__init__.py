@@ -26,6 +26,7 @@ from foundation_data.tokenizers._word_tokenizer import WordTokenizer
 from foundation_data.tokenizers.sentencepiece import MarianTokenizer
 from foundation_data.tokenizers.subwords import (
     BPETokenizer,
+    SentencePieceBPETokenizer,
     SentencePieceTokenizer,
     UnigramTokenizer,
     WordPieceTokenizer,
@@ -41,6 +42,7 @@ __all__ = [
     "BPETokenizer",
     "WordPieceTokenizer",
     "SentencePieceTokenizer",
+    "SentencePieceBPETokenizer",
     "UnigramTokenizer",
     "MarianTokenizer",
     "Frame",

@@ -26,7 +26,8 @@ class AddedToken:
     lstrip, rstrip : bool
         Whether the white space on its left or right belongs to it.
     normalized : bool
-        Where two tokens begin at the same place, those that are not `normalized` come first.
+        Whether a token that is text is looked for in the normalised text, if a tokenizer
+        normalises. Where two tokens begin at the same place, those that are not come first.
     """
 
     content: str

@@ -60,6 +60,8 @@ def read_tokenizer(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> 
             f"{Path(path)}: expected a model of type {' or '.join(_KINDS)}, got "
             f"{name!r:.60}, which is not supported"
         )
+    if kind == "bpe" and not _mentions(document.get("pre_tokenizer"), "ByteLevel"):
+        kind = "sentencepiece-bpe"
     ours = model.pop(OURS, None)
     if ours is None:
         return {"kind": kind, "specials": None, "tokenizer": document}
@@ -72,3 +74,12 @@ def read_tokenizer(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> 
             f"model[{OURS!r}])"
         )
     return {"kind": kind, "specials": specials, "tokenizer": document}
+
+
+def _mentions(step: Any, kind: str) -> bool:
+    """Whether a step of a file is of this kind, or a sequence with such a step."""
+    if isinstance(step, list):
+        return any(_mentions(each, kind) for each in step)
+    if not isinstance(step, dict):
+        return False
+    return step.get("type") == kind or _mentions(step.get("pretokenizers"), kind)

@@ -14,7 +14,7 @@ from typing import Any
 from foundation_nn.files import field
 
 from foundation_data.tokenizers._added_tokens import AddedToken
-from foundation_data.tokenizers.pipeline._normalizer import Normalizer, UnicodeForm
+from foundation_data.tokenizers.pipeline._normalizer import Normalizer, Prepend, normalize_with
 from foundation_data.tokenizers.pipeline._pre_tokenizer import Step, steps_from_json
 from foundation_data.tokenizers.pipeline._read_normalizers import normalizers_from_json
 
@@ -57,11 +57,19 @@ class Pipeline:
         normalizers = normalizers_from_json(document.get("normalizer"))
         added = field(document, "added_tokens", list | None, default=None) or []
         return cls(
-            added=tuple(_read_added(token, normalizers) for token in added),
+            added=tuple(map(_read_added, added)),
             normalizers=normalizers,
             steps=steps_from_json(document.get("pre_tokenizer")),
             around={name: field(document, name, dict | None, default=None) for name in _AROUND},
         )
+
+    def normalize_token(self, token: str) -> str:
+        """How an added token looks in a normalised text.
+
+        What is put before each text is no part of a token.
+        """
+        changing = [step for step in self.normalizers if not isinstance(step, Prepend)]
+        return normalize_with(changing, token)
 
     def to_json(self, ids: Mapping[str, int], model: Mapping[str, Any]) -> dict[str, Any]:
         """Return a whole `tokenizer.json` around `model`."""
@@ -88,7 +96,7 @@ def _as_one(parts: list[dict[str, Any]], plural: str) -> dict[str, Any] | None:
     return parts[0] if len(parts) == 1 else {"type": "Sequence", plural: parts}
 
 
-def _read_added(content: Any, normalizers: tuple[Normalizer, ...]) -> AddedToken:
+def _read_added(content: Any) -> AddedToken:
     try:
         token = AddedToken(
             content=field(content, "content", str),
@@ -105,12 +113,5 @@ def _read_added(content: Any, normalizers: tuple[Normalizer, ...]) -> AddedToken
     if single_word:
         raise ValueError(
             f"added_tokens: {token.content!r} asks for single_word, which is not supported"
-        )
-    # Unicode forms do not change ASCII, so an ASCII token is found before them as well as after.
-    only_forms = all(isinstance(step, UnicodeForm) for step in normalizers)
-    if token.normalized and normalizers and not (only_forms and token.content.isascii()):
-        raise ValueError(
-            f"added_tokens: {token.content!r} is to be found in normalized text, which is not "
-            "supported"
         )
     return token

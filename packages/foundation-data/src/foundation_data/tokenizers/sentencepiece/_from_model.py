@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from foundation_data.tokenizers._added_tokens import AddedToken
 from foundation_data.tokenizers.pipeline._charsmap import Precompiled
 from foundation_data.tokenizers.pipeline._normalizer import Normalizer, Prepend, Replace
 from foundation_data.tokenizers.pipeline._pipeline import Pipeline
-from foundation_data.tokenizers.sentencepiece._model_file import SentencePieceModel
+from foundation_data.tokenizers.sentencepiece._model_file import Piece, SentencePieceModel
+from foundation_data.tokenizers.subwords._sentencepiece_bpe import SentencePieceBPETokenizer
 from foundation_data.tokenizers.subwords._sentencepiece_tokenizer import (
     BLANK,
     SentencePieceTokenizer,
 )
 from foundation_data.tokenizers.subwords._subword_tokenizer import vocabulary_of
 from foundation_data.tokenizers.subwords._unigram_tokenizer import UnigramTokenizer
+from foundation_data.tokenizers.subwords._viterbi import LONGEST_PIECE
 
 #: Spaces at the beginning of a text, and blanks at its end.
 _BLANKS_BEFORE = r"(?<![\s\S]) +"
@@ -30,9 +32,7 @@ def tokenizer_of_model(
     """The tokenizer that cuts a text as SentencePiece does with this model.
 
     Of cuts that are equally probable, such as those of "333" into "3" and "33", it may choose
-    another one. A symbol that the user of SentencePiece has defined ends the text before it, so
-    that spaces beside it are dropped if the model drops those around a text.
-
+    another one.
     Parameters
     ----------
     model : SentencePieceModel
@@ -54,6 +54,11 @@ def tokenizer_of_model(
             )
         if piece.kind == "unused":
             raise ValueError(f"piece {index}, {piece.text!r:.60}, is unused: not supported")
+        if len(piece.text) > LONGEST_PIECE:
+            raise ValueError(
+                f"piece {index}: expected at most {LONGEST_PIECE:,} characters, got "
+                f"{len(piece.text):,}: {piece.text!r:.60}"
+            )
         ids[piece.text] = index
     unknown = [piece.text for piece in model.pieces if piece.kind == "unknown"]
     if len(unknown) != 1:
@@ -64,7 +69,41 @@ def tokenizer_of_model(
     scores = [piece.score for piece in model.pieces]
     if model.algorithm == "unigram":
         return UnigramTokenizer(vocabulary, scores, pipeline, model.byte_fallback, unknown[0])
-    raise ValueError(f"a model of kind {model.algorithm!r} is not supported; expected unigram")
+    if model.algorithm == "bpe":
+        return SentencePieceBPETokenizer(
+            vocabulary,
+            merges_of(model.pieces),
+            pipeline,
+            model.byte_fallback,
+            unknown[0],
+            fuse_unk=True,
+        )
+    raise ValueError(
+        f"a model of kind {model.algorithm!r} is not supported; expected unigram or bpe"
+    )
+
+
+def merges_of(pieces: Sequence[Piece]) -> list[tuple[str, str]]:
+    """Which pieces become one, in the order of their scores.
+
+    A file has no merges: SentencePiece merges any two neighbours that together are a piece, that of
+    the highest score first. So each way to part a piece into two others is a merge.
+
+    Examples
+    --------
+    >>> merges_of([Piece("a"), Piece("b"), Piece("ab", -1), Piece("ba", -2), Piece("aba", -3)])
+    [('a', 'b'), ('b', 'a'), ('a', 'ba'), ('ab', 'a')]
+    """
+    ranked = [piece for piece in pieces if piece.kind in ("normal", "user-defined")]
+    ids = {piece.text: index for index, piece in enumerate(ranked)}
+    ranked.sort(key=lambda piece: -piece.score)
+    merges: list[tuple[str, str]] = []
+    for piece in ranked:
+        text = piece.text
+        ways = [(text[:end], text[end:]) for end in range(1, len(text))]
+        found = [(first, second) for first, second in ways if first in ids and second in ids]
+        merges += sorted(found, key=lambda way: (ids[way[0]], ids[way[1]]))
+    return merges
 
 
 def pipeline_of_model(model: SentencePieceModel) -> Pipeline:
@@ -99,7 +138,11 @@ def pipeline_of_model(model: SentencePieceModel) -> Pipeline:
         most = _ALL if model.remove_extra_whitespaces else 1
         decoders.append({"type": "Strip", "content": " ", "start": most, "stop": 0})
     added = tuple(
-        AddedToken(piece.text, special=piece.kind != "user-defined")
+        AddedToken(
+            piece.text,
+            special=piece.kind != "user-defined",
+            normalized=piece.kind == "user-defined",
+        )
         for piece in model.pieces
         if piece.kind in ("unknown", "control", "user-defined")
     )

@@ -8,12 +8,20 @@ In reading order:
 * ``_bpe_tokenizer``, ``_bpe_model``: byte pairs, as in GPT-2, and their part of the file.
 * ``_wordpiece_tokenizer``: word pieces, as in BERT.
 * ``_sentencepiece_tokenizer``: what the two kinds of SentencePiece share.
+* ``_sentencepiece_bpe``: pairs of characters, as in Llama 2.
 * ``_viterbi``, ``_unigram_tokenizer``: the most probable pieces, as in T5.
 """
 
 from foundation_data.tokenizers.subwords._bpe_tokenizer import BPETokenizer
+from foundation_data.tokenizers.subwords._sentencepiece_bpe import SentencePieceBPETokenizer
 from foundation_data.tokenizers.subwords._sentencepiece_tokenizer import SentencePieceTokenizer
 from foundation_data.tokenizers.subwords._unigram_tokenizer import UnigramTokenizer
 from foundation_data.tokenizers.subwords._wordpiece_tokenizer import WordPieceTokenizer
 
-__all__ = ["BPETokenizer", "SentencePieceTokenizer", "UnigramTokenizer", "WordPieceTokenizer"]
+__all__ = [
+    "BPETokenizer",
+    "SentencePieceBPETokenizer",
+    "SentencePieceTokenizer",
+    "UnigramTokenizer",
+    "WordPieceTokenizer",
+]

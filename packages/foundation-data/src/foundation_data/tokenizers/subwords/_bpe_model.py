@@ -18,17 +18,20 @@ _SWITCHED_OFF: dict[str, tuple[Any, ...]] = {
     "dropout": (None, 0.0),
     "continuing_subword_prefix": (None, ""),
     "end_of_word_suffix": (None, ""),
-    "fuse_unk": (None, False),
-    "byte_fallback": (None, False),
 }
 
 
 class BPEModel(NamedTuple):
-    """What a file says about byte-pair encoding; the fields are arguments of `BPETokenizer`."""
+    """What a file says about byte-pair encoding.
+
+    The fields are arguments of `BPETokenizer` and, all of them, of `SentencePieceBPETokenizer`.
+    """
 
     merges: tuple[tuple[str, str], ...]
-    ignore_merges: bool
-    unk_token: str | None
+    ignore_merges: bool = False
+    unk_token: str | None = None
+    byte_fallback: bool = False
+    fuse_unk: bool = False
 
 
 def model_to_json(model: BPEModel) -> dict[str, Any]:
@@ -39,13 +42,21 @@ def model_to_json(model: BPEModel) -> dict[str, Any]:
         "unk_token": model.unk_token,
         "continuing_subword_prefix": None,
         "end_of_word_suffix": None,
-        "fuse_unk": False,
-        "byte_fallback": False,
+        "fuse_unk": model.fuse_unk,
+        "byte_fallback": model.byte_fallback,
         "ignore_merges": model.ignore_merges,
-        # As "a b" and not as ["a", "b"], because old versions of the library read only that. It is
-        # not ambiguous: the byte alphabet has no space.
-        "merges": [f"{first} {second}" for first, second in model.merges],
+        "merges": _merges_to_json(model.merges),
     }
+
+
+def _merges_to_json(merges: Sequence[tuple[str, str]]) -> list[Any]:
+    """As "a b" and not as ["a", "b"], because old versions of the library read only that.
+
+    In the byte alphabet and in pieces a space has another character, so that this is not ambiguous.
+    """
+    if any(" " in first or " " in second for first, second in merges):
+        return [list(merge) for merge in merges]
+    return [f"{first} {second}" for first, second in merges]
 
 
 def model_from_json(content: Mapping[str, Any]) -> BPEModel:
@@ -68,6 +79,8 @@ def model_from_json(content: Mapping[str, Any]) -> BPEModel:
         merges=tuple(read_merge(merge, rank) for rank, merge in enumerate(merges)),
         ignore_merges=field(content, "ignore_merges", bool, default=False),
         unk_token=field(content, "unk_token", str | None, default=None),
+        byte_fallback=bool(field(content, "byte_fallback", bool | None, default=False)),
+        fuse_unk=bool(field(content, "fuse_unk", bool | None, default=False)),
     )
 
 
@@ -94,3 +107,18 @@ def read_merge(merge: Sequence[str] | str, rank: int) -> tuple[str, str]:
     ):
         raise ValueError(f"merges[{rank}]: expected two tokens, got {merge!r:.60}")
     return parts[0], parts[1]
+
+
+def new_ids_of(merges: Sequence[tuple[str, str]], ids: Mapping[str, int]) -> list[int]:
+    """Return the id that each merge makes; a `ValueError` if a token of it does not exist."""
+    new_ids: list[int] = []
+    for rank, (first, second) in enumerate(merges):
+        merged = first + second
+        for token in (first, second, merged):
+            if token not in ids:
+                raise ValueError(
+                    f"merges[{rank}]: {first!r:.60} and {second!r:.60} make {merged!r:.60}, but "
+                    f"{token!r:.60} is not in the vocabulary; do the two belong together?"
+                )
+        new_ids.append(ids[merged])
+    return new_ids

@@ -111,7 +111,12 @@ from foundation_data.tokenizers.pipeline._cleaning import CleanText
 from foundation_data.tokenizers.pipeline._pipeline import Pipeline
 from foundation_data.tokenizers.pipeline._pre_tokenizer import ByteLevel
 from foundation_data.tokenizers.subwords._apply_merges import apply_merges
-from foundation_data.tokenizers.subwords._bpe_model import BPEModel, model_from_json, model_to_json
+from foundation_data.tokenizers.subwords._bpe_model import (
+    BPEModel,
+    model_from_json,
+    model_to_json,
+    new_ids_of,
+)
 from foundation_data.tokenizers.subwords._learn_merges import learn_merges
 from foundation_data.tokenizers.subwords._subword_tokenizer import (
     SubwordTokenizer,
@@ -212,7 +217,7 @@ class BPETokenizer(SubwordTokenizer):
         # For encoding: the id of each byte, and the two tables of `apply_merges`.
         unknown = None if unk_token is None else ids[unk_token]
         self._byte_ids = [ids.get(BYTE_TO_CHARACTER[byte], unknown) for byte in range(256)]
-        self._new_ids = _new_ids(self._merges, ids)
+        self._new_ids = new_ids_of(self._merges, ids)
         self._ranks = {
             (ids[first], ids[second]): rank
             for rank, (first, second) in enumerate(self._merges)
@@ -350,10 +355,11 @@ class BPETokenizer(SubwordTokenizer):
     ) -> Self:
         """Return the tokenizer of a file; the parent's `from_dict` and `load` call this."""
         if not any(isinstance(step, ByteLevel) for step in pipeline.steps):
-            raise ValueError(
-                "pre_tokenizer: expected a ByteLevel step: only byte-level BPE is supported"
-            )
+            raise ValueError("pre_tokenizer: expected a ByteLevel step, as the pieces are bytes")
         read = model_from_json(model)
+        for option in ("byte_fallback", "fuse_unk"):
+            if getattr(read, option):
+                raise ValueError(f"model.{option}: not supported where all pieces are bytes")
         return cls(vocabulary, read.merges, pipeline, read.ignore_merges, read.unk_token)
 
 
@@ -376,18 +382,3 @@ def _words_of_ids(pieces: Mapping[str, int], tokens: Sequence[str]) -> Counter[s
         for start in range(0, len(word), _LONGEST_TRAINED):
             words[word[start : start + _LONGEST_TRAINED]] += count
     return words
-
-
-def _new_ids(merges: Sequence[tuple[str, str]], ids: Mapping[str, int]) -> list[int]:
-    """Return the id that each merge makes; a `ValueError` if a token of it does not exist."""
-    new_ids: list[int] = []
-    for rank, (first, second) in enumerate(merges):
-        merged = first + second
-        for token in (first, second, merged):
-            if token not in ids:
-                raise ValueError(
-                    f"merges[{rank}]: {first!r:.60} and {second!r:.60} make {merged!r:.60}, but "
-                    f"{token!r:.60} is not in the vocabulary; do the two belong together?"
-                )
-        new_ids.append(ids[merged])
-    return new_ids

@@ -72,6 +72,10 @@ from typing import Any
 
 import numpy as np
 
+from foundation_data.tokenizers.subwords._sentencepiece_tokenizer import (
+    count_characters,
+    parts_between,
+)
 from foundation_data.tokenizers.subwords._viterbi import Pieces
 
 Array = np.ndarray[Any, Any]
@@ -110,8 +114,8 @@ def learn_pieces(words: Mapping[str, int], *, size: int, min_freq: int) -> dict[
     Kudo, "Subword regularization: improving neural network translation models with multiple
     subword candidates", 2018.
     """
-    characters = _characters(words, size, min_freq)
-    words = _known_parts(words, characters)
+    characters = count_characters(words, size, min_freq)
+    words = parts_between(words, characters)
     frequencies = dict(characters)
     frequencies.update(seed_pieces(words, most=_SEEDS_FOR_EACH * size, min_freq=min_freq))
     pieces = list(frequencies)
@@ -139,28 +143,6 @@ def learn_pieces(words: Mapping[str, int], *, size: int, min_freq: int) -> dict[
         lattice.keep(kept)
     order = np.argsort(-scores, kind="stable")
     return {pieces[index]: float(scores[index]) for index in order}
-
-
-def _characters(words: Mapping[str, int], size: int, min_freq: int) -> dict[str, int]:
-    """The frequent characters, with how often each is seen; at most `size` of them."""
-    counts: Counter[str] = Counter()
-    for word, frequency in words.items():
-        for character in word:
-            counts[character] += frequency
-    frequent = [character for character, count in counts.items() if count >= min_freq]
-    frequent.sort(key=lambda character: (-counts[character], character))
-    return {character: counts[character] for character in frequent[:size]}
-
-
-def _known_parts(words: Mapping[str, int], characters: Mapping[str, int]) -> Counter[str]:
-    """The words without characters that are no pieces: what is around them is cut apart."""
-    parts: Counter[str] = Counter()
-    for word, frequency in words.items():
-        known = "".join(letter if letter in characters else "\0" for letter in word)
-        for part in known.split("\0"):
-            if part:
-                parts[part] += frequency
-    return parts
 
 
 def seed_pieces(words: Mapping[str, int], *, most: int, min_freq: int) -> dict[str, int]:

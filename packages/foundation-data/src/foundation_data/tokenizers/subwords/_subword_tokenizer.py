@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 from foundation_nn.files import field, from_object
 
 from foundation_data._text import require_str
-from foundation_data.tokenizers._added_tokens import AddedToken
+from foundation_data.tokenizers._added_tokens import AddedToken, TokenFinder
 from foundation_data.tokenizers._frame import Frame
 from foundation_data.tokenizers._specials import SpecialTokens, guess_specials
 from foundation_data.tokenizers._tokenizer import Tokenizer
@@ -64,7 +64,14 @@ class SubwordTokenizer(Tokenizer):
         The way of a text to its pieces.
     """
 
-    __slots__ = ("_cache", "_frame", "_pipeline", "_steps_behind_token")
+    __slots__ = (
+        "_cache",
+        "_frame",
+        "_late_ids",
+        "_late_tokens",
+        "_pipeline",
+        "_steps_behind_token",
+    )
 
     def __init__(self, vocabulary: Vocabulary, pipeline: Pipeline) -> None:
         for token in pipeline.added:
@@ -73,7 +80,20 @@ class SubwordTokenizer(Tokenizer):
         known = {token.content for token in pipeline.added}
         specials = dict.fromkeys(vocabulary.specials.tokens)  # each once: roles may share a token
         added = (*pipeline.added, *(AddedToken(name) for name in specials if name not in known))
-        super().__init__(vocabulary, added)
+        # Tokens that are text may be meant for the normalised text; what steers is found before.
+        late = [
+            token
+            for token in added
+            if token.normalized and not token.special and pipeline.normalizers
+        ]
+        super().__init__(vocabulary, [token for token in added if token not in late])
+        names = {pipeline.normalize_token(token.content): token for token in late}
+        self._late_tokens = TokenFinder(
+            replace(token, content=name) for name, token in names.items() if name
+        )
+        self._late_ids = {
+            name: vocabulary.token_to_id(token.content) for name, token in names.items()
+        }
         self._pipeline = replace(pipeline, added=added)
         self._steps_behind_token = tuple(
             step.behind_token() if isinstance(step, Metaspace) else step for step in pipeline.steps
@@ -122,10 +142,19 @@ class SubwordTokenizer(Tokenizer):
         """The ids of a piece of text, for `encode`; called for pieces that the cache lacks."""
 
     def _encode_ordinary(self, text: str, is_start: bool) -> list[int]:
+        ids: list[int] = []
+        for part, token in self._late_tokens.split(self._normalized(text)):
+            words = self._words_of(part, is_start)
+            ids += chain.from_iterable(map(self._cache.__getitem__, words))
+            if token is not None:
+                ids.append(self._late_ids[token])
+            is_start = False
+        return ids
+
+    def _words_of(self, text: str, is_start: bool) -> list[str]:
+        """The pieces of a normalised text; no token goes beyond one."""
         steps = self._pipeline.steps if is_start else self._steps_behind_token
-        pieces = cut_text(steps, self._normalized(text))
-        ids_of_pieces = map(self._cache.__getitem__, pieces)
-        return list(chain.from_iterable(ids_of_pieces))
+        return cut_text(steps, text)
 
     def _normalized(self, text: str) -> str:
         return normalize_with(self._pipeline.normalizers, text)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from itertools import chain
 from math import isfinite
 from typing import Any, Self
@@ -15,41 +13,17 @@ from foundation_data._text import require_str
 from foundation_data.tokenizers._specials import SpecialTokens
 from foundation_data.tokenizers._vocabulary import Vocabulary
 from foundation_data.tokenizers.pipeline._byte_alphabet import text_to_bytes
-from foundation_data.tokenizers.pipeline._cleaning import CleanText
 from foundation_data.tokenizers.pipeline._decoder import byte_token
-from foundation_data.tokenizers.pipeline._normalizer import Prepend, Replace
 from foundation_data.tokenizers.pipeline._pipeline import Pipeline
-from foundation_data.tokenizers.pipeline._pre_tokenizer import Split
 from foundation_data.tokenizers.subwords._learn_pieces import learn_pieces
 from foundation_data.tokenizers.subwords._sentencepiece_tokenizer import (
-    BLANK,
+    WORDS_WITH_BLANK,
     SentencePieceTokenizer,
+    count_words,
+    training_pipeline,
 )
-from foundation_data.tokenizers.subwords._subword_tokenizer import (
-    PieceCache,
-    check_limits,
-    count_pieces,
-)
+from foundation_data.tokenizers.subwords._subword_tokenizer import PieceCache, check_limits
 from foundation_data.tokenizers.subwords._viterbi import Pieces
-
-#: Words with the blank before them, single digits, other signs, and what is left of white space.
-_WORDS = (
-    rf"{BLANK}?[\p{{L}}\p{{M}}]+|{BLANK}?\p{{N}}|{BLANK}?[^\s{BLANK}\p{{L}}\p{{M}}\p{{N}}]+"
-    rf"|{BLANK}+(?={BLANK})|{BLANK}|\s+"
-)
-_DECODERS = [
-    {"type": "Replace", "pattern": {"String": BLANK}, "content": " "},
-    {"type": "ByteFallback"},
-    {"type": "Fuse"},
-    {"type": "Strip", "content": " ", "start": 1, "stop": 0},
-]
-_PIPELINE = Pipeline(
-    normalizers=(Prepend(BLANK), Replace(" ", BLANK)),
-    steps=(Split(_WORDS),),
-    around={"decoder": {"type": "Sequence", "decoders": _DECODERS}},
-)
-# Training cuts longer words.
-_LONGEST_TRAINED = 256
 
 
 class UnigramTokenizer(SentencePieceTokenizer):
@@ -89,7 +63,7 @@ class UnigramTokenizer(SentencePieceTokenizer):
         self,
         vocabulary: Vocabulary,
         scores: Sequence[float],
-        pipeline: Pipeline = _PIPELINE,
+        pipeline: Pipeline = WORDS_WITH_BLANK,
         byte_fallback: bool = False,
         unk_token: str | None = None,
     ) -> None:
@@ -158,13 +132,8 @@ class UnigramTokenizer(SentencePieceTokenizer):
         max_size = check_limits(
             caller, min_freq, max_size, smallest=len(tokens) + 1, why="the specials and a piece"
         )
-        pipeline = _PIPELINE
-        if not lossless:
-            pipeline = replace(pipeline, normalizers=(CleanText(), *pipeline.normalizers))
-        words: Counter[str] = Counter()
-        for word, count in count_pieces(pipeline, texts, caller).items():
-            for start in range(0, len(word), _LONGEST_TRAINED):
-                words[word[start : start + _LONGEST_TRAINED]] += count
+        pipeline = training_pipeline(lossless)
+        words = count_words(pipeline, texts, caller)
         scores = learn_pieces(words, size=max_size - len(tokens), min_freq=min_freq)
         # A piece of a text may look like a special token, which it must not become.
         for token in tokens:
@@ -189,7 +158,8 @@ class UnigramTokenizer(SentencePieceTokenizer):
             If `text` is not a string.
         """
         require_str(f"{type(self).__name__}.cut", text)
-        return list(chain.from_iterable(map(self._cuts.__getitem__, self._words_of(text))))
+        words = self._words_of(self._normalized(text), is_start=True)
+        return list(chain.from_iterable(map(self._cuts.__getitem__, words)))
 
     def _cut_word(self, word: str) -> list[str]:
         cut: list[str] = []
