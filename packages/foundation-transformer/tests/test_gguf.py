@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from foundation_nn import no_grad
 from foundation_seq import SamplingConfig
-from foundation_transformer import CausalLM, TransformerConfig
+from foundation_transformer import CausalLM, RotaryScaling, TransformerConfig
 from foundation_transformer.pretrained import load_pretrained
 from foundation_transformer.pretrained._gguf import read_gguf
 
@@ -182,16 +182,16 @@ def test_a_tokenizer_of_another_kind_is_refused_and_can_be_left_out(rng, tmp_pat
 
 
 @pytest.mark.parametrize("name", ["rope.scaling.factor", "rope.scale_linear"])
-def test_scaled_positions_are_refused_whether_or_not_their_kind_is_said(rng, tmp_path, name):
+def test_positions_that_are_scaled_and_nobody_says_how_are_scaled_evenly(rng, tmp_path, name):
     def more(writer):
         writer.add_float32(f"llama.{name}", factor)
 
     factor = 4.0
-    file = write(tmp_path / "m.gguf", tensors_of(rng), more=more)
-    with pytest.raises(ValueError, match=f"scaled rotary positions .{name} = 4. are not"):
-        load_pretrained(file)
+    loaded = load_pretrained(write(tmp_path / "m.gguf", tensors_of(rng), more=more))
+    assert loaded.model.config.rotary_scaling == RotaryScaling(kind="linear", factor=4)
     factor = 1.0
-    assert load_pretrained(write(tmp_path / "one.gguf", tensors_of(rng), more=more)).model
+    loaded = load_pretrained(write(tmp_path / "one.gguf", tensors_of(rng), more=more))
+    assert loaded.model.config.rotary_scaling is None
 
 
 def test_a_token_that_stands_twice_is_named_with_its_file(rng, tmp_path):
@@ -224,13 +224,17 @@ def test_ends_and_sampling_of_the_metadata_are_obeyed(rng, tmp_path):
 def test_what_is_not_supported_is_refused(rng, tmp_path):
     tensors = tensors_of(rng)
     with pytest.raises(
-        ValueError, match="architecture 'qwen2' are not supported; expected 'llama'"
+        ValueError, match="'qwen9' are not supported; expected one of llama, .*; did you mean 'qwen"
     ):
-        load_pretrained(write(tmp_path / "a.gguf", tensors, architecture="qwen2"))
-    with pytest.raises(ValueError, match="positions of 8 of 16 numbers"):
+        load_pretrained(write(tmp_path / "a.gguf", tensors, architecture="qwen9"))
+    with pytest.raises(ValueError, match="dimension_count=8 is not supported; expected 16"):
         load_pretrained(write(tmp_path / "b.gguf", tensors, **{"rope.dimension_count": 8}))
-    scaled = tensors | {"rope_freqs.weight": np.ones(8, np.float32)}
-    with pytest.raises(ValueError, match="scaled rotary positions"):
+    with pytest.raises(ValueError, match="expert_count=8 is not supported; expected 0"):
+        load_pretrained(write(tmp_path / "b.gguf", tensors, expert_count=8))
+    with pytest.raises(ValueError, match="attention.windw=8 is not known"):
+        load_pretrained(write(tmp_path / "b.gguf", tensors, **{"attention.windw": 8}))
+    scaled = tensors | {"rope_freqs.weight": np.arange(1, 9, dtype=np.float32)}
+    with pytest.raises(ValueError, match=r"rope_freqs\.weight: expected the scaled positions of"):
         load_pretrained(write(tmp_path / "c.gguf", scaled))
     with pytest.raises(ValueError, match="wrong shape  layers.0.mlp.gate_proj.weight: expected"):
         load_pretrained(write(tmp_path / "d.gguf", tensors, feed_forward_length=95))

@@ -250,7 +250,7 @@ def _load_gguf(file: Path, compact: bool, with_tokenizer: bool, max_bytes: int) 
     metadata, stored = read_gguf(file, max_bytes)
     try:
         described = gguf.config_of(metadata, stored)
-        family = family_named(described["model_type"])
+        family = gguf.family_of_file(described)
         config = family.config(described)
         tokenizer = None
         if with_tokenizer and gguf_text.has_tokenizer(metadata):
@@ -260,7 +260,7 @@ def _load_gguf(file: Path, compact: bool, with_tokenizer: bool, max_bytes: int) 
         template = gguf_text.chat_template_of(metadata)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{file}: {error}") from None
-    tensors = gguf.tensors_of(described, stored)
+    tensors = gguf.tensors_of(metadata["general.architecture"], described, stored)
     model = _load_weights(str(file), config, family, tensors, compact)
     return Pretrained(model, tokenizer, template, generation)
 

@@ -1,19 +1,27 @@
-"""A GGUF file, seen as the folder that Hugging Face would have."""
+"""A GGUF file, seen as the folder that Hugging Face would have.
+
+Its fields and tensors have names of their own, one dialect for each architecture. Rows of queries
+and keys may pair otherwise for rotary positions, and what Gemma's norms lack is added already.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
+from foundation_nn import did_you_mean
 from foundation_nn.files import field
 from numpy.typing import NDArray
 
+from foundation_transformer._rotary_scaling import RotaryScaling, rotary_frequencies
 from foundation_transformer.pretrained._gguf import GGUFTensor
-
-if TYPE_CHECKING:
-    pass
+from foundation_transformer.pretrained.families._family import Family
+from foundation_transformer.pretrained.families._fields import Fields
+from foundation_transformer.pretrained.families._registry import family_named
+from foundation_transformer.pretrained.families._rotary import write_scaling
 
 _MODULES = {
     "token_embd": "embed_tokens",
@@ -21,7 +29,9 @@ _MODULES = {
     "output": "lm_head",
     "attn_norm": "input_layernorm",
     "attn_q": "self_attn.q_proj",
+    "attn_q_norm": "self_attn.q_norm",
     "attn_k": "self_attn.k_proj",
+    "attn_k_norm": "self_attn.k_norm",
     "attn_v": "self_attn.v_proj",
     "attn_output": "self_attn.o_proj",
     "ffn_norm": "post_attention_layernorm",
@@ -29,17 +39,105 @@ _MODULES = {
     "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
 }
-#: Tokens that end a text, an answer, or a message to a tool.
-_ENDS = ("eos", "eot", "eom")
-#: How tokens are drawn, by the names that GGUF files and transformers have for it.
-_SAMPLING = {
-    "temp": "temperature",
-    "top_k": "top_k",
-    "top_p": "top_p",
-    "min_p": "min_p",
-    "penalty_repeat": "repetition_penalty",
+_LAST_NORMS = {
+    "post_attention_norm": "post_attention_layernorm",
+    "ffn_norm": "pre_feedforward_layernorm",
+    "post_ffw_norm": "post_feedforward_layernorm",
 }
-_CONTROL, _USER_DEFINED = 3, 4  # types of tokens that stand in a text as they are
+_FUSED = {"attn_qkv": "self_attn.qkv_proj", "ffn_up": "mlp.gate_up_proj"}
+
+
+# --- what each architecture has of its own, as fields of config.json
+
+
+def _llama(m: Fields, tensors: Mapping[str, GGUFTensor]) -> dict[str, Any]:
+    window = m.get("attention.sliding_window", int | None, None)
+    if window:  # a Mistral, which has no architecture of its own
+        return {"model_type": "mistral", "sliding_window": window}
+    return {
+        "attention_bias": "blk.0.attn_q.bias" in tensors,
+        "mlp_bias": "blk.0.ffn_gate.bias" in tensors,
+    }
+
+
+def _nothing(_: Fields, __: Mapping[str, GGUFTensor]) -> dict[str, Any]:
+    return {}
+
+
+def _gemma2(m: Fields, _: Mapping[str, GGUFTensor]) -> dict[str, Any]:
+    return _gemma(m, largest=46) | {
+        "sliding_window": m.get("attention.sliding_window", int, 4096),
+        "attn_logit_softcapping": m.number("attn_logit_softcapping", 50.0),
+        "final_logit_softcapping": m.number("final_logit_softcapping", 30.0),
+    }
+
+
+def _gemma3(m: Fields, _: Mapping[str, GGUFTensor]) -> dict[str, Any]:
+    return _gemma(m, largest=62) | {
+        "sliding_window": m.get("attention.sliding_window", int | None, None),
+        "final_logit_softcapping": m.get("final_logit_softcapping", float | None, None),
+        "rope_local_base_freq": m.number("rope.freq_base_swa", 10000.0),
+    }
+
+
+def _gemma(m: Fields, largest: int) -> dict[str, Any]:
+    """The scale of scores, which the file does not say: the largest model has another one."""
+    heads, width = m.count("attention.head_count"), m.count("embedding_length")
+    is_largest = m.count("block_count") == largest
+    scale_of = width // heads if is_largest else m.count("attention.key_length", 256)
+    return {"hidden_activation": "gelu_pytorch_tanh", "query_pre_attn_scalar": scale_of}
+
+
+def _phi3(m: Fields, tensors: Mapping[str, GGUFTensor]) -> dict[str, Any]:
+    if "rope_factors_long.weight" in tensors:
+        raise ValueError("positions that are turned otherwise in long texts are not supported")
+    m.get("rope.scaling.original_context_length", int | None, None)  # of those alone
+    turned = m.get("rope.dimension_count", int | None, None)
+    width = m.count("embedding_length") // m.count("attention.head_count")
+    part = 1.0 if turned is None else (turned + 1e-6) / width
+    window = m.get("attention.sliding_window", int | None, None)
+    return {"sliding_window": window or None} | (
+        {} if turned == width else {"partial_rotary_factor": part}
+    )
+
+
+@dataclass(frozen=True)
+class _Architecture:
+    """How GGUF files hold one family.
+
+    Attributes
+    ----------
+    model_type : str
+        Hugging Face's name.
+    modules : mapping from str to str
+        Names of modules there, and in Hugging Face's files.
+    is_permuted : bool
+        Whether rows of queries and keys pair for rotary positions as (2i, 2i + 1).
+    read : callable
+        The fields that only it has.
+    base : float
+        Of rotary positions, if the file does not say.
+    """
+
+    model_type: str
+    modules: Mapping[str, str]
+    is_permuted: bool = False
+    read: Callable[[Fields, Mapping[str, GGUFTensor]], dict[str, Any]] = _nothing
+    base: float = 10000.0
+
+
+_ARCHITECTURES = {
+    "llama": _Architecture("llama", _MODULES, is_permuted=True, read=_llama),
+    "qwen2": _Architecture("qwen2", _MODULES),
+    "qwen3": _Architecture("qwen3", _MODULES),
+    "gemma2": _Architecture("gemma2", _MODULES | _LAST_NORMS, read=_gemma2),
+    "gemma3": _Architecture("gemma3_text", _MODULES | _LAST_NORMS, read=_gemma3, base=1e6),
+    "smollm3": _Architecture("smollm3", _MODULES, is_permuted=True),
+    "phi3": _Architecture("phi3", _MODULES | _FUSED, read=_phi3),
+    "olmo2": _Architecture("olmo2", _MODULES | _LAST_NORMS),
+}
+#: Fields that say nothing about what a model computes, or what its tensors say better.
+_IRRELEVANT = ("rope.scaling.finetuned", "tensor_data_layout", "vocab_size")
 
 
 def config_of(metadata: Mapping[str, Any], tensors: Mapping[str, GGUFTensor]) -> dict[str, Any]:
@@ -48,48 +146,96 @@ def config_of(metadata: Mapping[str, Any], tensors: Mapping[str, GGUFTensor]) ->
     Raises
     ------
     ValueError
-        If the architecture is another one, positions are scaled, or something is missing or of the
-        wrong type.
+        If the architecture is another one, or a field is missing, of the wrong type, not supported
+        or not known.
     """
     architecture = field(metadata, "general.architecture", str, default=None)
-    if architecture != "llama":
+    if architecture not in _ARCHITECTURES:
+        near = did_you_mean(str(architecture), list(_ARCHITECTURES), or_all=False)
         raise ValueError(
-            f"GGUF files of architecture {architecture!r} are not supported; expected 'llama' "
-            "(Llama, SmolLM2, TinyLlama)"
+            f"GGUF files of architecture {architecture!r:.60} are not supported; expected one of "
+            f"{', '.join(_ARCHITECTURES)}{near}"
         )
-    m = {name.removeprefix("llama."): value for name, value in metadata.items()}
-    scaling = field(m, "rope.scaling.type", str, default="none")
-    # Old files say by how much, and not how.
-    for name in ("rope.scaling.factor", "rope.scale_linear"):
-        if scaling == "none" and field(m, name, float, default=1.0) not in (0.0, 1.0):
-            scaling = f"{name} = {m[name]:g}"
-    if scaling != "none" or "rope_freqs.weight" in tensors:
-        raise ValueError(f"scaled rotary positions ({scaling}) are not supported")
-    heads = field(m, "attention.head_count", int)
-    if heads < 1:
-        raise ValueError(f"attention.head_count: expected at least 1, got {heads}")
-    width = field(m, "embedding_length", int) // heads
-    turned = field(m, "rope.dimension_count", int, default=width)
-    if turned != width:
-        raise ValueError(f"rotary positions of {turned} of {width} numbers are not supported")
     if "token_embd.weight" not in tensors:
         raise ValueError("the tensor 'token_embd.weight' is missing")
-    return {
-        "model_type": "llama",
+    own = _ARCHITECTURES[architecture]
+    prefix = f"{architecture}."
+    m = Fields(
+        {n.removeprefix(prefix): value for n, value in metadata.items() if n.startswith(prefix)}
+    )
+    heads = m.count("attention.head_count")
+    width = m.count("embedding_length")
+    head_width = m.count("attention.key_length", width // heads)
+    m.only("attention.value_length", head_width)
+    m.only("attention.causal", True)
+    m.only("expert_count", 0)
+    m.only("expert_used_count", 0)
+    base = m.number("rope.freq_base", own.base)
+    described = {
+        "model_type": own.model_type,
         "vocab_size": tensors["token_embd.weight"].shape[0],
-        "max_position_embeddings": field(m, "context_length", int),
-        "hidden_size": field(m, "embedding_length", int),
+        "max_position_embeddings": m.count("context_length"),
+        "hidden_size": width,
         "num_attention_heads": heads,
-        "num_key_value_heads": field(m, "attention.head_count_kv", int, default=None),
-        "num_hidden_layers": field(m, "block_count", int),
-        "intermediate_size": field(m, "feed_forward_length", int),
-        # Written in float32: 1e-5 comes back as 9.999999747378752e-06.
-        "rms_norm_eps": float(f"{field(m, 'attention.layer_norm_rms_epsilon', float):.7g}"),
-        "rope_theta": field(m, "rope.freq_base", float, default=10000.0),
-        "attention_bias": "blk.0.attn_q.bias" in tensors,
-        "mlp_bias": "blk.0.ffn_gate.bias" in tensors,
+        "num_key_value_heads": m.get("attention.head_count_kv", int | None, None),
+        "head_dim": head_width,
+        "num_hidden_layers": m.count("block_count"),
+        "intermediate_size": m.count("feed_forward_length"),
+        "rms_norm_eps": _exact(m.number("attention.layer_norm_rms_epsilon")),
+        "rope_theta": base,
+        "rope_scaling": _scaling(m, tensors, head_width, base),
         "tie_word_embeddings": "output.weight" not in tensors,
+        **own.read(m, tensors),
     }
+    if "partial_rotary_factor" not in described:
+        m.only("rope.dimension_count", head_width)
+    m.refuse_others(_IRRELEVANT)
+    return described
+
+
+def _exact(x: float) -> float:
+    """A number that was written in float32: 1e-5 comes back as 9.999999747378752e-06."""
+    return float(f"{x:.7g}")
+
+
+def _scaling(
+    m: Fields, tensors: Mapping[str, GGUFTensor], head_width: int, base: float
+) -> dict[str, Any] | None:
+    """Scaled rotary positions, as ``rope_scaling`` has them."""
+    # Files that say by how much, and not how, mean the linear kind.
+    kind = m.only("rope.scaling.type", "linear", "none", "yarn")
+    factor = m.number("rope.scaling.factor", m.number("rope.scale_linear", 1.0))
+    m.only("rope.scaling.attn_factor", 1.0)
+    if "rope_freqs.weight" in tensors:
+        return write_scaling(_llama3(tensors["rope_freqs.weight"].read(), head_width, base))
+    if kind == "none" or factor in (0.0, 1.0):
+        return None
+    if kind == "linear":
+        return {"rope_type": "linear", "factor": factor}
+    m.only("rope.scaling.yarn_log_multiplier", 0.0)
+    return {
+        "rope_type": "yarn",
+        "factor": factor,
+        "original_max_position_embeddings": m.count("rope.scaling.original_context_length"),
+        "beta_fast": m.get("rope.scaling.yarn_beta_fast", float | None, None),
+        "beta_slow": m.get("rope.scaling.yarn_beta_slow", float | None, None),
+    }
+
+
+def _llama3(slower: NDArray[np.float32], head_width: int, base: float) -> RotaryScaling:
+    """The scaling of Llama 3.1 to 3.3, from how many times slower each pair turns.
+
+    The file has the result alone. The models differ in the factor, which is that of the slowest
+    pair; what it follows from beside that is the same in all of them.
+    """
+    usual = rotary_frequencies(base, head_width)
+    scaling = RotaryScaling(
+        kind="llama3", factor=_exact(float(slower.max())), original_max_len=8192
+    )
+    expected = usual / scaling.frequencies(base, head_width)
+    if slower.shape != expected.shape or not np.allclose(slower, expected, rtol=1e-3):
+        raise ValueError("rope_freqs.weight: expected the scaled positions of Llama 3.1 to 3.3")
+    return scaling
 
 
 class Turned(NamedTuple):
@@ -107,21 +253,32 @@ class Turned(NamedTuple):
         return neighbours_to_halves(self.stored.read(), self.heads)
 
 
+def family_of_file(described: Mapping[str, Any]) -> Family:
+    """The family of a file, whose numbers are ours already."""
+    return replace(family_named(described["model_type"]), changed={})
+
+
 def tensors_of(
-    config: Mapping[str, Any], tensors: Mapping[str, GGUFTensor]
+    architecture: str, config: Mapping[str, Any], tensors: Mapping[str, GGUFTensor]
 ) -> dict[str, GGUFTensor | Turned]:
-    """The tensors under the names that Hugging Face's Llama gives them."""
-    heads = {"attn_q": config["num_attention_heads"], "attn_k": config["num_key_value_heads"]}
+    """The tensors under the names that Hugging Face gives them."""
+    own = _ARCHITECTURES[architecture]
+    heads: dict[str, int] = {}
+    if own.is_permuted:
+        H = config["num_attention_heads"]
+        heads = {"attn_q": H, "attn_k": config["num_key_value_heads"] or H}
     renamed: dict[str, GGUFTensor | Turned] = {}
     for name, tensor in tensors.items():
+        if name == "rope_freqs.weight":
+            continue  # it is in the configuration
         match = re.fullmatch(r"(?:blk\.(\d+)\.)?(\w+)\.(weight|bias)", name)
-        if match is None or match[2] not in _MODULES:
+        if match is None or match[2] not in own.modules:
             renamed[name] = tensor  # will be refused as unexpected
             continue
         layer = "" if match[1] is None else f"layers.{match[1]}."
         turned = match[2] in heads
-        renamed[f"{layer}{_MODULES[match[2]]}.{match[3]}"] = (
-            Turned(tensor, heads[match[2]] or heads["attn_q"]) if turned else tensor
+        renamed[f"{layer}{own.modules[match[2]]}.{match[3]}"] = (
+            Turned(tensor, heads[match[2]]) if turned else tensor
         )
     return renamed
 
