@@ -17,7 +17,16 @@ from foundation_nn import functional as F
 from foundation_nn.schedules import cosine
 from foundation_nn.training import Trainer
 from foundation_seq import RecurrentLM
-from foundation_transformer import CausalLM, Transformer, TransformerConfig
+from foundation_transformer import (
+    CausalLM,
+    MaskedLM,
+    TextClassifier,
+    TextEncoder,
+    Transformer,
+    TransformerConfig,
+    recipes,
+    recompute_layers,
+)
 from foundation_transformer.recipes import (
     RandomWindows,
     language_model_loss,
@@ -98,7 +107,65 @@ def frozen():
     return model, loss, batches
 
 
-MODELS = {"gpt": gpt, "translator": translator, "lstm": lstm, "ema": translator, "frozen": frozen}
+def recomputed():
+    model, _, batches = gpt()
+
+    def loss(model, batch):
+        with recompute_layers():
+            return language_model_loss(model, batch)
+
+    return model, loss, batches
+
+
+def preferences():
+    model, _, _ = gpt()
+    rng = np.random.default_rng(3)
+    pairs = [
+        recipes.Preference(*(rng.integers(29, size=n).tolist() for n in rng.integers(1, 5, size=3)))
+        for _ in range(5)
+    ]
+    batch = recipes.with_reference(model, recipes.preference_arrays(pairs))
+    return model, recipes.preference_loss(), [batch]
+
+
+def student():
+    model, _, batches = gpt()
+    teacher, _, _ = gpt()
+    return model, recipes.DistillationLoss(teacher, k=5), batches
+
+
+def masked():
+    config = TransformerConfig.bert(
+        vocab_size=29, max_len=11, d_model=12, num_heads=3, num_layers=1, dropout=0.0
+    )
+    rng = np.random.default_rng(1)
+    model = MaskedLM(TextEncoder(config, rng=rng), rng=rng).astype(np.float64)
+    rows = [rng.integers(4, 29, size=n).tolist() for n in (7, 3, 9, 5, 8)]
+    batches = recipes.MaskedBatches(rows, 3, mask_id=3, vocab_size=29, share=0.4, rng=rng)
+    return model, recipes.masked_lm_loss, batches
+
+
+def classifier():
+    model, _, _ = gpt()
+    rng = np.random.default_rng(3)
+    head = TextClassifier(model, ["a", "b", "c"], rng=rng).astype(np.float64)
+    rows = recipes.padded([rng.integers(29, size=n).tolist() for n in (7, 3, 9, 5, 8)])
+    return head, recipes.classification_loss, [(*rows, rng.integers(3, size=5))]
+
+
+MODELS = {
+    "gpt": gpt,
+    "translator": translator,
+    "lstm": lstm,
+    "ema": translator,
+    "frozen": frozen,
+    "recomputed": recomputed,
+    "preferences": preferences,
+    "student": student,
+    "masked": masked,
+    "classifier": classifier,
+}
+ENDLESS = ("gpt", "recomputed", "student")
 CASES = [*MODELS, *OPTIMIZERS, "accumulate", "clip", "schedule", "groups", "recipe"]
 
 
@@ -126,7 +193,7 @@ def run(name, comm=None):
         trainer = train_lm(model, batches, steps=STEPS, warmup=5, comm=comm)
     else:
         trainer, batches = make(name, comm)
-        trainer.fit(batches, validation=None if name == "gpt" else batches, max_steps=STEPS)
+        trainer.fit(batches, validation=None if name in ENDLESS else batches, max_steps=STEPS)
     arrays = {f"model/{key}": value for key, value in trainer.model.state_dict().items()}
     arrays |= {f"state/{key}": value for key, value in trainer.optimizer.state_dict().items()}
     if trainer.ema is not None:

@@ -17,9 +17,10 @@ def recompute_layers(layers: int = 1) -> Iterator[None]:
 
     What a layer computes in between is computed again when its gradient is wanted, and freed after
     it: see :func:`foundation_nn.recompute`. Losses and gradients are the same to the bit, dropout
-    included; a step takes 1.3 to 1.5 times as long, and needs a fraction of the memory. It holds for
-    everything that has such a stack: :class:`CausalLM`, :class:`TextEncoder`, :class:`Transformer`,
-    a head on one of them, frozen layers or adapters. A whole run is trained in it, too.
+    included. A step takes 1.3 to 1.5 times as long, and needs a fraction of the memory. It holds
+    for everything that has such a stack: :class:`CausalLM`, :class:`TextEncoder`,
+    :class:`Transformer`, a head on one of them, frozen layers or adapters. A whole run is trained
+    in it, too.
 
     Parameters
     ----------
