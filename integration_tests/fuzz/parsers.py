@@ -45,7 +45,9 @@ from foundation_nn.training import (
 from foundation_transformer import CausalLM, TextEncoder, TransformerConfig
 from foundation_transformer.chat import ChatTemplate
 from foundation_transformer.cli import main
+from foundation_transformer.evaluation import read_questions
 from foundation_transformer.pretrained import load_pretrained, save_pretrained
+from foundation_transformer.recipes import read_preferences
 
 TEXTS = ["the cat sat on the mat", "l'été à 25 °C", "日本, naïve 👍\n", "low lower lowest"] * 3
 
@@ -310,6 +312,17 @@ def write_parallel(folder: Path) -> None:
 JSON_LINES = b'{"source": "Go.", "target": "Va !", "text": "a"}\n{"source": "a", "target": "b"}\n'
 
 
+CHOICES = b"""{"question": "Grass is", "choices": ["green", "loud"], "answer": 0}
+{"question": "Snow is", "choices": ["hot", "cold", "old"], "answer": "cold"}
+"""
+ANSWERS = b"""{"question": "1 + 1 =", "answer": "2"}
+{"question": "2 + 2 =", "answer": ["4", "four"]}
+"""
+PREFERENCES = b"""{"prompt": "1 + 1 =", "chosen": " 2", "rejected": " 3"}
+{"prompt": "2 + 2 =", "chosen": " 4", "rejected": " 5"}
+"""
+
+
 def write_images(folder: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (6, 3, 3)).astype(np.uint8)
     for name, values in (("images-idx3-ubyte", images), ("labels-idx1-ubyte", np.arange(6) % 3)):
@@ -552,6 +565,24 @@ PARSERS = (
         packed("pairs.jsonl", JSON_LINES),
         ("pairs.jsonl",),
         lambda folder: read_pairs(folder / "pairs.jsonl"),
+    ),
+    Parser(
+        "questions with choices",
+        packed("choices.jsonl", CHOICES),
+        ("choices.jsonl",),
+        lambda folder: read_questions(folder / "choices.jsonl"),
+    ),
+    Parser(
+        "questions with answers",
+        packed("answers.jsonl", ANSWERS),
+        ("answers.jsonl",),
+        lambda folder: read_questions(folder / "answers.jsonl"),
+    ),
+    Parser(
+        "preferences",
+        packed("preferences.jsonl", PREFERENCES),
+        ("preferences.jsonl",),
+        lambda folder: read_preferences(folder / "preferences.jsonl"),
     ),
     Parser(
         "pairs.tsv.gz",
