@@ -61,6 +61,24 @@ def _quoted_rows(path: Path, delimiter: str, limits: ReadLimits) -> Iterator[tup
         start = rows.line_num + 1
 
 
+def json_records(path: Path, limits: ReadLimits) -> Iterator[tuple[int, object]]:
+    """Yield (line number, value) of a file with JSON in each line; None for an empty line.
+
+    Raises
+    ------
+    ValueError
+        If a line is no JSON; names the line.
+    """
+    for number, line in read_lines(path, limits):
+        if not line.strip():
+            yield number, None
+            continue
+        try:
+            yield number, parse_json(line)
+        except ValueError as error:
+            raise ValueError(f"{path}, line {number}: {error}") from error
+
+
 def json_fields(
     path: Path, fields: Sequence[str], limits: ReadLimits
 ) -> Iterator[tuple[int, list[str]]]:
@@ -73,17 +91,13 @@ def json_fields(
     ValueError
         If a line is no JSON object or lacks a field; names the line.
     """
-    for number, line in read_lines(path, limits):
-        if not line.strip():
+    for number, record in json_records(path, limits):
+        if record is None:
             yield number, [""] * len(fields)
             continue
-        try:
-            record = parse_json(line)
-        except ValueError as error:
-            raise ValueError(f"{path}, line {number}: {error}") from error
         values: list[str] = []
         for field in fields:
-            value = record
+            value: object = record
             for key in field.split("."):
                 value = value.get(key) if isinstance(value, dict) else None
             if not isinstance(value, str):

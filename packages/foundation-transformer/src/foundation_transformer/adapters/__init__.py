@@ -8,7 +8,7 @@ Read in this order: ``_low_rank`` (the mathematics, and the change of one matrix
 from foundation_nn import publish
 
 from foundation_transformer.adapters._layers import AdaptedAttention, AdaptedLinear
-from foundation_transformer.adapters._lora import TARGETS, Lora
+from foundation_transformer.adapters._lora import TARGETS, Lora, layout_of
 from foundation_transformer.adapters._low_rank import Adapter, LowRank, adapters_off, low_rank
 from foundation_transformer.adapters._peft import load_adapter, save_adapter
 
@@ -20,6 +20,7 @@ __all__ = [
     "Lora",
     "LowRank",
     "adapters_off",
+    "layout_of",
     "load_adapter",
     "low_rank",
     "save_adapter",

@@ -11,11 +11,11 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from functools import wraps
-from types import BuiltinMethodType
+from functools import lru_cache, wraps
+from types import BuiltinMethodType, CodeType
 from typing import Any, NoReturn, TypeVar
 
-from jinja2 import Undefined, nodes
+from jinja2 import Template, Undefined, nodes
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.exceptions import SecurityError, TemplateError
 from jinja2.ext import Extension, loopcontrols
@@ -122,6 +122,10 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
         # The generators of random text are no part of a conversation.
         self.globals.pop("lipsum", None)
 
+    def from_text(self, text: str) -> Template:
+        """A template, which is compiled when it is met for the first time."""
+        return self.template_class.from_code(self, _compiled(text), self.make_globals(None))
+
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree = super()._parse(source, name, filename)
         for loop in tree.find_all(nodes.For):
@@ -180,6 +184,12 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
             return text
 
         return formatted
+
+
+@lru_cache(maxsize=16)
+def _compiled(text: str) -> CodeType:
+    """The code of a template; what it reads of its environment it reads when it is run."""
+    return ChatEnvironment(datetime.min).compile(text)
 
 
 def _marking(name: str, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -9,6 +9,8 @@ from dataclasses import field as dataclass_field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from foundation_nn.files import field
+
 from foundation_transformer.chat._told import as_message, pieces_of
 
 if TYPE_CHECKING:
@@ -67,6 +69,22 @@ class ChatTemplate:
     def of(cls, text: str, special_tokens: Mapping[str, str] | None = None) -> ChatTemplate:
         """The only template of a model."""
         return cls({_DEFAULT: text}, special_tokens or {})
+
+    def to_dict(self) -> dict[str, Any]:
+        """The arguments that make such a template, for checkpoints."""
+        return {"texts": dict(self.texts), "special_tokens": dict(self.special_tokens)}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> ChatTemplate:
+        """The opposite of :meth:`to_dict`.
+
+        Raises
+        ------
+        ValueError
+            If a field is missing or of the wrong kind.
+        """
+        texts = field(content, "texts", dict[str, str])
+        return cls(texts, field(content, "special_tokens", dict[str, str]))
 
     def text(self, with_tools: bool = False) -> str:
         """The template for conversations with or without tools.
@@ -165,7 +183,7 @@ class ChatTemplate:
         }
         environment = ChatEnvironment(now or datetime.now())
         try:
-            template = environment.from_string(self.text(with_tools=tools is not None))
+            template = environment.from_text(self.text(with_tools=tools is not None))
             return template.render(known)
         except SecurityError as error:
             reason = str(error).rstrip(".")

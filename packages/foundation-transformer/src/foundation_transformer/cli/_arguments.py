@@ -21,8 +21,11 @@ with a tab between them:
 
 #: What the commands are for, in the order in which one needs them.
 GROUPS = {
-    "train": ("demo", "train", "resume", "average", "tokenizer"),
-    "use a model": ("translate", "generate", "chat", "embed", "search", "rerank", "classify"),
+    "train": ("demo", "train", "finetune", "resume", "average", "tokenizer"),
+    "use a model": (
+        *("translate", "generate", "chat", "merge", "export"),
+        *("embed", "search", "rerank", "classify"),
+    ),
     "measure and look inside": (
         "evaluate",
         "report",

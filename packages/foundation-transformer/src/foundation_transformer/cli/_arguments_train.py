@@ -13,7 +13,7 @@ from foundation_transformer.cli._parser import (
     positive,
     refuse_if_given,
 )
-from foundation_transformer.cli._settings import add_flags
+from foundation_transformer.cli._settings import FROM_SCRATCH, add_flags
 
 DEMO = """\
 Train an encoder-decoder transformer on sentence pairs, measure it on pairs it has never seen, and
@@ -36,6 +36,16 @@ WHAT is "translation", "language-model", or a TOML file such as
   [model]
   d_model = 256
 A flag wins over what the file says. Ctrl-C or SIGTERM stops after the present step.
+"""
+FINETUNE = """\
+Teach a model something new: a published one, such as SmolLM2, or one of your own. FILE holds an
+example in each line of JSON, as one of
+  {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]}
+  {"prompt": "2 + 2 =", "completion": " 4"}
+  {"text": "All of this is learnt."}
+The answers alone are learnt, and not the questions. What is learnt is a small change beside the
+weights (LoRA), or with --full the weights themselves. The run is a folder as that of foundation
+train; chat, generate, merge and export take it.
 """
 RESUME = """\
 Go on with a run that was interrupted or killed. It ends with the very bits it would have had
@@ -75,7 +85,9 @@ def add_training(commands: Commands) -> None:
         help="train for a few steps at ever larger learning rates, propose one, and leave "
         "find_lr.png in the folder; nothing else is done",
     )
-    add_flags(train)
+    add_flags(train, FROM_SCRATCH)
+
+    _add_finetune(commands)
 
     resume = commands.add(
         "resume",
@@ -125,6 +137,56 @@ def add_training(commands: Commands) -> None:
         "-o", "--out", type=Path, required=True, metavar="FOLDER", help="the new checkpoint"
     )
     average.add_argument("--force", action="store_true", help="replace what is there")
+
+
+def _add_finetune(commands: Commands) -> None:
+    finetune = commands.add(
+        "finetune",
+        "teach a model something new",
+        FINETUNE,
+        ("_train", "finetune"),
+        trains=True,
+        quiet=True,
+    )
+    finetune.add_argument(
+        "base", metavar="MODEL", help="its folder, a file .gguf, or a run of your own"
+    )
+    finetune.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        help="the folder for the run (default: runs/ and the name of the data)",
+    )
+    finetune.add_argument(
+        "--show",
+        action="store_true",
+        help="print the first example with what is learnt of it in colour; nothing else is done",
+    )
+    finetune.add_argument(
+        "--find-lr",
+        action="store_true",
+        help="propose a learning rate, and leave find_lr.png in the folder; nothing else is done",
+    )
+    add_flags(finetune, ["finetune"], _HELP_OF_TUNING)
+
+
+#: Where a setting is another one than in training, or has another default.
+_HELP_OF_TUNING = {
+    "data": "examples in lines of JSON, see above (.jsonl; .gz)",
+    "validation": "the share of the examples that is held out, by a hash of what is asked; 0: none "
+    "(default: 0.1)",
+    "held_out": "hold out the examples of this file instead",
+    "max_len": "the longest example and row, in tokens; a longer conversation is cut after an "
+    "answer (default: 512, or what the model can read)",
+    "batch_size": "rows in a batch; short examples share a row (default: 4)",
+    "epochs": "passes over the examples (default: 3)",
+    "steps": "updates, instead of epochs",
+    "lr": "the learning rate at its peak (default: 0.0005 for a change beside the weights, 0.00003 "
+    "with --full; less or more with another optimiser)",
+    "samples": "questions that are held out and answered at each evaluation (default: 3)",
+    "seed": "the seed of the first change, the order of the batches and dropout (default: 0)",
+}
 
 
 def _add_demo(commands: Commands) -> None:

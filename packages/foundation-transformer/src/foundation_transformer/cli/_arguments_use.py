@@ -17,9 +17,19 @@ When the text becomes longer than the model can read at once, the model keeps th
 it has read and goes on from there.
 """
 CHAT = """\
-Talk with a published model, such as SmolLM2: a folder as Hugging Face writes it, or a .gguf file.
+Talk with a model: a published one, such as SmolLM2, which is a folder as Hugging Face writes it or
+a .gguf file; or one that you have tuned.
 Lines of standard input are answered one after the other. What the model reads is written by its own
 chat template; nobody takes another role by what they type.
+"""
+MERGE = """\
+Add the change that foundation finetune has learnt to the weights of its base. The new checkpoint
+needs the base no more.
+"""
+EXPORT = """\
+Write a model in the files of others: "hf" a folder that Hugging Face's transformers loads, "gguf" a
+file for llama.cpp (of the Llama family), "peft" the change alone, as Hugging Face's peft has it.
+Tokenizer, chat template and what is said about writing go along.
 """
 EMBED = """\
 Write a vector for each line of standard input, with a published text encoder such as MiniLM. The
@@ -47,12 +57,15 @@ def add_uses(commands: Commands) -> None:
     _add_generate(commands)
     chat = commands.add(
         "chat",
-        "talk with a published model",
+        "talk with a model",
         CHAT,
         ("_chat", "chat"),
         example="foundation chat smollm2.gguf --temperature 0.7",
     )
-    chat.add_argument("model", type=Path, metavar="MODEL", help="its folder, or a file .gguf")
+    chat.add_argument(
+        "model", type=Path, metavar="MODEL", help="its folder, a file .gguf, or a run of finetune"
+    )
+    _add_base(chat)
     chat.add_argument(
         "--system",
         metavar="TEXT",
@@ -70,6 +83,8 @@ def add_uses(commands: Commands) -> None:
         action="store_true",
         help="keep weights in one byte instead of four: a quarter of the memory",
     )
+
+    _add_merge_and_export(commands)
 
     embed = commands.add(
         "embed",
@@ -176,6 +191,42 @@ def _add_translate(commands: Commands) -> None:
     )
 
 
+def _add_merge_and_export(commands: Commands) -> None:
+    merge = commands.add(
+        "merge",
+        "put a tuned model into one piece",
+        MERGE,
+        ("_export", "merge"),
+        example="foundation merge runs/mine --out models/mine",
+    )
+    merge.add_argument("folder", type=Path, metavar="RUN", help="the folder of a run of finetune")
+    merge.add_argument(
+        "-o", "--out", type=Path, required=True, metavar="FOLDER", help="the new checkpoint"
+    )
+    _add_base(merge)
+
+    export = commands.add(
+        "export",
+        "write the files of other programs",
+        EXPORT,
+        ("_export", "export"),
+        example="foundation export runs/mine --to gguf --type q8_0 --out mine.gguf",
+    )
+    export.add_argument("folder", type=Path, metavar="RUN", help="a run, or a published model")
+    export.add_argument(
+        "--to", required=True, choices=("hf", "gguf", "peft"), help="whose files to write"
+    )
+    export.add_argument(
+        "--type",
+        choices=("f32", "f16", "q8_0"),
+        help="of the numbers in a .gguf file: q8_0 has one byte a weight (default: f16)",
+    )
+    export.add_argument(
+        "-o", "--out", type=Path, required=True, metavar="PLACE", help="a folder, or a file .gguf"
+    )
+    _add_base(export)
+
+
 def _add_generate(commands: Commands) -> None:
     generate = commands.add(
         "generate",
@@ -216,7 +267,18 @@ def _add_generate(commands: Commands) -> None:
         metavar="N",
         help="write N continuations of each prompt (default: 1)",
     )
+    _add_base(generate)
     _add_sampling(generate, tokens=200)
+
+
+def _add_base(parser: Parser) -> None:
+    """Add the flag for a model that was learnt as a change beside another one."""
+    parser.add_argument(
+        "--base",
+        type=Path,
+        metavar="MODEL",
+        help="of a run of finetune: where its base is now (default: where it was then)",
+    )
 
 
 def _add_sampling(parser: Parser, tokens: int) -> None:

@@ -31,7 +31,7 @@ def chat(options: argparse.Namespace) -> None:
     """
     sampling_of(options)  # what is wrong with the flags is said before the model is loaded
     started = time.perf_counter()
-    loaded, tokenizer = load_with_tokenizer(options.model, options.compact)
+    loaded, tokenizer = load_with_tokenizer(options.model, options.compact, options.base)
     if not isinstance(loaded.model, CausalLM):
         raise ValueError(f"{options.model}: a text encoder cannot answer; see: foundation embed")
     if loaded.chat_template is None:

@@ -11,7 +11,7 @@ from foundation_nn.training import find_lr
 from foundation_transformer.cli._optimization import make_optimizer
 from foundation_transformer.cli._settings import Settings
 from foundation_transformer.cli._size import describe_size, lr_of
-from foundation_transformer.cli._task import Task
+from foundation_transformer.cli._task_kind import Task
 
 #: Within the folder of the run to come.
 PICTURE = "find_lr.png"

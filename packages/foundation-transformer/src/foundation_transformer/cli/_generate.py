@@ -27,7 +27,7 @@ def generate_text(options: argparse.Namespace) -> None:
         nothing.
     """
     sampling_of(options)  # what is wrong with the flags is said before the model is loaded
-    writer = language_model(options.folder)
+    writer = language_model(options.folder, base=options.base)
     tokenizer = writer.tokenizer
     sampling = sampling_of(options, writer.generation)
     if sampling is None and options.samples > 1:

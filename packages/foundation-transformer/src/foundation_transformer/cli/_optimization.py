@@ -34,7 +34,8 @@ def decay_of(settings: Settings) -> float:
 def make_optimizer(settings: Settings, model: Any, lr: float) -> optim.Optimizer:
     """The optimiser that the settings name."""
     decay = decay_of(settings)
-    untied = [] if model.config.tie_embeddings else [model.output.weight]
+    output = getattr(model, "output", None)  # a change beside a model has none of its own
+    untied = [] if output is None or model.config.tie_embeddings else [output.weight]
     makers: dict[str, Callable[[], optim.Optimizer]] = {
         "adamw": lambda: optim.AdamW(model, lr, betas=_BETAS, weight_decay=decay),
         "adam": lambda: optim.Adam(model, lr, betas=_BETAS),

@@ -9,8 +9,8 @@ from typing import Any
 
 from foundation_transformer.cli._optimization import decay_of
 from foundation_transformer.cli._run_file import Run
-from foundation_transformer.cli._settings import TOKENIZERS, Settings
-from foundation_transformer.cli._task import Task
+from foundation_transformer.cli._settings import TASKS_OF, TOKENIZERS, Settings
+from foundation_transformer.cli._task_kind import Task
 from foundation_transformer.cli._tokenizers import VOCAB_SIZE
 from foundation_transformer.config import TransformerConfig
 
@@ -55,6 +55,9 @@ def run_of(settings: Settings, task: Task, environment: dict[str, Any]) -> Run:
         "Environment": environment,
     }
     title = f"{model_title(shown['Model'])}, on {Path(settings.data).name}"
+    if settings.task == "finetune":
+        tuned = f"{Path(str(settings.base)).name}, tuned" + ("" if settings.full else " beside it")
+        title = f"{tuned}, on {Path(settings.data).name}"
     return Run(settings, title, shown, task.fingerprints)
 
 
@@ -65,9 +68,15 @@ def tables(settings: Settings, task: Task) -> dict[str, dict[str, Any]]:
     """
     of_run = settings.to_dict()
     del of_run["model"]
-    of_run["tokenizer"] = settings.tokenizer_kind
-    if settings.vocab_size is None and settings.tokenizer_kind in TOKENIZERS:
-        of_run["vocab_size"] = VOCAB_SIZE
+    for name, tasks in TASKS_OF.items():
+        if settings.task not in tasks:
+            del of_run[name]
+    if settings.task == "finetune":
+        of_run |= {"lora": settings.rank}
+    else:
+        of_run["tokenizer"] = settings.tokenizer_kind
+        if settings.vocab_size is None and settings.tokenizer_kind in TOKENIZERS:
+            of_run["vocab_size"] = VOCAB_SIZE
     if settings.optimizer != "adam":
         of_run["weight_decay"] = decay_of(settings)
     of_run["steps"] = planned_steps(settings, task)
@@ -84,11 +93,8 @@ def tables(settings: Settings, task: Task) -> dict[str, dict[str, Any]]:
         of_run["evaluate_every"] = "each epoch" if every is None else f"{every:,} steps"
         of_run["patience"] = settings.patience or "unlimited"
     if settings.task == "translation":
-        del of_run["pack"]
         of_run["columns"] = settings.columns or "the first two"
         of_run["label_smoothing"] = settings.smoothing
-    else:
-        del of_run["skip_header"]
     kind = "Transformer" if settings.task == "translation" else "CausalLM"
     told = {name: value for name, value in of_run.items() if value is not None}
     return {"Settings": told, "Model": model_table(task.config, kind)}

@@ -12,24 +12,29 @@ from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer._heads import TextClassifier
 from foundation_transformer._text_encoder import TextEncoder
 from foundation_transformer.chat import ChatTemplate
+from foundation_transformer.adapters import Lora
 from foundation_transformer.cli._folder import find_checkpoint, kind_of
 from foundation_transformer.pretrained import (
+    BaseModel,
     GenerationDefaults,
     Pretrained,
+    find_model,
     load_pretrained,
 )
 from foundation_transformer.pretrained._hub_cache import cached_model
 
 
-def load_with_tokenizer(path: Path, compact: bool = False) -> tuple[Pretrained, Tokenizer]:
-    """Load both.
+def load_with_tokenizer(
+    path: Path, compact: bool = False, base: Path | None = None
+) -> tuple[Pretrained, Tokenizer]:
+    """A model, published or of a run, and its tokenizer; ``base`` as for :func:`load_run`.
 
     Raises
     ------
     OSError, ValueError, ImportError
         If there is no such model, or no tokenizer with it.
     """
-    loaded = load_pretrained(path, compact)
+    loaded = _loaded(path, compact, base)
     if loaded.tokenizer is None:
         raise ValueError(
             f"{path}: no tokenizer beside the weights; expected tokenizer.json, or vocab.json and "
@@ -45,6 +50,79 @@ def is_published(path: Path) -> bool:
     return not path.exists() and cached_model(str(path)) is not None
 
 
+def _loaded(path: Path, compact: bool, base: Path | None) -> Pretrained:
+    if not is_published(path):
+        return load_run(path, compact, base)
+    if base is not None:
+        raise ValueError(f"--base: does nothing, for {path} is a published model")
+    return load_pretrained(path, compact)
+
+
+def load_base(path: Path, compact: bool = False) -> Pretrained:
+    """A model to use or to tune: a published one, or that of a run.
+
+    Raises
+    ------
+    OSError, ValueError, ImportError
+        If there is none.
+    """
+    if is_published(path):
+        return load_pretrained(path, compact)
+    return load_run(path, compact)
+
+
+def record_of(path: Path) -> BaseModel:
+    """Where a base is, and its checksum.
+
+    Raises
+    ------
+    OSError
+        If it is not there.
+    """
+    return BaseModel.of(find_model(path) if is_published(path) else find_checkpoint(path))
+
+
+def load_run(path: Path, compact: bool = False, base: Path | None = None) -> Pretrained:
+    """The model of a run, and what was saved beside it.
+
+    A change that was learnt beside another model is put around that one: merged into its weights,
+    unless they are of one byte.
+
+    Parameters
+    ----------
+    path : path
+        The run, or a checkpoint.
+    compact : bool
+        Keep the weights of a published base in one byte each.
+    base : path, optional
+        Where the base of a change is now, if it was moved.
+
+    Raises
+    ------
+    OSError, ValueError
+        If there is no such run, or its base is not there, or another one than it was.
+    """
+    saved = checkpoint.load(find_checkpoint(path))
+    model, extras = saved.model, saved.extras
+    if isinstance(model, Lora):
+        record: BaseModel = extras["base"]
+        beneath = load_base(record.find(base), compact).model
+        model.attach(beneath)  # type: ignore[arg-type]
+        if not compact:
+            model.merge()
+        model = beneath
+    elif base is not None:
+        raise ValueError(f"--base: does nothing, for {path} holds all its weights")
+    elif compact:
+        raise ValueError(f"--compact: does nothing, for {path} holds the weights of a run")
+    return Pretrained(
+        model,
+        extras.get("tokenizer"),
+        extras.get("chat_template"),
+        extras.get("generation", GenerationDefaults()),
+    )
+
+
 def load_any(path: Path) -> checkpoint.Checkpoint:
     """A checkpoint of ours, or a published model as if it were one.
 
@@ -56,7 +134,8 @@ def load_any(path: Path) -> checkpoint.Checkpoint:
     if is_published(path):
         loaded, tokenizer = load_with_tokenizer(path)
         return checkpoint.Checkpoint(loaded.model, {"tokenizer": tokenizer}, None)
-    return checkpoint.load(find_checkpoint(path))
+    saved = checkpoint.load(find_checkpoint(path))
+    return saved._replace(model=load_run(path).model) if isinstance(saved.model, Lora) else saved
 
 
 @dataclass(frozen=True)
@@ -82,19 +161,15 @@ class Writer:
     chat_template: ChatTemplate | None = None
 
 
-def language_model(path: Path, compact: bool = False) -> Writer:
-    """A language model of either kind.
+def language_model(path: Path, compact: bool = False, base: Path | None = None) -> Writer:
+    """A language model of either kind; ``base`` as for :func:`load_run`.
 
     Raises
     ------
     OSError, ValueError, ImportError
         If there is none.
     """
-    if is_published(path):
-        loaded = load_pretrained(path, compact)
-    else:
-        saved = checkpoint.load(find_checkpoint(path))
-        loaded = Pretrained(saved.model, saved.extras.get("tokenizer"))
+    loaded = _loaded(path, compact, base)
     if not isinstance(loaded.model, CausalLM) or loaded.tokenizer is None:
         raise ValueError(
             f"{path}: holds {kind_of(loaded.model)}, not a language model with its tokenizer"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import math
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self, get_args, get_type_hints
@@ -13,18 +14,30 @@ from typing import Any, Self, get_args, get_type_hints
 from foundation_nn import did_you_mean
 from foundation_nn.files import parse_json, read_text
 
-TASKS = ("translation", "language-model")
+TASKS = ("translation", "language-model", "finetune")
+#: What the tasks are called in sentences.
+_CALLED = {
+    "translation": "translation",
+    "language-model": "a language model",
+    "finetune": "fine-tuning",
+}
+#: The tasks of ``foundation train``, which begin with a model that knows nothing.
+FROM_SCRATCH = TASKS[:2]
 TOKENIZERS = ("word", "char", "bpe", "wordpiece")
 OPTIMIZERS = ("adamw", "adam", "sgd", "lion", "muon", "adafactor", "rmsprop", "adagrad")
 SCHEDULES = ("cosine", "linear", "wsd", "noam", "constant")
 _METRICS = ("loss", "bleu", "chrf")
+_TRANSLATION = ("translation",)
+_LANGUAGE_MODEL = ("language-model",)
+_FINETUNE = ("finetune",)
 
 
 def _option(default: Any, text: str, **rules: Any) -> Any:
     """A setting.
 
     ``rules`` are ``at_least``, ``more_than``, ``less_than`` and ``among``; ``metavar`` stands for
-    the value in the help of the flag.
+    the value in the help of the flag. ``of`` are the tasks in which it does something, where these
+    are not all.
     """
     return field(default=default, metadata={"help": text, **rules})
 
@@ -39,28 +52,72 @@ class Settings:
             "help": "translation: pairs in two tab-separated columns (.tsv, .csv; .gz); language "
             "model: a text, a pattern in quotes such as 'texts/*.txt' (each file, and each line "
             "of a .jsonl, is a text of its own), or the folder that foundation tokenizer encode "
-            "wrote",
+            "wrote; fine-tuning: JSON lines with messages, prompt and completion, or text",
             "metavar": "FILE",
         }
+    )
+    base: str | None = _option(
+        None,
+        "the model that is tuned: its folder, a file .gguf, or a run of your own",
+        of=_FINETUNE,
+    )
+    lora: int | None = _option(
+        None,
+        "learn a change of this rank beside the weights, which stay as they are (default: 8)",
+        at_least=1,
+        metavar="RANK",
+        of=_FINETUNE,
+    )
+    full: bool = _option(False, "learn all weights, instead of a change beside them", of=_FINETUNE)
+    alpha: float | None = _option(
+        None,
+        "the change is multiplied by this and divided by its rank (default: twice the rank)",
+        more_than=0,
+        of=_FINETUNE,
+    )
+    lora_dropout: float = _option(
+        0.0, "of what the change reads, in training", at_least=0, less_than=1, of=_FINETUNE
+    )
+    targets: str | None = _option(
+        None,
+        "the matrices that are changed, of q,k,v,o,gate,up,down (default: all)",
+        metavar="A,B",
+        of=_FINETUNE,
+    )
+    compact: bool = _option(
+        False, "keep the weights in one byte each: a quarter of the memory", of=_FINETUNE
+    )
+    date: str | None = _option(
+        None,
+        "what a chat template takes for the present day (default: the day on which the run begins)",
+        metavar="YYYY-MM-DD",
+        of=_FINETUNE,
     )
     tokenizer: str | None = _option(
         None,
         "word, char, bpe, wordpiece, or a file that foundation tokenizer train wrote (default: "
         "word for translation, char for a language model)",
         metavar="KIND",
+        of=FROM_SCRATCH,
     )
     columns: str | None = _option(
         None,
         "where source and target stand: numbers from 1, such as 1,3, or the names of the fields "
         "in .jsonl, such as en,fr (default: the first two, or source,target)",
         metavar="A,B",
+        of=_TRANSLATION,
     )
-    skip_header: bool = _option(False, "the first line names the columns")
+    skip_header: bool = _option(False, "the first line names the columns", of=_TRANSLATION)
     delimiter: str | None = _option(
-        None, "what separates the columns, such as ';' or tab (default: as the name of the file)"
+        None,
+        "what separates the columns, such as ';' or tab (default: as the name of the file)",
+        of=_TRANSLATION,
     )
     vocab_size: int | None = _option(
-        None, "how many tokens each vocabulary may have at most (default: 16000)", at_least=1
+        None,
+        "how many tokens each vocabulary may have at most (default: 16000)",
+        at_least=1,
+        of=FROM_SCRATCH,
     )
     validation: float | None = _option(
         None,
@@ -78,6 +135,7 @@ class Settings:
         False,
         "language model: put several whole texts into a row, where they do not see one another, "
         "instead of windows from anywhere in the texts",
+        of=_LANGUAGE_MODEL,
     )
     max_len: int = _option(64, "the longest sentence or window, in tokens", at_least=1)
     depth: int | None = _option(
@@ -86,6 +144,7 @@ class Settings:
         "learning rate follow from it, and 12 is the smallest GPT-2 (default: a small model with 2 "
         "or 4 layers)",
         at_least=1,
+        of=FROM_SCRATCH,
     )
     batch_size: int | None = _option(
         None, "sentences or windows in a batch (default: 64, or 16 times the depth)", at_least=1
@@ -126,6 +185,7 @@ class Settings:
         "translation: smoothing of the labels in training (default: 0.1)",
         at_least=0,
         less_than=1,
+        of=_TRANSLATION,
     )
     clip_norm: float = _option(
         1.0, "gradients that are longer than this are shortened to it", more_than=0
@@ -151,11 +211,13 @@ class Settings:
         "on 200 held-out pairs, which the seed chooses",
         among=_METRICS,
         metavar="NAME",
+        of=_TRANSLATION,
     )
     target_language: str | None = _option(
         None,
         "a code such as zh or ja, which tells BLEU how to find the words (default: by the letters)",
         metavar="CODE",
+        of=_TRANSLATION,
     )
     patience: int | None = _option(
         None, "stop after N evaluations in a row without improvement (default: never)", at_least=1
@@ -204,31 +266,20 @@ class Settings:
         ValueError
         """
         self._check_tokenizer()
+        for each in fields(self):
+            tasks = each.metadata.get("of", TASKS)
+            if self.task not in tasks and getattr(self, each.name) != each.default:
+                raise ValueError(f"{each.name}: does nothing for {_CALLED[self.task]}")
         if self.optimizer == "adam" and self.weight_decay is not None:
             raise ValueError("weight_decay: adam has none; take adamw")
         if self.epochs is not None and self.steps is not None:
             raise ValueError("epochs and steps: a run ends by one of them; leave the other out")
-        if self.task == "translation" and self.pack:
-            raise ValueError("pack: does nothing for translation")
-        if self.task == "language-model":
-            if self.metric != "loss":
-                raise ValueError(
-                    f"metric: a language model has the loss alone, got {self.metric!r}"
-                )
-            for name in (
-                "epochs",
-                "label_smoothing",
-                "columns",
-                "skip_header",
-                "delimiter",
-                "target_language",
-            ):
-                value = getattr(self, name)
-                if name == "epochs" and self.pack:
-                    continue
-                if value is not None and value is not False:
-                    remedy = "; give steps instead, or pack" if name == "epochs" else ""
-                    raise ValueError(f"{name}: does nothing for a language model{remedy}")
+        if self.task == "language-model" and self.epochs is not None and not self.pack:
+            raise ValueError(
+                "epochs: does nothing for a language model; give steps instead, or pack"
+            )
+        if self.task == "finetune":
+            self._check_tuning()
         if self.held_out is not None and self.validation is not None:
             raise ValueError("validation: does nothing where held_out names what is held out")
         if self.held_out is None and not self.held_out_share:
@@ -238,6 +289,32 @@ class Settings:
                 idle.append("metric")
             if idle:
                 raise ValueError(f"{idle[0]}: does nothing where nothing is held out; validation=0")
+
+    def _check_tuning(self) -> None:
+        """What holds for fine-tuning alone.
+
+        Raises
+        ------
+        ValueError
+        """
+        if self.base is None:
+            raise ValueError("base: there is no model to tune; see foundation finetune --help")
+        if self.model:
+            raise ValueError("model: does nothing for fine-tuning: the shape is that of the base")
+        if self.date is not None:
+            try:
+                dt.date.fromisoformat(self.date)
+            except ValueError:
+                raise ValueError(f"date: expected YYYY-MM-DD, got {self.date!r}") from None
+        if self.full:
+            for name in ("lora", "alpha", "lora_dropout", "targets", "compact"):
+                if getattr(self, name):
+                    raise ValueError(f"{name}: does nothing with full, which changes all weights")
+
+    @property
+    def rank(self) -> int | None:
+        """Of the change beside the weights; None if the weights themselves are learnt."""
+        return None if self.full else self.lora or 8
 
     def _check_tokenizer(self) -> None:
         """A word that is no kind may be a file, which need not be there to resume a run.
@@ -280,15 +357,37 @@ class Settings:
         return cls(**values)
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """A flag for each setting; what is not given is left to the file, or the default."""
+#: The tasks in which a setting does something, where these are not all.
+TASKS_OF: Mapping[str, Sequence[str]] = {
+    each.name: each.metadata["of"] for each in fields(Settings) if "of" in each.metadata
+}
+
+
+def add_flags(
+    parser: argparse.ArgumentParser,
+    tasks: Sequence[str],
+    others: Mapping[str, str] | None = None,
+) -> None:
+    """A flag for each setting; what is not given is left to the file, or the default.
+
+    Parameters
+    ----------
+    parser : ArgumentParser
+    tasks : sequence of str
+        What does nothing for any of them has no flag.
+    others : mapping of str to str, optional
+        Help that differs for them, by the name of the setting.
+    """
     for each in fields(Settings):
+        if not set(tasks) & set(each.metadata.get("of", TASKS)):
+            continue
         text = each.metadata.get("help", "")
         flag = f"--{each.name.replace('_', '-')}"
         kinds = _kinds(each)
         if each.default is not MISSING and each.default is not None and each.default is not False:
             text += f" (default: {each.default})"
-        if each.name == "task":
+        text = (others or {}).get(each.name, text)
+        if each.name in ("task", "base"):
             continue
         if each.name == "model":
             parser.add_argument(flag, action="append", metavar="NAME=VALUE", help=text)
@@ -315,8 +414,12 @@ def _reader(kind: type) -> Callable[[str], Any]:
     return read
 
 
+#: What is usual where a model is tuned, and not where it begins with nothing.
+_USUAL_TUNING = {"max_len": 512, "batch_size": 4}
+
+
 def settings_of(options: argparse.Namespace) -> Settings:
-    """From ``foundation train WHAT …``: a task, or a TOML file; flags win.
+    """From ``foundation train WHAT …`` and its like: a task, or a TOML file; flags win.
 
     Raises
     ------
@@ -330,8 +433,8 @@ def settings_of(options: argparse.Namespace) -> Settings:
         values = _read_toml(Path(options.what))
     else:
         raise ValueError(
-            f"expected one of {TASKS} or a .toml file, got {options.what!r}"
-            f"{did_you_mean(options.what, TASKS)}"
+            f"expected one of {FROM_SCRATCH} or a .toml file, got {options.what!r}"
+            f"{did_you_mean(options.what, FROM_SCRATCH)}"
         )
     source = f"{options.what}: " if options.what.endswith(".toml") else ""
     for each in fields(Settings):
@@ -340,6 +443,10 @@ def settings_of(options: argparse.Namespace) -> Settings:
             values["model"] = values.get("model", {}) | dict(map(_assignment, given))
         elif given is not None and each.name != "task":
             values[each.name] = given
+    if values.get("task") == "finetune":
+        values = _USUAL_TUNING | values
+        if not values.get("steps"):
+            values.setdefault("epochs", 3)
     if "data" not in values:
         raise ValueError(f"{source}there is nothing to train on; give it with --data FILE")
     try:

@@ -28,6 +28,7 @@ References
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 from foundation_transformer.cli._optimization import LR_FACTORS
@@ -35,6 +36,10 @@ from foundation_transformer.cli._settings import Settings
 
 #: With AdamW, for a model of width 128.
 LR = 3e-3
+#: The same of a model that is tuned: small, so that it forgets little. A change of low rank, which
+#: begins at zero, takes a larger one.
+LR_OF_ALL_WEIGHTS = 3e-5
+LR_OF_A_CHANGE = 5e-4
 BATCH_SIZE = 64
 _HEAD_WIDTH = 64
 _WIDTH_OF_LR = 128
@@ -54,6 +59,8 @@ def resolve(settings: Settings) -> Settings:
     """
     model = dict(settings.model)
     lr = LR
+    if settings.task == "finetune":
+        lr = LR_OF_ALL_WEIGHTS if settings.full else LR_OF_A_CHANGE
     batch_size = BATCH_SIZE
     if settings.depth is not None:
         width: Any = model.get("d_model", 64 * settings.depth)
@@ -69,7 +76,15 @@ def resolve(settings: Settings) -> Settings:
         model=model,
         lr=lr if settings.lr is None else settings.lr,
         batch_size=batch_size if settings.batch_size is None else settings.batch_size,
+        date=_today(settings),
     )
+
+
+def _today(settings: Settings) -> str | None:
+    """The day that chat templates are told, which stays when the run is resumed on another one."""
+    if settings.task != "finetune" or settings.date is not None:
+        return settings.date
+    return date.today().isoformat()
 
 
 def describe_size(settings: Settings, model: Any) -> str:

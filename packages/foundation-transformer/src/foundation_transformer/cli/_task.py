@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,9 @@ from foundation_transformer.cli._corpus import read_corpus
 from foundation_transformer.cli._settings import Settings
 from foundation_transformer.cli._size import batch_size_of
 from foundation_transformer.cli._streams import printable
+from foundation_transformer.cli._task_kind import Task
 from foundation_transformer.cli._tokenizers import origin_of, tokenizer_for
+from foundation_transformer.cli._tuning import tuning_loss, tuning_task
 from foundation_transformer.config import TransformerConfig
 from foundation_transformer.evaluation import score_translations
 from foundation_transformer.recipes import (
@@ -43,59 +44,21 @@ from foundation_transformer.recipes import (
 _MAX_SCORED = 200
 
 
-@dataclass(frozen=True)
-class Task:
-    """What differs between the kinds of runs.
-
-    Attributes
-    ----------
-    config : TransformerConfig
-    make_model : callable
-        From a generator.
-    loss : callable
-    batches : iterable
-    validation : iterable or None
-        None if nothing is held out.
-    batches_per_epoch : int or None
-        None if there are no epochs.
-    tokenizers : dict of str to Tokenizer
-        As a checkpoint has them.
-    samples : callable
-    metrics : dict of str to callable
-    fingerprints : dict of str to str
-        Checksums of what is trained on, and of what is held out if there is anything.
-    tokenizer_origin : str
-        Where the tokenizers come from, for people.
-    """
-
-    config: TransformerConfig
-    make_model: Callable[[np.random.Generator], Any]
-    loss: Callable[..., Any]
-    batches: Any
-    validation: Iterable[Any] | None
-    batches_per_epoch: int | None
-    tokenizers: dict[str, Tokenizer]
-    samples: Callable[[Any], Sequence[str | Sample]] | None
-    metrics: dict[str, Callable[[Any], float]]
-    fingerprints: dict[str, str]
-    tokenizer_origin: str
-
-
 def make_task(
     settings: Settings,
-    tokenizers: Mapping[str, Any] | None = None,
+    extras: Mapping[str, Any] | None = None,
     folder: Path | None = None,
     progress: bool = False,
 ) -> Task:
-    """Read the data; equal settings, tokenizers and data give equal tasks.
+    """Read the data; equal settings, extras and data give equal tasks.
 
     Parameters
     ----------
     settings : Settings
         Resolved, see ``_size``.
-    tokenizers : dict of str to Tokenizer, optional
-        Those of a checkpoint, so that a run goes on with the ids it began with. By default they
-        are trained on the data.
+    extras : dict of str to Any, optional
+        Those of a checkpoint, so that a run goes on with the ids it began with. By default
+        tokenizers are trained on the data, or those of the model that is tuned.
     folder : path, optional
         Of the run, for the ids of large texts.
     progress : bool
@@ -106,16 +69,18 @@ def make_task(
     OSError, ValueError
         If the data cannot be read or are too few.
     """
+    if settings.task == "finetune":
+        return tuning_task(settings, extras or {})
     if settings.task == "translation":
-        return _translation(settings, tokenizers or {})
-    return _language_model(settings, tokenizers or {}, folder, progress)
+        return _translation(settings, extras or {})
+    return _language_model(settings, extras or {}, folder, progress)
 
 
 def loss_of(settings: Settings) -> Callable[..., Any]:
     """Of a run."""
     if settings.task == "translation":
         return translation_loss(settings.smoothing)
-    return language_model_loss
+    return tuning_loss if settings.task == "finetune" else language_model_loss
 
 
 def read_columns(

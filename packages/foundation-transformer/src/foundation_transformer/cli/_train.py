@@ -6,7 +6,7 @@ import argparse
 import glob
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +26,7 @@ from foundation_nn.training import (
     own_folder,
 )
 
+from foundation_transformer.adapters import Lora
 from foundation_transformer.cli._corpus import remove_ids
 from foundation_transformer.cli._find_lr import propose_lr
 from foundation_transformer.cli._folder import writable
@@ -50,7 +51,9 @@ from foundation_transformer.cli._settings import Settings, settings_of
 from foundation_transformer.cli._size import describe_size, lr_of, resolve
 from foundation_transformer.cli._status import DONE, INTERRUPTED
 from foundation_transformer.cli._streams import obeying
-from foundation_transformer.cli._task import Task, make_task
+from foundation_transformer.cli._task import make_task
+from foundation_transformer.cli._task_kind import Task
+from foundation_transformer.cli._tuning import show_an_example
 
 #: Within the folder of a run: what happened in it.
 HISTORY = "history.jsonl"
@@ -86,6 +89,21 @@ def train(options: argparse.Namespace) -> int:
         return _run(folder, settings, task, None, options)
 
 
+def finetune(options: argparse.Namespace) -> int:
+    """Begin a run that tunes a model, or show what it would learn.
+
+    Raises
+    ------
+    OSError, ValueError
+        As :func:`train`; if the base or the examples cannot be used.
+    """
+    options.what = "finetune"
+    if options.show:
+        show_an_example(resolve(settings_of(options)))
+        return DONE
+    return train(options)
+
+
 def _refuse_run(folder: Path) -> None:
     if is_run(folder):
         raise ValueError(
@@ -104,14 +122,14 @@ def _new_folder(folder: Path) -> Iterator[None]:
 
 
 def _task_of_all(
-    crew: Crew, settings: Settings, tokenizers: dict[str, Any] | None, folder: Path, quiet: bool
+    crew: Crew, settings: Settings, extras: dict[str, Any] | None, folder: Path, quiet: bool
 ) -> Task:
     """The same task in every process; the first one makes the tokenizers and files of ids."""
     made: list[Task] = []
 
     def make_in_the_first() -> dict[str, Any]:
-        made.append(make_task(settings, tokenizers, folder, progress=not quiet))
-        return made[0].tokenizers
+        made.append(make_task(settings, extras, folder, progress=not quiet))
+        return made[0].extras
 
     of_the_first = crew.first(make_in_the_first)
     return made[0] if made else make_task(settings, of_the_first, folder, progress=False)
@@ -147,10 +165,12 @@ def resume(options: argparse.Namespace) -> int:
         # give other ids to the weights that were learnt.
         extras = {} if place is None else checkpoint.load(place).extras
         task = _task_of_all(crew, settings, extras, folder, options.quiet)
-        if task.fingerprints != run.data:
+        changed = {name for name, sha in run.data.items() if task.fingerprints.get(name) != sha}
+        if changed or len(task.fingerprints) != len(run.data):
+            name = settings.base if changed == {"base"} else settings.data
             raise ValueError(
-                f"{settings.data}: is not what the run was begun with; bring it back to what it "
-                "was, or begin another run with: foundation train"
+                f"{name}: is not what the run was begun with; bring it back to what it was, or "
+                f"begin another run with: foundation {_command(settings)}"
             )
         environment = run.environment | {"processes": str(crew.size)}
         if settings != run.settings or environment != run.environment:
@@ -196,7 +216,9 @@ def _run(
     trainer = _make_trainer(folder, settings, task, model, rng, crew)
     if not options.quiet:
         trainer.callbacks.append(Progress(obeying(sys.stderr)))
-    if place is None:
+    if place is None and isinstance(model, Lora):
+        print(f"\n{_share_that_is_learnt(model)}")
+    elif place is None:
         print(f"\n{summary(model)}\n")
         if settings.depth is not None:
             print(describe_size(settings, model))
@@ -216,7 +238,7 @@ def _run(
         max_epochs=None if by_steps else epochs,
         max_seconds=settings.max_seconds,
     )
-    _say_what_next(folder, settings, trainer)
+    _say_what_next(folder, settings, trainer, task.extras)
     return INTERRUPTED if trainer.stopped_by == "interrupt" else DONE
 
 
@@ -235,7 +257,7 @@ def _make_trainer(
     optimizer = make_optimizer(settings, model, lr)
     maximize = settings.metric != "loss"
     saver = Checkpoints(
-        folder, settings.save_every, settings.keep, settings.metric, maximize, **task.tokenizers
+        folder, settings.save_every, settings.keep, settings.metric, maximize, **task.extras
     )
     callbacks: list[Callback] = [JsonLog(folder / HISTORY), saver]
     if settings.patience is not None:
@@ -268,10 +290,31 @@ def _longer(settings: Settings, trainer: Trainer) -> tuple[str, int]:
     return "epochs", 2 * (settings.epochs or EPOCHS)
 
 
-def _say_what_next(folder: Path, settings: Settings, trainer: Trainer) -> None:
+def _command(settings: Settings) -> str:
+    """The command that begins such a run."""
+    return "finetune" if settings.task == "finetune" else "train"
+
+
+def _share_that_is_learnt(lora: Lora) -> str:
+    """How much a change has of what the model has."""
+    learnt = lora.num_parameters()
+    # A compact model has its matrices in buffers.
+    buffers = sum(each.size for each in lora.model.buffers())
+    whole = lora.model.num_parameters() - learnt + buffers
+    return (
+        f"A change of rank {lora.rank} in {len(lora.layers)} matrices: {learnt:,} numbers are "
+        f"learnt, {learnt / whole:.2%} of the {whole:,} that the model has and keeps"
+    )
+
+
+def _say_what_next(
+    folder: Path, settings: Settings, trainer: Trainer, extras: Mapping[str, Any]
+) -> None:
     reason = {"interrupt": "interrupted"}.get(trainer.stopped_by, trainer.stopped_by)
     print(f"\nEnded after step {trainer.steps:,} ({reason}).")
     use = "translate" if settings.task == "translation" else "generate"
+    if "chat_template" in extras:
+        use = "chat"
     place = shlex.quote(str(folder))
     if trainer.stopped_by == "interrupt":
         print(f"  go on:   foundation resume {place}")

@@ -98,6 +98,15 @@ class GenerationDefaults:
             return None
         return SamplingConfig(**(_UNSAID | dict(self.settings)))  # type: ignore[arg-type]
 
+    def to_dict(self) -> dict[str, Any]:
+        """All that was read, for checkpoints."""
+        return {"content": dict(self.content)}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> GenerationDefaults:
+        """The opposite of :meth:`to_dict`."""
+        return cls.from_json(field(content, "content", dict))
+
     @classmethod
     def from_json(cls, content: Any) -> GenerationDefaults:
         """Read the content of ``generation_config.json``.

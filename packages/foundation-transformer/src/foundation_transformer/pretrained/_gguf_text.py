@@ -16,16 +16,17 @@ if TYPE_CHECKING:
     from foundation_data import Tokenizer
 
 #: Tokens that end a text, an answer, or a message to a tool.
-_ENDS = ("eos", "eot", "eom")
+ENDS = ("eos", "eot", "eom")
 #: How tokens are drawn, by the names that GGUF files and transformers have for it.
-_SAMPLING = {
+SAMPLING = {
     "temp": "temperature",
     "top_k": "top_k",
     "top_p": "top_p",
     "min_p": "min_p",
     "penalty_repeat": "repetition_penalty",
 }
-_CONTROL, _USER_DEFINED = 3, 4  # types of tokens that stand in a text as they are
+#: Types of tokens; the last two stand in a text as they are.
+NORMAL, CONTROL, USER_DEFINED = 1, 3, 4
 
 
 def has_tokenizer(metadata: Mapping[str, Any]) -> bool:
@@ -64,8 +65,8 @@ def tokenizer_of(metadata: Mapping[str, Any]) -> Tokenizer:
         ids,
         field(m, "merges", list[str]),
         field(m, "pre", str, default="gpt-2"),
-        special=[token for token, kind in zip(tokens, types, strict=True) if kind == _CONTROL],
-        added=[token for token, kind in zip(tokens, types, strict=True) if kind == _USER_DEFINED],
+        special=[token for token, kind in zip(tokens, types, strict=True) if kind == CONTROL],
+        added=[token for token, kind in zip(tokens, types, strict=True) if kind == USER_DEFINED],
         roles=roles,
     )
     add_bos, add_eos = (
@@ -104,13 +105,13 @@ def generation_of(metadata: Mapping[str, Any]) -> GenerationDefaults:
         If something is of the wrong type.
     """
     m = {name.removeprefix("tokenizer.ggml."): value for name, value in metadata.items()}
-    ends = (field(m, f"{name}_token_id", int, default=None) for name in _ENDS)
+    ends = (field(m, f"{name}_token_id", int, default=None) for name in ENDS)
     said: dict[str, Any] = {
         "bos_token_id": field(m, "bos_token_id", int, default=None),
         "pad_token_id": field(m, "padding_token_id", int, default=None),
         "eos_token_id": list(dict.fromkeys(end for end in ends if end is not None)),
     }
-    for theirs, ours in _SAMPLING.items():
+    for theirs, ours in SAMPLING.items():
         value = field(metadata, f"general.sampling.{theirs}", float, default=None)
         # Written in float32: 0.6 comes back as 0.6000000238418579.
         said[ours] = float(f"{value:.7g}") if isinstance(value, float) else value

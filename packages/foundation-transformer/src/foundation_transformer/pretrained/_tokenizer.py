@@ -122,6 +122,23 @@ def byte_level_bpe(
     return BPETokenizer.from_dict({"kind": "bpe", "specials": dict(roles), "tokenizer": document})
 
 
+def name_of_cut(pre_tokenizer: Any) -> str:
+    """What GGUF files call the way in which a tokenizer cuts texts.
+
+    Raises
+    ------
+    ValueError
+        If they have no name for it.
+    """
+    for name, document in _CUTS.items():
+        if pre_tokenizer == document:
+            return name
+    raise ValueError(
+        "save_gguf: the tokenizer cuts texts in a way that these files have no name for; known "
+        f"are those of {', '.join(_CUTS)}"
+    )
+
+
 def write_tokenizer(folder: Path, tokenizer: Tokenizer, chat_template: ChatTemplate | None) -> None:
     """Write ``tokenizer.json`` and what stands beside it.
 

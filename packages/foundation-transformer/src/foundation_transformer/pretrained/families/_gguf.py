@@ -23,7 +23,8 @@ from foundation_transformer.pretrained.families._fields import Fields
 from foundation_transformer.pretrained.families._registry import family_named
 from foundation_transformer.pretrained.families._rotary import write_scaling
 
-_MODULES = {
+#: The names of modules there, and those of Hugging Face.
+MODULES = {
     "token_embd": "embed_tokens",
     "output_norm": "norm",
     "output": "lm_head",
@@ -127,14 +128,14 @@ class _Architecture:
 
 
 _ARCHITECTURES = {
-    "llama": _Architecture("llama", _MODULES, is_permuted=True, read=_llama),
-    "qwen2": _Architecture("qwen2", _MODULES),
-    "qwen3": _Architecture("qwen3", _MODULES),
-    "gemma2": _Architecture("gemma2", _MODULES | _LAST_NORMS, read=_gemma2),
-    "gemma3": _Architecture("gemma3_text", _MODULES | _LAST_NORMS, read=_gemma3, base=1e6),
-    "smollm3": _Architecture("smollm3", _MODULES, is_permuted=True),
-    "phi3": _Architecture("phi3", _MODULES | _FUSED, read=_phi3),
-    "olmo2": _Architecture("olmo2", _MODULES | _LAST_NORMS),
+    "llama": _Architecture("llama", MODULES, is_permuted=True, read=_llama),
+    "qwen2": _Architecture("qwen2", MODULES),
+    "qwen3": _Architecture("qwen3", MODULES),
+    "gemma2": _Architecture("gemma2", MODULES | _LAST_NORMS, read=_gemma2),
+    "gemma3": _Architecture("gemma3_text", MODULES | _LAST_NORMS, read=_gemma3, base=1e6),
+    "smollm3": _Architecture("smollm3", MODULES, is_permuted=True),
+    "phi3": _Architecture("phi3", MODULES | _FUSED, read=_phi3),
+    "olmo2": _Architecture("olmo2", MODULES | _LAST_NORMS),
 }
 #: Fields that say nothing about what a model computes, or what its tensors say better.
 _IRRELEVANT = ("rope.scaling.finetuned", "tensor_data_layout", "vocab_size")
@@ -286,4 +287,10 @@ def tensors_of(
 def neighbours_to_halves(rows: NDArray[np.float32], heads: int) -> NDArray[np.float32]:
     """Rows (heads · K, ...) whose pairs are (2i, 2i + 1), with pairs (i, i + K/2)."""
     paired = rows.reshape(heads, -1, 2, *rows.shape[1:])
+    return paired.swapaxes(1, 2).reshape(rows.shape)
+
+
+def halves_to_neighbours(rows: NDArray[np.float32], heads: int) -> NDArray[np.float32]:
+    """The opposite of :func:`neighbours_to_halves`."""
+    paired = rows.reshape(heads, 2, -1, *rows.shape[1:])
     return paired.swapaxes(1, 2).reshape(rows.shape)

@@ -1,0 +1,88 @@
+"""``foundation merge`` and ``foundation export``: a tuned model in one piece, or for others."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from foundation_nn import checkpoint
+
+from foundation_transformer._causal_lm import CausalLM
+from foundation_transformer.adapters import Lora, save_adapter
+from foundation_transformer.cli._folder import find_checkpoint
+from foundation_transformer.cli._pretrained import is_published, load_base, load_with_tokenizer
+from foundation_transformer.pretrained import BaseModel, save_gguf, save_pretrained
+
+
+def merge(options: argparse.Namespace) -> None:
+    """Save the base with the change in its weights.
+
+    Raises
+    ------
+    OSError, ValueError
+        If the run holds no change, its base is not there or another one, or something else stands
+        at the place for the result.
+    """
+    _adapter_of(options.folder)
+    if options.out.exists():
+        raise FileExistsError(f"{options.out}: exists; choose another place with --out")
+    loaded, tokenizer = load_with_tokenizer(options.folder, base=options.base)
+    extras: dict[str, Any] = {"tokenizer": tokenizer, "generation": loaded.generation}
+    if loaded.chat_template is not None:
+        extras["chat_template"] = loaded.chat_template
+    loaded.model.unfreeze()
+    checkpoint.save(options.out, loaded.model, **extras)
+    print(f"{options.folder} with its base, in one piece: {options.out}")
+
+
+def export(options: argparse.Namespace) -> None:
+    """Write the files of other programs.
+
+    Raises
+    ------
+    OSError, ValueError, ImportError
+        If there is no such model, these files have no place for it, or a library is missing.
+    """
+    if options.type is not None and options.to != "gguf":
+        raise ValueError(f"--type: does nothing with --to {options.to}, which has float32")
+    if options.out.exists() and (options.out.is_file() or any(options.out.iterdir())):
+        raise FileExistsError(f"{options.out}: exists; choose another place with --out")
+    if options.to == "peft":
+        _export_adapter(options.folder, options.out, options.base)
+    else:
+        loaded, tokenizer = load_with_tokenizer(options.folder, base=options.base)
+        model = loaded.model
+        said = loaded.generation if loaded.generation.content else None
+        if options.to == "hf":
+            save_pretrained(options.out, model, tokenizer, loaded.chat_template, said)  # type: ignore[arg-type]
+        elif not isinstance(model, CausalLM):
+            raise ValueError(f"{options.folder}: no language model, which a .gguf file holds")
+        else:
+            kind = options.type or "f16"
+            save_gguf(options.out, model, tokenizer, loaded.chat_template, said, kind=kind)
+    print(options.out)
+
+
+def _export_adapter(run: Path, out: Path, base: Path | None) -> None:
+    lora, record = _adapter_of(run)
+    lora.attach(load_base(record.find(base)).model)  # type: ignore[arg-type]
+    save_adapter(out, lora, record.path if base is None else base)
+
+
+def _adapter_of(run: Path) -> tuple[Lora, BaseModel]:
+    """The change that a run has learnt, and the record of its base.
+
+    Raises
+    ------
+    OSError, ValueError
+        If it has learnt none.
+    """
+    if is_published(run):
+        raise ValueError(f"{run}: a published model; expected a run of: foundation finetune")
+    saved = checkpoint.load(find_checkpoint(run))
+    if not isinstance(saved.model, Lora):
+        raise ValueError(
+            f"{run}: holds a whole model, and no change beside one; it is in one piece already"
+        )
+    return saved.model, saved.extras["base"]

@@ -1,0 +1,212 @@
+"""Data, model and loss of a run that tunes a model."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from foundation_data import (
+    BatchLoader,
+    TextDataset,
+    Tokenizer,
+    TuningExample,
+    read_examples,
+    split_pairs,
+)
+from foundation_nn import Tensor
+from foundation_nn.training import Sample
+from foundation_seq import generate
+
+from foundation_transformer._causal_lm import CausalLM
+from foundation_transformer._known_tokens import KnownTokens
+from foundation_transformer.adapters import Lora, layout_of
+from foundation_transformer.cli._lessons import Lessons, Teacher, describe, show
+from foundation_transformer.cli._pretrained import load_base, record_of
+from foundation_transformer.cli._settings import Settings
+from foundation_transformer.cli._size import batch_size_of
+from foundation_transformer.cli._streams import printable
+from foundation_transformer.cli._task_kind import Task
+from foundation_transformer.pretrained import Pretrained
+from foundation_transformer.recipes import answer_loss
+
+#: The longest answer of a sample, in tokens.
+_MAX_ANSWER = 64
+
+
+def tuning_task(settings: Settings, extras: Mapping[str, Any]) -> Task:
+    """Read the base and the examples.
+
+    Parameters
+    ----------
+    settings : Settings
+        Resolved.
+    extras : mapping
+        Those of a checkpoint, if a run goes on.
+
+    Raises
+    ------
+    OSError, ValueError
+        If the base is no language model with a tokenizer, or the examples cannot be used.
+    """
+    base, train, held_out, teacher = _prepared(settings)
+    tokenizer = teacher.tokenizer
+    print(describe([train, held_out] if held_out.texts else [train], teacher.length))
+    print(
+        f"{train.num_learnt:,} tokens to learn in {len(train.texts):,} texts, "
+        f"{held_out.num_learnt:,} held out"
+    )
+    batch_size = batch_size_of(settings)
+    rows = _rows(train, teacher.length)
+    batches = BatchLoader(rows, batch_size, seed=settings.seed, prefetch=2)
+    validation = None
+    fingerprints = {"train": rows.fingerprint}
+    if held_out.texts:
+        held_out_rows = _rows(held_out, teacher.length)
+        validation = BatchLoader(held_out_rows, batch_size, shuffle=False)
+        fingerprints["held_out"] = held_out_rows.fingerprint
+    record = extras.get("base") or record_of(Path(str(settings.base)))
+    fingerprints["base"] = record_of(Path(str(settings.base))).sha256
+    kept: dict[str, Any] = {"tokenizer": tokenizer, "generation": base.generation}
+    if base.chat_template is not None:
+        kept["chat_template"] = base.chat_template
+    model: CausalLM = base.model  # type: ignore[assignment]
+    if settings.rank is not None:
+        kept["base"] = record
+        # A rank that is too large, or a target that is not there, is refused before a run is begun.
+        Lora(layout_of(model, _targets(settings)), settings.rank)
+    return Task(
+        model.config,
+        lambda rng: _learner(settings, model, rng),
+        tuning_loss,
+        batches,
+        validation,
+        len(batches),
+        kept,
+        _samples(settings, held_out, teacher, base) if held_out.texts else None,
+        {},
+        fingerprints,
+        f"that of {settings.base}",
+    )
+
+
+def tuning_loss(learner: Any, batch: Any) -> tuple[Tensor, int]:
+    """The loss of answers, of a model or of the change beside one."""
+    return answer_loss(tuned(learner), batch)
+
+
+def tuned(learner: Any) -> CausalLM:
+    """The language model that is tuned, by a change beside it or as a whole."""
+    model: Any = learner.model if isinstance(learner, Lora) else learner
+    return model  # type: ignore[no-any-return]
+
+
+def show_an_example(settings: Settings) -> None:
+    """Print one text, with what is learnt of it in colour, and how that was found."""
+    _, train, held_out, teacher = _prepared(settings)
+    print(describe([train, held_out] if held_out.texts else [train], teacher.length))
+    coloured = sys.stdout.isatty()
+    print("what is learnt is " + ("green" if coloured else "in ⟦ ⟧") + ":\n")
+    print(show(train.texts[0], teacher.tokenizer, coloured))
+
+
+def _prepared(settings: Settings) -> tuple[Pretrained, Lessons, Lessons, Teacher]:
+    """The base, what is trained on, what is held out, and who made texts of it."""
+    base = load_base(Path(str(settings.base)), settings.compact)
+    if not isinstance(base.model, CausalLM) or base.tokenizer is None:
+        raise ValueError(f"{settings.base}: expected a language model with its tokenizer")
+    now = datetime.fromisoformat(str(settings.date))
+    length = min(settings.max_len, base.model.config.max_len)
+    teacher = Teacher(base.tokenizer, base.chat_template, length, now)
+    examples = read_examples(settings.data)
+    if settings.held_out is None:
+        parts = _split(examples, settings.held_out_share)
+    else:
+        parts = examples, read_examples(settings.held_out)
+    for name, part in zip((settings.data, settings.held_out or settings.data), parts, strict=True):
+        if base.chat_template is None and any(each.kind == "messages" for each in part):
+            raise ValueError(
+                f"{name}: holds messages, and {settings.base} has no chat template to write them "
+                "with; give prompt and completion, or tune a model that was taught to answer"
+            )
+    train = teacher.lessons(settings.data, parts[0])
+    held_out = teacher.lessons(f"{settings.held_out or 'held out'}", parts[1])
+    if not train.texts:
+        raise ValueError(f"{settings.data}: no example is left to learn from:\n{train.report}")
+    if not held_out.texts and (settings.held_out is not None or settings.held_out_share):
+        raise ValueError(
+            f"{settings.data}: {len(examples)} examples are too few to hold some out; "
+            "--validation 0 holds out none"
+        )
+    return base, train, held_out, teacher
+
+
+def _split(
+    examples: list[TuningExample], share: float
+) -> tuple[list[TuningExample], list[TuningExample]]:
+    """Hold out by a hash of what is asked, so that nothing is asked on both sides."""
+    if not share:
+        return examples, []
+    numbered = [(each.key, str(i)) for i, each in enumerate(examples)]
+    train, held_out, _ = split_pairs(numbered, validation=share, test=0.0)
+    return [examples[int(i)] for _, i in train], [examples[int(i)] for _, i in held_out]
+
+
+def _rows(lessons: Lessons, length: int) -> TextDataset:
+    """Several texts in a row, which do not see one another."""
+    return TextDataset.from_ids(
+        [text.ids for text in lessons.texts],
+        length,
+        pack=True,
+        trained=[text.trained for text in lessons.texts],
+    )
+
+
+def _learner(settings: Settings, model: CausalLM, rng: np.random.Generator) -> Any:
+    """What is trained: a change beside the model, or the model itself."""
+    if settings.rank is None:
+        return model
+    return Lora.around(
+        model, settings.rank, settings.alpha, settings.lora_dropout, _targets(settings), rng=rng
+    )
+
+
+def _targets(settings: Settings) -> list[str] | None:
+    """The matrices to change; None: all."""
+    return None if settings.targets is None else settings.targets.split(",")
+
+
+def _samples(
+    settings: Settings, held_out: Lessons, teacher: Teacher, base: Pretrained
+) -> Callable[[Any], list[str | Sample]]:
+    """What the model answers to some of the examples that are held out."""
+    asked = [example for example in held_out.examples if example.kind != "text"]
+    places = np.linspace(0, len(asked) - 1, min(settings.samples, len(asked))).round().astype(int)
+    chosen = [asked[i] for i in places.tolist()]
+    tokenizer: Tokenizer = teacher.tokenizer
+
+    def samples(learner: Any) -> list[str | Sample]:
+        model = KnownTokens(tuned(learner), len(tokenizer))
+        found: list[str | Sample] = []
+        for example in chosen:
+            prompt = teacher.prompt(example)
+            room = min(_MAX_ANSWER, tuned(learner).config.max_len - len(prompt))
+            if room < 1:
+                continue
+            (new,) = generate(model, [prompt], room, stop_ids=base.stop_ids)
+            texts = example.key, tokenizer.decode(new), _expected(example)
+            found.append(Sample(*(printable(text.replace("\n", "⏎")) for text in texts)))
+        return found
+
+    return samples
+
+
+def _expected(example: TuningExample) -> str:
+    """The answer that stands in the file."""
+    if example.kind == "completion":
+        return example.text
+    answers = [m.get("content") for m in example.messages if m["role"] == "assistant"]
+    return str(answers[-1] or "")

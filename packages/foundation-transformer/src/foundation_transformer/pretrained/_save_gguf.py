@@ -1,0 +1,208 @@
+"""From a model of ours to a GGUF file, as llama.cpp reads it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from foundation_nn import did_you_mean
+from foundation_nn.files import new_file
+from numpy.typing import NDArray
+
+from foundation_transformer._build import refuse_compact
+from foundation_transformer._causal_lm import CausalLM
+from foundation_transformer.chat import ChatTemplate
+from foundation_transformer.pretrained._generation import GenerationDefaults
+from foundation_transformer.pretrained._gguf_text import (
+    CONTROL,
+    ENDS,
+    NORMAL,
+    SAMPLING,
+    USER_DEFINED,
+)
+from foundation_transformer.pretrained._tokenizer import name_of_cut
+from foundation_transformer.pretrained.families import family_of, weights_of
+from foundation_transformer.pretrained.families._gguf import MODULES, halves_to_neighbours
+
+if TYPE_CHECKING:
+    from foundation_data import Tokenizer
+
+#: Kinds of numbers: of matrices; vectors are float32 always.
+KINDS = ("f32", "f16", "q8_0")
+_ROLES = {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding"}
+
+
+def save_gguf(
+    file: str | os.PathLike[str],
+    model: CausalLM,
+    tokenizer: Tokenizer,
+    chat_template: ChatTemplate | None = None,
+    generation: GenerationDefaults | None = None,
+    *,
+    kind: str = "f16",
+    name: str = "",
+) -> Path:
+    """Write a file that llama.cpp and :func:`load_pretrained` load.
+
+    Needs the library ``gguf``, the extra of that name.
+
+    Parameters
+    ----------
+    file : path
+        Such as ``model.gguf``; its folder is made if need be. An older file is replaced when the
+        new one is whole.
+    model : CausalLM
+        Of the Llama family, in float32.
+    tokenizer : foundation_data.BPETokenizer
+        Of byte-level BPE.
+    chat_template, generation
+        As :func:`save_pretrained` takes them.
+    kind : {"f32", "f16", "q8_0"}
+        Of the numbers in matrices: four bytes, two, or one with a scale for each 32 of them.
+    name : str
+        Of the model, for people.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    ImportError
+        Without the library.
+    TypeError
+        If it is another kind of model or tokenizer, or a compact model.
+    ValueError
+        If the model is of another family, or texts are cut in a way that these files have no name
+        for.
+    """
+    try:
+        import gguf
+        from gguf.quants import quantize
+    except ImportError:
+        raise ImportError(
+            "GGUF files need the library gguf: pip install foundation-transformer[gguf]"
+        ) from None
+    if kind not in KINDS:
+        raise ValueError(f"save_gguf: unknown kind {kind!r}{did_you_mean(kind, list(KINDS))}")
+    refuse_compact(model)
+    if family_of(model).name != "Llama":
+        raise ValueError("save_gguf: expected a CausalLM of the Llama family, such as SmolLM2")
+    c = model.config
+    types = {
+        "f32": gguf.GGMLQuantizationType.F32,
+        "f16": gguf.GGMLQuantizationType.F16,
+        "q8_0": gguf.GGMLQuantizationType.Q8_0,
+    }
+    file = Path(file)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with new_file(file) as unfinished:
+        writer = gguf.GGUFWriter(unfinished, "llama")
+        writer.add_name(name or file.stem)
+        writer.add_context_length(c.max_len)
+        writer.add_embedding_length(c.d_model)
+        writer.add_block_count(c.num_layers)
+        writer.add_feed_forward_length(c.feed_forward_width)
+        writer.add_head_count(c.num_heads)
+        writer.add_head_count_kv(c.num_kv_heads or c.num_heads)
+        writer.add_rope_freq_base(c.rotary_base)
+        writer.add_rope_dimension_count(c.d_model // c.num_heads)
+        writer.add_layer_norm_rms_eps(c.norm_eps)
+        writer.add_vocab_size(c.vocab_size)
+        writer.add_file_type(
+            {
+                "f32": gguf.LlamaFileType.ALL_F32,
+                "f16": gguf.LlamaFileType.MOSTLY_F16,
+                "q8_0": gguf.LlamaFileType.MOSTLY_Q8_0,
+            }[kind]
+        )
+        _add_text(writer, tokenizer, c.vocab_size, chat_template, generation)
+        for tensor, array in _tensors(model):
+            # A row that is no whole number of blocks stays as exact as it can be.
+            fits = array.ndim == 2 and (kind != "q8_0" or array.shape[1] % 32 == 0)
+            chosen = types[kind] if fits else types["f16" if array.ndim == 2 else "f32"]
+            packed = quantize(np.ascontiguousarray(array), chosen)
+            writer.add_tensor(tensor, packed, raw_dtype=chosen)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+    return file
+
+
+def _tensors(model: CausalLM) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """All weights by their names there; rotary pairs are neighbours."""
+    names = {theirs: ours for ours, theirs in MODULES.items()}
+    values = dict(model.named_parameters())
+    c = model.config
+    heads = {"attn_q": c.num_heads, "attn_k": c.num_kv_heads or c.num_heads}
+    for weight in weights_of(model, c, family_of(model)):
+        for theirs, array in weight.split(values[weight.name].data):
+            module, _, kind = theirs.rpartition(".")
+            block = ""
+            if module.startswith("layers."):
+                _, number, module = module.split(".", 2)
+                block = f"blk.{number}."
+            name = names[module]
+            if name in heads and c.rotary_pairs == "halves":
+                array = halves_to_neighbours(array, heads[name])
+            yield f"{block}{name}.{kind}", array
+
+
+def _add_text(
+    writer: Any,
+    tokenizer: Tokenizer,
+    vocab_size: int,
+    chat_template: ChatTemplate | None,
+    generation: GenerationDefaults | None,
+) -> None:
+    """The tokenizer, the chat template, and how the model is meant to write."""
+    described = tokenizer.to_dict()
+    document = described.get("tokenizer", {})
+    if described.get("kind") != "bpe":
+        raise TypeError(
+            f"save_gguf: expected a BPETokenizer, got {type(tokenizer).__name__}, which these "
+            "files have no place for"
+        )
+    vocabulary: dict[str, int] = document["model"]["vocab"]
+    special = {entry["content"]: entry["special"] for entry in document["added_tokens"]}
+    tokens = {index: token for token, index in vocabulary.items()}
+    tokens.update({entry["id"]: entry["content"] for entry in document["added_tokens"]})
+    # A model may have more rows than there are tokens; they are named, so that counts agree.
+    names = [tokens.get(i, f"[PAD{i}]") for i in range(max(vocab_size, len(tokens)))]
+    kinds = [
+        NORMAL if name not in special else CONTROL if special[name] else USER_DEFINED
+        for name in names
+    ]
+    merges = [m if isinstance(m, str) else " ".join(m) for m in document["model"]["merges"]]
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre(name_of_cut(document["pre_tokenizer"]))
+    writer.add_token_list(names)
+    writer.add_token_types(kinds)
+    writer.add_token_merges(merges)
+    specials = tokenizer.vocabulary.specials
+    for role, theirs in _ROLES.items():
+        writer.add_uint32(f"tokenizer.ggml.{theirs}_token_id", getattr(specials, f"{role}_id"))
+    around = tokenizer.frame.around([])
+    writer.add_add_bos_token(specials.bos_id in around[:1])
+    writer.add_add_eos_token(specials.eos_id in around[-1:])
+    if chat_template is not None:
+        writer.add_chat_template(
+            chat_template.text()
+            if list(chat_template.texts) == ["default"]
+            else [{"name": n, "template": text} for n, text in chat_template.texts.items()]
+        )
+    if generation is None:
+        return
+    others = [i for i in generation.eos_ids if i != specials.eos_id]
+    for end, index in zip(ENDS[1:], others, strict=False):
+        writer.add_uint32(f"tokenizer.ggml.{end}_token_id", index)
+    for theirs, ours in SAMPLING.items():
+        value = generation.settings.get(ours)
+        if value is not None:
+            add = writer.add_int32 if ours == "top_k" else writer.add_float32
+            add(f"general.sampling.{theirs}", value)
