@@ -35,6 +35,7 @@ TITLES = {
     "foundation_data.reading": "Reading",
     "foundation_data.batches": "Batches",
     "foundation_transformer.recipes": "Recipes",
+    "foundation_transformer.adapters": "Adapters",
     "foundation_transformer.chat": "Conversations",
 }
 #: A title is not longer than this, as it stands in the list of pages at the left.

@@ -147,6 +147,7 @@ def _add_finetune(commands: Commands) -> None:
         ("_train", "finetune"),
         trains=True,
         quiet=True,
+        example="foundation finetune smollm2.gguf --data talks.jsonl --lora 8 --out runs/mine",
     )
     finetune.add_argument(
         "base", metavar="MODEL", help="its folder, a file .gguf, or a run of your own"
