@@ -11,8 +11,8 @@ from foundation_nn import checkpoint
 from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer._heads import TextClassifier
 from foundation_transformer._text_encoder import TextEncoder
-from foundation_transformer.chat import ChatTemplate
 from foundation_transformer.adapters import Lora
+from foundation_transformer.chat import ChatTemplate
 from foundation_transformer.cli._folder import find_checkpoint, kind_of
 from foundation_transformer.pretrained import (
     BaseModel,
