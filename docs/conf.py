@@ -1,6 +1,7 @@
 """Sphinx: the guide is written by hand; ``building`` makes everything else from the code."""
 
 import doctest
+import inspect
 import os
 import re
 import sys
@@ -50,8 +51,8 @@ SITE = HERE / html_extra_path[0]
 SITE.mkdir(parents=True, exist_ok=True)
 
 autodoc_member_order = "bysource"
-autodoc_typehints = "description"
-autodoc_typehints_description_target = "documented"
+autodoc_typehints = "none"  # `write_types` shows them as the source writes them
+python_maximum_signature_line_length = 88
 # Examples in docstrings run in the tests, inside their module; here only {doctest} blocks of pages.
 doctest_test_doctest_blocks = ""
 doctest_default_flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -118,6 +119,40 @@ def number_references(app: Any, what: str, name: str, obj: Any, options: Any, li
         lines[index] = re.sub(r"(?<=\.\. )\[(\d+)\]|\[(\d+)\](?=_)", rf"[#{label}-\1\2]", line)
 
 
+class Written(str):
+    """An annotation as the source writes it, which a signature shows without quotes."""
+
+    __repr__ = str.__str__
+
+
+def write_types(
+    app: Any, what: str, name: str, obj: Any, options: Any, given: str | None, returned: str | None
+) -> tuple[str, str] | None:
+    """Show the types of a signature in the words of the source: ``NDArray[Any]``, not what it is
+    short for."""
+    if given is None or what not in ("function", "class", "exception", "method"):
+        return None
+    signature = inspect.signature(obj)
+    parameters = [each.replace(annotation=_written(each)) for each in _seen(signature, what)]
+    shown = str(inspect.Signature(parameters))
+    result = signature.return_annotation
+    if what in ("class", "exception") or result is signature.empty:
+        return shown, ""
+    return shown, result if isinstance(result, str) else inspect.formatannotation(result)
+
+
+def _seen(signature: inspect.Signature, what: str) -> list[inspect.Parameter]:
+    """The parameters that a caller gives: of a method, not the object."""
+    parameters = list(signature.parameters.values())
+    bound = what == "method" and parameters and parameters[0].name in ("self", "cls")
+    return parameters[1:] if bound else parameters
+
+
+def _written(parameter: inspect.Parameter) -> Any:
+    annotation = parameter.annotation
+    return Written(annotation) if isinstance(annotation, str) else annotation
+
+
 def skip_fields(app: Any, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
     """The fields of named tuples stand under "Attributes" already."""
     return True if type(obj).__name__ == "_tuplegetter" else None
@@ -126,6 +161,7 @@ def skip_fields(app: Any, what: str, name: str, obj: Any, skip: bool, options: A
 def setup(app: Any) -> None:
     app.connect("builder-inited", write_parts)
     app.connect("autodoc-skip-member", skip_fields)
+    app.connect("autodoc-process-signature", write_types)
     # before napoleon, which would take the references for a section of its own
     app.connect("autodoc-process-docstring", number_references, priority=400)
     app.connect("autodoc-process-docstring", LINKS.tell_chapters, priority=900)
