@@ -16,6 +16,7 @@ from building import api_pages, card, check_links, commands, gallery, notebooks 
 from building.links_to_api import Links  # noqa: E402
 from building.names import CHAPTERS, PACKAGES  # noqa: E402
 from docutils import nodes  # noqa: E402
+from sphinx import addnodes  # noqa: E402
 
 # What examples print is compared; other processes would print past that.
 os.environ["FOUNDATION_PROCESSES"] = "1"
@@ -112,6 +113,13 @@ def resolve(app: Any, env: Any, node: Any, contnode: Any) -> Any:
     return None
 
 
+def leave_letters(app: Any, doctree: nodes.document) -> None:
+    """Letters in "(B, T, D) tensor" are sizes, though a class somewhere may have an attribute B."""
+    for reference in list(doctree.findall(addnodes.pending_xref)):
+        if re.fullmatch("[A-Z]", reference.get("reftarget", "")):
+            reference.replace_self(reference.children)
+
+
 def number_references(app: Any, what: str, name: str, obj: Any, options: Any, lines: Any) -> None:
     """Each docstring counts its references from [1]; on a page they need names of their own."""
     label = name.replace(".", "-")
@@ -165,6 +173,7 @@ def setup(app: Any) -> None:
     # before napoleon, which would take the references for a section of its own
     app.connect("autodoc-process-docstring", number_references, priority=400)
     app.connect("autodoc-process-docstring", LINKS.tell_chapters, priority=900)
+    app.connect("doctree-read", leave_letters)
     app.connect("doctree-read", LINKS.link_names)
     app.connect("doctree-read", offer_notebook)
     app.connect("missing-reference", resolve)
