@@ -17,22 +17,18 @@ PACKAGES = (
     "foundation_data",
     "foundation_transformer",
 )
-#: The chapters in the order of the course, then the pages to look things up that show code.
-CHAPTERS = (
-    "neural_networks",
-    "engine",
-    "recurrent",
-    "attention",
-    "transformer_layer",
-    "translator",
-    "data",
-    "training",
-    "decoder_only",
-    "pretrained",
-    "finetuning",
-    "processes",
-    "extending",
-)
+DOCS = Path(__file__).parents[1]
+
+
+def _chapters() -> tuple[str, ...]:
+    """The pages of the course, as the landing page lists them, and those that show more code."""
+    text = (DOCS / "index.md").read_text("utf-8")
+    (course,) = re.findall(r":caption: The course\n:maxdepth: 1\n\n(.*?)```", text, re.DOTALL)
+    listed = [name for name in course.split() if name != "exercises"]
+    return (*listed, "extending")
+
+
+CHAPTERS = _chapters()
 #: Parts of the packages that have no page: the command has its own reference.
 WITHOUT_PAGE = ("cli", "examples")
 

@@ -49,6 +49,8 @@ def convert(text: str, docs: Path) -> dict[str, Any]:
             prose = ""
         elif language == "{figure}":
             prose += _figure(argument, content)
+        elif language == "{literalinclude}":
+            prose += f"```python\n{_included(docs / argument, content)}\n```"
         elif language not in ("{toctree}", "{include}"):
             prose += fence.group()
     cells.append(_prose(prose + rest[end:], docs))
@@ -92,6 +94,15 @@ def _figure(path: str, content: str) -> str:
     alternative = re.search(r"^:alt: (.*)$", content, re.MULTILINE)
     caption = re.sub(r"^:\w+:.*\n", "", content, flags=re.MULTILINE).strip()
     return f"![{alternative[1] if alternative else ''}]({path})\n\n*{caption}*"
+
+
+def _included(file: Path, content: str) -> str:
+    """The part of a source that a page shows."""
+    options = dict(re.findall(r'^:([\w-]+): "?(.*?)"?$', content, re.MULTILINE))
+    source = file.read_text("utf-8")
+    start = source.index(options["start-at"]) if "start-at" in options else 0
+    end = source.index(options["end-before"], start) if "end-before" in options else None
+    return source[start:end].strip()
 
 
 def _prose(text: str, docs: Path) -> dict[str, Any]:
