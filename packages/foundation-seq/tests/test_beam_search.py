@@ -19,8 +19,8 @@ def log_p(logits):
     return np.log(token_probabilities(np.atleast_2d(logits), SamplingConfig()))
 
 
-def score(total, length, alpha):
-    return total / ((5 + length) / 6) ** alpha
+def score(total, length, alpha, penalty="wu"):
+    return total / {"wu": (5 + length) / 6, "power": length}[penalty] ** alpha
 
 
 def log_prob(model, prompt, tokens):
@@ -72,8 +72,8 @@ def test_scores_are_those_of_a_second_scoring(beam_size, alpha):
         assert len({(*h.tokens, h.stopped) for h in result}) == len(result)
 
 
-def naive(model, prompt, limit, beam_size, stop, alpha):
-    """The textbook loop over lists, which always goes on to the limit."""
+def naive(model, prompt, limit, beam_size, stop, alpha, penalty="wu", patience="exact"):
+    """The textbook loop over lists, which goes on to the limit if its patience is exact."""
     beams, finished = [(0.0, [])], []
     for length in range(1, limit + 1):
         candidates = [
@@ -85,21 +85,33 @@ def naive(model, prompt, limit, beam_size, stop, alpha):
         candidates.sort(key=lambda c: -c[0])
         for total, tokens in candidates[:beam_size]:
             if tokens[-1] == stop:
-                finished.append((score(total, length, alpha), tokens[:-1], True))
+                finished.append((score(total, length, alpha, penalty), tokens[:-1], True))
         beams = [c for c in candidates if c[1][-1] != stop][:beam_size]
-    finished += [(score(total, limit, alpha), tokens, False) for total, tokens in beams]
+        best = sorted((f[0] for f in finished), reverse=True)[:beam_size]
+        if length < limit and len(best) == beam_size and (
+            patience == "first"
+            or (patience == "now" and best[-1] >= score(beams[0][0], length, alpha, penalty))
+        ):
+            beams = []
+            break
+    finished += [(score(total, limit, alpha, penalty), tokens, False) for total, tokens in beams]
     return sorted(finished, key=lambda f: -f[0])[:beam_size]
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.6, 1.0])
 @pytest.mark.parametrize("beam_size", [1, 2, 5])
+@pytest.mark.parametrize("penalty", ["wu", "power"])
+@pytest.mark.parametrize("patience", ["exact", "now", "first"])
 @pytest.mark.parametrize("seed", range(3))
-def test_stopping_early_changes_nothing(seed, beam_size, alpha):
+def test_stopping_early_changes_nothing(seed, beam_size, alpha, penalty, patience):
+    """With exact patience; with less, it stops where the plain loop stops."""
     model = Memory(seed, 5)
-    options = {"beam_size": beam_size, "length_penalty": alpha, "stop_ids": [3]}
+    how = {"penalty": penalty, "patience": patience}
+    options = {"beam_size": beam_size, "length_penalty": alpha, "stop_ids": [3], **how}
     prompts = [[0], [1, 4]]
     for prompt, result in zip(prompts, beam_search(model, prompts, 11, **options), strict=True):
-        expected = naive(model, prompt, 11, beam_size, 3, alpha)
+        expected = naive(model, prompt, 11, beam_size, 3, alpha, **how)
+        np.testing.assert_allclose([h.score for h in result], [e[0] for e in expected])
         assert [(h.tokens, h.stopped) for h in result] == [e[1:] for e in expected]
 
 
@@ -161,6 +173,53 @@ def test_with_a_recurrent_model_states_follow_their_beams():
             np.testing.assert_allclose(h.log_prob, total)
 
 
+def test_patience_by_hand():
+    """Stopping has 1/4 and 1/2 and so on: the second hypothesis is better for its length."""
+    table = np.full((3, 3), -np.inf)
+    table[0] = np.log([1e-9, 0.75, 0.25])  # 2 stops
+    table[1] = np.log([1e-9, 0.99, 0.01])
+    options = {"beam_size": 1, "stop_ids": [2], "penalty": "power", "length_penalty": 1.0}
+    # A beam of one writes the likeliest token, and its candidates do not hold the stop id.
+    ((greedy,),) = beam_search(Table(table), [[0]], 4, **options)
+    assert greedy.tokens == [1, 1, 1, 1]
+    found = {}
+    for patience in ("exact", "now", "first"):
+        options["beam_size"] = 2
+        (found[patience],) = beam_search(Table(table), [[0]], 4, patience=patience, **options)
+    # At once: after two steps two have stopped, [] with log 1/4 and [1] with log(0.0075) / 2.
+    assert [h.tokens for h in found["first"]] == [[], [1]]
+    np.testing.assert_allclose(
+        [h.score for h in found["first"]], [np.log(0.25), np.log(0.0075) / 2]
+    )
+    # The open one is better already, and stays so to the limit.
+    assert [h.tokens for h in found["now"]] == [h.tokens for h in found["exact"]]
+    assert found["exact"][0].tokens == [1, 1, 1, 1]
+
+
+def test_a_forbidden_token_leaves_the_probabilities_of_the_others():
+    table = np.log(np.array([[0.5, 0.3, 0.15, 0.05]] * 4))
+    options = {"beam_size": 3, "length_penalty": 0.0, "stop_ids": [3]}
+    (found,) = beam_search(Table(table), [[0]], 1, forbidden_ids=[0], **options)
+    assert [(h.tokens, h.stopped) for h in found] == [([1], False), ([2], False), ([], True)]
+    np.testing.assert_allclose([h.log_prob for h in found], np.log([0.3, 0.15, 0.05]))
+
+
+def test_a_forced_end_costs_nothing():
+    model = Memory(1, 5)
+    options = {"beam_size": 2, "length_penalty": 1.0, "stop_ids": [3, 4], "forced_stop_id": 3}
+    (found,) = beam_search(model, [[0]], 3, penalty="power", **options)
+    (shorter,) = beam_search(model, [[0]], 2, penalty="power", beam_size=2, stop_ids=[3, 4])
+    assert all(h.stopped for h in found)
+    whole = [h for h in found if len(h.tokens) == 2]
+    assert whole
+    for h in whole:
+        assert h.tokens in [other.tokens for other in shorter]
+        np.testing.assert_allclose(h.log_prob, log_prob(model, [0], h.tokens))
+        np.testing.assert_allclose(h.score, h.log_prob / 3)  # the end counts as a token
+    (one,) = beam_search(model, [[0]], 1, **options)
+    assert [(h.tokens, h.log_prob, h.stopped) for h in one] == [([], 0.0, True)]
+
+
 def test_nothing_to_write():
     model = Table(random_table())
     assert beam_search(model, [], 5) == []
@@ -185,6 +244,10 @@ def test_the_largest_in_order():
         ({"length_penalty": -0.1}, ValueError, "length_penalty >= 0"),
         ({"length_penalty": np.nan}, ValueError, "length_penalty >= 0"),
         ({"prompt": [[]]}, ValueError, "prompt of row 0 is empty"),
+        ({"penalty": "Wu"}, ValueError, "penalty: expected one of .*'wu', 'power'.*, got 'Wu'"),
+        ({"patience": True}, ValueError, "patience: expected one of .*, got True"),
+        ({"forbidden_ids": [9]}, ValueError, "forbidden id 9 lies outside the vocabulary of 4"),
+        ({"forced_stop_id": 2}, ValueError, r"expected one of the stop ids \[\], got 2"),
         ({"stop_ids": [9]}, ValueError, "stop id 9 lies outside the vocabulary of 4"),
         ({"max_new_tokens": -1}, ValueError, "max_new_tokens >= 0"),
     ],

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from foundation_nn import no_grad
@@ -54,6 +54,10 @@ def beam_search(
     beam_size: int = 4,
     length_penalty: float = 0.6,
     stop_ids: Collection[int] = (),
+    penalty: str = "wu",
+    patience: str = "exact",
+    forbidden_ids: Collection[int] = (),
+    forced_stop_id: int | None = None,
 ) -> list[list[Hypothesis]]:
     """The best continuations of each row of the prompt.
 
@@ -65,6 +69,9 @@ def beam_search(
         log P(tokens | prompt) / ((5 + n) / 6)^α
 
     Rows do not influence each other. A beam of one without length penalty is greedy decoding.
+
+    Published models were tuned with the search of Hugging Face's transformers. It finds what this
+    one does with ``penalty="power"`` and ``patience="now"``.
 
     Parameters
     ----------
@@ -78,6 +85,19 @@ def beam_search(
         α ≥ 0. With 0, hypotheses are ranked by their log-probability, which prefers short ones;
         with 1, nearly by its mean over the tokens.
     stop_ids : collection of int
+    penalty : {"wu", "power"}
+        What log-probabilities are divided by: ((5 + n) / 6)^α, or n^α, with which α = 1 gives the
+        mean over the tokens.
+    patience : {"exact", "now", "first"}
+        When the search of a row ends, once ``beam_size`` hypotheses are finished: when no open one
+        can become better than the worst of them, however long it grows; when none would be better
+        if it ended now; at once. In transformers, ``early_stopping`` is "never", False or True.
+    forbidden_ids : collection of int
+        Tokens that are never written. The probabilities of the others stay as they are; a model
+        that shares them out anew gives these tokens the logit -inf.
+    forced_stop_id : int, optional
+        One of the stop ids, with which every hypothesis ends that reaches the limit. It is the last
+        of its tokens, and costs nothing: its log P counts as 0.
 
     Returns
     -------
@@ -87,8 +107,9 @@ def beam_search(
     Raises
     ------
     TypeError, ValueError
-        As :func:`generate`; also if ``beam_size`` is no positive integer or ``length_penalty`` is
-        negative or not finite.
+        As :func:`generate`; also if ``beam_size`` is no positive integer, ``length_penalty`` is
+        negative or not finite, ``penalty`` or ``patience`` is none of these, or a forbidden or
+        forced id is not in the vocabulary.
 
     References
     ----------
@@ -109,13 +130,34 @@ def beam_search(
         raise ValueError(f"expected beam_size >= 1, got {beam_size}; 1 is greedy")
     if not (length_penalty >= 0 and math.isfinite(length_penalty)):
         raise ValueError(f"expected length_penalty >= 0 (0: none), got {length_penalty}")
+    for name, value, known in (
+        ("penalty", penalty, ("wu", "power")),
+        ("patience", patience, ("exact", "now", "first")),
+    ):
+        if value not in known:
+            raise ValueError(f"{name}: expected one of {known}, got {value!r}")
     request = Request(prompt, max_new_tokens, stop_ids)
-    searches = [
-        _Search(limit, request.stop_ids, beam_size, length_penalty)
-        for limit in request.limits.tolist()
-    ]
+    if forced_stop_id is not None and forced_stop_id not in request.stop_ids:
+        raise ValueError(
+            f"forced_stop_id: expected one of the stop ids {request.stop_ids}, got {forced_stop_id}"
+        )
+    rules = _Rules(
+        request.stop_ids,
+        sorted(set(forbidden_ids)),
+        forced_stop_id,
+        beam_size,
+        length_penalty,
+        penalty,
+        patience,
+    )
+    searches = [_Search(limit, rules) for limit in request.limits.tolist()]
     if request.limits.any():
         logits, state = request.start(model)
+        for index in rules.forbidden_ids:
+            if not 0 <= index < logits.shape[1]:
+                raise ValueError(
+                    f"forbidden id {index} lies outside the vocabulary of {logits.shape[1]} tokens"
+                )
         with no_grad():
             rows, tokens = _extend(searches, logits)
             while len(rows):
@@ -144,6 +186,23 @@ def _extend(searches: list[_Search], logits: Logits) -> tuple[Ids, Ids]:
     return np.array(rows, np.intp), np.array(tokens, np.intp)
 
 
+class _Rules(NamedTuple):
+    """What :func:`beam_search` was asked for, which explains it."""
+
+    stop_ids: list[int]
+    forbidden_ids: list[int]
+    forced_stop_id: int | None
+    beam_size: int
+    length_penalty: float
+    penalty: str
+    patience: str
+
+    def score(self, log_prob: float, length: int) -> float:
+        """What a hypothesis of so many tokens, the stop id included, is ranked by."""
+        base = (5 + length) / 6 if self.penalty == "wu" else length
+        return float(log_prob / base**self.length_penalty)
+
+
 class _Search:
     """The open and the finished hypotheses of one row.
 
@@ -157,18 +216,15 @@ class _Search:
         At most ``beam_size``, the best first.
     """
 
-    def __init__(
-        self, limit: int, stop_ids: list[int], beam_size: int, length_penalty: float
-    ) -> None:
+    def __init__(self, limit: int, rules: _Rules) -> None:
         self.limit = limit
-        self.stop_ids = stop_ids
-        self.beam_size = beam_size
-        self.length_penalty = length_penalty
+        self.rules = rules
+        self.beam_size = rules.beam_size
         self.open: list[list[int]] = [[]]
         self.open_log_probs = np.zeros(1)
         self.finished: list[Hypothesis] = []
         if not limit:
-            self._finish([], 0.0, 0, stopped=False)
+            self.finished.append(Hypothesis([], 0.0, 0.0, stopped=False))
 
     def extend(self, log_p: NDArray[np.float64]) -> list[tuple[int, int]]:
         """Continue each open hypothesis by one token.
@@ -188,15 +244,17 @@ class _Search:
             return self._end()
         length = len(self.open[0]) + 1
         vocab_size = log_p.shape[1]
+        stop_ids = self.rules.stop_ids
+        log_p = self._allowed(log_p, length)
         total = (self.open_log_probs[:, None] + log_p).reshape(-1)  # (len(open) * V,)
         # Even if all that can stop do so among the best, beam_size others are left.
-        num_candidates = self.beam_size + len(self.open) * len(self.stop_ids)
+        num_candidates = self.beam_size + len(self.open) * len(stop_ids)
         continued: list[tuple[int, int]] = []
         log_probs: list[float] = []
         for rank, index in enumerate(_largest(total, num_candidates).tolist()):
             parent, token = divmod(index, vocab_size)
             log_prob = float(total[index])
-            if token not in self.stop_ids:
+            if token not in stop_ids:
                 continued.append((parent, token))
                 log_probs.append(log_prob)
             elif rank < self.beam_size:
@@ -208,19 +266,37 @@ class _Search:
         if length == self.limit:
             for tokens, log_prob in zip(self.open, log_probs, strict=True):
                 self._finish(tokens, log_prob, length, stopped=False)
-        if length == self.limit or self._is_decided():
+        if length == self.limit or self._is_decided(length):
             return self._end()
         return continued
 
-    def _is_decided(self) -> bool:
-        """Whether no open hypothesis can become one of the best any more."""
+    def _allowed(self, log_p: NDArray[np.float64], length: int) -> NDArray[np.float64]:
+        """The log-probabilities (len(open), V) with those of tokens that may not be next as -inf.
+
+        The next token is the one at this length.
+        """
+        forced = self.rules.forced_stop_id
+        if forced is not None and length == self.limit:
+            log_p = np.full_like(log_p, -np.inf)
+            log_p[:, forced] = 0
+        elif self.rules.forbidden_ids:
+            log_p = log_p.copy()
+            log_p[:, self.rules.forbidden_ids] = -np.inf
+        return log_p
+
+    def _is_decided(self, length: int) -> bool:
+        """Whether no open hypothesis, all of this length, is to become one of the best any more."""
         if not self.open:
             return True
         if len(self.finished) < self.beam_size:
             return False
-        # A log-probability can only fall, and it is divided by at most the penalty of the limit.
-        best_possible = self.open_log_probs.max() / self._penalty(self.limit)
-        return bool(self.finished[-1].score >= best_possible)
+        if self.rules.patience == "first":
+            return True
+        if self.rules.patience == "exact":
+            # A log-probability can only fall, and is divided by at most the penalty of the limit.
+            length = self.limit
+        best_possible = self.rules.score(float(self.open_log_probs.max()), length)
+        return self.finished[-1].score >= best_possible
 
     def _end(self) -> list[tuple[int, int]]:
         self.open = []
@@ -228,13 +304,10 @@ class _Search:
         return []
 
     def _finish(self, tokens: list[int], log_prob: float, length: int, stopped: bool) -> None:
-        score = log_prob / self._penalty(length)
+        score = self.rules.score(log_prob, length)
         self.finished.append(Hypothesis(tokens, log_prob, score, stopped))
         self.finished.sort(key=lambda hypothesis: -hypothesis.score)
         del self.finished[self.beam_size :]
-
-    def _penalty(self, length: int) -> float:
-        return float(((5 + length) / 6) ** self.length_penalty)
 
 
 def _largest(values: NDArray[np.float64], count: int) -> Ids:
