@@ -726,7 +726,7 @@ def test_attention_shows_the_ids_that_were_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from foundation_data import BPETokenizer
-    from foundation_transformer import TransformerConfig
+    from foundation_transformer import SentenceTranslator, TransformerConfig
     from foundation_transformer.cli._translate import written_ids
 
     tokenizer = BPETokenizer.train(["aa ab"], max_size=300)
@@ -735,7 +735,7 @@ def test_attention_shows_the_ids_that_were_written(
     )
     # What it writes are bytes that no text has: encoded again they would be other ids, and more.
     model = Transformer(config, rng=np.random.default_rng(1))
-    _, target = written_ids(model, "aa", tokenizer, tokenizer)
+    _, target = written_ids(SentenceTranslator(model, tokenizer, tokenizer), "aa")
     eos = tokenizer.vocabulary.specials.eos_id
     assert target[-1] == eos or len(target) == 1 + 9
     checkpoint.save(tmp_path / "m", model, source_tokenizer=tokenizer, target_tokenizer=tokenizer)

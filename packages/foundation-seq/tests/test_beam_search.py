@@ -88,9 +88,13 @@ def naive(model, prompt, limit, beam_size, stop, alpha, penalty="wu", patience="
                 finished.append((score(total, length, alpha, penalty), tokens[:-1], True))
         beams = [c for c in candidates if c[1][-1] != stop][:beam_size]
         best = sorted((f[0] for f in finished), reverse=True)[:beam_size]
-        if length < limit and len(best) == beam_size and (
-            patience == "first"
-            or (patience == "now" and best[-1] >= score(beams[0][0], length, alpha, penalty))
+        if (
+            length < limit
+            and len(best) == beam_size
+            and (
+                patience == "first"
+                or (patience == "now" and best[-1] >= score(beams[0][0], length, alpha, penalty))
+            )
         ):
             beams = []
             break

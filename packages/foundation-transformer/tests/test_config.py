@@ -152,6 +152,7 @@ def test_there_and_back_through_json():
         norm_last=True,
         bias=False,
         tie_embeddings=False,
+        share_embeddings=False,
         logit_scale=0.5,
         output_bias=True,
         num_token_types=3,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from foundation_attn import MultiHeadAttention
 from foundation_data import BPETokenizer, CharTokenizer
-from foundation_nn import Tensor, checkpoint, no_grad
+from foundation_nn import Linear, Tensor, checkpoint, no_grad
 from foundation_transformer import CausalLM, TextEncoder, Transformer, TransformerConfig
 from foundation_transformer.pretrained import CompactWeight, load_pretrained, save_pretrained
 from foundation_transformer.pretrained._compact import CompactAttention, compact_linear
@@ -296,8 +296,10 @@ def test_models_that_no_family_has_are_not_saved(tmp_path):
     )
     with pytest.raises(ValueError, match="GPT-2 differs in positions='alibi'; Llama differs in"):
         save_pretrained(tmp_path / "x", CausalLM(config))
-    with pytest.raises(TypeError, match="expected a CausalLM or a TextEncoder, got Transformer"):
+    with pytest.raises(ValueError, match="Marian differs in norm_first=True.*T5 differs in norm"):
         save_pretrained(tmp_path / "x", Transformer(TransformerConfig.tiny(vocab_size=31)))
+    with pytest.raises(TypeError, match="a TextEncoder or a Transformer, got a Linear"):
+        save_pretrained(tmp_path / "x", Linear(2, 3))
     double = TextEncoder(
         TransformerConfig.bert(vocab_size=31, d_model=24, num_heads=2, num_layers=1)
     ).astype(np.float64)

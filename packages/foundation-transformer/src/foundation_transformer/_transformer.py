@@ -58,9 +58,10 @@ class Transformer(Module):
         self.config = c = config
         D, std = c.d_model, c.d_model**-0.5
         self.source_embedding = Embedding(c.vocab_size, D, std, rng=rng)
-        shared = c.tie_embeddings and c.target_vocab_size is None
         self.target_embedding = (
-            self.source_embedding if shared else Embedding(c.decoder_vocab_size, D, std, rng=rng)
+            self.source_embedding
+            if c.shares_embeddings
+            else Embedding(c.decoder_vocab_size, D, std, rng=rng)
         )
         self.positions = absolute_positions(c, rng)
         shape = (D, c.num_heads, c.feed_forward_width)

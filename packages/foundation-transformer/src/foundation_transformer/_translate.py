@@ -1,72 +1,56 @@
-"""From sentences to sentences."""
+"""From sentences to sentences, in one call."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
-import numpy as np
-from foundation_nn import padding_mask
-from foundation_seq import beam_search, generate
-from numpy.typing import NDArray
-
+from foundation_transformer._sentence_translator import SentenceTranslator, TextTokenizer
 from foundation_transformer._transformer import Transformer
-from foundation_transformer._translator import Translator
 
 
-class SpecialIds(Protocol):
-    """The ids with a meaning of their own."""
-
-    @property
-    def bos_id(self) -> int: ...
-    @property
-    def eos_id(self) -> int: ...
-
-
-class TextVocabulary(Protocol):
-    """A vocabulary, as far as translation needs one."""
+class WithTranslator(Protocol):
+    """What :func:`foundation_transformer.load_pretrained` returns for a translator's folder."""
 
     @property
-    def specials(self) -> SpecialIds: ...
-
-
-class TextTokenizer(Protocol):
-    """A tokenizer, as far as translation needs one; foundation-data's are."""
-
-    @property
-    def vocabulary(self) -> TextVocabulary: ...
-    def encode(self, text: str, add_bos: bool = False, add_eos: bool = False) -> list[int]: ...
-    def decode(self, ids: Iterable[int]) -> str: ...
+    def translator(self) -> SentenceTranslator: ...
 
 
 def translate(
-    model: Transformer,
+    model: Transformer | WithTranslator,
     sentences: Sequence[str],
-    source_tokenizer: TextTokenizer,
-    target_tokenizer: TextTokenizer,
+    source_tokenizer: TextTokenizer | None = None,
+    target_tokenizer: TextTokenizer | None = None,
     *,
     max_new_tokens: int | None = None,
     batch_size: int = 64,
-    beam_size: int = 1,
-    length_penalty: float = 0.6,
+    beam_size: int | None = None,
+    length_penalty: float | None = None,
+    prefix: str | None = None,
 ) -> list[str]:
     """Translate sentences.
 
     Parameters
     ----------
-    model : Transformer
+    model : Transformer or Pretrained
+        One's own, or what :func:`load_pretrained` returns for the folder of a translator, such as
+        an OPUS-MT model or T5. The latter has its tokenizers and says how it is meant to write.
     sentences : sequence of str
     source_tokenizer, target_tokenizer : TextTokenizer
-        Those the model was trained with.
+        Those the model was trained with; not for a published one.
     max_new_tokens : int, optional
-        The longest translation. By default twice the source and ten more, within the model's
-        positions.
+        The longest translation. By default what the folder of a published model says, or twice
+        the source and ten more, within the model's positions.
     batch_size : int
         Sentences at once; does not change the result beyond rounding.
-    beam_size : int
-        1 takes the likeliest token each time, more is :func:`foundation_seq.beam_search`.
-    length_penalty : float
-        Of the beam search.
+    beam_size : int, optional
+        1 takes the likeliest token each time, more is :func:`foundation_seq.beam_search`. By
+        default what the folder of a published model says, or 1.
+    length_penalty : float, optional
+        Of the beam search: by default what the folder says, or 0.6.
+    prefix : str, optional
+        What is put before each sentence, such as "translate English to French: ", by which T5 is
+        told what to do, or ">>fra<< " for an OPUS-MT model of several target languages.
 
     Returns
     -------
@@ -75,80 +59,30 @@ def translate(
     Raises
     ------
     TypeError
-        If a single string is given.
+        If a single string is given, or tokenizers are missing or given twice.
     ValueError
-        If a sentence is longer than the model's positions, or an option is out of its range.
+        If a sentence is longer than the model's positions, an option is out of its range, or the
+        folder holds no translator.
     """
     if isinstance(sentences, str):
         raise TypeError("translate: expected a list of sentences, got one str; wrap it: [sentence]")
     if batch_size < 1:
         raise ValueError(f"translate: expected batch_size >= 1, got {batch_size}")
-    sources = encode_sources(model, sentences, source_tokenizer)
-    specials = target_tokenizer.vocabulary.specials
-    # Neighbours in length share a batch, so that little of it is padding.
-    order = sorted(range(len(sources)), key=lambda i: len(sources[i]))
-    translations = [""] * len(sources)
-    for start in range(0, len(order), batch_size):
-        chosen = order[start : start + batch_size]
-        if max_new_tokens is None:
-            limits = default_limits(model, [sources[i] for i in chosen])
-        else:
-            limits = np.minimum(max_new_tokens, model.config.max_len)
-        source, mask = pad([sources[i] for i in chosen])
-        translator = Translator(model, source, mask)
-        prompt, stops = [[specials.bos_id]] * len(chosen), {specials.eos_id}
-        if beam_size == 1:
-            written = generate(translator, prompt, limits, stop_ids=stops)
-        else:
-            found = beam_search(
-                translator,
-                prompt,
-                limits,
-                beam_size=beam_size,
-                length_penalty=length_penalty,
-                stop_ids=stops,
-            )
-            written = [hypotheses[0].tokens for hypotheses in found]
-        for i, ids in zip(chosen, written, strict=True):
-            translations[i] = target_tokenizer.decode(ids)
-    return translations
-
-
-def encode_sources(
-    model: Transformer, sentences: Sequence[str], tokenizer: TextTokenizer
-) -> list[list[int]]:
-    """The ids of sentences that the model can read.
-
-    Raises
-    ------
-    ValueError
-        If one is longer than the model's positions.
-    """
-    sources = [tokenizer.encode(sentence, add_eos=True) for sentence in sentences]
-    longest = model.config.max_len
-    for sentence, ids in zip(sentences, sources, strict=True):
-        if len(ids) > longest:
-            raise ValueError(
-                f"translate: {_shorten(sentence)!r} has {len(ids)} tokens, the model reads "
-                f"{longest}; split the sentence, or train with a larger max_len"
-            )
-    return sources
-
-
-def default_limits(model: Transformer, sources: Sequence[Sequence[int]]) -> NDArray[np.int64]:
-    """The longest translation of each source: twice as long and ten more."""
-    lengths = np.array([len(ids) for ids in sources])
-    limits: NDArray[np.int64] = np.minimum(2 * lengths + 10, model.config.max_len)
-    return limits
-
-
-def pad(rows: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Rows of ids as one (B, S) array, zeros behind the shorter ones, and the mask of the real."""
-    mask = padding_mask([len(row) for row in rows])
-    ids = np.zeros(mask.shape, np.int64)
-    ids[mask] = np.concatenate([np.asarray(row, np.int64) for row in rows])
-    return ids, mask
-
-
-def _shorten(text: str, width: int = 60) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"
+    if not isinstance(model, Transformer):
+        if source_tokenizer is not None or target_tokenizer is not None:
+            raise TypeError("translate: a published model has its tokenizers; leave them out")
+        translator = model.translator
+    elif source_tokenizer is None or target_tokenizer is None:
+        raise TypeError(
+            "translate: expected the tokenizers that the model was trained with: "
+            "translate(model, sentences, source_tokenizer, target_tokenizer)"
+        )
+    else:
+        translator = SentenceTranslator(model, source_tokenizer, target_tokenizer)
+    translator = translator.with_options(
+        max_new_tokens=max_new_tokens,
+        beam_size=beam_size,
+        length_penalty=length_penalty,
+        prefix=prefix,
+    )
+    return translator.translate(sentences, batch_size)

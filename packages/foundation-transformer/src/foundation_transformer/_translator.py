@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,11 +51,20 @@ class Translator:
     model : Transformer
     source : (B, S) integer array
     source_mask : (B, S) bool array, optional
+    forbidden_ids : collection of int
+        Tokens that are never written: their logits are -inf.
     """
 
-    def __init__(self, model: Transformer, source: Ids, source_mask: Mask | None = None) -> None:
+    def __init__(
+        self,
+        model: Transformer,
+        source: Ids,
+        source_mask: Mask | None = None,
+        forbidden_ids: Collection[int] = (),
+    ) -> None:
         self.model = model
         self.source_mask = source_mask
+        self.forbidden_ids = list(forbidden_ids)
         with no_grad():
             self.memory = model.encode(source, source_mask).data
 
@@ -108,4 +118,8 @@ class Translator:
                 caches=state.caches,
                 positions=rotary_positions(model.config.positions, positions),
             )
-            return model.logits(h[:, -1]).data
+            logits: NDArray[Any] = model.logits(h[:, -1]).data
+        if self.forbidden_ids:
+            logits = logits.copy()
+            logits[:, self.forbidden_ids] = -np.inf
+        return logits

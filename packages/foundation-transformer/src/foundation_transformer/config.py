@@ -102,8 +102,10 @@ class TransformerConfig:
     logit_cap : float or None
         :class:`CausalLM`: a logit x becomes cap · tanh(x / cap) [3]_.
     tie_embeddings : bool
-        The output layer is the target embedding; with one vocabulary, the source's, too. For a
-        vocabulary in common of which only the target's side is tied, give both sizes.
+        The output layer is the target embedding.
+    share_embeddings : bool or None
+        :class:`Transformer`: source and target have one embedding; None: if the output layer is
+        tied and there is one vocabulary.
     logit_scale : float
         :class:`Transformer`: what the output layer reads is multiplied by it; T5 [12]_ has 1/√D.
     output_bias : bool
@@ -179,6 +181,7 @@ class TransformerConfig:
     scale_embeddings: bool | None = None
     logit_cap: float | None = _only_for("CausalLM", None)
     tie_embeddings: bool = True
+    share_embeddings: bool | None = _only_for("Transformer", None)
     logit_scale: float = _only_for("Transformer", 1.0)
     output_bias: bool = _only_for("Transformer", False)
     num_token_types: int = _only_for("TextEncoder", 0)
@@ -211,9 +214,14 @@ class TransformerConfig:
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"{name}: expected one of {known}, got {getattr(self, name)!r}")
+        if self.share_embeddings and self.target_vocab_size not in (None, self.vocab_size):
+            raise ValueError(
+                f"share_embeddings: one embedding cannot be for vocab_size={self.vocab_size} and "
+                f"target_vocab_size={self.target_vocab_size}"
+            )
         for each in fields(self):
             value = getattr(self, each.name)
-            may_be_none = each.name == "scale_embeddings" and value is None
+            may_be_none = value is None and "None" in str(each.type)
             if str(each.type).startswith("bool") and not (isinstance(value, bool) or may_be_none):
                 raise TypeError(f"{each.name}: expected True or False, got {value!r:.60}")
         for name, positions in _OF_POSITIONS.items():
@@ -300,6 +308,13 @@ class TransformerConfig:
     def decoder_vocab_size(self) -> int:
         """V of the target language."""
         return self.vocab_size if self.target_vocab_size is None else self.target_vocab_size
+
+    @property
+    def shares_embeddings(self) -> bool:
+        """Whether source and target have one embedding."""
+        if self.share_embeddings is None:
+            return self.tie_embeddings and self.target_vocab_size is None
+        return self.share_embeddings
 
     @property
     def decoder_layers(self) -> int:

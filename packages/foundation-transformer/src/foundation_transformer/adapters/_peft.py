@@ -229,9 +229,10 @@ def _all_parts(model: Model) -> dict[str, tuple[int, dict[str, tuple[int, int]]]
 def _names(model: Model, family: Family) -> Iterator[tuple[str, tuple[str, str]]]:
     """Hugging Face's name of each matrix, and the path and part that it has here."""
     prefix = "" if isinstance(model, TextEncoder) else family.prefix
+    modules = family.modules_of(model.config)
     for ours, parts in _PARTS.items():
         module = f"{ours}.in_proj" if ours == "self_attn" else ours
-        theirs = family.modules[f"stack.layers.{{i}}.{module}"].split()
+        theirs = modules[f"stack.layers.{{i}}.{module}"].split()
         if len(theirs) < len(parts):  # one matrix for all three, or a network without a gate
             parts = ("qkv",) if ours == "self_attn" else parts[-1:]
         for i in range(model.config.num_layers):

@@ -95,7 +95,13 @@ def add_measures(commands: Commands) -> None:
         "--beam-size",
         type=positive,
         metavar="N",
-        help="translation: follow the N best translations at the same time (default: 1)",
+        help="translation: follow the N best translations at the same time (default: what a "
+        "published model says, or 1)",
+    )
+    evaluate.add_argument(
+        "--prefix",
+        metavar="TEXT",
+        help="translation: text that is put before each source, as for translate",
     )
     evaluate.add_argument(
         "--context",

@@ -8,7 +8,8 @@ from foundation_transformer.cli._parser import Commands, Parser, natural, positi
 
 TRANSLATE = """\
 Translate the lines of a file or of standard input, or what one types, with the model of a
-checkpoint. A line that is longer than the model can read is left empty and named at the end, where
+checkpoint, or with a published one: the folder of an OPUS-MT (Marian) or T5 model, as Hugging Face
+writes it. A line that is longer than the model can read is left empty and named at the end, where
 the exit status is 1 then.
 """
 GENERATE = """\
@@ -146,7 +147,10 @@ def _add_translate(commands: Commands) -> None:
         example='echo "a sentence" | foundation translate runs/mine',
     )
     translate.add_argument(
-        "folder", type=Path, metavar="FOLDER", help="the folder of a run, or of a checkpoint"
+        "folder",
+        type=Path,
+        metavar="FOLDER",
+        help="the folder of a run, of a checkpoint, or of a published model",
     )
     translate.add_argument(
         "file",
@@ -172,16 +176,22 @@ def _add_translate(commands: Commands) -> None:
     translate.add_argument(
         "--beam-size",
         type=positive,
-        default=1,
         metavar="N",
         help="follow the N best translations at the same time; 1 takes the likeliest word each "
-        "time (default: 1)",
+        "time (default: what a published model says, or 1)",
     )
     translate.add_argument(
         "--length-penalty",
         type=float,
         metavar="X",
-        help="with a beam: larger numbers favour longer translations (default: 0.6)",
+        help="with a beam: larger numbers favour longer translations (default: what a published "
+        "model says, or 0.6)",
+    )
+    translate.add_argument(
+        "--prefix",
+        metavar="TEXT",
+        help="text that is put before each line, such as 'translate English to French: ', by which "
+        "T5 is told what to do, or '>>fra<< ' for a model of several target languages",
     )
     translate.add_argument(
         "--n-best",

@@ -53,11 +53,12 @@ def write_attention(folder: Path, sentence: str, out: Path) -> None:
 def _of_translation(
     loaded: checkpoint.Checkpoint, folder: Path, sentence: str
 ) -> tuple[list[LayerMap], str]:
-    model, read, write = translator_of(folder, loaded)
+    translator = translator_of(folder, loaded)
+    read, write = translator.source_tokenizer, translator.target_tokenizer
     _require_tokens(read, sentence)
-    source, target = written_ids(model, sentence, read, write)
-    with no_grad(), capture_attention(model) as maps:
-        model(np.array([source]), np.array([target[:-1] or target]))
+    source, target = written_ids(translator, sentence)
+    with no_grad(), capture_attention(translator.model) as maps:
+        translator.model(np.array([source]), np.array([target[:-1] or target]))
     source_tokens = labels(read, source)
     target_tokens = labels(write, target)
     length = maps[-1].weights.shape[-2]

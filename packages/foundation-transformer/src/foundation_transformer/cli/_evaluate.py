@@ -12,7 +12,6 @@ from foundation_nn.files import MAX_BYTES, read_text
 
 from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer._transformer import Transformer
-from foundation_transformer._translate import translate
 from foundation_transformer.cli._corpus import files_of
 from foundation_transformer.cli._folder import kind_of
 from foundation_transformer.cli._pretrained import load_any
@@ -62,13 +61,13 @@ def _translation(loaded: checkpoint.Checkpoint, options: argparse.Namespace) -> 
     for name in ("context", "stride", "batch_size"):
         if getattr(options, name):
             raise ValueError(f"--{name.replace('_', '-')}: does nothing for a translator")
-    model, *tokenizers = translator_of(options.folder, loaded)
+    translator = translator_of(options.folder, loaded).with_options(
+        beam_size=options.beam_size, prefix=options.prefix
+    )
     pairs = read_columns(options.data, options.columns, options.skip_header, options.delimiter)
-    limit = model.config.max_len
-    fits = [len(tokenizers[0].encode(source, add_eos=True)) <= limit for source, _ in pairs]
+    fits = [not translator.why_not(source) for source, _ in pairs]
     sources = [source for (source, _), fit in zip(pairs, fits, strict=True) if fit]
-    beam_size = options.beam_size or 1
-    translations = iter(translate(model, sources, *tokenizers, beam_size=beam_size))
+    translations = iter(translator.translate(sources))
     # What is too long for the model counts as not translated, which the scores show.
     written = [next(translations) if fit else "" for fit in fits]
     language = options.target_language or _language_of(options.folder)
@@ -91,7 +90,7 @@ def _language_of(folder: Path) -> str | None:
 def _language_model(
     loaded: checkpoint.Checkpoint, options: argparse.Namespace
 ) -> dict[str, object]:
-    for name in ("beam_size", "columns", "skip_header", "delimiter", "target_language"):
+    for name in ("beam_size", "prefix", "columns", "skip_header", "delimiter", "target_language"):
         if getattr(options, name):
             raise ValueError(f"--{name.replace('_', '-')}: does nothing for a language model")
     tokenizer = loaded.extras.get("tokenizer")

@@ -133,7 +133,14 @@ def load_any(path: Path) -> checkpoint.Checkpoint:
     """
     if is_published(path):
         loaded, tokenizer = load_with_tokenizer(path)
-        return checkpoint.Checkpoint(loaded.model, {"tokenizer": tokenizer}, None)
+        extras: dict[str, object] = {"tokenizer": tokenizer}
+        if loaded.target_tokenizer is not None:
+            extras = {
+                "source_tokenizer": tokenizer,
+                "target_tokenizer": loaded.target_tokenizer,
+                "decoding": loaded.translator.decoding,
+            }
+        return checkpoint.Checkpoint(loaded.model, extras, None)
     saved = checkpoint.load(find_checkpoint(path))
     return saved._replace(model=load_run(path).model) if isinstance(saved.model, Lora) else saved
 

@@ -13,6 +13,7 @@ from foundation_nn.plotting import plot_history
 from foundation_nn.training import History
 
 from foundation_transformer._positions import SinusoidalPositions
+from foundation_transformer._sentence_translator import SentenceTranslator
 from foundation_transformer._transformer import Transformer
 from foundation_transformer._translate import translate
 from foundation_transformer.cli._attention import write_attention
@@ -108,7 +109,7 @@ def _telling(
 
 def _cross_attention(model: Transformer, tokenizers: Tokenizers, sentence: str) -> HeatMap:
     """The weights with which the translation of a sentence was written, at most its beginning."""
-    source, target = written_ids(model, sentence, *tokenizers)
+    source, target = written_ids(SentenceTranslator(model, *tokenizers), sentence)
     with no_grad(), capture_attention(model) as maps:
         model(np.array([source]), np.array([target[:-1]]))
     cross = [m for m in maps if m.kind == "cross"][-1]

@@ -12,43 +12,37 @@ from typing import Any, TextIO
 
 from foundation_nn import checkpoint
 from foundation_nn.files import new_file, open_file
-from foundation_seq import generate
 
+from foundation_transformer._sentence_translator import SentenceTranslator
 from foundation_transformer._transformer import Transformer
-from foundation_transformer._translate import default_limits, encode_sources, pad, translate
-from foundation_transformer._translator import Translator
-from foundation_transformer.cli._folder import find_checkpoint, kind_of
-from foundation_transformer.cli._n_best import n_best
+from foundation_transformer.cli._folder import kind_of
+from foundation_transformer.cli._pretrained import load_any
 from foundation_transformer.cli._status import DONE, FAILED
 from foundation_transformer.cli._streams import is_typed, standard_input
 
-#: Of a beam, if nothing else is said.
-LENGTH_PENALTY = 0.6
 #: Characters of a line. A file may be one line without an end.
 _LONGEST_LINE = 1 << 24
 
 Translate = Callable[[list[str]], list[list[str]]]
 
 
-def translator_of(folder: Path, loaded: checkpoint.Checkpoint) -> tuple[Transformer, Any, Any]:
-    """The model of a checkpoint, and its source and target tokenizers.
+def translator_of(folder: Path, loaded: checkpoint.Checkpoint) -> SentenceTranslator:
+    """The translator of a checkpoint, or of a published model that was loaded as one.
 
     Raises
     ------
     ValueError
         If it is not a translator.
     """
-    tokenizers = [loaded.extras.get(f"{side}_tokenizer") for side in ("source", "target")]
-    if not isinstance(loaded.model, Transformer) or None in tokenizers:
+    source, target = (loaded.extras.get(f"{side}_tokenizer") for side in ("source", "target"))
+    if not isinstance(loaded.model, Transformer) or source is None or target is None:
         raise ValueError(
             f"{folder}: holds {kind_of(loaded.model)}, not a translator with its tokenizers"
         )
-    return loaded.model, tokenizers[0], tokenizers[1]
+    return SentenceTranslator(loaded.model, source, target, loaded.extras.get("decoding"))
 
 
-def written_ids(
-    model: Transformer, sentence: str, source_tokenizer: Any, target_tokenizer: Any
-) -> tuple[list[int], list[int]]:
+def written_ids(translator: SentenceTranslator, sentence: str) -> tuple[list[int], list[int]]:
     """What the model reads, and what it writes: from the beginning of the sentence to its end.
 
     The latter are the very ids that were generated, not those of the text that they stand for,
@@ -60,14 +54,10 @@ def written_ids(
     ValueError
         If the sentence is longer than the model's positions.
     """
-    sources = encode_sources(model, [sentence], source_tokenizer)
-    specials = target_tokenizer.vocabulary.specials
-    limits = default_limits(model, sources)
-    (ids,) = generate(
-        Translator(model, *pad(sources)), [[specials.bos_id]], limits, stop_ids={specials.eos_id}
-    )
-    end = [specials.eos_id] if len(ids) < limits[0] else []
-    return sources[0], [specials.bos_id, *ids, *end]
+    (source,) = translator.encode([sentence])
+    (written,) = translator.write([source])
+    end = [translator.target_tokenizer.vocabulary.specials.eos_id] if written.stopped else []
+    return source, [translator.start_id, *written.ids, *end]
 
 
 def translate_lines(options: argparse.Namespace) -> int:
@@ -80,43 +70,31 @@ def translate_lines(options: argparse.Namespace) -> int:
     OSError, ValueError
         If there is nothing to load, the text cannot be read, or a flag would do nothing.
     """
-    loaded = checkpoint.load(find_checkpoint(options.folder))
-    model, source_tokenizer, target_tokenizer = translator_of(options.folder, loaded)
-    if options.n_best and options.n_best > max(options.beam_size, 1):
+    translator = translator_of(options.folder, load_any(options.folder)).with_options(
+        beam_size=options.beam_size, length_penalty=options.length_penalty, prefix=options.prefix
+    )
+    decoding = translator.decoding
+    if options.n_best and options.n_best > decoding.beam_size:
         raise ValueError(
             f"--n-best {options.n_best} needs a beam as wide: --beam-size {options.n_best}"
         )
-    if options.length_penalty is not None and options.beam_size == 1:
+    if options.length_penalty is not None and decoding.beam_size == 1:
         raise ValueError("--length-penalty: does nothing without a beam; add --beam-size 4")
-    penalty = LENGTH_PENALTY if options.length_penalty is None else options.length_penalty
+    if decoding.ignored:
+        print(f"not obeyed: {', '.join(decoding.ignored)}", file=sys.stderr)
 
     def all_of(lines: list[str]) -> list[list[str]]:
         """What to print for each line."""
         if options.n_best:
-            found = n_best(
-                model,
-                lines,
-                source_tokenizer,
-                target_tokenizer,
-                options.beam_size,
-                penalty,
-            )
+            found = translator.n_best(lines)
             return [
                 [f"{score:.4f}\t{text}" for text, score in each[: options.n_best]] for each in found
             ]
-        written = translate(
-            model,
-            lines,
-            source_tokenizer,
-            target_tokenizer,
-            beam_size=options.beam_size,
-            length_penalty=penalty,
-        )
-        return [[text] for text in written]
+        return [[text] for text in translator.translate(lines)]
 
     reads_a_file = options.file not in (None, "-")
     if not reads_a_file and options.out is None and is_typed():
-        _converse(all_of, source_tokenizer)
+        _converse(all_of, translator.source_tokenizer)
         return DONE
     with ExitStack() as files:
         name = options.file if reads_a_file else "standard input"
@@ -126,10 +104,8 @@ def translate_lines(options: argparse.Namespace) -> int:
             place = files.enter_context(new_file(options.out))
             output = files.enter_context(place.open("w", encoding="utf-8", newline="\n"))
 
-        def why_not(line: str) -> str:
-            return _why_not(model, source_tokenizer, line)
-
         batches = _batches(source, name, options.batch_size)
+        why_not = translator.why_not
         left_out = _filter(all_of, why_not, batches, output, numbered=bool(options.n_best))
     for number, reason in left_out:
         print(f"foundation translate: {name}, line {number}: {reason}", file=sys.stderr)
@@ -165,15 +141,6 @@ def _open(file: str) -> TextIO:
     return TextIOWrapper(open_file(file), encoding="utf-8", newline="\n")
 
 
-def _why_not(model: Transformer, tokenizer: Any, line: str) -> str:
-    """Why a line cannot be translated; "" if it can."""
-    length = len(tokenizer.encode(line, add_eos=True))
-    longest = model.config.max_len
-    if length <= longest:
-        return ""
-    return f"has {length} tokens, the model reads {longest}; left empty: split the sentence"
-
-
 def _filter(
     all_of: Translate,
     why_not: Callable[[str], str],
@@ -200,6 +167,7 @@ def _filter(
                 left_out.append((number, reason))
             texts = next(translations) if line.strip() and not reason else [""]
             for text in texts:
+                text = " ".join(text.splitlines())  # each line has one, whatever is written
                 print(f"{number}\t{text}" if numbered else text, file=output)
         output.flush()
     return left_out
@@ -224,7 +192,8 @@ def _batches(source: TextIO, name: str, size: int) -> Iterator[list[str]]:
             )
         if line:
             count += 1
-            lines.append(line)
+            # The end of a line is no part of the sentence, and would be a token for some models.
+            lines.append(line.removesuffix("\n").removesuffix("\r"))
         if lines and (len(lines) == size or not line):
             yield lines
             lines = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from pathlib import Path
@@ -44,7 +44,7 @@ _NOT_OBEYED: dict[str, tuple[Any, ...]] = {
     "min_new_tokens": (None, 0),
     "dola_layers": (None,),
 }
-_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
+_IDS = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
 
 
 @dataclass(frozen=True)
@@ -144,13 +144,18 @@ class GenerationDefaults:
             eos_ids,
             do_sample,
             settings,
-            tuple(
-                f"{name}={content[name]!r:.60}"
-                for name, neutral in _NOT_OBEYED.items()
-                if content.get(name) not in neutral
-            ),
+            not_obeyed(content),
             dict(content),
         )
+
+
+def not_obeyed(content: Mapping[str, Any], obeyed: Collection[str] = ()) -> tuple[str, ...]:
+    """The settings that would change what is written, and that are none of those ``obeyed``."""
+    return tuple(
+        f"{name}={content[name]!r:.60}"
+        for name, neutral in _NOT_OBEYED.items()
+        if content.get(name) not in neutral and name not in obeyed
+    )
 
 
 def folder_generation(

@@ -15,8 +15,9 @@ from foundation_nn import skip_init
 from foundation_nn.files import MAX_BYTES, field, read_json
 from numpy.typing import NDArray
 
-from foundation_transformer._causal_lm import CausalLM
+from foundation_transformer._decoding import Decoding
 from foundation_transformer._heads import TextClassifier
+from foundation_transformer._sentence_translator import SentenceTranslator
 from foundation_transformer._text_encoder import TextEncoder
 from foundation_transformer._transformer import Transformer
 from foundation_transformer.chat import ChatTemplate
@@ -24,6 +25,7 @@ from foundation_transformer.config import TransformerConfig
 from foundation_transformer.pretrained import _gguf_text as gguf_text
 from foundation_transformer.pretrained._chat_template import folder_chat_template
 from foundation_transformer.pretrained._compact import load_compact
+from foundation_transformer.pretrained._decoding import folder_decoding
 from foundation_transformer.pretrained._generation import GenerationDefaults, folder_generation
 from foundation_transformer.pretrained._gguf import read_gguf
 from foundation_transformer.pretrained._hub_cache import cache_folder, cached_model
@@ -32,6 +34,7 @@ from foundation_transformer.pretrained._pooling import Pooling, folder_pooling
 from foundation_transformer.pretrained._safetensors import stored_tensors
 from foundation_transformer.pretrained._tokenizer import (
     folder_tokenizer,
+    folder_tokenizers,
     require_foundation_data,
 )
 from foundation_transformer.pretrained.families import (
@@ -62,11 +65,11 @@ class Pretrained:
 
     Attributes
     ----------
-    model : CausalLM, TextEncoder or TextClassifier
-        The last if the folder has a head that classifies.
+    model : CausalLM, TextEncoder, TextClassifier or Transformer
+        A classifier if the folder has a head that classifies.
     tokenizer : foundation_data.Tokenizer or None
         None if there is none, or none was asked for. What the model reads around a text is the
-        tokenizer's ``frame``.
+        tokenizer's ``frame``. Of a translator, that of the source.
     chat_template : ChatTemplate or None
         How the model was taught to read a conversation; None if it was not.
     generation : GenerationDefaults
@@ -75,6 +78,10 @@ class Pretrained:
         How the vector of a text is made, by :func:`embed`.
     left_out : tuple of str
         Tensors of heads beside the model that it has no place for, such as those of pretraining.
+    target_tokenizer : foundation_data.Tokenizer or None
+        Of a translator, that of the target, which may be the same.
+    decoding : Decoding
+        How a translator is meant to write.
     """
 
     model: Model | TextClassifier
@@ -83,6 +90,8 @@ class Pretrained:
     generation: GenerationDefaults = dataclass_field(default_factory=GenerationDefaults)
     pooling: Pooling = dataclass_field(default_factory=Pooling)
     left_out: tuple[str, ...] = ()
+    target_tokenizer: Tokenizer | None = None
+    decoding: Decoding = dataclass_field(default_factory=Decoding)
 
     @property
     def stop_ids(self) -> list[int]:
@@ -94,6 +103,27 @@ class Pretrained:
         if self.tokenizer is not None:
             ids.add(self.tokenizer.vocabulary.specials.eos_id)
         return sorted(i for i in ids if 0 <= i < self.model.config.vocab_size)
+
+    @property
+    def translator(self) -> SentenceTranslator:
+        """The translator that it is, which writes no token that its tokenizer does not have.
+
+        Raises
+        ------
+        ValueError
+            If it is no encoder-decoder, or has no tokenizers.
+        """
+        source, target = self.tokenizer, self.target_tokenizer
+        if not isinstance(self.model, Transformer) or source is None or target is None:
+            raise ValueError(
+                f"translate: expected an encoder-decoder with its tokenizers, got a "
+                f"{type(self.model).__name__}"
+            )
+        unknown = range(len(target), self.model.config.decoder_vocab_size)
+        forbidden = (*self.decoding.forbidden_ids, *unknown)
+        return SentenceTranslator(
+            self.model, source, target, replace(self.decoding, forbidden_ids=forbidden)
+        )
 
 
 def find_model(path: str | os.PathLike[str]) -> Path:
@@ -183,16 +213,26 @@ def _load_folder(folder: Path, compact: bool, with_tokenizer: bool, max_bytes: i
     except (TypeError, ValueError) as error:
         raise ValueError(f"{source}: {error}") from None
     # What is cheap to refuse comes before the weights are read.
-    tokenizer = folder_tokenizer(folder, max_bytes) if with_tokenizer else None
+    tokenizer = target_tokenizer = None
+    if with_tokenizer and family.model is Transformer:
+        tokenizer, target_tokenizer = folder_tokenizers(folder, max_bytes)
+    elif with_tokenizer:
+        tokenizer = folder_tokenizer(folder, max_bytes)
     template = folder_chat_template(folder, max_bytes)
     generation = folder_generation(folder, described, max_bytes)
     pooling = folder_pooling(folder, max_bytes)
-    if tokenizer is not None and len(tokenizer) > config.vocab_size:
-        raise ValueError(
-            f"{folder}: its tokenizer has {len(tokenizer):,} tokens and its model "
-            f"{config.vocab_size:,}; is it the tokenizer of another model?"
-        )
-    tensors, heads = _sorted(stored_tensors(folder, max_bytes), family)
+    sides = (tokenizer, config.vocab_size), (target_tokenizer, config.decoder_vocab_size)
+    for each, vocab_size in sides:
+        if each is not None and len(each) > vocab_size:
+            raise ValueError(
+                f"{folder}: its tokenizer has {len(each):,} tokens and its model "
+                f"{vocab_size:,}; is it the tokenizer of another model?"
+            )
+    decoding = Decoding()
+    if family.model is Transformer:
+        decoding = folder_decoding(folder, described, max_bytes)
+    tensors, heads = _sorted(stored_tensors(folder, max_bytes), config, family)
+    config = family.as_in_file(config, tensors)
     if config.pooler and "pooler.dense.weight" not in tensors:
         config = replace(config, pooler=False)
     model: Model | TextClassifier
@@ -201,16 +241,26 @@ def _load_folder(folder: Path, compact: bool, with_tokenizer: bool, max_bytes: i
     if labels and len(head) == 2 and isinstance(model, TextEncoder) and model.pooler is not None:
         model = _with_head(str(folder), model, head, labels, score)
         heads = {name: tensor for name, tensor in heads.items() if name not in head}
-    return Pretrained(model, tokenizer, template, generation, pooling, tuple(sorted(heads)))
+    return Pretrained(
+        model,
+        tokenizer,
+        template,
+        generation,
+        pooling,
+        tuple(sorted(heads)),
+        target_tokenizer,
+        decoding,
+    )
 
 
 def _sorted(
-    stored: Mapping[str, _Stored], family: Family
+    stored: Mapping[str, _Stored], config: TransformerConfig, family: Family
 ) -> tuple[dict[str, _Stored], dict[str, _Stored]]:
     """The tensors of the model, and those of heads beside it, which it has no place for.
 
     A model that was saved with a head has a prefix before all names but the head's.
     """
+    outputs = family.outputs(config)
     is_prefixed = any(name.startswith(family.prefix) for name in stored)
     tensors: dict[str, _Stored] = {}
     heads: dict[str, _Stored] = {}
@@ -221,10 +271,26 @@ def _sorted(
         for end, newer in family.renamed.items():
             if bare.endswith(end):
                 bare = bare.removesuffix(end) + newer
-        is_output = family.model is CausalLM and bare == "lm_head.weight"
-        beside = is_prefixed and not name.startswith(family.prefix) and not is_output
+        beside = is_prefixed and not name.startswith(family.prefix) and bare not in outputs
         (heads if beside else tensors)[bare] = tensor
+    _drop_copies(tensors, config, family)
     return tensors, heads
+
+
+def _drop_copies(tensors: dict[str, _Stored], config: TransformerConfig, family: Family) -> None:
+    """Leave one of several tensors that are tied, under the name that the model has for it.
+
+    Files hold all of them, or any. One that differs stays, and is then refused by its name.
+    """
+    wanted = {f"{name}.weight" for name in family.modules_of(config).values()}
+    for name, copies in family.copies.items():
+        for copy in copies:
+            if name not in wanted or copy not in tensors:
+                continue
+            if name not in tensors:
+                tensors[name] = tensors.pop(copy)
+            elif _are_equal(tensors[name], tensors[copy]):
+                del tensors[copy]
 
 
 def _with_head(
@@ -272,12 +338,14 @@ def _load_weights(
     tensors: Mapping[str, _Stored],
     compact: bool,
 ) -> Model:
-    if config.tie_embeddings and "lm_head.weight" in tensors:
+    modules = family.modules_of(config)
+    output = f"{modules.get('output')}.weight"
+    if config.tie_embeddings and output in tensors:
         # The configuration says that it is the embedding, and the file has the last word.
-        if _are_equal(
-            tensors.get(family.modules["embedding"] + ".weight"), tensors["lm_head.weight"]
-        ):
-            tensors = {name: t for name, t in tensors.items() if name != "lm_head.weight"}
+        embedding = f"{modules[_tied_embedding(config, family)]}.weight"
+        if _are_equal(tensors.get(embedding, tensors[output]), tensors[output]):
+            others = {name: t for name, t in tensors.items() if name != output}
+            tensors = {embedding: tensors[output], **others}
         else:
             config = replace(config, tie_embeddings=False)
     try:
@@ -306,10 +374,17 @@ def _load_weights(
     return model
 
 
-def _are_equal(one: _Stored | None, other: _Stored) -> bool:
-    if one is None or one.shape != other.shape:
-        return False
-    return np.array_equal(one.read(), other.read())
+def _tied_embedding(config: TransformerConfig, family: Family) -> str:
+    """The embedding to which an output layer is tied."""
+    if family.model is not Transformer:
+        return "embedding"
+    return "source_embedding" if config.shares_embeddings else "target_embedding"
+
+
+def _are_equal(one: _Stored, other: _Stored) -> bool:
+    if one is other:
+        return True
+    return one.shape == other.shape and np.array_equal(one.read(), other.read())
 
 
 def _require_agreement(where: str, weights: list[Weight], tensors: Mapping[str, _Stored]) -> None:

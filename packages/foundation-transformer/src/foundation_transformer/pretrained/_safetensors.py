@@ -94,11 +94,21 @@ def stored_tensors(folder: Path, max_bytes: int = MAX_BYTES) -> dict[str, Stored
         raise ValueError(
             f"{folder}: the weights are in {pickled[0]}, a pickle, which can run any code when it "
             "is opened; it is not read. Convert it where it is trusted: transformers' "
-            "AutoModel.from_pretrained(folder).save_pretrained(other) writes model.safetensors"
+            f"{_class_of(folder)}.from_pretrained(folder).save_pretrained(other) writes "
+            "model.safetensors, beside which the other files belong"
         )
     raise FileNotFoundError(
         f"{folder}: no weights; expected model.safetensors or model.safetensors.index.json"
     )
+
+
+def _class_of(folder: Path) -> str:
+    """The class of transformers that has all the weights of a folder; others may drop some."""
+    try:
+        (name,) = field(read_json(folder / "config.json"), "architectures", list[str])
+    except (OSError, ValueError):
+        return "AutoModel"
+    return name if str.isidentifier(name) else "AutoModel"
 
 
 def _indexed_tensors(index: Path, max_bytes: int) -> dict[str, StoredTensor]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from foundation_transformer._build import refuse_compact
 from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer._text_encoder import TextEncoder
+from foundation_transformer._transformer import Transformer
 from foundation_transformer.chat import ChatTemplate
 from foundation_transformer.pretrained._generation import GenerationDefaults, ids_of
 from foundation_transformer.pretrained._safetensors import write_safetensors
@@ -28,10 +29,11 @@ if TYPE_CHECKING:
 
 def save_pretrained(
     folder: str | os.PathLike[str],
-    model: CausalLM | TextEncoder,
+    model: CausalLM | TextEncoder | Transformer,
     tokenizer: Tokenizer | None = None,
     chat_template: ChatTemplate | None = None,
     generation: GenerationDefaults | None = None,
+    target_tokenizer: Tokenizer | None = None,
 ) -> Path:
     """Write a folder that Hugging Face's ``transformers`` and :func:`load_pretrained` load.
 
@@ -39,14 +41,16 @@ def save_pretrained(
     ----------
     folder : path
         Made if need be; files of the same names are replaced.
-    model : CausalLM or TextEncoder
-        With a configuration that GPT-2, Llama or BERT has, in float32.
+    model : CausalLM, TextEncoder or Transformer
+        With a configuration that a family has, in float32.
     tokenizer : foundation_data.Tokenizer, optional
-        Of subwords.
+        Of subwords; of a translator, that of the source.
     chat_template : ChatTemplate, optional
         Written with the tokenizer.
     generation : GenerationDefaults, optional
         Special ids, and how the model is meant to write. By default the ids are the tokenizer's.
+    target_tokenizer : foundation_data.Tokenizer, optional
+        Of a translator, that of the target, if it differs.
 
     Returns
     -------
@@ -68,6 +72,7 @@ def save_pretrained(
         if value.dtype != np.float32:
             raise TypeError(f"save_pretrained: expected float32, got {value.dtype} for {name}")
     refuse_compact(model)
+    outputs = family.outputs(config)
 
     def tensors() -> Iterator[tuple[str, NDArray[np.float32]]]:
         for weight in weights:
@@ -77,24 +82,25 @@ def save_pretrained(
                 if turned and i < 2 and config.rotary_pairs == "neighbours":
                     heads = (config.num_heads, config.num_kv_heads or config.num_heads)[i]
                     array = neighbours_to_halves(array, heads)
-                # A bare BERT is written without the prefix, language models with it.
-                bare = name.startswith("lm_head") or isinstance(model, TextEncoder)
+                # A bare BERT is written without the prefix, other models with it.
+                bare = name in outputs or isinstance(model, TextEncoder)
                 yield name if bare else family.prefix + name, array
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_safetensors(folder / "model.safetensors", tensors())
     if tokenizer is not None:
-        write_tokenizer(folder, tokenizer, chat_template)
+        write_tokenizer(folder, tokenizer, chat_template, target_tokenizer)
         if generation is None:
-            specials = tokenizer.vocabulary.specials
-            generation = GenerationDefaults.from_json(
-                {
-                    "bos_token_id": specials.bos_id,
-                    "eos_token_id": specials.eos_id,
-                    "pad_token_id": specials.pad_id,
-                }
-            )
+            specials = (target_tokenizer or tokenizer).vocabulary.specials
+            ids = {
+                "bos_token_id": specials.bos_id,
+                "eos_token_id": specials.eos_id,
+                "pad_token_id": specials.pad_id,
+            }
+            if isinstance(model, Transformer):
+                ids["decoder_start_token_id"] = specials.bos_id
+            generation = GenerationDefaults.from_json(ids)
     said = {} if generation is None else dict(generation.content)
     described = {"dtype": "float32", **family.write(config), **ids_of(said)}
     _write_json(folder / "config.json", described)

@@ -16,8 +16,10 @@ from foundation_nn.files import MAX_BYTES, write_file
 from foundation_transformer.chat import ChatTemplate
 
 if TYPE_CHECKING:
-    from foundation_data import BPETokenizer, Tokenizer
+    from foundation_data import BPETokenizer, MarianTokenizer, Tokenizer
 
+#: What alone is a tokenizer.
+_ONE_FILE = ("tokenizer.json", "tokenizer.model", "spiece.model")
 _ROLES = ("bos", "eos", "pad", "unk")
 _BYTES = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
 _DIGITS = {"type": "Digits", "individual_digits": True}
@@ -56,14 +58,37 @@ def folder_tokenizer(folder: Path, max_bytes: int = MAX_BYTES) -> Tokenizer | No
     ValueError
         If a file is damaged, larger than ``max_bytes``, or of a kind that is not supported.
     """
-    is_there = (folder / "tokenizer.json").exists()
-    if not is_there and not all((folder / name).exists() for name in ("vocab.json", "merges.txt")):
+    of_gpt2 = ("vocab.json", "merges.txt")
+    is_there = any((folder / name).exists() for name in _ONE_FILE)
+    if not is_there and not all((folder / name).exists() for name in of_gpt2):
         return None
     require_foundation_data(folder)
     from foundation_data import load_tokenizer
 
     try:
         return load_tokenizer(folder, max_bytes)
+    except ValueError as error:
+        raise ValueError(f"{error}; {_INSTEAD}") from None
+
+
+def folder_tokenizers(
+    folder: Path, max_bytes: int = MAX_BYTES
+) -> tuple[Tokenizer | None, Tokenizer | None]:
+    """The tokenizers of the source and of the target; None and None without any.
+
+    Raises
+    ------
+    ImportError, ValueError
+        As :func:`folder_tokenizer`.
+    """
+    if not (folder / "source.spm").exists():
+        tokenizer = folder_tokenizer(folder, max_bytes)
+        return tokenizer, tokenizer
+    require_foundation_data(folder)
+    from foundation_data import MarianTokenizer
+
+    try:
+        return MarianTokenizer.of_folder(folder, max_bytes)
     except ValueError as error:
         raise ValueError(f"{error}; {_INSTEAD}") from None
 
@@ -139,14 +164,31 @@ def name_of_cut(pre_tokenizer: Any) -> str:
     )
 
 
-def write_tokenizer(folder: Path, tokenizer: Tokenizer, chat_template: ChatTemplate | None) -> None:
-    """Write ``tokenizer.json`` and what stands beside it.
+def write_tokenizer(
+    folder: Path,
+    tokenizer: Tokenizer,
+    chat_template: ChatTemplate | None,
+    target_tokenizer: Tokenizer | None = None,
+) -> None:
+    """Write ``tokenizer.json`` and what stands beside it, or the files of two Marian tokenizers.
 
     Raises
     ------
     TypeError
-        If the tokenizer is of a kind that others do not read.
+        If the tokenizer is of a kind that others do not read, or source and target have two that no
+        family keeps in one folder.
     """
+    from foundation_data import MarianTokenizer
+
+    target = tokenizer if target_tokenizer is None else target_tokenizer
+    if isinstance(tokenizer, MarianTokenizer) and isinstance(target, MarianTokenizer):
+        _write_marian(folder, tokenizer, target)
+        return
+    if target != tokenizer:
+        raise TypeError(
+            "save_pretrained: two tokenizers are kept in one folder if both are a MarianTokenizer, "
+            f"got a {type(tokenizer).__name__} and a {type(target).__name__}"
+        )
     if "tokenizer" not in tokenizer.to_dict():
         raise TypeError(
             f"save_pretrained: {type(tokenizer).__name__} has no tokenizer.json; expected a "
@@ -168,6 +210,21 @@ def write_tokenizer(folder: Path, tokenizer: Tokenizer, chat_template: ChatTempl
         )
     _write(folder / "tokenizer_config.json", settings)
     tokenizer.save(folder / "tokenizer.json")
+
+
+def _write_marian(folder: Path, source: MarianTokenizer, target: MarianTokenizer) -> None:
+    """Write the two models of SentencePiece, and the table of ids, or one for each side."""
+    tables = {"vocab.json": source}
+    if list(source.vocabulary) != list(target.vocabulary):
+        tables["target_vocab.json"] = target
+    for name, tokenizer in tables.items():
+        _write(folder / name, {token: index for index, token in enumerate(tokenizer.vocabulary)})
+    write_file(folder / "source.spm", source.model.to_bytes())
+    write_file(folder / "target.spm", target.model.to_bytes())
+    specials = source.vocabulary.specials
+    settings = {f"{role}_token": getattr(specials, role) for role in ("eos", "unk", "pad")}
+    settings |= {"tokenizer_class": "MarianTokenizer", "separate_vocabs": len(tables) > 1}
+    _write(folder / "tokenizer_config.json", settings)
 
 
 def _write(file: Path, content: Mapping[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
@@ -32,6 +32,10 @@ class Change(NamedTuple):
     write: Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
+def _unchanged(config: TransformerConfig, names: Collection[str]) -> TransformerConfig:  # noqa: ARG001
+    return config
+
+
 @dataclass(frozen=True, kw_only=True)
 class Family:
     """How Hugging Face writes one kind of model.
@@ -47,9 +51,11 @@ class Family:
         are refused.
     write : callable
         The opposite of ``read``.
-    modules : mapping from str to str
+    modules : mapping from str to str, or callable
         The names of our modules and theirs; several of theirs, parted by spaces, are stacked in
-        one of ours. ``{i}`` is the number of a layer.
+        one of ours. ``{i}`` is the number of a layer. The name of a parameter, such as
+        "output.bias", goes before that of its module. A callable gives the mapping for a
+        configuration.
     prefix : str
         Of the names in a file, but for the output layer's; a file of the bare model has none.
     irrelevant : str
@@ -63,19 +69,39 @@ class Family:
         Whether weights in the layers are (in, out).
     changed : mapping from str to Change
         Patterns of the names of our parameters whose numbers stand otherwise in a file.
+    with_axis : str
+        A pattern of the names of our parameters that have an axis of length 1 more in a file.
+    copies : mapping from str to names
+        Tensors that other names in a file may stand for, too, because they are tied. Whichever is
+        there counts, and several must be equal.
+    as_in_file : callable
+        The configuration, corrected by the names of the tensors that are there.
     """
 
     name: str
     model: type[Model]
     read: Callable[[Fields], TransformerConfig]
     write: Callable[[TransformerConfig], dict[str, Any]]
-    modules: Mapping[str, str]
+    modules: Mapping[str, str] | Callable[[TransformerConfig], Mapping[str, str]]
     prefix: str
     irrelevant: str = ""
     ignored: str = ""
     renamed: Mapping[str, str] = field(default_factory=dict)
     transposed: bool = False
     changed: Mapping[str, Change] = field(default_factory=dict)
+    with_axis: str = ""
+    copies: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    as_in_file: Callable[[TransformerConfig, Collection[str]], TransformerConfig] = _unchanged
+
+    def modules_of(self, config: TransformerConfig) -> Mapping[str, str]:
+        """The names of our modules and theirs, in a model of a configuration."""
+        return self.modules(config) if callable(self.modules) else self.modules
+
+    def outputs(self, config: TransformerConfig) -> set[str]:
+        """The tensors of the output layer, before which no prefix stands."""
+        modules = self.modules_of(config)
+        bias = {modules["output.bias"]} if "output.bias" in modules else set()
+        return bias | ({f"{modules['output']}.weight"} if "output" in modules else set())
 
     def config(self, described: Mapping[str, Any]) -> TransformerConfig:
         """Our configuration from the content of ``config.json``.

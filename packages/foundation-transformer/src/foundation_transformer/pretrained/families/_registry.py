@@ -8,17 +8,20 @@ from foundation_nn import Module, did_you_mean
 
 from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer._text_encoder import TextEncoder
+from foundation_transformer._transformer import Transformer
 from foundation_transformer.config import TransformerConfig
 from foundation_transformer.pretrained.families._bert import BERT
 from foundation_transformer.pretrained.families._family import Family
 from foundation_transformer.pretrained.families._gemma import GEMMA2, GEMMA3
 from foundation_transformer.pretrained.families._gpt2 import GPT2
 from foundation_transformer.pretrained.families._llama import LLAMA
+from foundation_transformer.pretrained.families._marian import MARIAN
 from foundation_transformer.pretrained.families._mistral import MISTRAL
 from foundation_transformer.pretrained.families._olmo2 import OLMO2
 from foundation_transformer.pretrained.families._phi3 import PHI3
 from foundation_transformer.pretrained.families._qwen import QWEN2, QWEN3
 from foundation_transformer.pretrained.families._smollm3 import SMOLLM3
+from foundation_transformer.pretrained.families._t5 import T5
 
 #: By ``model_type`` in ``config.json``. A model that several can write is written as the first.
 FAMILIES: dict[str, Family] = {
@@ -33,6 +36,8 @@ FAMILIES: dict[str, Family] = {
     "phi3": PHI3,
     "olmo2": OLMO2,
     "bert": BERT,
+    "marian": MARIAN,
+    "t5": T5,
 }
 
 
@@ -63,9 +68,10 @@ def family_of(model: Module) -> Family:
     ValueError
         If there is none; the message says where each differs.
     """
-    if not isinstance(model, CausalLM | TextEncoder):
+    if not isinstance(model, CausalLM | TextEncoder | Transformer):
         raise TypeError(
-            f"save_pretrained: expected a CausalLM or a TextEncoder, got {type(model).__name__}"
+            "save_pretrained: expected a CausalLM, a TextEncoder or a Transformer, got a "
+            f"{type(model).__name__}"
         )
     reasons = []
     for family in FAMILIES.values():
@@ -85,8 +91,12 @@ def _differences(config: TransformerConfig, family: Family) -> list[str]:
     except ValueError as error:
         return [str(error)]
     wanted, found = _spelled_out(config), _spelled_out(again)
-    # Pairs of rotary positions are an order of rows, dropout and pooler no part of what is lost.
-    for name in ("rotary_pairs", "dropout", "pooler"):
+    if family.model is Transformer:  # which scales them unless it is told not to
+        wanted["scale_embeddings"] = config.scale_embeddings is not False
+        found["scale_embeddings"] = again.scale_embeddings is not False
+    # Pairs of rotary positions are an order of rows, and a pooler or a bias of the output that is
+    # not there is not written.
+    for name in ("rotary_pairs", "dropout", "pooler", "output_bias"):
         del wanted[name]
     return [f"{name}={value!r}" for name, value in wanted.items() if value != found[name]]
 
@@ -97,6 +107,9 @@ def _spelled_out(c: TransformerConfig) -> dict[str, Any]:
         "num_kv_heads": c.num_kv_heads or c.num_heads,
         "head_width": c.width_of_heads,
         "d_ff": c.feed_forward_width,
+        "num_decoder_layers": c.decoder_layers,
+        "target_vocab_size": c.decoder_vocab_size,
+        "share_embeddings": c.shares_embeddings,
         "attention_scale": c.attention_scale or c.width_of_heads**-0.5,
         "attention_bias": c.attention_bias or ("all" if c.bias else "none"),
         "layer_pattern": c.layer_kinds,

@@ -27,16 +27,21 @@ class Weight(NamedTuple):
         Whether they are.
     change : Change or None
         Of each of the numbers.
+    with_axis : bool
+        Whether theirs has an axis of length 1 before ours.
     """
 
     name: str
     parts: list[tuple[str, tuple[int, ...]]]
     transposed: bool = False
     change: Change | None = None
+    with_axis: bool = False
 
     def join(self, read: Callable[[str], NDArray[np.float32]]) -> NDArray[np.float32]:
         """Our array from theirs."""
         arrays = [read(name) for name, _ in self.parts]
+        if self.with_axis:
+            arrays = [array[0] for array in arrays]
         if self.transposed:
             arrays = [array.T for array in arrays]
         joined = np.ascontiguousarray(arrays[0]) if len(arrays) == 1 else np.concatenate(arrays)
@@ -49,7 +54,7 @@ class Weight(NamedTuple):
         start = 0
         for name, shape in self.parts:
             rows = shape[1] if self.transposed else shape[0]
-            part = array[start : start + rows]
+            part = array[None] if self.with_axis else array[start : start + rows]
             yield name, part.T if self.transposed else part
             start += rows
 
@@ -57,19 +62,26 @@ class Weight(NamedTuple):
 def weights_of(model: Module, config: TransformerConfig, family: Family) -> list[Weight]:
     """All parameters of a model, with their names in a file, but for the prefix."""
     weights = []
+    modules = family.modules_of(config)
     for name, p in model.named_parameters():
         module, kind = re.fullmatch(r"(.*)[._](weight|bias)", name).groups()  # type: ignore[union-attr]
         layer = re.search(r"layers\.(\d+)", module)
         i = layer[1] if layer else ""
         ours = re.sub(r"layers\.\d+", "layers.{i}", module)
-        theirs = [f"{part.format(i=i)}.{kind}" for part in family.modules[ours].split()]
+        if name in modules:
+            theirs = [modules[name]]
+        else:
+            theirs = [f"{part.format(i=i)}.{kind}" for part in modules[ours].split()]
         transposed = family.transposed and layer is not None and p.ndim == 2
         rows = _rows(p.shape[0], len(theirs), config)
         shapes = [(n, *p.shape[1:]) for n in rows]
         if transposed:
             shapes = [shape[::-1] for shape in shapes]
+        with_axis = re.fullmatch(family.with_axis, name) is not None
+        if with_axis:
+            shapes = [(1, *shape) for shape in shapes]
         parts = list(zip(theirs, shapes, strict=True))
-        weights.append(Weight(name, parts, transposed, _change(name, family)))
+        weights.append(Weight(name, parts, transposed, _change(name, family), with_axis))
     return weights
 
 
