@@ -70,16 +70,8 @@ def strong(config: TransformerConfig) -> Transformer:
 def opus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source, target = marian_tokenizers()
     pad = len(source) - 1
-    config = TransformerConfig(
-        vocab_size=len(source),
-        max_len=24,
-        d_model=16,
-        num_heads=4,
-        num_layers=2,
-        d_ff=24,
-        activation="silu",
-        sinusoid_pairs="halves",
-        output_bias=True,
+    config = TransformerConfig.marian(
+        vocab_size=len(source), max_len=24, d_model=16, num_heads=4, num_layers=2, d_ff=24
     )
     said = {
         "decoder_start_token_id": pad,
@@ -100,7 +92,7 @@ def opus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def t5(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokenizer = UnigramTokenizer.train([*ENGLISH, *FRENCH], max_size=90, byte_fallback=False)
-    config = TransformerConfig(
+    config = TransformerConfig.t5(
         vocab_size=len(tokenizer) + 5,  # more rows than tokens, as real ones have
         d_model=16,
         num_heads=4,
@@ -108,16 +100,10 @@ def t5(tmp_path_factory: pytest.TempPathFactory) -> Path:
         num_layers=2,
         d_ff=24,
         activation="geglu_tanh",
-        norm="rms",
-        norm_first=True,
-        positions="buckets",
         num_buckets=8,
         max_distance=20,
-        attention_scale=1.0,
-        bias=False,
-        scale_embeddings=False,
-        share_embeddings=True,
         tie_embeddings=False,
+        logit_scale=1.0,
     )
     return save_pretrained(tmp_path_factory.mktemp("flan-t5"), strong(config), tokenizer)
 

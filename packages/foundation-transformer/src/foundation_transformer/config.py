@@ -417,6 +417,61 @@ class TransformerConfig:
             | overrides
         )
 
+    @classmethod
+    def marian(cls, **overrides: Any) -> Self:
+        """The size of most OPUS-MT translators [1]_, for :class:`Transformer`.
+
+        References
+        ----------
+        .. [1] J. Tiedemann and S. Thottingal, "OPUS-MT: Building open translation services for the
+           World", EAMT 2020.
+        """
+        return cls.from_dict(
+            {
+                "vocab_size": 59514,
+                "max_len": 512,
+                "d_model": 512,
+                "num_heads": 8,
+                "num_layers": 6,
+                "d_ff": 2048,
+                "activation": "silu",
+                "sinusoid_pairs": "halves",
+                "output_bias": True,
+            }
+            | overrides
+        )
+
+    @classmethod
+    def t5(cls, **overrides: Any) -> Self:
+        """The smallest T5 [1]_, for :class:`Transformer`.
+
+        References
+        ----------
+        .. [1] C. Raffel et al., "Exploring the Limits of Transfer Learning with a Unified
+           Text-to-Text Transformer", JMLR 2020, arXiv:1910.10683.
+        """
+        return cls.from_dict(
+            {
+                "vocab_size": 32128,
+                "max_len": 512,
+                "d_model": 512,
+                "num_heads": 8,
+                "head_width": 64,
+                "num_layers": 6,
+                "d_ff": 2048,
+                "norm": "rms",
+                "norm_eps": 1e-6,
+                "norm_first": True,
+                "positions": "buckets",
+                "attention_scale": 1.0,
+                "bias": False,
+                "scale_embeddings": False,
+                "share_embeddings": True,
+                "logit_scale": overrides.get("d_model", 512) ** -0.5,
+            }
+            | overrides
+        )
+
     def check_model(self, model: str) -> None:
         """Refuse fields that only other kinds of models read, unless they are left as they are.
 
