@@ -42,7 +42,13 @@ def demo(options: argparse.Namespace) -> int:
     """Run the demo with the parsed options of the command line; returns the exit status."""
     folder = options.out or Path("runs", _name(options))
     if options.interactive:
-        greedy = {"beam_size": 1, "length_penalty": None, "n_best": None, "batch_size": 1}
+        greedy = {
+            "beam_size": 1,
+            "length_penalty": None,
+            "n_best": None,
+            "batch_size": 1,
+            "prefix": None,
+        }
         return translate_lines(argparse.Namespace(folder=folder, file=None, out=None, **greedy))
     if launch.is_launched():  # by this command, in another process: see below
         return _train(options, folder, _read(options))
