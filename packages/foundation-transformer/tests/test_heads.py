@@ -190,3 +190,20 @@ def test_targets_of_each_kind():
     model.score = "identity"
     expected = ((logits - target[0]) ** 2).mean()
     assert recipes.classification_loss(model, (*data, target))[0].item() == pytest.approx(expected)
+
+
+def test_columns_that_are_padding_in_all_rows_are_not_read(monkeypatch):
+    model, read = classifier("gpt2"), []
+    forward = TextClassifier.forward
+
+    def counted(self, ids, *args):
+        read.append(ids.shape)
+        return forward(self, ids, *args)
+
+    monkeypatch.setattr(TextClassifier, "forward", counted)
+    ids, key_mask = recipes.padded([[3, 1, 4], [2]])
+    wide = np.pad(ids, ((0, 0), (0, 4))), np.pad(key_mask, ((0, 0), (0, 4)))
+    targets = np.array([2, 0])
+    narrow = recipes.classification_loss(model, (ids, key_mask, targets))[0]
+    assert recipes.classification_loss(model, (*wide, targets))[0].item() == narrow.item()
+    assert read == [(2, 3), (2, 3)]

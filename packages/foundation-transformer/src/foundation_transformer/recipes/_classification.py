@@ -11,7 +11,7 @@ from foundation_nn import functional as F
 from foundation_nn.training import Callback, Trainer
 
 from foundation_transformer._heads import TextClassifier
-from foundation_transformer.recipes._fit import fit
+from foundation_transformer.recipes._fit import fit, trimmed
 
 
 def classification_loss(model: TextClassifier, batch: Any) -> tuple[Tensor, int]:
@@ -26,7 +26,7 @@ def classification_loss(model: TextClassifier, batch: Any) -> tuple[Tensor, int]
     batch : (ids, key_mask, targets), or with token types as the fourth
     """
     ids, key_mask, targets, *token_types = batch
-    logits = model(ids, key_mask, *token_types)  # (B, labels)
+    logits = model(*trimmed(ids, key_mask, *token_types))  # (B, labels)
     if model.score == "softmax":
         return F.cross_entropy(logits, targets), len(ids)
     wanted = np.asarray(targets, logits.dtype)
@@ -48,7 +48,7 @@ def classification_accuracy(model: TextClassifier, batches: Iterable[Any]) -> fl
     right = count = 0
     for ids, key_mask, targets, *token_types in batches:
         with no_grad():
-            logits = model(ids, key_mask, *token_types).data
+            logits = model(*trimmed(ids, key_mask, *token_types)).data
         chosen = logits.argmax(axis=1) if model.score == "softmax" else logits > 0
         right += int((chosen == np.asarray(targets)).sum())
         count += chosen.size

@@ -80,3 +80,13 @@ def padded(rows: Sequence[Sequence[int]], pad_id: int = 0) -> tuple[Ids, np.ndar
     if key_mask.any():
         ids[key_mask] = np.concatenate([np.asarray(row, np.int64) for row in rows])
     return ids, key_mask
+
+
+def trimmed(ids: Ids, key_mask: np.ndarray[Any, Any], *others: Any) -> list[Any]:
+    """The same without the last columns, where no row has a real token: (B, T) to (B, T').
+
+    Rows that were padded to the longest of a data set need less when they are in a batch.
+    """
+    is_real = np.flatnonzero(key_mask.any(axis=0))
+    columns = slice(0, int(is_real[-1]) + 1 if len(is_real) else 0)
+    return [array[:, columns] for array in (ids, key_mask, *others)]

@@ -15,8 +15,9 @@ from foundation_nn import Tensor
 from foundation_nn import functional as F
 from foundation_nn.training import Callback, Trainer
 
+from foundation_transformer._build import Ids
 from foundation_transformer._text_encoder import TextEncoder, mean_pool
-from foundation_transformer.recipes._fit import fit
+from foundation_transformer.recipes._fit import fit, trimmed
 
 
 def info_nce(
@@ -92,10 +93,14 @@ def sentence_loss(
     A batch is (ids, key_mask) of the queries and (ids, key_mask) of the texts, four arrays.
     """
 
+    def vectors(model: TextEncoder, ids: Ids, key_mask: Any) -> Tensor:
+        ids, key_mask = trimmed(ids, key_mask)
+        return mean_pool(model(ids, key_mask), key_mask)  # (B, D)
+
     def loss(model: TextEncoder, batch: Any) -> tuple[Tensor, int]:
         query_ids, query_mask, text_ids, text_mask = batch
-        queries = mean_pool(model(query_ids, query_mask), query_mask)  # (B, D)
-        texts = mean_pool(model(text_ids, text_mask), text_mask)
+        queries = vectors(model, query_ids, query_mask)
+        texts = vectors(model, text_ids, text_mask)
         return info_nce(queries, texts, temperature, symmetric), len(query_ids)
 
     return loss
