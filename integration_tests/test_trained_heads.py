@@ -83,4 +83,4 @@ def test_what_is_no_classifier_is_refused(
     bare = checkpoint.save(tmp_path / "bare", model)
     code, _, err = say(capsys, "embed", bare)
     assert code == 1
-    assert "holds a text encoder (see foundation embed) without its tokenizer" in err
+    assert "no tokenizer beside the weights" in err

@@ -30,6 +30,21 @@ def test_each_kind_is_read_in_the_order_of_the_file(tmp_path: Path) -> None:
     assert (third.prompt, third.text, third.line) == ("", "  kept as it is \n", 3)
 
 
+def test_texts_with_labels(tmp_path: Path) -> None:
+    records = [{"text": "so good", "label": "praise", "source": "x"}, {"text": "a", "label": "b"}]
+    first, second = read_examples(write(tmp_path / "x.jsonl", *records))
+    assert (first.kind, first.text, first.label, first.key) == (
+        "label",
+        "so good",
+        "praise",
+        "so good",
+    )
+    assert second.label == "b"
+    mixed = write(tmp_path / "y.jsonl", records[0], {"text": "without"})
+    with pytest.raises(ValueError, match=r"y\.jsonl, line 2: some examples have a label"):
+        read_examples(mixed)
+
+
 def test_packed_files_and_empty_lines(tmp_path: Path) -> None:
     file = tmp_path / "x.jsonl.gz"
     file.write_bytes(gzip.compress(b'\n{"text": "a"}\n\n{"text": "b"}\n'))
@@ -44,7 +59,11 @@ def test_packed_files_and_empty_lines(tmp_path: Path) -> None:
         ({"completion": "x"}, "found: completion"),
         ({"messages": TALK, "text": "x"}, "one of these alone; found: messages, text"),
         ({"prompt": 1, "completion": "x"}, "prompt: expected a text, got int"),
-        ({"text": "x", "label": "y"}, "a label is for a model with a head that classifies"),
+        ({"text": "x", "label": "y"}, "some examples have a label and some have none"),
+        ({"label": "y"}, "found: label"),
+        ({"text": "x", "label": 1}, "label: expected a text, got int"),
+        ({"text": "x", "label": " "}, "text and label: expected something in both"),
+        ({"text": "", "label": "y"}, "text and label: expected something in both"),
         ({"messages": TALK + [{"role": "bot"}]}, "message 3: unknown role 'bot'; expected one of"),
     ],
 )

@@ -18,7 +18,12 @@ from foundation_data.reading._records import JSON_LINES, json_records
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 #: The fields of each kind of example.
-_KINDS = {"messages": ("messages",), "completion": ("prompt", "completion"), "text": ("text",)}
+_KINDS = {
+    "messages": ("messages",),
+    "completion": ("prompt", "completion"),
+    "text": ("text",),
+    "label": ("text", "label"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +35,13 @@ class TuningExample:
     line : int
         Of the file, from 1.
     kind : str
-        "messages", "completion" or "text".
+        "messages", "completion", "text" or "label".
     messages : tuple of mappings
         Of a conversation: each has a ``role`` and mostly ``content``.
     prompt, text : str
         What is given, and what follows: the completion, or all of a text.
+    label : str
+        What kind of text it is.
     """
 
     line: int
@@ -42,6 +49,7 @@ class TuningExample:
     messages: tuple[Mapping[str, Any], ...] = ()
     prompt: str = ""
     text: str = ""
+    label: str = ""
 
     @property
     def key(self) -> str:
@@ -65,7 +73,9 @@ def read_examples(
         * ``messages``: a list of objects with ``role`` and ``content``, of which the model learns
           the contents of "assistant";
         * ``prompt`` and ``completion``: two texts, of which it learns the second;
-        * ``text``: it learns all of it.
+        * ``text``: it learns all of it;
+        * ``text`` and ``label``: a head learns the second of the first. Then all lines are of this
+          kind.
 
     limits : ReadLimits
         How much is read before the file is refused.
@@ -80,8 +90,9 @@ def read_examples(
     FileNotFoundError
         If there is no such file.
     ValueError
-        If a line is no JSON, has none of these fields or several, a role is unknown, or a content
-        is of the wrong type; names the line. If there is no line.
+        If a line is no JSON, has none of these fields or several, a role is unknown, a content is
+        of the wrong type, or some lines have a label and others none; names the line. If there is
+        no line.
 
     Examples
     --------
@@ -103,6 +114,8 @@ def read_examples(
             continue
         try:
             found.append(_example(line, record))
+            if (found[0].kind == "label") != (found[-1].kind == "label"):
+                raise ValueError("some examples have a label and some have none; use two files")
         except ValueError as error:
             raise ValueError(f"{path}, line {line}: {error}") from None
     if not found:
@@ -114,15 +127,12 @@ def _example(line: int, record: object) -> TuningExample:
     if not isinstance(record, dict):
         raise ValueError(f"expected a JSON object, got {type(record).__name__}")
     kinds = [kind for kind, fields in _KINDS.items() if all(name in record for name in fields)]
-    if "label" in record:
-        raise ValueError(
-            "a label is for a model with a head that classifies; expected messages, prompt and "
-            "completion, or text alone"
-        )
+    if "label" in kinds:  # the text belongs to it
+        kinds.remove("text")
     if len(kinds) != 1:
         raise ValueError(
-            "expected the field messages, or prompt and completion, or text, and one of these "
-            f"alone; found: {', '.join(record) or 'nothing':.80}"
+            "expected the field messages, or prompt and completion, or text, or text and label, "
+            f"and one of these alone; found: {', '.join(record) or 'nothing':.80}"
         )
     kind = kinds[0]
     if kind == "messages":
@@ -130,8 +140,10 @@ def _example(line: int, record: object) -> TuningExample:
     for name in _KINDS[kind]:
         if not isinstance(record[name], str):
             raise ValueError(f"{name}: expected a text, got {type(record[name]).__name__}")
-    if kind == "text":
-        return TuningExample(line, kind, text=record["text"])
+    if kind == "label" and not (record["label"].strip() and record["text"].strip()):
+        raise ValueError("text and label: expected something in both")
+    if kind in ("text", "label"):
+        return TuningExample(line, kind, text=record["text"], label=record.get("label", ""))
     return TuningExample(line, kind, prompt=record["prompt"], text=record["completion"])
 
 

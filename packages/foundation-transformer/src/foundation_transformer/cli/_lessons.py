@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from foundation_data import CorpusReport, Dropped, Tokenizer, TuningExample
+from foundation_data import CorpusReport, Dropped, Tokenizer, TuningExample, split_pairs
 
 from foundation_transformer.chat import ChatTemplate, MarkedText, mark_answers
 from foundation_transformer.cli._streams import printable
@@ -154,6 +154,17 @@ class Teacher:
                 made.num_cut += last != answers[-1] or len(fitting) < len(texts)
                 return fitting
         raise _Unfit(f"longer than {self.length} tokens up to the first answer")
+
+
+def split(
+    examples: list[TuningExample], share: float
+) -> tuple[list[TuningExample], list[TuningExample]]:
+    """Hold out by a hash of what is asked, so that nothing is asked on both sides."""
+    if not share:
+        return examples, []
+    numbered = [(each.key, str(i)) for i, each in enumerate(examples)]
+    train, held_out, _ = split_pairs(numbered, validation=share, test=0.0)
+    return [examples[int(i)] for _, i in train], [examples[int(i)] for _, i in held_out]
 
 
 def _answers(messages: Sequence[Mapping[str, Any]]) -> list[int]:

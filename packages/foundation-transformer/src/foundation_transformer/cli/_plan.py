@@ -95,7 +95,7 @@ def tables(settings: Settings, task: Task) -> dict[str, dict[str, Any]]:
     if settings.task == "translation":
         of_run["columns"] = settings.columns or "the first two"
         of_run["label_smoothing"] = settings.smoothing
-    kind = "Transformer" if settings.task == "translation" else "CausalLM"
+    kind = "Transformer" if settings.task == "translation" else task.kind
     told = {name: value for name, value in of_run.items() if value is not None}
     return {"Settings": told, "Model": model_table(task.config, kind)}
 

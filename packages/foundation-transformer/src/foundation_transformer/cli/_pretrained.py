@@ -186,17 +186,6 @@ def language_model(path: Path, compact: bool = False, base: Path | None = None) 
     )
 
 
-def _of_either_kind(path: Path) -> Pretrained:
-    """A published model with its tokenizer, or one that was trained here."""
-    if is_published(path) or not path.exists():
-        return load_with_tokenizer(path)[0]
-    saved = checkpoint.load(find_checkpoint(path))
-    tokenizer = saved.extras.get("tokenizer")
-    if tokenizer is None:
-        raise ValueError(f"{path}: holds {kind_of(saved.model)} without its tokenizer")
-    return Pretrained(saved.model, tokenizer)
-
-
 def text_encoder(path: Path) -> Pretrained:
     """A text encoder of either kind, and its tokenizer.
 
@@ -205,7 +194,7 @@ def text_encoder(path: Path) -> Pretrained:
     OSError, ValueError
         If there is none.
     """
-    loaded = _of_either_kind(path)
+    loaded, _ = load_with_tokenizer(path)
     if not isinstance(loaded.model, TextEncoder):
         raise ValueError(
             f"{path}: holds {kind_of(loaded.model)}; expected a text encoder such as MiniLM"
@@ -221,7 +210,7 @@ def text_classifier(path: Path) -> Pretrained:
     OSError, ValueError
         If there is none.
     """
-    loaded = _of_either_kind(path)
+    loaded, _ = load_with_tokenizer(path)
     if not isinstance(loaded.model, TextClassifier):
         raise ValueError(
             f"{path}: holds {kind_of(loaded.model)}; expected one with a head that classifies"

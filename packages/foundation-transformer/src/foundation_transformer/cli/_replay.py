@@ -9,10 +9,15 @@ from typing import Any
 from foundation_nn.training import FailedStep
 
 from foundation_transformer._causal_lm import CausalLM
+from foundation_transformer._heads import TextClassifier
 from foundation_transformer._transformer import Transformer
 from foundation_transformer.cli._run_file import is_run, read_run
 from foundation_transformer.cli._task import loss_of
-from foundation_transformer.recipes import language_model_loss, translation_loss
+from foundation_transformer.recipes import (
+    classification_loss,
+    language_model_loss,
+    translation_loss,
+)
 
 
 def _loss_of_the_run(bundle: Path) -> Any:
@@ -34,6 +39,8 @@ def replay(options: argparse.Namespace) -> None:
         culprit = failed.replay(_loss_of_the_run(options.folder))
     elif isinstance(failed.model, CausalLM):
         culprit = failed.replay(language_model_loss)
+    elif isinstance(failed.model, TextClassifier):
+        culprit = failed.replay(classification_loss)
     else:
         raise ValueError(
             f"{options.folder}: neither of a translator nor of a language model, so that its loss "

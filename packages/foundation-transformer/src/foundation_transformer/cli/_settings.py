@@ -52,7 +52,8 @@ class Settings:
             "help": "translation: pairs in two tab-separated columns (.tsv, .csv; .gz); language "
             "model: a text, a pattern in quotes such as 'texts/*.txt' (each file, and each line "
             "of a .jsonl, is a text of its own), or the folder that foundation tokenizer encode "
-            "wrote; fine-tuning: JSON lines with messages, prompt and completion, or text",
+            "wrote; fine-tuning: JSON lines with messages, prompt and completion, text, or text "
+            "and label",
             "metavar": "FILE",
         }
     )

@@ -36,6 +36,8 @@ class Task:
         Checksums of what is trained on, and of what is held out if there is anything.
     tokenizer_origin : str
         Where the tokenizers come from, for people.
+    kind : str
+        The class of the model, for people.
     """
 
     config: TransformerConfig
@@ -49,3 +51,4 @@ class Task:
     metrics: dict[str, Callable[[Any], float]]
     fingerprints: dict[str, str]
     tokenizer_origin: str
+    kind: str = "CausalLM"

@@ -26,6 +26,7 @@ from foundation_nn.training import (
     own_folder,
 )
 
+from foundation_transformer._heads import TextClassifier
 from foundation_transformer.adapters import Lora
 from foundation_transformer.cli._corpus import remove_ids
 from foundation_transformer.cli._find_lr import propose_lr
@@ -315,6 +316,8 @@ def _say_what_next(
     use = "translate" if settings.task == "translation" else "generate"
     if "chat_template" in extras:
         use = "chat"
+    if isinstance(trainer.model, TextClassifier):
+        use = "classify"
     place = shlex.quote(str(folder))
     if trainer.stopped_by == "interrupt":
         print(f"  go on:   foundation resume {place}")

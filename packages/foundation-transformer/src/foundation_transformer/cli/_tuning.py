@@ -15,23 +15,24 @@ from foundation_data import (
     Tokenizer,
     TuningExample,
     read_examples,
-    split_pairs,
 )
 from foundation_nn import Tensor
 from foundation_nn.training import Sample
 from foundation_seq import generate
 
 from foundation_transformer._causal_lm import CausalLM
+from foundation_transformer._heads import TextClassifier
 from foundation_transformer._known_tokens import KnownTokens
 from foundation_transformer.adapters import Lora, layout_of
-from foundation_transformer.cli._lessons import Lessons, Teacher, describe, show
+from foundation_transformer.cli._labelling import labelling_task
+from foundation_transformer.cli._lessons import Lessons, Teacher, describe, show, split
 from foundation_transformer.cli._pretrained import load_base, record_of
 from foundation_transformer.cli._settings import Settings
 from foundation_transformer.cli._size import batch_size_of
 from foundation_transformer.cli._streams import printable
 from foundation_transformer.cli._task_kind import Task
 from foundation_transformer.pretrained import Pretrained
-from foundation_transformer.recipes import answer_loss
+from foundation_transformer.recipes import answer_loss, classification_loss
 
 #: The longest answer of a sample, in tokens.
 _MAX_ANSWER = 64
@@ -52,7 +53,10 @@ def tuning_task(settings: Settings, extras: Mapping[str, Any]) -> Task:
     OSError, ValueError
         If the base is no language model with a tokenizer, or the examples cannot be used.
     """
-    base, train, held_out, teacher = _prepared(settings)
+    examples = read_examples(settings.data)
+    if examples[0].kind == "label":
+        return labelling_task(settings, examples)
+    base, train, held_out, teacher = _prepared(settings, examples)
     tokenizer = teacher.tokenizer
     print(describe([train, held_out] if held_out.texts else [train], teacher.length))
     print(
@@ -94,7 +98,9 @@ def tuning_task(settings: Settings, extras: Mapping[str, Any]) -> Task:
 
 
 def tuning_loss(learner: Any, batch: Any) -> tuple[Tensor, int]:
-    """The loss of answers, of a model or of the change beside one."""
+    """The loss of labels, or of answers: of a model or of the change beside one."""
+    if isinstance(learner, TextClassifier):
+        return classification_loss(learner, batch)
     return answer_loss(tuned(learner), batch)
 
 
@@ -106,14 +112,20 @@ def tuned(learner: Any) -> CausalLM:
 
 def show_an_example(settings: Settings) -> None:
     """Print one text, with what is learnt of it in colour, and how that was found."""
-    _, train, held_out, teacher = _prepared(settings)
+    examples = read_examples(settings.data)
+    if examples[0].kind == "label":
+        print(f"{printable(examples[0].text)}\n→ {printable(examples[0].label)}")
+        return
+    _, train, held_out, teacher = _prepared(settings, examples)
     print(describe([train, held_out] if held_out.texts else [train], teacher.length))
     coloured = sys.stdout.isatty()
     print("what is learnt is " + ("green" if coloured else "in ⟦ ⟧") + ":\n")
     print(show(train.texts[0], teacher.tokenizer, coloured))
 
 
-def _prepared(settings: Settings) -> tuple[Pretrained, Lessons, Lessons, Teacher]:
+def _prepared(
+    settings: Settings, examples: list[TuningExample]
+) -> tuple[Pretrained, Lessons, Lessons, Teacher]:
     """The base, what is trained on, what is held out, and who made texts of it."""
     base = load_base(Path(str(settings.base)), settings.compact)
     if not isinstance(base.model, CausalLM) or base.tokenizer is None:
@@ -121,9 +133,8 @@ def _prepared(settings: Settings) -> tuple[Pretrained, Lessons, Lessons, Teacher
     now = datetime.fromisoformat(str(settings.date))
     length = min(settings.max_len, base.model.config.max_len)
     teacher = Teacher(base.tokenizer, base.chat_template, length, now)
-    examples = read_examples(settings.data)
     if settings.held_out is None:
-        parts = _split(examples, settings.held_out_share)
+        parts = split(examples, settings.held_out_share)
     else:
         parts = examples, read_examples(settings.held_out)
     for name, part in zip((settings.data, settings.held_out or settings.data), parts, strict=True):
@@ -142,17 +153,6 @@ def _prepared(settings: Settings) -> tuple[Pretrained, Lessons, Lessons, Teacher
             "--validation 0 holds out none"
         )
     return base, train, held_out, teacher
-
-
-def _split(
-    examples: list[TuningExample], share: float
-) -> tuple[list[TuningExample], list[TuningExample]]:
-    """Hold out by a hash of what is asked, so that nothing is asked on both sides."""
-    if not share:
-        return examples, []
-    numbered = [(each.key, str(i)) for i, each in enumerate(examples)]
-    train, held_out, _ = split_pairs(numbered, validation=share, test=0.0)
-    return [examples[int(i)] for _, i in train], [examples[int(i)] for _, i in held_out]
 
 
 def _rows(lessons: Lessons, length: int) -> TextDataset:
