@@ -294,7 +294,7 @@ def refused(capsys: pytest.CaptureFixture[str], base: Path, file: Path, *options
         ),
         ({"text": "x", "prompt": "y", "completion": "z"}, r"line 2: .*one of these alone"),
         ({"text": 3}, r"line 2: text: expected a text, got int"),
-        ({"text": "x", "label": "y"}, r"line 2: a label is for a model with a head"),
+        ({"text": "x", "label": "y"}, r"line 2: some examples have a label and some have none"),
         ({"messages": []}, r"line 2: messages: expected a list"),
         (
             {"messages": [{"role": "bot", "content": "x"}]},
