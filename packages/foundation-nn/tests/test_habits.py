@@ -245,7 +245,7 @@ def test_keywords_of_training_are_answered(call):
         (lambda: trainer().optimizer.step(lambda: 1), r"call its backward\(\) before, then write"),
         (lambda: F.softmax(X, 1, 2), "^softmax takes x and axis without a name, and was given 1 "),
         (lambda: Mine(2)(X, None, X, X), "^Mine takes x and key_mask without a name, and was"),
-        (lambda: Linear(2, 3, True, 0), "^Linear takes .* and was given 1 more: name .* rng=$"),
+        (lambda: Linear(2, 3, True, 0), "Linear takes .* was given 1 more: pass .* by name: rng=$"),
     ],
 )  # fmt: skip
 def test_too_many_arguments_are_told_which_have_names(call, message):

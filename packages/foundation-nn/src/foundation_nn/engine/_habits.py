@@ -107,7 +107,7 @@ def explain_call(
     if name in WITHOUT_A_NAME:
         message += f": {WITHOUT_A_NAME[name]}"
     elif with_name:
-        message += f": name what is meant, there are {', '.join(f'{n}=' for n in with_name)}"
+        message += f": pass the others by name: {', '.join(f'{n}=' for n in with_name)}"
     error.args = (message,)
 
 

@@ -271,7 +271,7 @@ def _new_bytes(arrays: Iterable[Any], sources: Iterable[Any]) -> int:
 
 
 def first_tensor(output: Any) -> Tensor | None:
-    """The first tensor of an output, be it a tensor or a tuple: of a loss and a count, the loss."""
+    """The tensor that is the output, or the first one of a tuple, such as (loss, count)."""
     if isinstance(output, Tensor):
         return output
     if isinstance(output, tuple | list):
