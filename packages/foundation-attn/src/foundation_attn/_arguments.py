@@ -38,14 +38,12 @@ def check_slopes(slopes: NDArray[Any] | None, num_heads: int) -> None:
         )
 
 
-def check_scores(qk_norm: str | None, scale: float | None) -> None:
-    """Refuse a normalisation of queries and keys that there is not, and a scale of nothing."""
+def check_qk_norm(qk_norm: str | None) -> None:
+    """Refuse a normalisation of queries and keys that there is not."""
     if qk_norm not in (None, "head", "width"):
         raise ValueError(
             f"MultiHeadAttention: expected qk_norm to be 'head', 'width' or None, got {qk_norm!r}"
         )
-    if scale is not None and not scale > 0:
-        raise ValueError(f"MultiHeadAttention: expected a positive scale, got {scale}")
 
 
 def check_inputs(query: Tensor, key: Tensor | None, value: Tensor | None, D: int) -> None:

@@ -52,18 +52,15 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from foundation_nn import Linear, Module, Parameter, RMSNorm, Tensor, init, whole_number
-from foundation_nn import functional as F
+from foundation_nn import Tensor, init
 from numpy.typing import NDArray
 
 from foundation_attn._arguments import (
     Positions,
     Relative,
     Rotary,
-    check_heads,
     check_inputs,
     check_positions,
-    check_scores,
     check_slopes,
     refuse_gradients,
     refuse_positions,
@@ -71,12 +68,13 @@ from foundation_attn._arguments import (
 from foundation_attn._attention import attend, hide_unreachable, weights_by
 from foundation_attn._cache import KVCache
 from foundation_attn._capture import active_maps
-from foundation_attn._heads import merge_heads, split_heads
+from foundation_attn._heads import merge_heads
+from foundation_attn._projections import HeadProjections
 from foundation_attn._rule import Rule, check_dropout, check_head_masks, check_window_and_cap
 from foundation_attn.masks import Mask, hide, real_positions
 
 
-class MultiHeadAttention(Module):
+class MultiHeadAttention(HeadProjections):
     """Attention of several heads, each on its own projection of the input [1]_.
 
     Of queries X and of keys and values Y, which in self-attention are the same:
@@ -177,40 +175,29 @@ class MultiHeadAttention(Module):
         out_bias: bool | None = None,
     ) -> None:
         kind = "MultiHeadAttention"
-        num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads
-        d_model = whole_number(kind, "d_model", d_model, at_least=1)
-        num_heads = whole_number(kind, "num_heads", num_heads, at_least=1)
-        num_kv_heads = whole_number(kind, "num_kv_heads", num_kv_heads, at_least=1)
-        check_heads(d_model, num_heads, num_kv_heads, head_width)
-        head_width = d_model // num_heads if head_width is None else head_width
-        head_width = whole_number(kind, "head_width", head_width, at_least=1)
-        check_scores(qk_norm, scale)
         check_dropout(kind, dropout)
-        check_slopes(slopes, num_heads)
         check_window_and_cap(window, cap)
-        rng = init.generator(rng)
-        self.d_model = d_model
-        self.num_heads = num_heads
-        self.num_kv_heads = num_kv_heads
+        if scale is not None and not scale > 0:
+            raise ValueError(f"{kind}: expected a positive scale, got {scale}")
+        super().__init__(
+            d_model,
+            num_heads,
+            num_kv_heads,
+            head_width,
+            bias,
+            out_bias,
+            qk_norm,
+            norm_eps,
+            init.generator(rng),
+        )
+        check_slopes(slopes, self.num_heads)
         self.dropout = dropout
         self.rotary = rotary
         self.slopes = None if slopes is None else np.asarray(slopes)
         self.window = window
         self.cap = cap
         self.relative = relative
-        self.head_width = head_width
-        self.qk_norm = qk_norm
         self.scale = scale
-        rows = (num_heads + 2 * num_kv_heads) * head_width  # queries; keys and values
-        self.in_proj_weight = Parameter(init.xavier_uniform(rng, (rows, d_model)))
-        self.in_proj_bias = Parameter(init.zeros((rows,))) if bias else None
-        shared_by = {None: None, "head": (1, 1), "width": (num_heads, num_kv_heads)}[qk_norm]
-        self.q_norm = None if shared_by is None else RMSNorm(shared_by[0] * head_width, norm_eps)
-        self.k_norm = None if shared_by is None else RMSNorm(shared_by[1] * head_width, norm_eps)
-        out_bias = bias if out_bias is None else out_bias
-        self.out_proj = Linear(num_heads * head_width, d_model, out_bias, rng=rng)
-        if self.out_proj.bias is not None:  # it starts at zero, as in PyTorch
-            self.out_proj.bias.data = np.zeros(d_model, np.float32)
 
     def to_dict(self) -> dict[str, Any]:
         """The arguments that make such a layer, for checkpoints."""
@@ -404,61 +391,6 @@ class MultiHeadAttention(Module):
         """The masks and options of a call as one value: all that decides about the weights."""
         masks = check_head_masks(key_mask, mask, B, self.num_heads, T, S)  # (B, H, T, S) or 1s
         return Rule(masks, causal, self.scale, self.window, self.slopes, self.cap)
-
-    def project(self, x: Tensor, letters: str) -> tuple[Tensor, ...]:
-        """``x`` (B, T, D) as queries (B, H, T, K), keys and values (B, G, T, K).
-
-        ``letters`` says which: "q", "k", "v" or neighbours of "qkv", which one product makes.
-        """
-        if letters not in "qkv":
-            raise ValueError(
-                f'project: expected neighbours of "qkv", such as "kv", got {letters!r}'
-            )
-        H, G, K = self.num_heads, self.num_kv_heads, self.head_width
-        heads = {"q": H, "k": G, "v": G}
-        first_row = {"q": 0, "k": H * K, "v": (H + G) * K}  # in_proj_weight: queries, keys, values
-        wanted = tuple([heads[letter] for letter in letters])
-        start = first_row[letters[0]]
-        stop = start + K * sum(wanted)
-
-        rows = None if letters == "qkv" else slice(start, stop)
-        return split_heads(self.in_proj(x, rows), wanted)  # one (B, heads, T, K) for each letter
-
-    def in_proj(self, x: Tensor, rows: slice | None = None) -> Tensor:
-        """``x`` (B, T, D) times some rows of the projections, or all; (B, T, rows).
-
-        A subclass whose weights are of another kind replaces this method.
-        """
-        W: Tensor = self.in_proj_weight
-        b: Tensor | None = self.in_proj_bias
-        if rows is not None:  # to select all of them would be one more operation to record
-            W = W[rows]
-            b = None if b is None else b[rows]
-        return F.linear(x, W, b)
-
-    def _project(self, x: Tensor, letters: str) -> tuple[Tensor, ...]:
-        """What :meth:`project` gives, with queries and keys normalised if this layer does so."""
-        norms = {"q": self.q_norm, "k": self.k_norm, "v": None}
-        parts = zip(letters, self.project(x, letters), strict=True)
-        return tuple([self._normalise(norms[letter], part) for letter, part in parts])
-
-    def _normalise(self, norm: RMSNorm | None, x: Tensor) -> Tensor:
-        """(B, h, T, K) with each head divided by its root mean square, or all h heads together."""
-        if norm is None or self.qk_norm == "head":
-            return x if norm is None else norm(x)
-        (normalised,) = split_heads(norm(merge_heads(x)), (x.shape[1],))
-        return normalised
-
-    def _project_memory(
-        self, key: Tensor, value: Tensor | None, seen: Mask | None
-    ) -> tuple[Tensor, Tensor]:
-        """Keys and values (B, G, S, K) of what is attended to, zeros where it is not ``seen``."""
-        if value is None:
-            k, v = self._project(hide(key, seen), "kv")
-        else:
-            (k,) = self._project(hide(key, seen), "k")
-            (v,) = self._project(hide(value, seen), "v")
-        return k, v
 
     def _attend(
         self,
