@@ -37,20 +37,24 @@ def tanh(x: Array) -> Result:
     return y, backward
 
 
-def logistic(x: Array) -> Array:
+def logistic(x: Array, out: Array | None = None) -> Array:
     """σ(x) = 1 / (1 + e⁻ˣ) of an array; where e⁻ˣ overflows, 1 / (1 + ∞) = 0 is right."""
     with np.errstate(over="ignore"):
-        return 1 / (1 + np.exp(-x))
+        divisor = np.exp(np.negative(x, out=out), out=out)
+    divisor += 1
+    return np.divide(1, divisor, out=out)
 
 
 @operation
 @by_rows
-def sigmoid(x: Array) -> Result:
+def sigmoid(x: Array, out: NDArray[Any] | None = None) -> Result:
     """σ(x) = 1 / (1 + e⁻ˣ), d/dx = σ (1 - σ)."""
-    y = logistic(x)
+    y = logistic(x, out)
 
-    def backward(g: Array) -> Array:
-        return g * y * (1 - y)
+    def backward(g: Array, out: Array | None = None) -> Array:
+        dx = np.subtract(1, y, out=out)
+        dx *= y
+        return np.multiply(dx, g, out=dx)
 
     return y, backward
 
