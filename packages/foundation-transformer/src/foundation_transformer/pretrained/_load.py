@@ -163,9 +163,9 @@ def load_pretrained(
     ----------
     path : path
         A folder as Hugging Face's libraries write it: ``config.json``, ``model.safetensors`` or
-        several files with an index, ``tokenizer.json``; of the families GPT-2, Llama (SmolLM2) and
-        BERT (MiniLM). Or a file ``*.gguf`` of the Llama family, for which the extra ``gguf`` is
-        needed. Or a name such as "owner/model", which is looked for in the cache that Hugging
+        several files with an index, ``tokenizer.json``; of one of the families that the message
+        about an unknown one lists. Or a file ``*.gguf`` of a decoder, for which the extra ``gguf``
+        is needed. Or a name such as "owner/model", which is looked for in the cache that Hugging
         Face's libraries keep (``HF_HUB_CACHE``, or ``hub`` in ``HF_HOME``): nothing is downloaded.
     compact : bool
         Keep matrices as one byte a number, see :class:`CompactWeight`: a quarter of the memory,
