@@ -118,6 +118,9 @@ def test_what_positions_of_one_kind_alone_read(positions, name, value):
         TransformerConfig(vocab_size=11, positions="learned", **{name: value})
 
 
+_OF_OTHER_POSITIONS = ["first_position", "sinusoid_pairs", "num_buckets", "max_distance"]
+
+
 def test_there_and_back_through_json():
     config = TransformerConfig(
         vocab_size=11,
@@ -147,6 +150,7 @@ def test_there_and_back_through_json():
         attention_scale=0.5,
         attention_cap=50.0,
         attention_bias="qkv",
+        norm_bias=True,
         scale_embeddings=True,
         logit_cap=30.0,
         norm_last=True,
@@ -157,12 +161,14 @@ def test_there_and_back_through_json():
         output_bias=True,
         num_token_types=3,
         embedding_norm=True,
+        first_norm=False,
         pooler=True,
+        pooler_activation="relu",
     )
     defaults = TransformerConfig(vocab_size=11).to_dict()
     values = config.to_dict()
     unset = [name for name, value in values.items() if value == defaults[name]]
-    assert unset == ["vocab_size", "sinusoid_pairs", "num_buckets", "max_distance"]  # of others
+    assert unset == ["vocab_size", *_OF_OTHER_POSITIONS]
     assert TransformerConfig.from_dict(json.loads(json.dumps(values))) == config
 
 

@@ -27,8 +27,8 @@ def absolute_positions(
     """The layer that adds positions to embeddings, if there is one."""
     if c.positions == "sinusoidal":
         return SinusoidalPositions(c.d_model, c.max_len, c.sinusoid_pairs)
-    if c.positions == "learned":
-        return LearnedPositions(c.d_model, c.max_len, rng=rng)
+    if c.positions in ("learned", "learned_and_buckets"):
+        return LearnedPositions(c.d_model, c.max_len, c.first_position, rng=rng)
     return None
 
 
@@ -47,6 +47,7 @@ def layer_options(c: TransformerConfig, rng: np.random.Generator, causal: bool) 
         "norm": c.norm,
         "norm_eps": c.norm_eps,
         "bias": c.bias,
+        "norm_bias": c.norm_bias,
         "attention_bias": c.attention_bias,
         "attention_scale": c.attention_scale,
         "attention_cap": c.attention_cap,
@@ -59,7 +60,7 @@ def layer_options(c: TransformerConfig, rng: np.random.Generator, causal: bool) 
         options["rotary"] = [rotary[kind] for kind in c.layer_pattern]
     elif c.positions == "alibi":
         options["slopes"] = ALiBi(c.num_heads).slopes
-    elif c.positions == "buckets":
+    elif c.positions in ("buckets", "learned_and_buckets"):
         options["relative"] = RelativeBuckets(
             c.num_heads, c.num_buckets, c.max_distance, both_sides=not causal, rng=rng
         )

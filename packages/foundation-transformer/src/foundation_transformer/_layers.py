@@ -68,7 +68,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from foundation_attn import KVCache, MultiHeadAttention
 from foundation_attn.masks import Mask, hide, real_positions
-from foundation_nn import LayerNorm, Module, Parameter, RMSNorm, Tensor, init
+from foundation_nn import Identity, LayerNorm, Module, Parameter, RMSNorm, Tensor, init
 from foundation_nn import functional as F
 from numpy.typing import NDArray
 
@@ -115,6 +115,7 @@ class _Layer(Module):
         norm_eps: float = 1e-5,
         norm_last: bool = False,
         bias: bool = True,
+        norm_bias: bool | None = None,
         attention_bias: str | None = None,
         attention_scale: float | None = None,
         attention_cap: float | None = None,
@@ -158,13 +159,18 @@ class _Layer(Module):
         self.linear1 = network.linear1  # D to F
         self.linear2 = network.linear2  # F to D
         has_two = norm_first and norm_last
-        self.norm1 = make_norm(d_model, norm, norm_eps, bias)
-        self.norm2 = make_norm(d_model, norm, norm_eps, bias)
-        self.norm1_last = make_norm(d_model, norm, norm_eps, bias) if has_two else None
-        self.norm2_last = make_norm(d_model, norm, norm_eps, bias) if has_two else None
+        in_norms = bias if norm_bias is None else norm_bias
+        self.norm1: Norm | Identity = make_norm(d_model, norm, norm_eps, in_norms)
+        self.norm2 = make_norm(d_model, norm, norm_eps, in_norms)
+        self.norm1_last = make_norm(d_model, norm, norm_eps, in_norms) if has_two else None
+        self.norm2_last = make_norm(d_model, norm, norm_eps, in_norms) if has_two else None
 
     def _residual(
-        self, x: Tensor, norm: Norm, branch: Callable[[Tensor], Tensor], last: Norm | None
+        self,
+        x: Tensor,
+        norm: Norm | Identity,
+        branch: Callable[[Tensor], Tensor],
+        last: Norm | None,
     ) -> Tensor:
         """The branch added to what came in, with the normalisations where this layer has them.
 
@@ -193,10 +199,11 @@ class _Layer(Module):
             "norm_first": self.norm_first,
             "num_kv_heads": attention["num_kv_heads"],
             "head_width": attention["head_width"],
-            "norm": "rms" if isinstance(self.norm1, RMSNorm) else "layer",
-            "norm_eps": self.norm1.eps,
+            "norm": "rms" if isinstance(self.norm2, RMSNorm) else "layer",
+            "norm_eps": self.norm2.eps,
             "norm_last": self.norm_last,
             "bias": self.linear1.bias is not None,
+            "norm_bias": isinstance(self.norm2, LayerNorm) and self.norm2.bias is not None,
             "attention_bias": _BIASES[attention["bias"], attention["out_bias"]],
             "attention_scale": attention["scale"],
             "attention_cap": attention["cap"],
@@ -245,6 +252,8 @@ class TransformerEncoderLayer(_Layer):
         ``norm_first`` a branch has two norms, ``norm1`` and ``norm1_last``.
     bias : bool
         Whether the linear layers and layer normalisations have one.
+    norm_bias : bool, optional
+        Whether layer normalisations have one, if that differs from ``bias``.
     attention_bias : {"all", "qkv", "none"}, optional
         Which projections of the attention have one, if that differs from ``bias``.
     attention_scale, attention_cap : float, optional
@@ -356,7 +365,7 @@ class TransformerDecoderLayer(_Layer):
         alike = self.self_attn.to_dict() | dict.fromkeys(_BY_DISTANCE)
         self.multihead_attn = MultiHeadAttention(**alike, rng=rng)
         own = self.to_dict()
-        norm = own["norm"], own["norm_eps"], own["bias"]
+        norm = own["norm"], own["norm_eps"], own["norm_bias"]
         self.norm3 = make_norm(d_model, *norm)
         self.norm3_last = None if self.norm2_last is None else make_norm(d_model, *norm)
 

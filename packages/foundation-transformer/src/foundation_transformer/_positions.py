@@ -145,26 +145,44 @@ def _sinusoids(rows: int, d_model: int, pairs: str) -> NDArray[np.float64]:
 class LearnedPositions(Module):
     """One learned vector for each position.
 
+    Parameters
+    ----------
+    d_model : int
+        D.
+    max_len : int
+        The longest sequence.
+    first : int
+        The row of the table that belongs to the first position; those before it are not read.
+    rng : numpy.random.Generator, optional
+        Draws the initial weights.
+
     Attributes
     ----------
-    weight : (max_len, D) Parameter
+    weight : (first + max_len, D) Parameter
     """
 
     def __init__(
-        self, d_model: int, max_len: int, *, rng: np.random.Generator | None = None
+        self,
+        d_model: int,
+        max_len: int,
+        first: int = 0,
+        *,
+        rng: np.random.Generator | None = None,
     ) -> None:
         d_model = whole_number("LearnedPositions", "d_model", d_model, at_least=1)
         max_len = whole_number("LearnedPositions", "max_len", max_len, at_least=1)
-        self.weight = Parameter(init.normal(init.generator(rng), (max_len, d_model), 0.02))
+        self.first = whole_number("LearnedPositions", "first", first, at_least=0)
+        shape = (self.first + max_len, d_model)
+        self.weight = Parameter(init.normal(init.generator(rng), shape, 0.02))
 
     def to_dict(self) -> dict[str, Any]:
         """The arguments that make such a layer, for checkpoints."""
-        max_len, d_model = self.weight.shape
-        return {"d_model": d_model, "max_len": max_len}
+        rows, d_model = self.weight.shape
+        return {"d_model": d_model, "max_len": rows - self.first, "first": self.first}
 
     def forward(self, x: Tensor, positions: int | Positions = 0) -> Tensor:
         """Add the vectors to ``x`` (B, T, D), as :class:`SinusoidalPositions` does."""
-        places = _places(x, positions, len(self.weight))
+        places = _places(x, positions, len(self.weight) - self.first)
         if isinstance(places, slice):
-            return x + self.weight[places]
-        return x + F.embedding(places, self.weight)
+            return x + self.weight[self.first + places.start : self.first + places.stop]
+        return x + F.embedding(places + self.first, self.weight)

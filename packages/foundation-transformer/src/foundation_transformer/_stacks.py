@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from foundation_attn import KVCache
 from foundation_attn.masks import Mask
-from foundation_nn import Module, Tensor, init, recompute, whole_number
+from foundation_nn import Identity, Module, Tensor, init, recompute, whole_number
 
 from foundation_transformer._layers import (
     DecoderCache,
@@ -47,6 +47,7 @@ class _Stack(Module):
         d_ff: int,
         *,
         final_norm: bool = True,
+        first_norm: bool = True,
         **options: Any,
     ) -> None:
         num_layers = whole_number(type(self).__name__, "num_layers", num_layers, at_least=1)
@@ -55,16 +56,11 @@ class _Stack(Module):
             self.layer_type(d_model, num_heads, d_ff, **_of_layer(options, i))
             for i in range(num_layers)
         ]
-        self.norm = (
-            make_norm(
-                d_model,
-                options.get("norm", "layer"),
-                options.get("norm_eps", 1e-5),
-                options.get("bias", True),
-            )
-            if final_norm
-            else None
-        )
+        alike = self.layers[0].to_dict()
+        norm = alike["norm"], alike["norm_eps"], alike["norm_bias"]
+        self.norm = make_norm(d_model, *norm) if final_norm else None
+        if not first_norm:
+            self.layers[0].norm1 = Identity()
 
     def _through_layers(self, x: Tensor, call: Callable[[int, Tensor], Tensor]) -> Tensor:
         """``x`` through all layers, one after the other: ``x = call(i, x)`` for layer ``i``."""
@@ -89,6 +85,7 @@ class _Stack(Module):
         return {
             "num_layers": len(layers),
             "final_norm": self.norm is not None,
+            "first_norm": not isinstance(self.layers[0].norm1, Identity),
             **layers[0],
             **differing,
         }
@@ -109,6 +106,8 @@ class TransformerEncoder(_Stack):
     num_layers, d_model, num_heads, d_ff : int
     final_norm : bool
         Normalise the output, as ``torch.nn.Transformer`` does.
+    first_norm : bool
+        False leaves out the norm before the first attention, for inputs that are normalised.
     **options
         The others of :class:`TransformerEncoderLayer`. ``rotary`` and ``window`` may be lists, one
         for each layer, which are repeated until there are enough.

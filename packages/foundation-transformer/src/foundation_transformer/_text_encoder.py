@@ -76,7 +76,7 @@ class TextEncoder(Module):
             Embedding(c.num_token_types, c.d_model, 0.02, rng=rng) if c.num_token_types else None
         )
         self.embedding_norm = (
-            make_norm(c.d_model, c.norm, c.norm_eps, c.bias) if c.embedding_norm else None
+            make_norm(c.d_model, c.norm, c.norm_eps, c.has_norm_bias) if c.embedding_norm else None
         )
         self.stack = TransformerEncoder(
             c.num_layers,
@@ -84,6 +84,7 @@ class TextEncoder(Module):
             c.num_heads,
             c.feed_forward_width,
             final_norm=c.has_final_norm,
+            first_norm=c.first_norm,
             **layer_options(c, rng, causal=False),
         )
         self.pooler = Linear(c.d_model, c.d_model, c.bias, rng=rng) if c.pooler else None
@@ -143,6 +144,8 @@ class TextEncoder(Module):
     def pool(self, hidden: Tensor) -> Tensor:
         """tanh(W h₀ + b) of the first token, (B, T, D) to (B, D): BERT's vector of a text.
 
+        With ``pooler_activation="relu"`` the largest of that and zero instead of tanh.
+
         Raises
         ------
         ValueError
@@ -150,7 +153,8 @@ class TextEncoder(Module):
         """
         if self.pooler is None:
             raise ValueError("pool: this model has no pooler (pooler=False); see mean_pool")
-        return F.tanh(self.pooler(hidden[:, 0]))
+        pooled = self.pooler(hidden[:, 0])
+        return F.relu(pooled) if self.config.pooler_activation == "relu" else F.tanh(pooled)
 
     def to_dict(self) -> dict[str, Any]:
         """The configuration, for a checkpoint.

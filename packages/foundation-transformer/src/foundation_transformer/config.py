@@ -60,9 +60,14 @@ class TransformerConfig:
     norm_last : bool
         Normalise what a branch returns, before it is added: alone as in OLMo 2 [2]_, together with
         ``norm_first`` as in Gemma 2 [3]_. If both are False, the sum is normalised.
-    positions : {"sinusoidal", "learned", "rotary", "alibi", "buckets", "none"}
-        How the model is told where a token stands: :class:`SinusoidalPositions`,
-        :class:`LearnedPositions`, :class:`Rotary`, :class:`ALiBi`, :class:`RelativeBuckets`.
+    positions : str
+        "sinusoidal", "learned", "rotary", "alibi", "buckets", "learned_and_buckets" or "none". How
+        the model is told where a token stands: :class:`SinusoidalPositions`,
+        :class:`LearnedPositions`, :class:`Rotary`, :class:`ALiBi`, :class:`RelativeBuckets`; MPNet
+        has two of them [13]_.
+    first_position : int
+        With learned positions: the row of their table that the first token reads. RoBERTa's begin
+        after that of padding [14]_.
     sinusoid_pairs : {"neighbours", "halves"}
         With sinusoidal positions: sines and cosines in turns, as in the paper, or all sines before
         all cosines, as in Marian [11]_.
@@ -97,6 +102,8 @@ class TransformerConfig:
         The same.
     bias : bool
         In all linear layers and layer norms.
+    norm_bias : bool or None
+        In layer norms, if that differs from ``bias``; None: as in the others.
     scale_embeddings : bool or None
         Multiply embeddings by √D [10]_; None: in :class:`Transformer` alone.
     logit_cap : float or None
@@ -115,8 +122,13 @@ class TransformerConfig:
         not.
     embedding_norm : bool
         :class:`TextEncoder`: it normalises the sum of its embeddings.
+    first_norm : bool
+        :class:`TextEncoder`: False leaves out the norm before the first attention, as in ModernBERT
+        [15]_, where the embeddings have just been normalised.
     pooler : bool
         :class:`TextEncoder`: it has a layer on top of the first token.
+    pooler_activation : {"tanh", "relu"}
+        :class:`TextEncoder`: what the pooler ends in; "relu" as in DistilBERT [16]_.
 
     Raises
     ------
@@ -144,6 +156,13 @@ class TransformerConfig:
        arXiv:1804.00344.
     .. [12] C. Raffel et al., "Exploring the Limits of Transfer Learning with a Unified Text-to-Text
        Transformer", JMLR 2020, arXiv:1910.10683.
+    .. [13] K. Song et al., "MPNet: Masked and Permuted Pre-training for Language Understanding",
+       NeurIPS 2020, arXiv:2004.09297.
+    .. [14] Y. Liu et al., "RoBERTa: A Robustly Optimized BERT Pretraining Approach", 2019,
+       arXiv:1907.11692.
+    .. [15] B. Warner et al., "Smarter, Better, Faster, Longer: A Modern Bidirectional Encoder",
+       2024, arXiv:2412.13663.
+    .. [16] V. Sanh et al., "DistilBERT, a distilled version of BERT", 2019, arXiv:1910.01108.
     """
 
     vocab_size: int
@@ -163,6 +182,7 @@ class TransformerConfig:
     norm_first: bool = False
     norm_last: bool = False
     positions: str = "sinusoidal"
+    first_position: int = 0
     sinusoid_pairs: str = "neighbours"
     rotary_base: float = 10000.0
     rotary_pairs: str = "halves"
@@ -178,6 +198,7 @@ class TransformerConfig:
     attention_cap: float | None = None
     attention_bias: str | None = None
     bias: bool = True
+    norm_bias: bool | None = None
     scale_embeddings: bool | None = None
     logit_cap: float | None = _only_for("CausalLM", None)
     tie_embeddings: bool = True
@@ -186,7 +207,9 @@ class TransformerConfig:
     output_bias: bool = _only_for("Transformer", False)
     num_token_types: int = _only_for("TextEncoder", 0)
     embedding_norm: bool = _only_for("TextEncoder", False)
+    first_norm: bool = _only_for("TextEncoder", True)
     pooler: bool = _only_for("TextEncoder", False)
+    pooler_activation: str = _only_for("TextEncoder", "tanh")
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "max_len", "d_model", "num_heads", "num_layers"):
@@ -196,8 +219,9 @@ class TransformerConfig:
         for name in _OPTIONAL_SIZES:
             if getattr(self, name) is not None:
                 self._positive(name)
-        if self.num_token_types:
-            self._positive("num_token_types")
+        for name in ("num_token_types", "first_position"):
+            if getattr(self, name):
+                self._positive(name)
         if self.head_width is None and self.d_model % self.num_heads:
             raise ValueError(
                 f"num_heads={self.num_heads} does not divide d_model={self.d_model}; give "
@@ -225,12 +249,13 @@ class TransformerConfig:
             if str(each.type).startswith("bool") and not (isinstance(value, bool) or may_be_none):
                 raise TypeError(f"{each.name}: expected True or False, got {value!r:.60}")
         for name, positions in _OF_POSITIONS.items():
-            if self.positions != positions and getattr(self, name) != getattr(type(self), name):
+            is_default = getattr(self, name) == getattr(type(self), name)
+            if positions not in self.positions.split("_and_") and not is_default:
                 raise ValueError(
                     f"{name}: positions={self.positions!r} has no use for it; leave it out, or "
                     f"write positions={positions!r}"
                 )
-        if self.positions == "buckets":
+        if "buckets" in self.positions:
             check_buckets(self.num_buckets, self.max_distance)
         self._check_layer_pattern()
         self._check_rotary()
@@ -297,6 +322,11 @@ class TransformerConfig:
     def has_final_norm(self) -> bool:
         """Whether a stack ends in a norm of its own; where sums are normalised, it has one."""
         return self.norm_first or self.norm_last
+
+    @property
+    def has_norm_bias(self) -> bool:
+        """Whether layer norms have a bias."""
+        return self.bias if self.norm_bias is None else self.norm_bias
 
     @property
     def layer_kinds(self) -> tuple[str, ...]:
@@ -513,7 +543,16 @@ LAYER_KINDS = ("global", "local", "no_positions")
 _CHOICES = {
     "activation": tuple(ACTIVATIONS),
     "norm": ("layer", "rms"),
-    "positions": ("sinusoidal", "learned", "rotary", "alibi", "buckets", "none"),
+    "positions": (
+        "sinusoidal",
+        "learned",
+        "rotary",
+        "alibi",
+        "buckets",
+        "learned_and_buckets",
+        "none",
+    ),
+    "pooler_activation": ("tanh", "relu"),
     "rotary_pairs": ("halves", "neighbours"),
     "sinusoid_pairs": ("neighbours", "halves"),
     "qk_norm": ("head", "width", None),
@@ -522,6 +561,7 @@ _CHOICES = {
 #: Which positions read a field.
 _OF_POSITIONS = {
     "sinusoid_pairs": "sinusoidal",
+    "first_position": "learned",
     "rotary_base": "rotary",
     "rotary_pairs": "rotary",
     "rotary_width": "rotary",

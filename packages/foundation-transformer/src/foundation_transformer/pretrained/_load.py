@@ -233,14 +233,18 @@ def _load_folder(folder: Path, compact: bool, with_tokenizer: bool, max_bytes: i
         decoding = folder_decoding(folder, described, max_bytes)
     tensors, heads = _sorted(stored_tensors(folder, max_bytes), config, family)
     config = family.as_in_file(config, tensors)
-    if config.pooler and "pooler.dense.weight" not in tensors:
-        config = replace(config, pooler=False)
+    pooler = family.modules_of(config).get("pooler")
+    classifier: dict[str, _Stored] = {}
+    if labels and family.head is not None and _has_layer(heads, family.head.classifier):
+        classifier = _take_layer(heads, family.head.classifier)
+        if family.head.pooler is not None and _has_layer(heads, family.head.pooler):
+            for kind, tensor in _take_layer(heads, family.head.pooler).items():
+                tensors[f"{pooler}.{kind}"] = tensor
+    config = replace(config, pooler=pooler is not None and f"{pooler}.weight" in tensors)
     model: Model | TextClassifier
     model = _load_weights(str(folder), config, family, tensors, compact)
-    head = {name: heads[name] for name in heads if name.startswith("classifier.")}
-    if labels and len(head) == 2 and isinstance(model, TextEncoder) and model.pooler is not None:
-        model = _with_head(str(folder), model, head, labels, score)
-        heads = {name: tensor for name, tensor in heads.items() if name not in head}
+    if classifier and isinstance(model, TextEncoder):
+        model = _with_head(str(folder), model, classifier, labels, score)
     return Pretrained(
         model,
         tokenizer,
@@ -293,6 +297,16 @@ def _drop_copies(tensors: dict[str, _Stored], config: TransformerConfig, family:
                 del tensors[copy]
 
 
+def _has_layer(tensors: Mapping[str, _Stored], name: str) -> bool:
+    """Whether weight and bias of a layer are there."""
+    return f"{name}.weight" in tensors and f"{name}.bias" in tensors
+
+
+def _take_layer(tensors: dict[str, _Stored], name: str) -> dict[str, _Stored]:
+    """Take weight and bias of a layer out of the others."""
+    return {kind: tensors.pop(f"{name}.{kind}") for kind in ("weight", "bias")}
+
+
 def _with_head(
     where: str,
     encoder: TextEncoder,
@@ -302,13 +316,15 @@ def _with_head(
 ) -> TextClassifier:
     """The encoder with the head that was saved beside it."""
     config = encoder.config
-    wanted = {"classifier.weight": (len(labels), config.d_model), "classifier.bias": (len(labels),)}
-    for name, shape in wanted.items():
-        if head[name].shape != shape:
-            raise ValueError(f"{where}: {name}: expected {shape}, got {head[name].shape}")
+    wanted = {"weight": (len(labels), config.d_model), "bias": (len(labels),)}
+    for kind, shape in wanted.items():
+        if head[kind].shape != shape:
+            raise ValueError(
+                f"{where}: classifier.{kind}: expected {shape}, got {head[kind].shape}"
+            )
     model = TextClassifier(encoder, labels, score)
-    model.classifier.weight.data = head["classifier.weight"].read()
-    model.classifier.bias.data = head["classifier.bias"].read()  # type: ignore[union-attr]
+    model.classifier.weight.data = head["weight"].read()
+    model.classifier.bias.data = head["bias"].read()  # type: ignore[union-attr]
     return model
 
 

@@ -8,7 +8,7 @@ Read in this order: ``_fields`` (how ``config.json`` is read, and what it must n
 GGUF file, seen as the folder that Hugging Face would have).
 """
 
-from foundation_transformer.pretrained.families._family import Change, Family, Model
+from foundation_transformer.pretrained.families._family import Change, Family, Head, Model
 from foundation_transformer.pretrained.families._fields import Fields
 from foundation_transformer.pretrained.families._registry import FAMILIES, family_named, family_of
 from foundation_transformer.pretrained.families._weights import Weight, weights_of
@@ -18,6 +18,7 @@ __all__ = [
     "Change",
     "Family",
     "Fields",
+    "Head",
     "Model",
     "Weight",
     "family_named",

@@ -12,7 +12,7 @@ from typing import Any
 
 from foundation_transformer._text_encoder import TextEncoder
 from foundation_transformer.config import TransformerConfig
-from foundation_transformer.pretrained.families._family import Family
+from foundation_transformer.pretrained.families._family import Family, Head
 from foundation_transformer.pretrained.families._fields import Fields, written_activation
 
 
@@ -31,7 +31,7 @@ def _read(c: Fields) -> TransformerConfig:
         dropout=c.number("hidden_dropout_prob", 0.1),
         activation=c.activation("hidden_act", "gelu"),
         norm_eps=c.number("layer_norm_eps", 1e-12),
-        num_token_types=c.get("type_vocab_size", int, 2),
+        num_token_types=c.count("type_vocab_size", 2),
     )
 
 
@@ -81,5 +81,6 @@ BERT = Family(
         "pooler_num_fc_layers pooler_size_per_head pooler_type tie_word_embeddings"
     ),
     ignored=r"embeddings\.position_ids",
+    head=Head(pooler=None, classifier="classifier"),
     renamed={"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"},
 )

@@ -32,6 +32,21 @@ class Change(NamedTuple):
     write: Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
+class Head(NamedTuple):
+    """The names of the layers with which an encoder classifies texts.
+
+    Attributes
+    ----------
+    pooler : str or None
+        The first layer, if it belongs to the head; None: to the encoder.
+    classifier : str
+        The last layer, with a row for each label.
+    """
+
+    pooler: str | None
+    classifier: str
+
+
 def _unchanged(config: TransformerConfig, names: Collection[str]) -> TransformerConfig:  # noqa: ARG001
     return config
 
@@ -76,6 +91,8 @@ class Family:
         there counts, and several must be equal.
     as_in_file : callable
         The configuration, corrected by the names of the tensors that are there.
+    head : Head or None
+        Of an encoder: what a head that classifies texts is called.
     """
 
     name: str
@@ -92,6 +109,7 @@ class Family:
     with_axis: str = ""
     copies: Mapping[str, Sequence[str]] = field(default_factory=dict)
     as_in_file: Callable[[TransformerConfig, Collection[str]], TransformerConfig] = _unchanged
+    head: Head | None = None
 
     def modules_of(self, config: TransformerConfig) -> Mapping[str, str]:
         """The names of our modules and theirs, in a model of a configuration."""

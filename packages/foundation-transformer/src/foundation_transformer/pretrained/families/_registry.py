@@ -11,15 +11,20 @@ from foundation_transformer._text_encoder import TextEncoder
 from foundation_transformer._transformer import Transformer
 from foundation_transformer.config import TransformerConfig
 from foundation_transformer.pretrained.families._bert import BERT
+from foundation_transformer.pretrained.families._distilbert import DISTILBERT
 from foundation_transformer.pretrained.families._family import Family
 from foundation_transformer.pretrained.families._gemma import GEMMA2, GEMMA3
 from foundation_transformer.pretrained.families._gpt2 import GPT2
 from foundation_transformer.pretrained.families._llama import LLAMA
 from foundation_transformer.pretrained.families._marian import MARIAN
 from foundation_transformer.pretrained.families._mistral import MISTRAL
+from foundation_transformer.pretrained.families._modernbert import MODERNBERT
+from foundation_transformer.pretrained.families._mpnet import MPNET
+from foundation_transformer.pretrained.families._nomic import NOMIC
 from foundation_transformer.pretrained.families._olmo2 import OLMO2
 from foundation_transformer.pretrained.families._phi3 import PHI3
 from foundation_transformer.pretrained.families._qwen import QWEN2, QWEN3
+from foundation_transformer.pretrained.families._roberta import ROBERTA
 from foundation_transformer.pretrained.families._smollm3 import SMOLLM3
 from foundation_transformer.pretrained.families._t5 import T5
 
@@ -36,6 +41,11 @@ FAMILIES: dict[str, Family] = {
     "phi3": PHI3,
     "olmo2": OLMO2,
     "bert": BERT,
+    "roberta": ROBERTA,
+    "distilbert": DISTILBERT,
+    "mpnet": MPNET,
+    "modernbert": MODERNBERT,
+    "nomic_bert": NOMIC,
     "marian": MARIAN,
     "t5": T5,
 }
@@ -98,6 +108,8 @@ def _differences(config: TransformerConfig, family: Family) -> list[str]:
     # not there is not written.
     for name in ("rotary_pairs", "dropout", "pooler", "output_bias"):
         del wanted[name]
+    if not config.pooler:
+        del wanted["pooler_activation"]
     return [f"{name}={value!r}" for name, value in wanted.items() if value != found[name]]
 
 
@@ -112,6 +124,7 @@ def _spelled_out(c: TransformerConfig) -> dict[str, Any]:
         "share_embeddings": c.shares_embeddings,
         "attention_scale": c.attention_scale or c.width_of_heads**-0.5,
         "attention_bias": c.attention_bias or ("all" if c.bias else "none"),
+        "norm_bias": c.has_norm_bias,
         "layer_pattern": c.layer_kinds,
         "rotary_width": c.rotary_width or c.width_of_heads,
         "scale_embeddings": bool(c.scale_embeddings),
