@@ -68,6 +68,18 @@ def test_heads_that_classify_have_the_logits_of_transformers(folder, name):
     close(hidden(loaded.model), GOLDEN[f"{name}/y"])
 
 
+def test_half_a_head_is_refused(folder):
+    place = folder("mpnet head")
+    tensors = {
+        key.removeprefix("mpnet head/weights/"): GOLDEN[key]
+        for key in GOLDEN
+        if "mpnet head/weights/" in key and "classifier.dense" not in key
+    }
+    write_safetensors(place / "model.safetensors", tensors.items())
+    with pytest.raises(ValueError, match="but not the layer before it"):
+        load_pretrained(place)
+
+
 def test_heads_of_pretraining_are_left_out_by_name(folder):
     left_out = load_pretrained(folder("modernbert mlm")).left_out
     assert left_out == ("decoder.bias", "head.dense.weight", "head.norm.weight")

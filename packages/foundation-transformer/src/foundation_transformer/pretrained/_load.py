@@ -322,6 +322,8 @@ def _with_head(
             raise ValueError(
                 f"{where}: classifier.{kind}: expected {shape}, got {head[kind].shape}"
             )
+    if encoder.pooler is None:
+        raise ValueError(f"{where}: has a head that classifies, but not the layer before it")
     model = TextClassifier(encoder, labels, score)
     model.classifier.weight.data = head["weight"].read()
     model.classifier.bias.data = head["bias"].read()  # type: ignore[union-attr]
