@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 from foundation_nn import no_grad
 from foundation_transformer import TextClassifier, TextEncoder, load_pretrained
-from foundation_transformer.pretrained import classify, embed, rerank
+from foundation_transformer.pretrained import (
+    Dense,
+    Pooling,
+    classify,
+    embed,
+    rerank,
+    save_pretrained,
+)
 from foundation_transformer.pretrained._safetensors import write_safetensors
 
 GOLDEN = np.load(Path(__file__).parent / "golden" / "sentences.npz")
@@ -70,7 +77,12 @@ def test_old_names_are_read_and_heads_of_pretraining_left_out_by_name(tmp_path):
     ("file", "text", "message"),
     [
         ("modules.json", "{}", "expected a list of modules, got dict"),
-        ("modules.json", '[{"type": "a.Dense", "path": "2_Dense"}]', "the module 'Dense' is not"),
+        ("modules.json", '[{"type": "a.LSTM", "path": "2_LSTM"}]', "the module 'LSTM' is not"),
+        (
+            "modules.json",
+            '[{"type": "a.Normalize", "path": "a"}, {"type": "a.Dense", "path": "b"}]',
+            "expected modules in the order Transformer, Pooling, Dense, Normalize, got",
+        ),
         ("modules.json", '[{"type": "a.Pooling", "path": "../x"}]', "folders of this folder"),
         ("1_Pooling/config.json", '{"pooling_mode": "sum"}', "'sum' is not supported; expected"),
         ("1_Pooling/config.json", '{"pooling_mode_cls_token": 1}', "expected true or false"),
@@ -83,3 +95,100 @@ def test_what_is_not_supported_is_refused(tmp_path, file, text, message):
     (folder / file).write_text(text)
     with pytest.raises(ValueError, match=message):
         load_pretrained(folder)
+
+
+# --- dense layers, and folders that are written
+
+
+def test_a_dense_layer_by_hand():
+    layer = Dense(np.array([[1, 2], [3, -4], [0, 1]], np.float32), np.array([0, 1, -9], np.float32))
+    (vector,) = layer(np.array([[0.5, 0.25]], np.float32))
+    np.testing.assert_allclose(vector, np.tanh([1, 1.5, -8.75]), rtol=1e-6)
+    relu = Dense(layer.weight, None, "relu")
+    assert relu(np.array([[1, 1]], np.float32)).tolist() == [[3, 0, 1]]
+    with pytest.raises(ValueError, match="'softmax' is not supported; expected one of tanh"):
+        Dense(layer.weight, None, "softmax")
+    with pytest.raises(
+        ValueError, match=r"weight \(out, in\) and a bias \(out,\), got \(3, 2\) and"
+    ):
+        Dense(layer.weight, np.zeros(2, np.float32))
+
+
+def test_dense_layers_are_those_of_sentence_transformers(tmp_path):
+    folder = write(tmp_path, "dense/files", "dense")
+    for name in ("2_Dense", "3_Dense"):
+        prefix = f"dense/{name}/"
+        tensors = {key.removeprefix(prefix): GOLDEN[key] for key in GOLDEN if prefix in key}
+        write_safetensors(folder / name / "model.safetensors", tensors.items())
+    loaded = load_pretrained(folder)
+    np.testing.assert_allclose(embed(loaded, TEXTS), GOLDEN["dense/y"], rtol=1e-4, atol=1e-5)
+    wider = {"linear.weight": np.zeros((5, 8), np.float32)}
+    write_safetensors(folder / "3_Dense" / "model.safetensors", wider.items())
+    with pytest.raises(ValueError, match="3_Dense: expected the tensors"):
+        load_pretrained(folder)
+    (folder / "3_Dense" / "config.json").write_text(
+        '{"in_features": 8, "out_features": 5, "bias": false, "activation_function": "a.Tanh"}'
+    )
+    with pytest.raises(ValueError, match="expected a dense layer for 7 numbers, got one for 8"):
+        load_pretrained(folder)
+    (folder / "3_Dense" / "config.json").write_text(
+        '{"in_features": 8, "out_features": 5, "bias": false, "activation_function": "a.Hardtanh"}'
+    )
+    with pytest.raises(ValueError, match="3_Dense.config.json: .*'hardtanh' is not supported"):
+        load_pretrained(folder)
+
+
+@pytest.mark.parametrize("name", POOLINGS)
+def test_a_pooling_that_is_saved_makes_the_same_vectors(tmp_path, name):
+    loaded = load_pretrained(write(tmp_path / "theirs", f"embed/{name}/files", "embed"))
+    folder = save_pretrained(
+        tmp_path / "ours", loaded.model, loaded.tokenizer, pooling=loaded.pooling
+    )
+    again = load_pretrained(folder)
+    assert again.pooling == loaded.pooling
+    for prompt in (None, "query"):
+        np.testing.assert_array_equal(embed(again, TEXTS, prompt), embed(loaded, TEXTS, prompt))
+
+
+def test_dense_layers_are_saved_too(tmp_path, rng):
+    loaded = load_pretrained(write(tmp_path / "theirs", "embed/mean/files", "embed"))
+    layers = (
+        Dense(rng.standard_normal((7, 40), np.float32), rng.standard_normal(7, np.float32)),
+        Dense(rng.standard_normal((5, 7), np.float32), None, "identity"),
+    )
+    pooling = Pooling(("cls", "mean"), normalize=True, dense=layers)
+    assert pooling.width(20) == 5
+    folder = save_pretrained(tmp_path / "ours", loaded.model, pooling=pooling)
+    again = load_pretrained(folder, tokenizer=False).pooling
+    hidden = rng.standard_normal((3, 4, 20), np.float32)
+    real = np.ones((3, 4), bool)
+    np.testing.assert_array_equal(again(hidden, real), pooling(hidden, real))
+    np.testing.assert_allclose(np.linalg.norm(again(hidden, real), axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["one", "identity", "three"])
+def test_a_classifier_that_is_saved_says_the_same(tmp_path, name):
+    loaded = load_pretrained(write(tmp_path / "theirs", f"{name}/files", name))
+    folder = save_pretrained(tmp_path / "ours", loaded.model, loaded.tokenizer)
+    again = load_pretrained(folder)
+    assert (again.model.labels, again.model.score) == (loaded.model.labels, loaded.model.score)
+    said = [
+        classify(each, TEXTS) if name == "three" else rerank(each, "the cat", TEXTS).tolist()
+        for each in (loaded, again)
+    ]
+    assert said[0] == said[1]
+    theirs = json.loads((tmp_path / "theirs" / "config.json").read_text())
+    ours = json.loads((folder / "config.json").read_text())
+    assert ours["architectures"] == theirs["architectures"] == ["BertForSequenceClassification"]
+    several = TextClassifier(loaded.model.body, ["a", "b"], "sigmoid")
+    assert load_pretrained(save_pretrained(tmp_path / "several", several)).model.score == "sigmoid"
+
+
+def test_classifiers_that_no_family_has_are_not_saved(tmp_path):
+    body = load_pretrained(write(tmp_path / "theirs", "embed/mean/files", "embed")).model
+    with pytest.raises(
+        ValueError, match="reads the pooler of a TextEncoder, got one with pooling="
+    ):
+        save_pretrained(tmp_path / "ours", TextClassifier(body, ["a", "b"], pooling="mean"))
+    with pytest.raises(TypeError, match="a TextClassifier has no use for pooling"):
+        save_pretrained(tmp_path / "ours", TextClassifier(body, ["a", "b"]), pooling=Pooling())

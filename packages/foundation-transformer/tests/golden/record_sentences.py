@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file
 from sentence_transformers import CrossEncoder, SentenceTransformer
+from sentence_transformers import models as modules
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import (
     BertConfig,
@@ -90,7 +91,7 @@ def record_embeddings(arrays):
         folder = Path(place)
         shaken(BertModel(BertConfig(**SIZES))).save_pretrained(folder)
         tokenizer().save_pretrained(folder)
-        modules = [
+        parts = [
             {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
             {
                 "idx": 1,
@@ -109,7 +110,7 @@ def record_embeddings(arrays):
         (folder / "config_sentence_transformers.json").write_text(json.dumps(prompts))
         for name, pooling in POOLING.items():
             is_normal = name in ("cls", "two")
-            chosen = [*modules, normalize] if is_normal else modules
+            chosen = [*parts, normalize] if is_normal else parts
             (folder / "modules.json").write_text(json.dumps(chosen))
             config = {"word_embedding_dimension": 20, **pooling}
             (folder / "1_Pooling" / "config.json").write_text(json.dumps(config))
@@ -119,6 +120,29 @@ def record_embeddings(arrays):
             arrays[f"embed/{name}/query"] = model.encode(TEXTS, prompt_name="query")
         for key, value in load_file(folder / "model.safetensors").items():
             arrays[f"embed/weights/{key}"] = value
+
+
+def record_dense(arrays):
+    """The mean, two dense layers, and length one."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        shaken(BertModel(BertConfig(**SIZES))).save_pretrained(folder)
+        tokenizer().save_pretrained(folder)
+        parts = [
+            modules.Transformer(place, max_seq_length=8),
+            modules.Pooling(20),
+            modules.Dense(20, 7),
+            modules.Dense(7, 5, bias=False, activation_function=torch.nn.ReLU()),
+            modules.Normalize(),
+        ]
+        model = SentenceTransformer(modules=parts, device="cpu")
+        model.save(place)
+        arrays["dense/y"] = model.encode(TEXTS)
+        arrays["dense/files"] = np.array(json.dumps(files_of(folder)))
+        for name in ("", "2_Dense", "3_Dense"):
+            where = f"dense/{name or 'weights'}/"
+            for key, value in load_file(folder / name / "model.safetensors").items():
+                arrays[where + key] = value
 
 
 def record_heads(arrays):
@@ -166,6 +190,7 @@ def main():
     arrays = {"texts": np.array(TEXTS)}
     record_embeddings(arrays)
     record_heads(arrays)
+    record_dense(arrays)
     record_pretraining(arrays)
     np.savez_compressed(HERE / "sentences.npz", **arrays)
 

@@ -11,6 +11,7 @@ from foundation_nn import publish
 
 from foundation_transformer.pretrained._base_model import BaseModel
 from foundation_transformer.pretrained._compact import CompactWeight
+from foundation_transformer.pretrained._dense import Dense
 from foundation_transformer.pretrained._embed import classify, embed, rerank
 from foundation_transformer.pretrained._generation import GenerationDefaults
 from foundation_transformer.pretrained._load import Pretrained, find_model, load_pretrained
@@ -21,6 +22,7 @@ from foundation_transformer.pretrained._save_gguf import save_gguf
 __all__ = [
     "BaseModel",
     "CompactWeight",
+    "Dense",
     "GenerationDefaults",
     "Pooling",
     "Pretrained",

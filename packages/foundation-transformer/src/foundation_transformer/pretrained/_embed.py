@@ -61,8 +61,7 @@ def embed(
     encoded = [frame.around(encode(before + text)[:room]) for text in texts]
     without = 0 if pooling.with_prompt or not before else len(frame.before) + len(encode(before))
     rows = [_Row(ids, [0] * len(ids)) for ids in encoded]
-    width = model.config.d_model * len(pooling.modes)
-    vectors = np.empty((len(texts), width), np.float32)
+    vectors = np.empty((len(texts), pooling.width(model.config.d_model)), np.float32)
     for batch, ids, real, _ in _batches(rows, batch_size):
         with no_grad():
             hidden = model(ids, real).data

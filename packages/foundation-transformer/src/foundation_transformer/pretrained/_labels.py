@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from foundation_nn.files import field
@@ -46,3 +46,19 @@ def score_of(c: Json, num_labels: int) -> str:
     if problem == "regression":
         return "identity"
     return "sigmoid" if num_labels == 1 or problem == "multi_label_classification" else "softmax"
+
+
+def described_head(labels: Sequence[str], score: str) -> dict[str, Any]:
+    """What :func:`labels_of` and :func:`score_of` read, for the configuration of a head."""
+    described: dict[str, Any] = {
+        "id2label": {str(i): label for i, label in enumerate(labels)},
+        "label2id": {label: i for i, label in enumerate(labels)},
+    }
+    if score == "identity":
+        identity = "torch.nn.modules.linear.Identity"
+        return described | {"sentence_transformers": {"activation_fn": identity}}
+    if score == "sigmoid" and len(labels) == 1:
+        sigmoid = "torch.nn.modules.activation.Sigmoid"
+        return described | {"sentence_transformers": {"activation_fn": sigmoid}}
+    problem = "multi_label" if score == "sigmoid" else "single_label"
+    return described | {"problem_type": f"{problem}_classification"}

@@ -221,6 +221,10 @@ def _load_folder(folder: Path, compact: bool, with_tokenizer: bool, max_bytes: i
     template = folder_chat_template(folder, max_bytes)
     generation = folder_generation(folder, described, max_bytes)
     pooling = folder_pooling(folder, max_bytes)
+    try:
+        pooling.width(config.d_model)
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}") from None
     sides = (tokenizer, config.vocab_size), (target_tokenizer, config.decoder_vocab_size)
     for each, vocab_size in sides:
         if each is not None and len(each) > vocab_size:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
@@ -9,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from foundation_nn.files import MAX_BYTES, field, read_json
+from foundation_nn.files import MAX_BYTES, field, read_json, write_file
 from numpy.typing import NDArray
+
+from foundation_transformer.pretrained._dense import Dense, read_dense, write_dense
 
 Vectors = NDArray[np.float32]
 Real = NDArray[np.bool_]
@@ -71,6 +74,10 @@ _FLAGS = {
 }
 
 
+#: The modules of a folder, in the order in which they are applied.
+_KINDS = ("Transformer", "Pooling", "Dense", "Normalize")
+
+
 @dataclass(frozen=True)
 class Pooling:
     """From a text to its vector, as sentence-transformers does it [1]_.
@@ -81,6 +88,8 @@ class Pooling:
         "mean" of the tokens' vectors, "cls" (the first one), "lasttoken", "max" (number by number),
         "weightedmean" (where later tokens weigh more) or "mean_sqrt_len_tokens" (the sum divided by
         the root of their number). The vectors of several are joined.
+    dense : tuple of Dense
+        Linear layers that the vector goes through, one after the other.
     normalize : bool
         Scale it to length one.
     max_tokens : int or None
@@ -104,6 +113,7 @@ class Pooling:
     prompts: Mapping[str, str] = dataclass_field(default_factory=dict)
     default_prompt: str | None = None
     with_prompt: bool = True
+    dense: tuple[Dense, ...] = ()
 
     def __post_init__(self) -> None:
         for mode in self.modes:
@@ -113,13 +123,36 @@ class Pooling:
                 )
 
     def __call__(self, hidden: Vectors, real: Real) -> Vectors:
-        """The vectors of B texts: (B, T, D) and which tokens are real (B, T) to (B, D · modes)."""
+        """The vectors of B texts: (B, T, D) and which tokens are real (B, T) to (B, D · modes).
+
+        With ``dense`` layers they are as wide as the last of these makes them.
+        """
         chosen = [pool(hidden, real) for mode, pool in _MODES.items() if mode in self.modes]
         vectors = np.concatenate(chosen, axis=1)
+        for layer in self.dense:
+            vectors = layer(vectors)
         if self.normalize:
             lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
             vectors /= np.where(lengths > 0, lengths, 1)
         return vectors
+
+    def width(self, d_model: int) -> int:
+        """How many numbers the vector of a text has.
+
+        Raises
+        ------
+        ValueError
+            If the dense layers do not fit.
+        """
+        width = d_model * len(self.modes)
+        for layer in self.dense:
+            if layer.weight.shape[1] != width:
+                raise ValueError(
+                    f"pooling: expected a dense layer for {width} numbers, got one for "
+                    f"{layer.weight.shape[1]}"
+                )
+            width = layer.weight.shape[0]
+        return width
 
     def prompt(self, name: str | None) -> str:
         """The text of a prompt; of the default one if no name is given.
@@ -147,21 +180,28 @@ def folder_pooling(folder: Path, max_bytes: int = MAX_BYTES) -> Pooling:
         If a file is damaged, or asks for something that is not supported.
     """
     settings: dict[str, Any] = {}
+    layers: list[Dense] = []
     if (folder / "modules.json").exists():
         settings["normalize"] = False
         for kind, path in _modules(folder / "modules.json", max_bytes):
-            if kind == "Pooling":
+            if kind == "Dense":
+                layers.append(read_dense(folder / path, max_bytes))
+            elif kind == "Pooling":
                 settings |= _read(folder / path / "config.json", _pooling_of, max_bytes)
             elif kind == "Normalize":
                 settings["normalize"] = True
-    limits = folder / "sentence_bert_config.json"
-    if limits.exists():
-        settings |= _read(limits, _limits_of, max_bytes)
+    # What is said of the model counts more than what is said of its tokenizer.
+    for name, reader in (
+        ("tokenizer_config.json", _tokenizer_limit_of),
+        ("sentence_bert_config.json", _limits_of),
+    ):
+        if (folder / name).exists():
+            settings |= _read(folder / name, reader, max_bytes)
     around = folder / "config_sentence_transformers.json"
     if around.exists():
         settings |= _read(around, _prompts_of, max_bytes)
     try:
-        return Pooling(**settings)
+        return Pooling(**settings, dense=tuple(layers))
     except ValueError as error:
         raise ValueError(f"{folder}: {error}") from None
 
@@ -185,13 +225,15 @@ def _modules(source: Path, max_bytes: int) -> list[tuple[str, str]]:
             for each in modules
         ]
         for kind, path in found:
-            if kind not in ("Transformer", "Pooling", "Normalize"):
+            if kind not in _KINDS:
                 raise ValueError(
-                    f"the module {kind!r:.60} is not supported; expected Transformer, Pooling or "
-                    "Normalize"
+                    f"the module {kind!r:.60} is not supported; expected one of {', '.join(_KINDS)}"
                 )
             if "/" in path or "\\" in path or path.startswith("."):
                 raise ValueError(f"expected folders of this folder, got {path!r:.60}")
+        kinds = [kind for kind, _ in found]
+        if kinds != sorted(kinds, key=_KINDS.index):
+            raise ValueError(f"expected modules in the order {', '.join(_KINDS)}, got {kinds}")
     except ValueError as error:
         raise ValueError(f"{source}: {error}") from None
     return found
@@ -210,10 +252,50 @@ def _pooling_of(content: Any) -> dict[str, Any]:
 def _limits_of(content: Any) -> dict[str, Any]:
     if field(content, "do_lower_case", bool, default=False):
         raise ValueError("do_lower_case is not supported; the tokenizer's normaliser says so")
-    return {"max_tokens": field(content, "max_seq_length", int | None, default=None)}
+    longest = field(content, "max_seq_length", int | None, default=None)
+    return {} if longest is None else {"max_tokens": longest}
+
+
+def _tokenizer_limit_of(content: Any) -> dict[str, Any]:
+    longest = field(content, "model_max_length", float | None, default=None)
+    # A number of thirty digits says that there is no limit.
+    return {} if longest is None or longest > 1e9 else {"max_tokens": int(longest)}
 
 
 def _prompts_of(content: Any) -> dict[str, Any]:
     prompts = field(content, "prompts", dict[str, str], default={})
     default = field(content, "default_prompt_name", str | None, default=None)
     return {"prompts": prompts, "default_prompt": default}
+
+
+def write_pooling(folder: Path, pooling: Pooling, d_model: int) -> None:
+    """Write what :func:`folder_pooling` reads, as sentence-transformers has it.
+
+    Raises
+    ------
+    ValueError
+        If the dense layers do not fit a model of width ``d_model``.
+    """
+    pooling.width(d_model)
+    steps = ["Pooling", *["Dense"] * len(pooling.dense), *["Normalize"] * pooling.normalize]
+    names = ["", *(f"{i}_{kind}" for i, kind in enumerate(steps, 1))]
+    modules = [
+        {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"}
+        for i, (path, kind) in enumerate(zip(names, ["Transformer", *steps], strict=True))
+    ]
+    _write_json(folder / "modules.json", modules)
+    modes = {flag: mode in pooling.modes for flag, mode in _FLAGS.items()}
+    settings = {"word_embedding_dimension": d_model, **modes, "include_prompt": pooling.with_prompt}
+    for name in names[1:]:
+        (folder / name).mkdir(exist_ok=True)
+    _write_json(folder / names[1] / "config.json", settings)
+    for name, layer in zip(names[2:], pooling.dense, strict=False):
+        write_dense(folder / name, layer)
+    limits = {"max_seq_length": pooling.max_tokens, "do_lower_case": False}
+    _write_json(folder / "sentence_bert_config.json", limits)
+    prompts = {"prompts": dict(pooling.prompts), "default_prompt_name": pooling.default_prompt}
+    _write_json(folder / "config_sentence_transformers.json", prompts)
+
+
+def _write_json(file: Path, content: Any) -> None:
+    write_file(file, json.dumps(content, ensure_ascii=False, indent=1) + "\n")

@@ -84,6 +84,8 @@ def _write(c: TransformerConfig) -> dict[str, Any]:
         "architectures": ["ModernBertModel"],
         "model_type": "modernbert",
         "vocab_size": c.vocab_size,
+        # Unsaid, they are numbers of the published vocabulary, which another does not have.
+        **dict.fromkeys(f"{role}_token_id" for role in ("bos", "cls", "eos", "pad", "sep")),
         "max_position_embeddings": c.max_len,
         "hidden_size": c.d_model,
         "num_attention_heads": c.num_heads,
