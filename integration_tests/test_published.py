@@ -23,8 +23,10 @@ from foundation_transformer.cli import main
 from foundation_transformer.cli._labels import labels
 from foundation_transformer.cli._search import passages
 from foundation_transformer.evaluation import surprisal
+from foundation_transformer.pretrained import Dense, Pooling
 from foundation_transformer.pretrained._safetensors import read_header, write_safetensors
 from pages import page_data
+from safetensors.numpy import load_file
 
 TEXTS = ["the cat sat on the mat", "a mask is true where a token is real", "日本"] * 3
 
@@ -410,3 +412,40 @@ def test_what_is_in_a_published_model_is_told(
     assert ["model.safetensors", f"{size:,}", "bytes"] in lines
     assert ["num_layers", "3"] in lines
     assert ["stack.layers.2.linear2.weight", "float32", "24×29"] in lines
+
+
+def test_what_a_folder_says_beside_the_weights_is_told(
+    framed: Path, encoder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rewrite(
+        framed / "generation_config.json",
+        do_sample=True,
+        temperature=0.5,
+        eos_token_id=[2],
+        num_beams=3,
+    )
+    assert main(["inspect", str(framed)]) == 0
+    said = capsys.readouterr().out
+    specials = load_pretrained(framed).tokenizer.vocabulary.specials  # type: ignore[union-attr]
+    assert f"the model reads\n  {specials.bos} the text\n" in said
+    assert f"writing\n  ends with {specials.eos}\n  draws by SamplingConfig(temperature=0.5" in said
+    assert "  not obeyed: num_beams=3\n  has chat template\n" in said
+
+    loaded = load_pretrained(encoder)
+    assert isinstance(loaded.model, TextEncoder)
+    layer = Dense(np.zeros((7, 24), np.float32))
+    pooling = Pooling(("cls",), True, 9, {"query": "find: "}, "query", dense=(layer,))
+    folder = save_pretrained(tmp_path / "said", loaded.model, loaded.tokenizer, pooling=pooling)
+    file = folder / "model.safetensors"
+    tensors = {f"bert.{name}": array for name, array in load_file(file).items()}
+    extra = {"cls.predictions.bias": np.zeros(3, np.float32)}
+    write_safetensors(file, (tensors | extra).items())
+    assert main(["inspect", str(folder)]) == 0
+    said = capsys.readouterr().out
+    assert "the model reads\n  [CLS] the text [SEP]\n" in said
+    assert (
+        "the vector of a text\n  cls of the tokens' vectors\n"
+        "  a dense layer from 24 to 7 numbers, tanh\n  scaled to length one\n"
+        "  of at most 9 tokens\n  prompt query (the default): 'find: '\n"
+    ) in said
+    assert "left out, heads that it has no place for\n  cls.predictions.bias\n" in said

@@ -290,6 +290,26 @@ def test_damaged_weights_are_refused(folder, where):
         load_pretrained(path)
 
 
+def test_a_truncated_shard_is_refused_by_name(folder):
+    path = folder("llama")
+    weights = list(golden_weights("llama").items())
+    (path / "model.safetensors").unlink()
+    names = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
+    parts = (weights[:7], weights[7:])
+    for name, part in zip(names, parts, strict=True):
+        write_safetensors(path / name, part)
+    index = {key: name for name, part in zip(names, parts, strict=True) for key, _ in part}
+    (path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": index}))
+    assert_same_answer(load_pretrained(path).model, "llama")
+    whole = (path / names[1]).read_bytes()
+    (path / names[1]).write_bytes(whole[:-5])
+    with pytest.raises(ValueError, match=r"model-00002-of-00002\.safetensors: (truncated|damaged)"):
+        load_pretrained(path)
+    (path / names[1]).unlink()
+    with pytest.raises((ValueError, OSError), match=r"model-00002-of-00002\.safetensors"):
+        load_pretrained(path)
+
+
 def test_models_that_no_family_has_are_not_saved(tmp_path):
     config = TransformerConfig.gpt2(
         vocab_size=31, d_model=24, num_heads=2, num_layers=1, positions="alibi"

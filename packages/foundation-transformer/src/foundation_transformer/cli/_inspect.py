@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import argparse
 
+from foundation_data import Tokenizer
+from foundation_nn import checkpoint
+
+from foundation_transformer._causal_lm import CausalLM
+from foundation_transformer._heads import TextClassifier
+from foundation_transformer._text_encoder import TextEncoder
 from foundation_transformer.cli._folder import find_checkpoint
-from foundation_transformer.cli._pretrained import is_published, load_any
+from foundation_transformer.cli._pretrained import is_published, load_any, load_with_tokenizer
+from foundation_transformer.cli._streams import printable
+from foundation_transformer.pretrained import Pooling, Pretrained, find_model
 
 
 def inspect(options: argparse.Namespace) -> None:
@@ -17,8 +25,14 @@ def inspect(options: argparse.Namespace) -> None:
         If there is none, or it is damaged.
     """
     published = is_published(options.folder)
-    place = options.folder if published else find_checkpoint(options.folder)
-    loaded = load_any(place)
+    place = find_model(options.folder) if published else find_checkpoint(options.folder)
+    if published:
+        pretrained, tokenizer = load_with_tokenizer(place)
+        loaded = checkpoint.Checkpoint(pretrained.model, {"tokenizer": tokenizer}, None)
+        beside = _said_beside(pretrained, tokenizer)
+    else:
+        loaded = load_any(place)
+        beside = {}
     model = loaded.model
     print(f"{place}: {'published' if published else 'whole, every file as it was written'}")
     for file in [place] if place.is_file() else sorted(place.iterdir()):
@@ -31,9 +45,62 @@ def inspect(options: argparse.Namespace) -> None:
         print(f"  {name:26} {_short(value)}")
     if loaded.optimizer is not None:
         print(f"  {'optimizer':26} after step {int(loaded.optimizer['steps']):,}")
+    for title, lines in beside.items():
+        print(f"\n{title}", *(f"  {printable(line)}" for line in lines), sep="\n")
     print("\narrays")
     for name, array in model.state_dict().items():
         print(f"  {name:44} {array.dtype!s:8} {'×'.join(map(str, array.shape)) or 'scalar'}")
+
+
+def _said_beside(loaded: Pretrained, tokenizer: Tokenizer) -> dict[str, list[str]]:
+    """What a folder says beside its weights: a title, and a line for each thing."""
+    said: dict[str, list[str]] = {}
+    around = [
+        part.text if part.ids else "the text" if part.text == "A" else "a second text"
+        for part in (tokenizer.frame.pair if _reads_pairs(loaded) else tokenizer.frame.single)
+    ]
+    said["the model reads"] = [" ".join(around)]
+    if isinstance(loaded.model, TextEncoder):
+        said["the vector of a text"] = _pooling_lines(loaded.pooling)
+    if isinstance(loaded.model, CausalLM):
+        said["writing"] = _writing_lines(loaded, tokenizer)
+    if loaded.left_out:
+        said["left out, heads that it has no place for"] = list(loaded.left_out)
+    return said
+
+
+def _reads_pairs(loaded: Pretrained) -> bool:
+    """Whether it is a cross-encoder, which reads a question and a text."""
+    return isinstance(loaded.model, TextClassifier) and len(loaded.model.labels) == 1
+
+
+def _pooling_lines(pooling: Pooling) -> list[str]:
+    lines = [f"{' and '.join(pooling.modes)} of the tokens' vectors"]
+    lines += [
+        f"a dense layer from {layer.weight.shape[1]} to {layer.weight.shape[0]} numbers, "
+        f"{layer.activation}"
+        for layer in pooling.dense
+    ]
+    if pooling.normalize:
+        lines.append("scaled to length one")
+    if pooling.max_tokens is not None:
+        lines.append(f"of at most {pooling.max_tokens:,} tokens")
+    for name, prompt in pooling.prompts.items():
+        default = " (the default)" if name == pooling.default_prompt else ""
+        lines.append(f"prompt {name}{default}: {prompt!r}")
+    return lines
+
+
+def _writing_lines(loaded: Pretrained, tokenizer: Tokenizer) -> list[str]:
+    known = [i for i in loaded.stop_ids if i < len(tokenizer)]
+    lines = [f"ends with {' or '.join(tokenizer.vocabulary.to_tokens(known)) or 'nothing'}"]
+    generation = loaded.generation
+    if generation.says_how:
+        sampling = generation.sampling()
+        lines.append("takes the likeliest token" if sampling is None else f"draws by {sampling}")
+    lines += [f"not obeyed: {setting}" for setting in generation.not_obeyed]
+    has_template = "has" if loaded.chat_template is not None else "has no"
+    return [*lines, f"{has_template} chat template"]
 
 
 def _short(value: object) -> str:
