@@ -9,6 +9,7 @@ from typing import Any
 from foundation_nn import checkpoint
 
 from foundation_transformer._causal_lm import CausalLM
+from foundation_transformer._text_encoder import TextEncoder
 from foundation_transformer.adapters import Lora, save_adapter
 from foundation_transformer.cli._folder import find_checkpoint
 from foundation_transformer.cli._pretrained import is_published, load_base, load_with_tokenizer
@@ -55,7 +56,16 @@ def export(options: argparse.Namespace) -> None:
         model = loaded.model
         said = loaded.generation if loaded.generation.content else None
         if options.to == "hf":
-            save_pretrained(options.out, model, tokenizer, loaded.chat_template, said)  # type: ignore[arg-type]
+            pooling = loaded.pooling if isinstance(model, TextEncoder) else None
+            save_pretrained(
+                options.out,
+                model,
+                tokenizer,
+                loaded.chat_template,
+                said,
+                loaded.target_tokenizer,
+                pooling,
+            )
         elif not isinstance(model, CausalLM):
             raise ValueError(f"{options.folder}: no language model, which a .gguf file holds")
         else:
