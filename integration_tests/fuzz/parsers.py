@@ -24,6 +24,7 @@ from foundation_data import (
     WordTokenizer,
     load_tokenizer,
     open_shards,
+    read_examples,
     read_pairs,
     read_parallel,
     read_texts,
@@ -43,6 +44,7 @@ from foundation_nn.training import (
     write_report,
 )
 from foundation_transformer import CausalLM, TextEncoder, TransformerConfig
+from foundation_transformer.adapters import Lora, load_adapter, save_adapter
 from foundation_transformer.chat import ChatTemplate
 from foundation_transformer.cli import main
 from foundation_transformer.evaluation import read_questions
@@ -178,6 +180,24 @@ def read_model(place: Path) -> None:
         loaded.model(ids)
     if loaded.tokenizer is not None:
         use_tokenizer(loaded.tokenizer)
+
+
+TUNED = TransformerConfig.llama(vocab_size=5, d_model=8, num_heads=2, num_layers=1, d_ff=6)
+EXAMPLES = (
+    b'{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]}\n'
+    b'{"prompt": "2 + 2 =", "completion": " 4"}\n{"text": "All of this."}\n'
+) * 3
+
+
+def write_adapter(folder: Path) -> None:
+    save_adapter(folder, Lora.around(CausalLM(TUNED), rank=2, rng=np.random.default_rng(0)))
+
+
+def read_adapter(folder: Path) -> None:
+    model = CausalLM(TUNED)
+    load_adapter(folder, model)
+    with no_grad(), np.errstate(all="ignore"):
+        model(np.array([[0, 1, 2]]))
 
 
 def write_gguf(folder: Path) -> None:
@@ -583,6 +603,18 @@ PARSERS = (
         packed("preferences.jsonl", PREFERENCES),
         ("preferences.jsonl",),
         lambda folder: read_preferences(folder / "preferences.jsonl"),
+    ),
+    Parser(
+        "examples to tune with",
+        packed("examples.jsonl", EXAMPLES),
+        ("examples.jsonl",),
+        lambda folder: [each.key for each in read_examples(folder / "examples.jsonl")],
+    ),
+    Parser(
+        "adapter",
+        write_adapter,
+        ("adapter_config.json", "adapter_model.safetensors"),
+        read_adapter,
     ),
     Parser(
         "pairs.tsv.gz",

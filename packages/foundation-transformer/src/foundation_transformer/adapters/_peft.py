@@ -179,11 +179,19 @@ def load_adapter(
         raise ValueError(f"{folder / _WEIGHTS}: is no adapter for this model:\n" + "\n".join(shown))
     if not layout:
         raise ValueError(f"{folder / _WEIGHTS}: holds no adapter")
-    lora = Lora(layout, rank, alpha, dropout, rng=np.random.default_rng(0))
+    try:
+        lora = Lora(layout, rank, alpha, dropout, rng=np.random.default_rng(0))
+    except ValueError as error:
+        raise ValueError(f"{folder / _CONFIG}: {error}") from None
     for (path, part), tensors in found.items():
         pair = lora.layers[path].pairs[part]
-        pair.A.data = tensors["A"].read()
-        pair.B.data = tensors["B"].read()
+        for matrix, tensor in ((pair.A, tensors["A"]), (pair.B, tensors["B"])):
+            array = tensor.read()
+            if not np.isfinite(array).all():
+                raise ValueError(
+                    f"{folder / _WEIGHTS}: {path} {part} holds infinity or NaN; fetch it again"
+                )
+            matrix.data = array
     lora.attach(model)
     return lora
 
