@@ -2,12 +2,15 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from foundation_data import BPETokenizer
 from foundation_nn import no_grad
-from foundation_transformer import load_pretrained
+from foundation_transformer import CausalLM, RotaryScaling, TransformerConfig, load_pretrained
+from foundation_transformer.pretrained import save_gguf
 from foundation_transformer.pretrained._safetensors import write_safetensors
 
 gguf = pytest.importorskip("gguf", reason="needs the extra gguf")
@@ -219,3 +222,53 @@ def test_phi_3_of_long_texts_is_refused(tmp_path):
     file = write(tmp_path / "m.gguf", architecture, described, tensors, more)
     with pytest.raises(ValueError, match="turned otherwise in long texts are not supported"):
         load_pretrained(file)
+
+
+SCALINGS = {
+    "none": None,
+    "linear": RotaryScaling(kind="linear", factor=5),
+    "llama3": RotaryScaling(kind="llama3", factor=8, original_max_len=8192),
+    "yarn": RotaryScaling(kind="yarn", factor=3, original_max_len=20, fast=16),
+}
+
+
+@pytest.mark.parametrize("kind", SCALINGS)
+def test_a_llama_that_is_saved_is_the_same_again(tmp_path, kind):
+    config = TransformerConfig.llama(
+        vocab_size=300,
+        max_len=64,
+        d_model=12,
+        num_heads=6,
+        num_kv_heads=2,
+        head_width=8,
+        num_layers=2,
+        d_ff=7,
+        rotary_base=5e5,
+        attention_bias="all",
+        rotary_scaling=SCALINGS[kind],
+    )
+    model = CausalLM(config, rng=np.random.default_rng(0))
+    rng = np.random.default_rng(1)
+    for p in model.parameters():
+        p.data = p.data + rng.normal(0, 0.3, p.shape).astype(np.float32)
+    tokenizer = BPETokenizer.train(["low lower"], max_size=270)
+    file = save_gguf(tmp_path / "m.gguf", model, tokenizer, kind="f32")
+    again = load_pretrained(file).model
+    assert again.config == config
+    with no_grad():
+        np.testing.assert_allclose(again(IDS).data, model(IDS).data, rtol=1e-6, atol=1e-7)
+
+
+def test_scalings_that_a_file_cannot_say_are_not_saved(tmp_path):
+    config = TransformerConfig.llama(
+        vocab_size=300, max_len=64, d_model=12, num_heads=6, num_layers=1, d_ff=7
+    )
+    for scaling in (
+        RotaryScaling(kind="llama3", factor=8, original_max_len=100),
+        RotaryScaling(kind="yarn", factor=3, original_max_len=20, attention_factor=2),
+    ):
+        model = CausalLM(replace(config, rotary_scaling=scaling))
+        tokenizer = BPETokenizer.train(["low lower"], max_size=270)
+        with pytest.raises(ValueError, match="save_gguf: these files have no place for all of"):
+            save_gguf(tmp_path / "m.gguf", model, tokenizer)
+        assert not (tmp_path / "m.gguf").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,9 @@ from numpy.typing import NDArray
 
 from foundation_transformer._build import refuse_compact
 from foundation_transformer._causal_lm import CausalLM
+from foundation_transformer._rotary_scaling import RotaryScaling
 from foundation_transformer.chat import ChatTemplate
+from foundation_transformer.config import TransformerConfig
 from foundation_transformer.pretrained._generation import GenerationDefaults
 from foundation_transformer.pretrained._gguf_text import (
     CONTROL,
@@ -25,7 +28,11 @@ from foundation_transformer.pretrained._gguf_text import (
 )
 from foundation_transformer.pretrained._tokenizer import name_of_cut
 from foundation_transformer.pretrained.families import family_of, weights_of
-from foundation_transformer.pretrained.families._gguf import MODULES, halves_to_neighbours
+from foundation_transformer.pretrained.families._gguf import (
+    MODULES,
+    halves_to_neighbours,
+    times_slower,
+)
 
 if TYPE_CHECKING:
     from foundation_data import Tokenizer
@@ -77,8 +84,8 @@ def save_gguf(
     TypeError
         If it is another kind of model or tokenizer, or a compact model.
     ValueError
-        If the model is of another family, or texts are cut in a way that these files have no name
-        for.
+        If the model is of another family, or positions are scaled or texts cut in a way that these
+        files have no name for.
     """
     try:
         import gguf
@@ -109,8 +116,9 @@ def save_gguf(
         writer.add_feed_forward_length(c.feed_forward_width)
         writer.add_head_count(c.num_heads)
         writer.add_head_count_kv(c.num_kv_heads or c.num_heads)
-        writer.add_rope_freq_base(c.rotary_base)
-        writer.add_rope_dimension_count(c.d_model // c.num_heads)
+        writer.add_key_length(c.width_of_heads)
+        writer.add_value_length(c.width_of_heads)
+        _add_rotary(writer, c)
         writer.add_layer_norm_rms_eps(c.norm_eps)
         writer.add_vocab_size(c.vocab_size)
         writer.add_file_type(
@@ -139,6 +147,8 @@ def _tensors(model: CausalLM) -> Iterator[tuple[str, NDArray[np.float32]]]:
     names = {theirs: ours for ours, theirs in MODULES.items()}
     values = dict(model.named_parameters())
     c = model.config
+    if c.rotary_scaling is not None and c.rotary_scaling.kind == "llama3":
+        yield "rope_freqs.weight", times_slower(c.rotary_scaling, c.width_of_heads, c.rotary_base)
     heads = {"attn_q": c.num_heads, "attn_k": c.num_kv_heads or c.num_heads}
     for weight in weights_of(model, c, family_of(model)):
         for theirs, array in weight.split(values[weight.name].data):
@@ -151,6 +161,30 @@ def _tensors(model: CausalLM) -> Iterator[tuple[str, NDArray[np.float32]]]:
             if name in heads and c.rotary_pairs == "halves":
                 array = halves_to_neighbours(array, heads[name])
             yield f"{block}{name}.{kind}", array
+
+
+def _add_rotary(writer: Any, c: TransformerConfig) -> None:
+    """Rotary positions; those of Llama 3.1 are scaled by a tensor, see :func:`_tensors`."""
+    writer.add_rope_freq_base(c.rotary_base)
+    writer.add_rope_dimension_count(c.width_of_heads)
+    scaling = c.rotary_scaling
+    if scaling is None:
+        return
+    usual = {
+        "linear": scaling,
+        "llama3": RotaryScaling(kind="llama3", factor=scaling.factor, original_max_len=8192),
+        "yarn": replace(scaling, attention_factor=None),
+    }
+    if scaling != usual[scaling.kind]:
+        raise ValueError(f"save_gguf: these files have no place for all of {scaling}")
+    if scaling.kind == "llama3":
+        return
+    writer.add_string("llama.rope.scaling.type", scaling.kind)
+    writer.add_rope_scaling_factor(scaling.factor)
+    if scaling.kind == "yarn":
+        writer.add_rope_scaling_orig_ctx_len(scaling.original_max_len)
+        writer.add_rope_scaling_yarn_beta_fast(scaling.fast)
+        writer.add_rope_scaling_yarn_beta_slow(scaling.slow)
 
 
 def _add_text(

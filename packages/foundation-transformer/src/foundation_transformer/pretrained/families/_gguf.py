@@ -229,14 +229,19 @@ def _llama3(slower: NDArray[np.float32], head_width: int, base: float) -> Rotary
     The file has the result alone. The models differ in the factor, which is that of the slowest
     pair; what it follows from beside that is the same in all of them.
     """
-    usual = rotary_frequencies(base, head_width)
     scaling = RotaryScaling(
         kind="llama3", factor=_exact(float(slower.max())), original_max_len=8192
     )
-    expected = usual / scaling.frequencies(base, head_width)
+    expected = times_slower(scaling, head_width, base)
     if slower.shape != expected.shape or not np.allclose(slower, expected, rtol=1e-3):
         raise ValueError("rope_freqs.weight: expected the scaled positions of Llama 3.1 to 3.3")
     return scaling
+
+
+def times_slower(scaling: RotaryScaling, head_width: int, base: float) -> NDArray[np.float32]:
+    """How many times slower each pair of a head turns, (K / 2,)."""
+    slower = rotary_frequencies(base, head_width) / scaling.frequencies(base, head_width)
+    return slower.astype(np.float32)
 
 
 class Turned(NamedTuple):
