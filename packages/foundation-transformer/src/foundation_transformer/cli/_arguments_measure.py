@@ -8,8 +8,10 @@ from foundation_transformer.cli._parser import Commands, Parser, add_columns, na
 
 EVALUATE = """\
 Translation: BLEU, chrF and exact matches on pairs. Language model: loss, perplexity and bits per
-byte on a text (--data); or the share of questions that it answers (--task), in JSON lines with
-question, answer, and for multiple choice choices.
+byte on a text (--data), or how many questions it answers (--task). TASK holds a question in each
+line of JSON, all with choices or all without:
+  {"question": "Grass is", "choices": ["green", "loud"], "answer": 0}
+  {"question": "The capital of France is", "answer": "Paris"}
 """
 REPORT = """\
 Write a page with the best score, curves of loss, learning rate and gradient norms, samples below
@@ -52,16 +54,15 @@ def add_measures(commands: Commands) -> None:
     measured.add_argument(
         "--task",
         type=Path,
-        metavar="FILE",
-        help='questions, one in a line: {"question": "Grass is", "choices": ["green", "loud"], '
-        '"answer": 0}, where the answer is the place or the text of a choice; or without choices, '
-        "and a text as the answer",
+        metavar="TASK",
+        help="questions in JSON lines; with choices the answer is the text of one or its place, "
+        "from 0, and without it is a text or a list of them",
     )
     evaluate.add_argument(
         "--chat",
         action="store_true",
         default=None,
-        help="of questions: ask them in a conversation, by the chat template of the model",
+        help="questions: ask them in a conversation, by the chat template of the model",
     )
     evaluate.add_argument(
         "--system", metavar="TEXT", help="with --chat: what the model is told before all else"
@@ -70,20 +71,20 @@ def add_measures(commands: Commands) -> None:
         "--max-new-tokens",
         type=positive,
         metavar="N",
-        help="of questions without choices: the longest answer (default: 32)",
+        help="questions without choices: write at most N tokens (default: 32)",
     )
     evaluate.add_argument(
         "--seed",
         type=natural,
         metavar="N",
-        help="of multiple choice: which other question stands before the choices in the control "
-        "(default: 0)",
+        help="questions with choices: decides which other question stands before them in the "
+        "control (default: 0)",
     )
     evaluate.add_argument(
         "--details",
         type=Path,
         metavar="FILE",
-        help="of questions: write what came of each, in JSON lines",
+        help="questions: write the result of each to this file, in JSON lines",
     )
     evaluate.add_argument(
         "--max-bytes",

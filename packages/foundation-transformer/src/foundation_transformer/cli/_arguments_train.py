@@ -43,9 +43,10 @@ example in each line of JSON, as one of
   {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]}
   {"prompt": "2 + 2 =", "completion": " 4"}
   {"text": "All of this is learnt."}
+  {"text": "What a beautiful film.", "label": "praise"}
 The answers alone are learnt, and not the questions. What is learnt is a small change beside the
-weights (LoRA), or with --full the weights themselves. The run is a folder as that of foundation
-train; chat, generate, merge and export take it.
+weights (LoRA), or with --full the weights themselves, which labels need, with a head beside them.
+The run is a folder as that of foundation train; chat, generate, classify, merge and export take it.
 """
 RESUME = """\
 Go on with a run that was interrupted or killed. It ends with the very bits it would have had

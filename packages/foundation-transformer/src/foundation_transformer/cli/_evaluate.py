@@ -21,6 +21,17 @@ from foundation_transformer.cli._task import read_columns
 from foundation_transformer.cli._translate import translator_of
 from foundation_transformer.evaluation import score_text, score_translations
 
+#: Flags that only one kind of data has a use for.
+_OF_A_TRANSLATOR = (
+    "beam_size",
+    "prefix",
+    "columns",
+    "skip_header",
+    "delimiter",
+    "target_language",
+)
+_OF_A_TEXT = ("context", "stride", "batch_size")
+
 
 def evaluate(options: argparse.Namespace) -> None:
     """Print the scores, for people or as JSON.
@@ -31,8 +42,7 @@ def evaluate(options: argparse.Namespace) -> None:
         If there is no model or no data, or they do not go together.
     """
     if options.task is not None:
-        of_data = ("beam_size", "columns", "skip_header", "delimiter", "target_language")
-        for name in (*of_data, "context", "stride", "batch_size"):
+        for name in (*_OF_A_TRANSLATOR, *_OF_A_TEXT):
             if getattr(options, name):
                 raise ValueError(f"--{name.replace('_', '-')}: does nothing with --task")
         show_task(options)
@@ -58,7 +68,7 @@ def evaluate(options: argparse.Namespace) -> None:
 def _translation(loaded: checkpoint.Checkpoint, options: argparse.Namespace) -> dict[str, object]:
     if options.max_bytes:
         raise ValueError("--max-bytes: does nothing for a translator")
-    for name in ("context", "stride", "batch_size"):
+    for name in _OF_A_TEXT:
         if getattr(options, name):
             raise ValueError(f"--{name.replace('_', '-')}: does nothing for a translator")
     translator = translator_of(options.folder, loaded).with_options(
@@ -90,7 +100,7 @@ def _language_of(folder: Path) -> str | None:
 def _language_model(
     loaded: checkpoint.Checkpoint, options: argparse.Namespace
 ) -> dict[str, object]:
-    for name in ("beam_size", "prefix", "columns", "skip_header", "delimiter", "target_language"):
+    for name in _OF_A_TRANSLATOR:
         if getattr(options, name):
             raise ValueError(f"--{name.replace('_', '-')}: does nothing for a language model")
     tokenizer = loaded.extras.get("tokenizer")
