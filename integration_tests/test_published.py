@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from foundation_data import BPETokenizer, WordPieceTokenizer
+from foundation_data import BPETokenizer, SentencePieceBPETokenizer, WordPieceTokenizer
 from foundation_nn import checkpoint
 from foundation_seq import generate
 from foundation_transformer import (
@@ -24,6 +24,7 @@ from foundation_transformer.cli._labels import labels
 from foundation_transformer.cli._search import passages
 from foundation_transformer.evaluation import surprisal
 from foundation_transformer.pretrained import Dense, Pooling
+from foundation_transformer.pretrained._gguf_text import tokenizer_of
 from foundation_transformer.pretrained._safetensors import read_header, write_safetensors
 from pages import page_data
 from safetensors.numpy import load_file
@@ -449,3 +450,37 @@ def test_what_a_folder_says_beside_the_weights_is_told(
         "  of at most 9 tokens\n  prompt query (the default): 'find: '\n"
     ) in said
     assert "left out, heads that it has no place for\n  cls.predictions.bias\n" in said
+
+
+def test_sentencepiece_in_gguf() -> None:
+    """Tokens, scores and types of a GGUF file say what SentencePiece's own file says."""
+    trained = SentencePieceBPETokenizer.train(TEXTS, max_size=330)
+    merged = {first + second: rank for rank, (first, second) in enumerate(trained.merges)}
+    specials = trained.vocabulary.specials
+    kinds = {specials.unk_id: 2, specials.bos_id: 3, specials.eos_id: 3, specials.pad_id: 3}
+    tokens = list(trained.vocabulary)
+    metadata = {
+        "tokenizer.ggml.model": "llama",
+        "tokenizer.ggml.tokens": tokens,
+        "tokenizer.ggml.scores": np.array([-merged.get(token, 0) for token in tokens], np.float32),
+        "tokenizer.ggml.token_type": np.array(
+            [kinds.get(i, 6 if token[:3] == "<0x" else 1) for i, token in enumerate(tokens)]
+        ),
+        "tokenizer.ggml.bos_token_id": specials.bos_id,
+        "tokenizer.ggml.eos_token_id": specials.eos_id,
+    }
+    tokenizer = tokenizer_of(metadata)
+    for text in (*TEXTS, " two  spaces", "ꙮ", "<bos>"):
+        # Both put a space before a text; words may be longer, since the file has no cut.
+        assert tokenizer.decode(tokenizer.encode(text)) == text
+    assert tokenizer.encode("the cat") == trained.encode("the cat")
+    # A text begins with BOS unless the file says otherwise.
+    assert tokenizer.encode("a", framed=True)[0] == specials.bos_id
+    silent = tokenizer_of({**metadata, "tokenizer.ggml.add_bos_token": False})
+    assert silent.encode("a", framed=True) == tokenizer.encode("a")
+    bare = tokenizer_of({**metadata, "tokenizer.ggml.add_space_prefix": False})
+    assert bare.tokenize("the")[0] != "▁the"
+    with pytest.raises(ValueError, match=rf"scores and kinds as the {len(tokens)} tokens, got 5"):
+        tokenizer_of({**metadata, "tokenizer.ggml.scores": np.zeros(5, np.float32)})
+    with pytest.raises(ValueError, match="'bert' is not supported; expected 'gpt2' or 'llama'"):
+        tokenizer_of({**metadata, "tokenizer.ggml.model": "bert"})

@@ -543,3 +543,23 @@ def test_bad_input() -> None:
         TOKENIZER.decode([600])
     assert TOKENIZER.encode("") == []
     assert TOKENIZER.unknown_rate(CORPUS) == 0.0
+
+
+def test_an_added_token_that_looks_like_a_byte(tmp_path: Path) -> None:
+    """ "é" is the name of the byte 0xE9, and here a token of its own as well, with the same id."""
+    trained = BPETokenizer.train(["naïve"])
+    document = trained.to_dict()["tokenizer"]
+    ids = document["model"]["vocab"]
+    plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    for token in ("é", "©", "Ã"):
+        document["added_tokens"].append(
+            {"id": ids[token], "content": token, "special": False, **plain}
+        )
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    tokenizer = load_tokenizer(path)
+    # The bytes of U+9000 begin with 0xE9, and those of "é" are 0xC3, the name of which is "Ã", and
+    # 0xA9, the name of which is "©".
+    for text in ("é", "\u9000", "éé\u9000é", "a©b", "Ã é", "ÃÃ é\u9a00", "\u0169Ã"):
+        assert tokenizer.decode(tokenizer.encode(text)) == text
+    assert tokenizer.encode("é") == [ids["é"]]

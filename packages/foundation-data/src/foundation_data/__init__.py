@@ -57,6 +57,7 @@ from foundation_data.tokenizers import (
     Frame,
     MarianTokenizer,
     SentencePieceBPETokenizer,
+    SentencePieceModel,
     SentencePieceTokenizer,
     SpecialTokens,
     Tokenizer,
@@ -65,6 +66,8 @@ from foundation_data.tokenizers import (
     WordPieceTokenizer,
     WordTokenizer,
     load_tokenizer,
+    read_sentencepiece,
+    tokenizer_of_model,
 )
 
 __version__: str  # see publish
@@ -85,6 +88,9 @@ __all__ = [
     "WordPieceTokenizer",
     "Frame",
     "load_tokenizer",
+    "SentencePieceModel",
+    "read_sentencepiece",
+    "tokenizer_of_model",
     "CorpusReport",
     "Dropped",
     "Pairs",

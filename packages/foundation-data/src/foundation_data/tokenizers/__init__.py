@@ -23,7 +23,12 @@ from foundation_data.tokenizers._specials import SpecialTokens
 from foundation_data.tokenizers._tokenizer import Tokenizer
 from foundation_data.tokenizers._vocabulary import Vocabulary
 from foundation_data.tokenizers._word_tokenizer import WordTokenizer
-from foundation_data.tokenizers.sentencepiece import MarianTokenizer
+from foundation_data.tokenizers.sentencepiece import (
+    MarianTokenizer,
+    SentencePieceModel,
+    read_sentencepiece,
+    tokenizer_of_model,
+)
 from foundation_data.tokenizers.subwords import (
     BPETokenizer,
     SentencePieceBPETokenizer,
@@ -47,4 +52,7 @@ __all__ = [
     "MarianTokenizer",
     "Frame",
     "load_tokenizer",
+    "SentencePieceModel",
+    "read_sentencepiece",
+    "tokenizer_of_model",
 ]

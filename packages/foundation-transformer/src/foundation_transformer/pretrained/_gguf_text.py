@@ -10,10 +10,10 @@ from foundation_nn.files import field
 
 from foundation_transformer.chat import ChatTemplate
 from foundation_transformer.pretrained._generation import GenerationDefaults
-from foundation_transformer.pretrained._tokenizer import byte_level_bpe
+from foundation_transformer.pretrained._tokenizer import WHOLE_WORDS, byte_level_bpe
 
 if TYPE_CHECKING:
-    from foundation_data import Tokenizer
+    from foundation_data import BPETokenizer, SentencePieceTokenizer, Tokenizer
 
 #: Tokens that end a text, an answer, or a message to a tool.
 ENDS = ("eos", "eot", "eom")
@@ -25,8 +25,8 @@ SAMPLING = {
     "min_p": "min_p",
     "penalty_repeat": "repetition_penalty",
 }
-#: Types of tokens; the last two stand in a text as they are.
-NORMAL, CONTROL, USER_DEFINED = 1, 3, 4
+#: Types of tokens; control and user-defined ones stand in a text as they are.
+NORMAL, UNKNOWN, CONTROL, USER_DEFINED, BYTE = 1, 2, 3, 4, 6
 
 
 def has_tokenizer(metadata: Mapping[str, Any]) -> bool:
@@ -45,10 +45,11 @@ def tokenizer_of(metadata: Mapping[str, Any]) -> Tokenizer:
     """
     m = {name.removeprefix("tokenizer.ggml."): value for name, value in metadata.items()}
     kind = field(m, "model", str)
-    if kind != "gpt2":
+    if kind not in _READERS:
         raise ValueError(
-            f"a tokenizer of kind {kind!r:.60} is not supported; expected 'gpt2'; "
-            "load_pretrained(path, tokenizer=False) loads the model alone"
+            f"a tokenizer of kind {kind!r:.60} is not supported; expected "
+            f"{' or '.join(map(repr, _READERS))}; load_pretrained(path, tokenizer=False) loads the "
+            "model alone"
         )
     tokens = field(m, "tokens", list[str])
     ids = {token: index for index, token in enumerate(tokens)}
@@ -57,23 +58,60 @@ def tokenizer_of(metadata: Mapping[str, Any]) -> Tokenizer:
         raise ValueError(
             f"tokens: {token!r:.60} stands there twice, with the ids {index} and {ids[token]}"
         )
-    types = np.asarray(m.get("token_type", np.ones(len(tokens))))
+    types = np.asarray(m.get("token_type", np.ones(len(tokens), np.int32)))
     if types.shape != (len(tokens),):
         raise ValueError(f"token_type: expected {len(tokens)} numbers, got shape {types.shape}")
     roles = {role: tokens[index] for role, index in _role_ids(m, len(tokens)).items()}
+    tokenizer, has_bos = _READERS[kind](m, tokens, types.tolist(), roles)
+    add_bos, add_eos = (
+        field(m, f"add_{role}_token", bool, default=default) and role in roles
+        for role, default in (("bos", has_bos), ("eos", False))
+    )
+    return tokenizer.with_ends(add_bos, add_eos) if add_bos or add_eos else tokenizer
+
+
+def _byte_pairs(
+    m: Mapping[str, Any], tokens: list[str], types: list[int], roles: Mapping[str, str]
+) -> tuple[BPETokenizer | SentencePieceTokenizer, bool]:
+    """GPT-2's kind, and whether it has a BOS where the file does not say."""
+    cut = field(m, "pre", str, default="gpt-2")
     tokenizer = byte_level_bpe(
-        ids,
+        {token: index for index, token in enumerate(tokens)},
         field(m, "merges", list[str]),
-        field(m, "pre", str, default="gpt-2"),
+        cut,
         special=[token for token, kind in zip(tokens, types, strict=True) if kind == CONTROL],
         added=[token for token, kind in zip(tokens, types, strict=True) if kind == USER_DEFINED],
         roles=roles,
     )
-    add_bos, add_eos = (
-        field(m, f"add_{role}_token", bool, default=False) and role in roles
-        for role in ("bos", "eos")
+    return tokenizer, cut in WHOLE_WORDS
+
+
+def _sentencepiece(
+    m: Mapping[str, Any], tokens: list[str], types: list[int], roles: Mapping[str, str]
+) -> tuple[BPETokenizer | SentencePieceTokenizer, bool]:
+    """SentencePiece's BPE, which has a BOS where the file does not say."""
+    from foundation_data import SentencePieceModel, tokenizer_of_model
+
+    scores = np.asarray(m.get("scores", np.zeros(0)))
+    if scores.ndim != 1 or scores.dtype.kind != "f":
+        raise ValueError(f"scores: expected a row of {len(tokens)} numbers, got {scores!r:.60}")
+    unknown = tokens.index(roles["unk"]) if "unk" in roles else 0
+    if tokens and UNKNOWN not in types:
+        types[unknown] = UNKNOWN
+    model = SentencePieceModel.of_table(
+        tokens,
+        scores.tolist(),
+        types,
+        algorithm="bpe",
+        byte_fallback=BYTE in types,
+        add_dummy_prefix=field(m, "add_space_prefix", bool, default=True),
+        remove_extra_whitespaces=False,
     )
-    return tokenizer.with_ends(add_bos, add_eos) if add_bos or add_eos else tokenizer
+    return tokenizer_of_model(model, roles), True
+
+
+#: How each kind of tokenizer is read.
+_READERS = {"gpt2": _byte_pairs, "llama": _sentencepiece}
 
 
 def chat_template_of(metadata: Mapping[str, Any]) -> ChatTemplate | None:

@@ -23,11 +23,32 @@ _ONE_FILE = ("tokenizer.json", "tokenizer.model", "spiece.model")
 _ROLES = ("bos", "eos", "pad", "unk")
 _BYTES = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
 _DIGITS = {"type": "Digits", "individual_digits": True}
+
+
+def _words_and_digits(most_digits: str) -> dict[str, Any]:
+    """The cut of Llama 3 and those after it; numbers are cut into so many digits at most."""
+    pattern = (
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
+        + most_digits
+        + r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    )
+    split = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated"}
+    steps = [{**split, "invert": False}, {**_BYTES, "use_regex": False}]
+    return {"type": "Sequence", "pretokenizers": steps}
+
+
 #: How a text is cut before bytes are joined, by the names that GGUF files have for it.
 _CUTS: dict[str, Any] = {
     "gpt-2": _BYTES,
+    "olmo": _BYTES,
     "smollm": {"type": "Sequence", "pretokenizers": [_DIGITS, _BYTES]},
+    "llama-bpe": _words_and_digits("{1,3}"),
+    "smaug-bpe": _words_and_digits("{1,3}"),
+    "dbrx": _words_and_digits("{1,3}"),
+    "qwen2": _words_and_digits(""),
 }
+#: Cuts of models for which a word that is a token needs no merges, and that read a BOS by default.
+WHOLE_WORDS = ("llama-bpe",)
 _INSTEAD = "load_pretrained(path, tokenizer=False) loads the model alone"
 
 
@@ -110,7 +131,7 @@ def byte_level_bpe(
     merges : sequence of str
         "first second".
     cut : str
-        "gpt-2" or "smollm".
+        "gpt-2", "smollm", "llama-bpe", "qwen2" or another of the names in `_CUTS`.
     special, added : sequence of str
         Tokens that steer the model, and others that are never joined or parted.
     roles : mapping
@@ -142,7 +163,12 @@ def byte_level_bpe(
         "pre_tokenizer": _CUTS[cut],
         "post_processor": None,
         "decoder": _BYTES,
-        "model": {"type": "BPE", "vocab": dict(ids), "merges": list(merges)},
+        "model": {
+            "type": "BPE",
+            "vocab": dict(ids),
+            "merges": list(merges),
+            "ignore_merges": cut in WHOLE_WORDS,
+        },
     }
     return BPETokenizer.from_dict({"kind": "bpe", "specials": dict(roles), "tokenizer": document})
 
@@ -192,7 +218,7 @@ def write_tokenizer(
     if "tokenizer" not in tokenizer.to_dict():
         raise TypeError(
             f"save_pretrained: {type(tokenizer).__name__} has no tokenizer.json; expected a "
-            "BPETokenizer or a WordPieceTokenizer"
+            "tokenizer of subwords, such as a BPETokenizer"
         )
     specials = tokenizer.vocabulary.specials
     settings: dict[str, Any] = {f"{role}_token": getattr(specials, role) for role in _ROLES}

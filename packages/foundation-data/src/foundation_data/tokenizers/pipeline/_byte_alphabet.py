@@ -68,3 +68,24 @@ def token_to_bytes(token: str) -> bytes:
         return bytes(CHARACTER_TO_BYTE[character] for character in token)
     except KeyError:
         return text_to_bytes(token)
+
+
+def missing_bytes(data: bytes | bytearray) -> int:
+    """How many bytes the last character of `data` lacks, to be one in UTF-8.
+
+    Examples
+    --------
+    >>> missing_bytes(b"caf\\xc3"), missing_bytes("café".encode()), missing_bytes(b"\\xe2\\x82")
+    (1, 0, 1)
+    """
+    for back in range(1, min(len(data), 3) + 1):
+        byte = data[-back]
+        if not is_continuation(byte):
+            size = 1 if byte < 0xC0 else 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+            return max(0, size - back)
+    return 0
+
+
+def is_continuation(byte: int) -> bool:
+    """Whether a byte of UTF-8 goes on with a character that an earlier one has begun."""
+    return 0x80 <= byte < 0xC0

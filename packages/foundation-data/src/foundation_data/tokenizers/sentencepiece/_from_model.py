@@ -52,7 +52,8 @@ def tokenizer_of_model(
                 f"the piece {piece.text!r:.60} stands there twice, with the ids {ids[piece.text]} "
                 f"and {index}"
             )
-        if piece.kind == "unused":
+        # Merges make no piece that is unused; but a score or a single character would.
+        if piece.kind == "unused" and (model.algorithm != "bpe" or len(piece.text) == 1):
             raise ValueError(f"piece {index}, {piece.text!r:.60}, is unused: not supported")
         if len(piece.text) > LONGEST_PIECE:
             raise ValueError(

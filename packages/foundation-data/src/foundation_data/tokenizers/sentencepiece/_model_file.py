@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
@@ -93,6 +93,43 @@ class SentencePieceModel:
         steering = {piece.text for piece in self.pieces if piece.kind in ("unknown", "control")}
         named = {role: getattr(self, f"{role}_piece") for role in ("unk", "bos", "eos", "pad")}
         return {role: text for role, text in named.items() if text in steering}
+
+    @classmethod
+    def of_table(
+        cls,
+        tokens: Sequence[str],
+        scores: Sequence[float],
+        kinds: Sequence[int],
+        **options: Any,
+    ) -> SentencePieceModel:
+        """A model whose pieces stand in three columns, as in a GGUF file.
+
+        Parameters
+        ----------
+        tokens, scores, kinds : sequences of one length
+            The texts of the pieces, their scores, and the numbers of their kinds, see `KINDS`.
+        **options
+            Other fields of the model.
+
+        Raises
+        ------
+        ValueError
+            If the lengths differ, a score is not finite, or there is no such kind.
+        """
+        if not len(tokens) == len(scores) == len(kinds):
+            raise ValueError(
+                f"expected as many scores and kinds as the {len(tokens)} tokens, got {len(scores)} "
+                f"and {len(kinds)}"
+            )
+        pieces: list[Piece] = []
+        for text, score, kind in zip(tokens, scores, kinds, strict=True):
+            if not text or not isfinite(score) or kind not in KINDS:
+                raise ValueError(
+                    f"token {len(pieces)}: expected a text, a finite score and a kind of 1 to 6, "
+                    f"got {text!r:.60}, {score} and {kind}"
+                )
+            pieces.append(Piece(text, float(score), KINDS[kind]))
+        return cls(tuple(pieces), **options)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> SentencePieceModel:

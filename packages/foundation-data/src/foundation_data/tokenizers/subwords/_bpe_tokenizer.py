@@ -102,8 +102,11 @@ from foundation_data.tokenizers._vocabulary import Vocabulary
 from foundation_data.tokenizers.pipeline._byte_alphabet import (
     ALPHABET,
     BYTE_TO_CHARACTER,
+    CHARACTER_TO_BYTE,
     bytes_to_text,
     bytes_to_token,
+    is_continuation,
+    missing_bytes,
     text_to_bytes,
     token_to_bytes,
 )
@@ -190,6 +193,7 @@ class BPETokenizer(SubwordTokenizer):
         "_merges",
         "_new_ids",
         "_ranks",
+        "_two_readings",
         "_unk_token",
         "_whole_pieces",
     )
@@ -226,7 +230,11 @@ class BPETokenizer(SubwordTokenizer):
         }
         self._whole_pieces = frozenset(ids.keys() - added) if ignore_merges else frozenset()
 
-        # For decoding. Added tokens are stored as plain text, all others in the byte alphabet.
+        # For decoding. Added tokens are stored as plain text, all others in the byte alphabet; of
+        # an added one that is a letter of that alphabet, nobody can tell.
+        self._two_readings = {
+            token for token in added if token in CHARACTER_TO_BYTE and not token.isascii()
+        }
         self._bytes_of_token = {
             token: text_to_bytes(token) if token in added else token_to_bytes(token)
             for token in vocabulary
@@ -325,7 +333,27 @@ class BPETokenizer(SubwordTokenizer):
 
         `Tokenizer.decode` calls this, when it has looked up the tokens of the ids.
         """
-        return bytes_to_text(b"".join(map(self._to_bytes, tokens)))
+        return bytes_to_text(self._join(list(tokens)))
+
+    def _join(self, tokens: Sequence[str]) -> bytes:
+        """The bytes of tokens.
+
+        An added token such as "é" may have the name, and the id, of a byte. It is the byte where
+        one is needed: within a character, or before a byte that goes on with one.
+        """
+        if self._two_readings.isdisjoint(tokens):
+            return b"".join(map(self._to_bytes, tokens))
+        joined = bytearray()
+        for index, token in enumerate(tokens):
+            if token in self._two_readings:
+                byte = CHARACTER_TO_BYTE[token]
+                behind = token_to_bytes("".join(tokens[index + 1 : index + 2]))
+                goes_on = bool(behind) and is_continuation(behind[0])
+                is_byte = missing_bytes(joined) if is_continuation(byte) else goes_on
+                joined += bytes([byte]) if is_byte else text_to_bytes(token)
+            else:
+                joined += self._to_bytes(token)
+        return bytes(joined)
 
     def _to_bytes(self, token: str) -> bytes:
         if token in self._bytes_of_token:
@@ -343,7 +371,7 @@ class BPETokenizer(SubwordTokenizer):
         ValueError
             If an id is not in the vocabulary.
         """
-        return b"".join(map(self._to_bytes, self._visible_tokens(ids)))
+        return self._join(self._visible_tokens(ids))
 
     def _model_to_json(self) -> dict[str, Any]:
         """Return what the file holds beside the tokens; the parent's `to_dict` calls this."""
