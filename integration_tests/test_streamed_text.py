@@ -2,7 +2,14 @@
 
 import numpy as np
 import pytest
-from foundation_data import BPETokenizer, CharTokenizer, WordPieceTokenizer, WordTokenizer
+from foundation_data import (
+    BPETokenizer,
+    CharTokenizer,
+    SentencePieceBPETokenizer,
+    UnigramTokenizer,
+    WordPieceTokenizer,
+    WordTokenizer,
+)
 from foundation_seq import NewToken, generate, stream_text
 
 TEXTS = [
@@ -14,6 +21,8 @@ TOKENIZERS = [
     CharTokenizer.train(TEXTS),
     BPETokenizer.train(TEXTS, max_size=290),
     WordPieceTokenizer.train(TEXTS, max_size=90),
+    UnigramTokenizer.train(TEXTS, max_size=400),
+    SentencePieceBPETokenizer.train(TEXTS, max_size=400),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import gzip
 import hashlib
@@ -18,7 +19,11 @@ import numpy as np
 from foundation_data import (
     BPETokenizer,
     CharTokenizer,
+    MarianTokenizer,
+    SentencePieceBPETokenizer,
+    SentencePieceModel,
     Tokenizer,
+    UnigramTokenizer,
     Vocabulary,
     WordPieceTokenizer,
     WordTokenizer,
@@ -283,6 +288,72 @@ def write_gpt2_vocabulary(folder: Path) -> None:
     (folder / "merges.txt").write_text("#version: 0.2\n" + merges, "utf-8")
 
 
+_UNIGRAM = UnigramTokenizer.train(TEXTS, max_size=330)
+_PAIRS_OF_CHARACTERS = SentencePieceBPETokenizer.train(TEXTS, max_size=330)
+
+
+def small_charsmap() -> bytes:
+    """A table in which "é", the bytes C3 and A9, becomes "e"; as a tree in an array.
+
+    Each place holds the byte that leads to it, whether an entry ends there, and how to come to its
+    children.
+    """
+    units = [0] * 1024
+    first = 256 ^ 0xC3
+    second = 512 ^ 0xA9
+    units[0] = 256 << 10
+    units[first] = (512 ^ first) << 10 | 0xC3
+    units[second] = (768 ^ second) << 10 | 1 << 8 | 0xA9
+    units[768] = 1 << 31  # and where the text begins, which is 0
+    return struct.pack("<I1024I", 4096, *units) + b"e\0"
+
+
+def sentencepiece_model(algorithm: str) -> SentencePieceModel:
+    """A model as another program writes it."""
+    letters = ["▁", *"thecasonm", "▁t", "he", "▁the", "at"]
+    tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *letters]
+    kinds = [2, 3, 3, *[6] * 256, *[1] * len(letters)]
+    scores = [0.0] * 259 + [-1.0 - i for i in range(len(letters))]
+    options = {"algorithm": algorithm, "byte_fallback": True, "charsmap": small_charsmap()}
+    return SentencePieceModel.of_table(tokens, scores, kinds, **options)
+
+
+def write_sentencepiece(algorithm: str) -> Callable[[Path], None]:
+    def write(folder: Path) -> None:
+        content = sentencepiece_model(algorithm).to_bytes()
+        (folder / "tokenizer.model").write_bytes(content)
+        added = {"content": "<x>", "special": True}
+        config = {"added_tokens_decoder": {"273": added}, "tokenizer_class": "LlamaTokenizer"}
+        (folder / "tokenizer_config.json").write_text(json.dumps(config))
+
+    return write
+
+
+def write_marian(folder: Path) -> None:
+    model = sentencepiece_model("unigram")
+    names = ["</s>", *(piece.text for piece in model.pieces if piece.text != "</s>"), "<pad>"]
+    (folder / "vocab.json").write_text(json.dumps({name: i for i, name in enumerate(names)}))
+    for side in ("source", "target"):
+        (folder / f"{side}.spm").write_bytes(model.to_bytes())
+
+
+def read_marian(folder: Path) -> None:
+    for tokenizer in MarianTokenizer.of_folder(folder):
+        use_tokenizer(tokenizer)
+
+
+def foreign_unigram(folder: Path) -> None:
+    """As another program writes it: with a table of characters, cut at spaces."""
+    document = _UNIGRAM.to_dict()["tokenizer"]
+    table = base64.b64encode(small_charsmap()).decode()
+    steps: list[Any] = [{"type": "Nmt"}, {"type": "Precompiled", "precompiled_charsmap": table}]
+    steps.append({"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "})
+    metaspace = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True}
+    document["normalizer"] = {"type": "Sequence", "normalizers": steps}
+    document["pre_tokenizer"] = document["decoder"] = metaspace
+    (folder / "tokenizer.json").write_text(json.dumps(document))
+
+
 def reseal_tokenizer(folder: Path) -> None:
     source = folder / "tokenizer.json"
     document = json.loads(source.read_bytes())
@@ -511,6 +582,37 @@ PARSERS = (
         foreign(_WORD_PIECES),
         ("tokenizer.json", "special_tokens_map.json"),
         lambda folder: use_tokenizer(load_tokenizer(folder)),
+    ),
+    Parser(
+        "tokenizer.json, unigram",
+        foreign_unigram,
+        ("tokenizer.json",),
+        lambda folder: use_tokenizer(load_tokenizer(folder)),
+    ),
+    Parser(
+        "tokenizer.json, pairs of characters",
+        saved(_PAIRS_OF_CHARACTERS),
+        ("tokenizer.json",),
+        lambda folder: use_tokenizer(load_tokenizer(folder)),
+        reseal_tokenizer,
+    ),
+    Parser(
+        "tokenizer.model, unigram",
+        write_sentencepiece("unigram"),
+        ("tokenizer.model", "tokenizer_config.json"),
+        lambda folder: use_tokenizer(load_tokenizer(folder)),
+    ),
+    Parser(
+        "tokenizer.model, pairs",
+        write_sentencepiece("bpe"),
+        ("tokenizer.model",),
+        lambda folder: use_tokenizer(load_tokenizer(folder)),
+    ),
+    Parser(
+        "tokenizers of a translator",
+        write_marian,
+        ("source.spm", "target.spm", "vocab.json"),
+        read_marian,
     ),
     Parser(
         "vocab.json and merges.txt",

@@ -73,7 +73,7 @@ TEXTS = [
     *CORPUS,
     *(unicodedata.normalize("NFD", text) for text in SENTENCES.values()),
     PROSE,
-    "①\u0301 \u1112\u1161\u11ab \uff76\uff9e x\u0301\u0323 ﷺ ﬃ ℻ ㋿ ｱﾊﾟｰﾄ",
+    "①\u0301 \u1112\u1161\u11ab \uff76\uff9e x\u0301\u0323 ﷺ ﬃ ℻ ｱﾊﾟｰﾄ",
     "one  two   three    ",
     "▁already▁escaped ▁",
     "unbekannt: ꙮ𓀀 ꙮ",
@@ -98,3 +98,13 @@ def marian_table(source: list[str], target: list[str]) -> dict[str, int]:
     pieces = [piece for piece in (*known, *target) if not piece.startswith("<")]
     names = ["</s>", "<unk>", *reversed(pieces), ">>fra<<", ">>deu<<", "<pad>"]
     return {name: number for number, name in enumerate(dict.fromkeys(names))}
+
+
+#: What files of the ``tokenizers`` library are tried on: special tokens within texts, too.
+LIBRARY_TEXTS = [
+    *TEXTS,
+    "a <mask>b</s> the town<x> c  <s>d",
+    " it is ``late'' in <x>the  year",
+    "the town and  the town",
+    "\r\nx\r\n y",
+]

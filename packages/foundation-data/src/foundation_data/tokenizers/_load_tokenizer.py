@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,23 @@ from foundation_nn.files import MAX_BYTES, field, read_text
 from foundation_data._files import parse_json
 from foundation_data.tokenizers._tokenizer import Tokenizer
 from foundation_data.tokenizers._tokenizer_files import read_tokenizer
-from foundation_data.tokenizers.sentencepiece import read_sentencepiece, tokenizer_of_model
+from foundation_data.tokenizers.sentencepiece import (
+    Piece,
+    SentencePieceModel,
+    read_sentencepiece,
+    tokenizer_of_model,
+)
 from foundation_data.tokenizers.subwords._bpe_model import read_merge
 from foundation_data.tokenizers.subwords._bpe_tokenizer import BPETokenizer
 from foundation_data.tokenizers.subwords._subword_tokenizer import SubwordTokenizer, vocabulary_of
 
 #: What a folder may hold, the first of which counts. `vocab.json` needs `merges.txt` beside it.
 _FILES = ("tokenizer.json", "vocab.json", "tokenizer.model", "spiece.model")
+#: Whether texts begin with bos and end with eos, for tokenizers of transformers by their names.
+_FRAMES = {
+    **dict.fromkeys(("LlamaTokenizer", "CodeLlamaTokenizer", "GemmaTokenizer"), (True, False)),
+    "T5Tokenizer": (False, True),
+}
 _ROLES = ("pad", "bos", "eos", "unk")
 # BERT's names for the roles of beginning and end.
 _SYNONYMS = {"bos": "cls", "eos": "sep"}
@@ -55,6 +66,11 @@ def load_tokenizer(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> 
     path = Path(path)
     folder = path if path.is_dir() else path.parent
     if path.is_dir():
+        if (folder / "source.spm").exists():
+            raise ValueError(
+                f"{folder}: a translator has two tokenizers, one for each side; read them with "
+                "MarianTokenizer.of_folder"
+            )
         found = [name for name in _FILES if (folder / name).exists()]
         if not found:
             raise FileNotFoundError(f"{folder}: expected one of {', '.join(_FILES)}, found none")
@@ -137,11 +153,34 @@ def _load_gpt2(folder: Path, max_bytes: int) -> Tokenizer:
 
 
 def _load_sentencepiece(path: Path, max_bytes: int) -> Tokenizer:
-    """Read a model of SentencePiece."""
+    """Read a model of SentencePiece, and what stands beside it."""
     model = read_sentencepiece(path, max_bytes)
-    roles = _roles(path.parent, max_bytes)
+    folder = path.parent
+    roles = _roles(folder, max_bytes)
+    config: Any = {}
+    if (folder / "tokenizer_config.json").exists():
+        config = parse_json(folder / "tokenizer_config.json", "table of special tokens", max_bytes)
     try:
-        tokenizer = tokenizer_of_model(model, roles)
-        return _with_ends(tokenizer, path.parent, max_bytes)
+        added = field(config, "added_tokens_decoder", dict, default={})
+        name = field(config, "tokenizer_class", str | None, default=None)
+        tokenizer = tokenizer_of_model(_with_added(model, added), roles)
+        if name in _FRAMES:
+            tokenizer = tokenizer.with_ends(*_FRAMES[name])
+        return _with_ends(tokenizer, folder, max_bytes)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def _with_added(model: SentencePieceModel, added: dict[str, Any]) -> SentencePieceModel:
+    """The model with the tokens that stand behind its pieces, such as T5's ``<extra_id_0>``."""
+    pieces = list(model.pieces)
+    behind = sorted((int(key), key) for key in added if key.isdecimal() and len(key) < 10)
+    for index, key in behind:
+        token = field(added, key, dict)
+        if index < len(model.pieces):
+            continue  # it names one of the pieces
+        if index != len(pieces):
+            raise ValueError(f"added_tokens_decoder: expected the id {len(pieces)}, got {index}")
+        kind = "control" if field(token, "special", bool) else "user-defined"
+        pieces.append(Piece(field(token, "content", str), 0.0, kind))
+    return replace(model, pieces=tuple(pieces))

@@ -17,9 +17,10 @@ how a text is split:
   foundation train language-model --data shards
 """
 TRAIN = """\
-Learn a vocabulary from texts. Kinds: "bpe", byte pairs, which can write every text; "wordpiece",
-as in BERT; "word", whole words; "char", characters. If there are more than 64 MiB of text, the
-tokenizer learns from a sample of that size, taken from all parts of the text.
+Learn a vocabulary from texts. Kinds: "bpe", byte pairs, which can write every text; "unigram",
+the most probable pieces, which can, too, as in T5; "wordpiece", as in BERT; "word", whole words;
+"char", characters. If there are more than 64 MiB of text, the tokenizer learns from a sample of
+that size, taken from all parts of the text.
 """
 ENCODE = """\
 Write texts as the numbers of their tokens, on all cores, into a folder that foundation train

@@ -23,7 +23,7 @@ _CALLED = {
 }
 #: The tasks of ``foundation train``, which begin with a model that knows nothing.
 FROM_SCRATCH = TASKS[:2]
-TOKENIZERS = ("word", "char", "bpe", "wordpiece")
+TOKENIZERS = ("word", "char", "bpe", "wordpiece", "unigram")
 OPTIMIZERS = ("adamw", "adam", "sgd", "lion", "muon", "adafactor", "rmsprop", "adagrad")
 SCHEDULES = ("cosine", "linear", "wsd", "noam", "constant")
 _METRICS = ("loss", "bleu", "chrf")
@@ -96,8 +96,8 @@ class Settings:
     )
     tokenizer: str | None = _option(
         None,
-        "word, char, bpe, wordpiece, or a file that foundation tokenizer train wrote (default: "
-        "word for translation, char for a language model)",
+        "word, char, bpe, wordpiece, unigram, or a file that foundation tokenizer train wrote "
+        "(default: word for translation, char for a language model)",
         metavar="KIND",
         of=FROM_SCRATCH,
     )

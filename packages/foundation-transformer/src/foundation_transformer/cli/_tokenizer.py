@@ -136,9 +136,13 @@ def _described(tokenizer: Tokenizer) -> str:
 
 
 def _text_of(tokenizer: Tokenizer, index: int) -> str:
-    """What a token stands for; its name in the vocabulary where that is no whole text."""
+    """What a token stands for; its name in the vocabulary where that is no whole text.
+
+    A text does not begin with the space of its first word, so a name with ``▁`` is shown as it is.
+    """
+    name = tokenizer.vocabulary.id_to_token(index)
     text = tokenizer.decode([index])
-    return text if text and "\ufffd" not in text else tokenizer.vocabulary.id_to_token(index)
+    return text if text and "\ufffd" not in text and "▁" not in name else name
 
 
 def _shown(text: str) -> str:

@@ -10,6 +10,7 @@ from foundation_data import (
     BPETokenizer,
     CharTokenizer,
     Tokenizer,
+    UnigramTokenizer,
     WordPieceTokenizer,
     WordTokenizer,
     load_tokenizer,
@@ -28,6 +29,7 @@ _KINDS: dict[str, Any] = {
     "char": CharTokenizer,
     "bpe": BPETokenizer,
     "wordpiece": WordPieceTokenizer,
+    "unigram": UnigramTokenizer,
 }
 
 
@@ -35,7 +37,7 @@ def train_tokenizer(
     kind: str, texts: Iterable[str], vocab_size: int | None = None, lossless: bool = True
 ) -> Tokenizer:
     """Learn from texts; words and word pieces normalise them, others only if not ``lossless``."""
-    options = {"lossless": lossless} if kind in ("char", "bpe") else {}
+    options = {"lossless": lossless} if kind in ("char", "bpe", "unigram") else {}
     tokenizer: Tokenizer = _KINDS[kind].train(texts, max_size=vocab_size or VOCAB_SIZE, **options)
     return tokenizer
 
