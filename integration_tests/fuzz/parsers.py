@@ -590,7 +590,7 @@ PARSERS = (
         lambda folder: use_tokenizer(load_tokenizer(folder)),
     ),
     Parser(
-        "tokenizer.json, pairs of characters",
+        "tokenizer.json, characters",
         saved(_PAIRS_OF_CHARACTERS),
         ("tokenizer.json",),
         lambda folder: use_tokenizer(load_tokenizer(folder)),

@@ -78,6 +78,7 @@ TEXTS = [
     "▁already▁escaped ▁",
     "unbekannt: ꙮ𓀀 ꙮ",
     "a//b <sep>c<sep>",
+    "the",
     "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft",
 ]
 

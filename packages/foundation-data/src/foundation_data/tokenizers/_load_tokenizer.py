@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ _FRAMES = {
     **dict.fromkeys(("LlamaTokenizer", "CodeLlamaTokenizer", "GemmaTokenizer"), (True, False)),
     "T5Tokenizer": (False, True),
 }
+_NONE: Mapping[str, str] = {}
 _ROLES = ("pad", "bos", "eos", "unk")
 # BERT's names for the roles of beginning and end.
 _SYNONYMS = {"bos": "cls", "eos": "sep"}
@@ -88,7 +90,9 @@ def load_tokenizer(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> 
         raise ValueError(f"{path}: {error}") from error
 
 
-def _with_ends(tokenizer: Tokenizer, folder: Path, max_bytes: int) -> Tokenizer:
+def _with_ends(
+    tokenizer: Tokenizer, folder: Path, max_bytes: int, known_roles: Mapping[str, str] = _NONE
+) -> Tokenizer:
     """The tokenizer with the frame that the folder wants, if it says what its texts begin with."""
     source = folder / "tokenizer_config.json"
     if not source.exists() or not isinstance(tokenizer, SubwordTokenizer):
@@ -99,7 +103,7 @@ def _with_ends(tokenizer: Tokenizer, folder: Path, max_bytes: int) -> Tokenizer:
     if add_bos is None and add_eos is None:
         return tokenizer
     # A model without such a token cannot begin or end a text with it, whatever the flag says.
-    roles = _roles(folder, max_bytes)
+    roles = {**known_roles, **_roles(folder, max_bytes)}
     return tokenizer.with_ends(
         bos=bool(add_bos) and "bos" in roles, eos=bool(add_eos) and "eos" in roles
     )
@@ -166,7 +170,7 @@ def _load_sentencepiece(path: Path, max_bytes: int) -> Tokenizer:
         tokenizer = tokenizer_of_model(_with_added(model, added), roles)
         if name in _FRAMES:
             tokenizer = tokenizer.with_ends(*_FRAMES[name])
-        return _with_ends(tokenizer, folder, max_bytes)
+        return _with_ends(tokenizer, folder, max_bytes, model.roles)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 

@@ -50,8 +50,8 @@ _IS_VALUE = 1 << 31
 #: What a reader sees as one letter is looked up as a whole if it has fewer bytes than this.
 _LONGEST_GRAPHEME = 6
 _GRAPHEME = regex.compile(r"\X")
-#: How many branches are followed to learn what a table holds. NFKC's takes 200,000.
-_MOST_STEPS = 1 << 22
+#: How many branches are followed to learn what a table holds. That of NFKC has about 100,000.
+_MOST_STEPS = 1 << 18
 
 
 class Charsmap:

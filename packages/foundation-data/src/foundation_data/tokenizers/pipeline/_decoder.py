@@ -11,6 +11,7 @@ token but as its bytes:
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from foundation_nn.files import field
 
 from foundation_data.tokenizers.pipeline._pre_tokenizer import Metaspace
 
+_ONE_BYTE = "foundation-data: one byte"
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 
 
@@ -76,7 +78,12 @@ class MetaspaceDecoder:
 
 @dataclass(frozen=True)
 class ByteFallback:
-    """Tokens of bytes become the characters that they make; each byte that makes none, U+FFFD."""
+    """Tokens of bytes become the characters that they make; each byte that makes none, U+FFFD.
+
+    SentencePiece decodes like this. The ``tokenizers`` library writes U+FFFD for all bytes beside
+    each other if one of them makes no character; so a text that is written token by token would
+    lose characters, and get them back.
+    """
 
     def apply(self, tokens: list[str]) -> list[str]:
         """Return what becomes of the tokens."""
@@ -88,18 +95,24 @@ class ByteFallback:
                 pending.append(int(byte[1], 16))
                 continue
             if pending:
-                texts.append(_run_of_bytes(pending))
+                texts.append(pending.decode("utf-8", _ONE_BYTE))
                 pending.clear()
             texts.append(token)
-        return [*texts, _run_of_bytes(pending)] if pending else texts
+        return [*texts, pending.decode("utf-8", _ONE_BYTE)] if pending else texts
 
 
-def _run_of_bytes(data: bytes | bytearray) -> str:
-    """The text of bytes in one run, in which one that fits nowhere spoils all of them."""
-    try:
-        return data.decode("utf-8", "surrogatepass")
+def _one_byte(error: UnicodeError) -> tuple[str, int]:
+    """What is written for a byte that fits nowhere, and where reading goes on."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    three = error.object[error.start : error.start + 3]
+    try:  # half a surrogate pair, which a Python string can hold
+        return three.decode("utf-8", "surrogatepass"), error.start + len(three)
     except UnicodeDecodeError:
-        return "\ufffd" * len(data)
+        return "\ufffd", error.start + 1
+
+
+codecs.register_error(_ONE_BYTE, _one_byte)
 
 
 @dataclass(frozen=True)

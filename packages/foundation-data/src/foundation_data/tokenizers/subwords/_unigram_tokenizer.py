@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
-from math import isfinite
+from math import inf, isfinite
 from typing import Any, Self
 
+import numpy as np
 from foundation_nn.files import field
 
 from foundation_data._text import require_str
@@ -160,6 +161,52 @@ class UnigramTokenizer(SentencePieceTokenizer):
         require_str(f"{type(self).__name__}.cut", text)
         words = self._words_of(self._normalized(text), is_start=True)
         return list(chain.from_iterable(map(self._cuts.__getitem__, words)))
+
+    def sample(self, text: str, rng: np.random.Generator, alpha: float = 0.1) -> list[int]:
+        """Return the ids of some way to cut `text` (subword regularisation).
+
+        A model that reads a text cut in another way each time learns that these are the same, and
+        gets better where there is little text to learn from. A text that is read to be answered is
+        cut in the best way, which `encode` does.
+
+        Parameters
+        ----------
+        text : str
+            Any text; special tokens in it are text.
+        rng : numpy.random.Generator
+            What draws.
+        alpha : float
+            How much the probability of a cut counts: 0 makes all of them equally likely, and the
+            larger it is, the more often the best one is drawn.
+
+        Raises
+        ------
+        TypeError
+            If `text` is not a string.
+        ValueError
+            If `alpha` is negative or not finite.
+
+        Examples
+        --------
+        >>> tokenizer = UnigramTokenizer.train(["low lower lowest slower"])
+        >>> rng = np.random.default_rng(0)
+        >>> for _ in range(3):
+        ...     print(*tokenizer.vocabulary.to_tokens(tokenizer.sample("lower", rng)))
+        ▁lowe r
+        ▁ lower
+        ▁low e r
+        """
+        require_str(f"{type(self).__name__}.sample", text)
+        if not 0 <= alpha < inf:
+            raise ValueError(
+                f"UnigramTokenizer.sample: expected an alpha of 0 or more, got {alpha}"
+            )
+        ids: list[int] = []
+        for word in self._words_of(self._normalized(text), is_start=True):
+            for part in self._pieces.draw(word, rng, alpha):
+                index = self._plain_ids.get(part)
+                ids += self._ids_of_unknown(part) if index is None else (index,)
+        return ids
 
     def _cut_word(self, word: str) -> list[str]:
         cut: list[str] = []

@@ -52,8 +52,10 @@ whether a piece is known, so that unknown ones beside each other become one:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import inf
+
+import numpy as np
 
 #: How much worse than the worst piece a character is that is no piece.
 UNKNOWN_PENALTY = 10.0
@@ -141,3 +143,38 @@ class Pieces:
             end = start
         pieces.reverse()
         return pieces
+
+    def draw(self, text: str, rng: np.random.Generator, alpha: float) -> list[str]:
+        """Some cut, as likely as the probability of its pieces to the power of `alpha` says.
+
+        The weights of all ways to each place are added up from the left. Then the last piece is
+        drawn, as likely as its share in the weight of the whole text is, then the one before it,
+        and so on (forward filtering, backward sampling).
+        """
+        # For each place: the starts of the pieces that end there, and the logarithms of the weights
+        # of all ways that end with each of them; and the logarithm of the sum of these.
+        starts: list[list[int]] = [[] for _ in range(len(text) + 1)]
+        weights: list[list[float]] = [[] for _ in range(len(text) + 1)]
+        totals = [0.0]
+        for start in range(len(text)):
+            for end, score in self._pieces_from(text, start):
+                starts[end].append(start)
+                weights[end].append(totals[start] + alpha * score)
+            totals.append(float(np.logaddexp.reduce(weights[start + 1])))
+        pieces: list[str] = []
+        end = len(text)
+        while end:
+            shares = np.exp(np.array(weights[end]) - totals[end])
+            start = starts[end][rng.choice(len(shares), p=shares / shares.sum())]
+            pieces.append(text[start:end])
+            end = start
+        pieces.reverse()
+        return pieces
+
+    def _pieces_from(self, text: str, start: int) -> Iterator[tuple[int, float]]:
+        """Where the pieces end that begin at a place, with their scores."""
+        yield start + 1, self.scores.get(text[start], self.unknown_score)
+        for length in self._lengths.get(text[start : start + 2], ()):
+            score = self.scores.get(text[start : start + length])
+            if score is not None and start + length <= len(text):
+                yield start + length, score
