@@ -2,6 +2,7 @@
 
 import html
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +154,33 @@ def test_a_language_that_is_not_known(
     assert out.splitlines() == [*translate(load_pretrained(opus), ["a man"]), "", ""]
     assert "line 2: MarianTokenizer: the text begins with '>>xyz<<'" in err
     assert "line 3: has 31 tokens, the model reads 24; left empty" in err
+
+
+def test_a_t5_whose_tokenizer_is_a_file_of_sentencepiece(t5: Path, tmp_path: Path) -> None:
+    shutil.copytree(t5, tmp_path / "t5")
+    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
+        (tmp_path / "t5" / name).unlink()
+    model = pieces_of([*ENGLISH, *FRENCH])
+    (tmp_path / "t5" / "spiece.model").write_bytes(model.to_bytes())
+    loaded = load_pretrained(tmp_path / "t5")
+    assert loaded.tokenizer is not None
+    assert list(loaded.tokenizer.vocabulary) == [piece.text for piece in model.pieces]
+    ends = loaded.tokenizer.vocabulary.specials.eos_id
+    assert loaded.translator.encode(["a man"])[0][-1] == ends == 2
+    assert len(translate(loaded, LINES)) == len(LINES)
+
+
+def test_a_folder_without_tokenizers(
+    opus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(opus, tmp_path / "opus")
+    (tmp_path / "opus" / "source.spm").unlink()
+    code, _, err = run(capsys, "translate", tmp_path / "opus", "lines.txt")
+    assert code == 1
+    assert "no tokenizer beside the weights" in err
+    assert "source.spm and target.spm" in err
+    with pytest.raises(ValueError, match="expected an encoder-decoder with its tokenizers"):
+        translate(load_pretrained(opus, tokenizer=False), LINES)
 
 
 def test_tokens_without_a_text_are_not_written(t5: Path) -> None:

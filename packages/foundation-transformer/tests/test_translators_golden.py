@@ -179,6 +179,51 @@ def test_options_that_are_not_supported(tmp_path, name, fields, message):
         load_pretrained(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("t5", {"num_decoder_layers": 10**9}),
+        ("t5", {"d_kv": 10**9}),
+        (
+            "t5",
+            {
+                "relative_attention_num_buckets": 10**12,
+                "relative_attention_max_distance": 10**13,
+            },
+        ),
+        ("marian", {"decoder_layers": 10**9}),
+        ("marian", {"vocab_size": 10**12}),
+        ("two", {"decoder_vocab_size": 10**12}),
+    ],
+)
+def test_what_is_built_is_bounded_by_the_weights(tmp_path, name, fields):
+    write_folder(tmp_path, name, **fields)
+    with pytest.raises(ValueError, match="describes a model of far more than"):
+        load_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [("t5", {"n_positions": 10**15}), ("marian", {"max_position_embeddings": 10**15})],
+)
+def test_positions_are_computed_when_a_text_has_them(load, name, fields):
+    model = load(name, **fields).model
+    with no_grad():
+        memory = model.encode(GOLDEN[f"{name}/source"], REAL).data
+    close(memory[REAL], GOLDEN[f"{name}/memory"][REAL])
+
+
+@every_model
+def test_padding_is_invisible(load, name):
+    model = load(name).model
+    source, target = GOLDEN[f"{name}/source"], GOLDEN[f"{name}/target"]
+    with no_grad():
+        expected = model(source, target, REAL, TARGET_REAL).data
+        other = np.where(REAL, source, 5), np.where(TARGET_REAL, target, 7)
+        logits = model(*other, REAL, TARGET_REAL).data
+    np.testing.assert_array_equal(logits[TARGET_REAL], expected[TARGET_REAL])
+
+
 def test_pickled_weights_are_refused_with_what_to_do(tmp_path):
     write_folder(tmp_path, "marian", architectures=["MarianMTModel"])
     os.replace(tmp_path / "model.safetensors", tmp_path / "pytorch_model.bin")

@@ -37,8 +37,8 @@ def load_with_tokenizer(
     loaded = _loaded(path, compact, base)
     if loaded.tokenizer is None:
         raise ValueError(
-            f"{path}: no tokenizer beside the weights; expected tokenizer.json, or vocab.json and "
-            "merges.txt"
+            f"{path}: no tokenizer beside the weights; expected tokenizer.json, a model of "
+            "SentencePiece, or vocab.json with merges.txt or source.spm and target.spm"
         )
     return loaded, loaded.tokenizer
 

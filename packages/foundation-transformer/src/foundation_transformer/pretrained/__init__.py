@@ -2,9 +2,9 @@
 
 Read in this order: ``_load`` (what happens), ``families`` (what each family calls its parts),
 ``_safetensors`` and ``_gguf`` (where the numbers lie), ``_tokenizer``, ``_generation``,
-``_chat_template``, ``_labels`` and ``_gguf_text`` (what stands beside the numbers), ``_compact``
-(one byte a number), ``_embed``, ``_save`` and ``_save_gguf``, and
-``_base_model`` (what an adapter remembers of the model it is for).
+``_decoding``, ``_chat_template``, ``_labels`` and ``_gguf_text`` (what stands beside the numbers),
+``_compact`` (one byte a number), ``_embed``, ``_save`` and ``_save_gguf``, and ``_base_model``
+(what an adapter remembers of the model it is for).
 """
 
 from foundation_nn import publish

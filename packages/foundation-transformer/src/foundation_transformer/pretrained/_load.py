@@ -163,10 +163,11 @@ def load_pretrained(
     ----------
     path : path
         A folder as Hugging Face's libraries write it: ``config.json``, ``model.safetensors`` or
-        several files with an index, ``tokenizer.json``; of one of the families that the message
-        about an unknown one lists. Or a file ``*.gguf`` of a decoder, for which the extra ``gguf``
-        is needed. Or a name such as "owner/model", which is looked for in the cache that Hugging
-        Face's libraries keep (``HF_HUB_CACHE``, or ``hub`` in ``HF_HOME``): nothing is downloaded.
+        several files with an index, ``tokenizer.json`` or a model of SentencePiece; of one of the
+        families that the message about an unknown one lists. Or a file ``*.gguf`` of a decoder, for
+        which the extra ``gguf`` is needed. Or a name such as "owner/model", which is looked for in
+        the cache that Hugging Face's libraries keep (``HF_HUB_CACHE``, or ``hub`` in ``HF_HOME``):
+        nothing is downloaded.
     compact : bool
         Keep matrices as one byte a number, see :class:`CompactWeight`: a quarter of the memory,
         and results that are near. Such a model is not trained further.
@@ -179,7 +180,8 @@ def load_pretrained(
     Returns
     -------
     Pretrained
-        The model, its tokenizer, its chat template, and how it is meant to write.
+        The model, its tokenizer, its chat template, and how it is meant to write; a translator has
+        the tokenizers of both languages, and :func:`translate` takes it as it is.
 
     Raises
     ------
