@@ -58,15 +58,10 @@ class Decoding:
 
     Examples
     --------
-    What the paper of 2017 translates with, and what the folder of a published model may say:
+    The beam with which the paper of 2017 translates:
 
     >>> Decoding(beam_size=4).length_penalty
     0.6
-    >>> said = {"num_beams": 6, "eos_token_id": 0, "decoder_start_token_id": 59513}
-    >>> from foundation_transformer.pretrained._decoding import decoding_of
-    >>> decoding = decoding_of(said)
-    >>> decoding.beam_size, decoding.stop_ids, decoding.penalty, decoding.patience
-    (6, (0,), 'power', 'now')
     """
 
     start_id: int | None = None
