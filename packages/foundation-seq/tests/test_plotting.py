@@ -27,6 +27,14 @@ def test_each_gate_has_a_map():
         assert ax.images[0].get_clim() == (0, 1)
 
 
+def test_units_are_counted_in_whole_numbers():
+    """Twelve units would have ticks at 2.5 and 7.5."""
+    states, gates = plotting.plot_states(np.zeros((8, 12)), TEXT), {"f": np.zeros((8, 12))}
+    for figure in (states, plotting.plot_gates(gates, TEXT)):
+        ticks = figure.axes[0].get_yticks()
+        assert (ticks == ticks.round()).all()
+
+
 def test_norms_are_lines_on_a_logarithmic_axis():
     ax = plotting.plot_gradient_norms({"RNN": [0, 1e-9, 1], "LSTM": [0.1, 0.5, 1]}).axes[0]
     assert ax.get_yscale() == "log"

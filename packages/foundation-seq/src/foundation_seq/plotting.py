@@ -63,6 +63,7 @@ def plot_states(
     figure, ax = one_panel(ax, max(5, 1.5 + 0.17 * len(h)), 1.6 + 0.07 * min(h.shape[1], 60))
     image = ax.imshow(h.T, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
     ax.set(title=title, ylabel="unit")
+    ax.locator_params(axis="y", integer=True)  # there is no half unit
     _label_steps(ax, text)
     figure.colorbar(image, ax=ax, label="state hₜ", pad=0.01)
     return finished(figure, path)
@@ -113,6 +114,7 @@ def plot_gates(
             gate.T, cmap="Purples", vmin=0, vmax=1, aspect="auto", interpolation="nearest"
         )
         ax.set_ylabel(f"{name}\nunit")
+        ax.locator_params(axis="y", integer=True)  # there is no half unit
         _label_steps(ax, text)
     figure.colorbar(image, ax=axes[:, 0], label="how far open", pad=0.01)
     return finished(figure, path)
