@@ -293,9 +293,10 @@ def docs(session: nox.Session) -> None:
     """The site in docs/_build/html, its examples run."""
     tools = ["sphinx>=8", "furo", "myst-parser>=4", "sphinx-mathjax-offline", "sphinx-copybutton"]
     install_wheels(session, *ALL_WITH_EXTRAS, *tools)
+    strict = ("-q", "-W", "-n", "--keep-going")
+    read = ("-d", "docs/_build/doctrees")  # the pages are read once, for both builders
     for builder in ("html", "doctest"):
-        out = f"docs/_build/{builder}"
-        session.run("sphinx-build", "-q", "-W", "-n", "--keep-going", "-b", builder, "docs", out)
+        session.run("sphinx-build", *strict, *read, "-b", builder, "docs", f"docs/_build/{builder}")
 
 
 @nox.session(venv_backend="none")
