@@ -15,9 +15,11 @@ from foundation_transformer.cli._arguments import make_parser
 DOCS = Path(__file__).parents[1] / "docs"
 sys.path.insert(0, str(DOCS))
 
+from building import gallery  # noqa: E402
 from building.check_links import broken_links  # noqa: E402
 from building.names import CHAPTERS, chapters_of, public_names  # noqa: E402
 from building.notebooks import FENCE, code_of, convert  # noqa: E402
+from pictures import chapters, pictures_of  # noqa: E402
 
 WRITTEN = [chapter for chapter in CHAPTERS if (DOCS / f"{chapter}.md").exists()]
 PAGE = """\
@@ -126,6 +128,19 @@ def test_broken_links_are_found(tmp_path):
         "one.html: no.png: there is no such file",
         "one.html: two.html#there: there is no such place",
     ]
+
+
+def test_the_gallery_shows_every_picture_with_all_the_code_that_it_needs(tmp_path):
+    (tmp_path / "api").mkdir()
+    for chapter in WRITTEN:
+        (tmp_path / f"{chapter}.md").write_text(f"# {chapter}\n", "utf-8")
+    gallery.write_page(tmp_path / "api" / "gallery.rst")
+    text = (tmp_path / "api" / "gallery.rst").read_text("utf-8")
+    names = [name for module in chapters() for name in pictures_of(module)]
+    assert len(names) > 20
+    assert all(f"/_generated/{name}.png" in text for name in names)
+    needed = [text.index(f":pyobject: {name}\n") for name in ("_spirals", "_trained", "boundary")]
+    assert needed == sorted(needed)  # a helper stands before what calls it
 
 
 def test_chapters_show_what_they_import():

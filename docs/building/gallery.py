@@ -1,6 +1,7 @@
 """The page that shows all pictures, each with the command or the code that makes it."""
 
 import inspect
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -73,17 +74,26 @@ def _picture(path: str, text: str) -> list[str]:
 
 
 def _code(module: str, draw: Callable[[], Any]) -> list[str]:
-    """The function that draws a picture, folded away."""
-    return [
+    """The function that draws a picture, and those that it calls beside it, folded away."""
+    lines = [
         ".. raw:: html",
         "",
         "   <details class='code-of-picture'><summary>The code</summary>",
         "",
-        f".. literalinclude:: ../pictures/{module}.py",
-        f"   :pyobject: {draw.__name__}",
-        "",
-        ".. raw:: html",
-        "",
-        "   </details>",
-        "",
     ]
+    for function in [*_helpers(draw), draw.__name__]:
+        lines += [f".. literalinclude:: ../pictures/{module}.py", f"   :pyobject: {function}", ""]
+    lines += [f"Its imports stand at the top of ``docs/pictures/{module}.py``.", ""]
+    return [*lines, ".. raw:: html", "", "   </details>", ""]
+
+
+def _helpers(function: Callable[..., Any]) -> list[str]:
+    """The private functions of the same file that a function needs, the innermost first."""
+    found: list[str] = []
+    file = inspect.getmodule(function)
+    for name in dict.fromkeys(re.findall(r"\b_[a-z]\w*", inspect.getsource(function))):
+        helper = getattr(file, name, None)
+        is_own = inspect.isfunction(helper) and helper.__module__ == function.__module__
+        if is_own and name != function.__name__:
+            found += [*_helpers(helper), name]
+    return list(dict.fromkeys(found))
