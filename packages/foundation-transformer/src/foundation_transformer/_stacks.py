@@ -92,8 +92,10 @@ class _Stack(Module):
 
     def _positions_of(self, layer: Any, positions: Positions | None) -> Positions | None:
         """What a layer is told of positions: nothing if others turn by them and it does not."""
-        rotary = [each.self_attn.rotary is not None for each in self.layers]
-        return None if layer.self_attn.rotary is None and any(rotary) else positions
+        if positions is None or layer.self_attn.rotary is not None:
+            return positions
+        others_turn = any(each.self_attn.rotary is not None for each in self.layers)
+        return None if others_turn else positions
 
 
 class TransformerEncoder(_Stack):

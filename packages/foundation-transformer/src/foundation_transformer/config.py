@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from numbers import Integral
 from typing import Any, Self
 
-from foundation_nn import did_you_mean, explains_keywords, number
+from foundation_nn import did_you_mean, explains_keywords
 
-from foundation_transformer._buckets import check_buckets
-from foundation_transformer._feed_forward import ACTIVATIONS, GATED
+from foundation_transformer._config_checks import check_config, plain_values
+from foundation_transformer._feed_forward import GATED
 from foundation_transformer._rotary_scaling import RotaryScaling
 
 
@@ -212,98 +211,9 @@ class TransformerConfig:
     pooler_activation: str = _only_for("TextEncoder", "tanh")
 
     def __post_init__(self) -> None:
-        for name in ("vocab_size", "max_len", "d_model", "num_heads", "num_layers"):
-            self._positive(name)
-        for name in ("num_buckets", "max_distance"):
-            self._positive(name)
-        for name in _OPTIONAL_SIZES:
-            if getattr(self, name) is not None:
-                self._positive(name)
-        for name in ("num_token_types", "first_position"):
-            if getattr(self, name):
-                self._positive(name)
-        if self.head_width is None and self.d_model % self.num_heads:
-            raise ValueError(
-                f"num_heads={self.num_heads} does not divide d_model={self.d_model}; give "
-                "head_width if it need not"
-            )
-        if self.num_kv_heads is not None and self.num_heads % self.num_kv_heads:
-            raise ValueError(
-                f"num_kv_heads={self.num_kv_heads} does not divide num_heads={self.num_heads}"
-            )
-        number("TransformerConfig", "dropout", self.dropout, at_least=0, less_than=1)
-        for name in ("norm_eps", "rotary_base", "logit_scale", *_OPTIONAL_NUMBERS):
-            if name not in _OPTIONAL_NUMBERS or getattr(self, name) is not None:
-                number("TransformerConfig", name, getattr(self, name), more_than=0)
-        for name, known in _CHOICES.items():
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name}: expected one of {known}, got {getattr(self, name)!r}")
-        if self.share_embeddings and self.target_vocab_size not in (None, self.vocab_size):
-            raise ValueError(
-                f"share_embeddings: one embedding cannot be for vocab_size={self.vocab_size} and "
-                f"target_vocab_size={self.target_vocab_size}"
-            )
-        for each in fields(self):
-            value = getattr(self, each.name)
-            may_be_none = value is None and "None" in str(each.type)
-            if str(each.type).startswith("bool") and not (isinstance(value, bool) or may_be_none):
-                raise TypeError(f"{each.name}: expected True or False, got {value!r:.60}")
-        for name, positions in _OF_POSITIONS.items():
-            is_default = getattr(self, name) == getattr(type(self), name)
-            if positions not in self.positions.split("_and_") and not is_default:
-                raise ValueError(
-                    f"{name}: positions={self.positions!r} has no use for it; leave it out, or "
-                    f"write positions={positions!r}"
-                )
-        if "buckets" in self.positions:
-            check_buckets(self.num_buckets, self.max_distance)
-        self._check_layer_pattern()
-        self._check_rotary()
-
-    def _check_layer_pattern(self) -> None:
-        """A tuple of known kinds, and a window if it has local layers."""
-        pattern: Any = self.layer_pattern
-        if isinstance(pattern, str) or not pattern or not set(pattern) <= set(LAYER_KINDS):
-            raise ValueError(
-                f"layer_pattern: expected a tuple of {', '.join(LAYER_KINDS)}, got {pattern!r:.60}"
-            )
-        object.__setattr__(self, "layer_pattern", tuple(pattern))  # JSON has lists
-        if "no_positions" in pattern and self.positions != "rotary":
-            raise ValueError(
-                "layer_pattern: 'no_positions' leaves rotary positions out, and here "
-                f"positions={self.positions!r}"
-            )
-        has_local_layers = "local" in pattern
-        if has_local_layers and self.window is None:
-            raise ValueError("window: expected a number, for layer_pattern has local layers")
-        for name in ("window", "local_rotary_base"):
-            if not has_local_layers and getattr(self, name) is not None:
-                raise ValueError(
-                    f"{name}: no layer is local and needs it; leave it out, or write "
-                    "layer_pattern=('local',)"
-                )
-
-    def _check_rotary(self) -> None:
-        """The scaling is one, and what is turned is of even width."""
-        if isinstance(self.rotary_scaling, Mapping):  # from JSON
-            scaling = RotaryScaling.from_dict(self.rotary_scaling)
-            object.__setattr__(self, "rotary_scaling", scaling)
-        if not isinstance(self.rotary_scaling, RotaryScaling | None):
-            raise TypeError(
-                f"rotary_scaling: expected a RotaryScaling, got {self.rotary_scaling!r:.60}"
-            )
-        turned = self.rotary_width or self.width_of_heads
-        if self.positions == "rotary" and (turned % 2 or turned > self.width_of_heads):
-            raise ValueError(
-                "rotary positions turn pairs of the numbers of a head: expected an even "
-                f"number up to {self.width_of_heads}, got {turned}"
-            )
-
-    def _positive(self, name: str) -> None:
-        value = getattr(self, name)
-        if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < 1:
-            raise ValueError(f"{name}: expected a positive integer, got {value!r}")
-        object.__setattr__(self, name, int(value))  # a NumPy integer is no JSON
+        for name, value in plain_values(self).items():
+            object.__setattr__(self, name, value)
+        check_config(self)
 
     @property
     def has_length_limit(self) -> bool:
@@ -536,47 +446,3 @@ class TransformerConfig:
             if name not in known:
                 raise ValueError(f"unknown field {name!r}{did_you_mean(name, known)}")
         return cls(**values)
-
-
-#: What a layer may look at.
-LAYER_KINDS = ("global", "local", "no_positions")
-_CHOICES = {
-    "activation": tuple(ACTIVATIONS),
-    "norm": ("layer", "rms"),
-    "positions": (
-        "sinusoidal",
-        "learned",
-        "rotary",
-        "alibi",
-        "buckets",
-        "learned_and_buckets",
-        "none",
-    ),
-    "pooler_activation": ("tanh", "relu"),
-    "rotary_pairs": ("halves", "neighbours"),
-    "sinusoid_pairs": ("neighbours", "halves"),
-    "qk_norm": ("head", "width", None),
-    "attention_bias": ("all", "qkv", "none", None),
-}
-#: Which positions read a field.
-_OF_POSITIONS = {
-    "sinusoid_pairs": "sinusoidal",
-    "first_position": "learned",
-    "rotary_base": "rotary",
-    "rotary_pairs": "rotary",
-    "rotary_width": "rotary",
-    "rotary_scaling": "rotary",
-    "local_rotary_base": "rotary",
-    "num_buckets": "buckets",
-    "max_distance": "buckets",
-}
-_OPTIONAL_SIZES = (
-    "target_vocab_size",
-    "num_kv_heads",
-    "head_width",
-    "num_decoder_layers",
-    "d_ff",
-    "rotary_width",
-    "window",
-)
-_OPTIONAL_NUMBERS = ("local_rotary_base", "attention_scale", "attention_cap", "logit_cap")
