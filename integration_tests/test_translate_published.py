@@ -225,6 +225,14 @@ def test_inspect(opus: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "Transformer, " in out
     assert "source_tokenizer" in out
     assert "MarianTokenizer of " in out
+    said = out[out.index("translating\n") :].splitlines()[1:6]
+    assert said == [
+        "  begins with <pad>",
+        "  ends with </s>",
+        "  follows 4 translations at the same time, length penalty 1",
+        "  of at most 19 tokens",
+        "  never writes <pad>",
+    ]
 
 
 def test_a_language_model_is_no_translator(opus: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
+from typing import Any
 
 from foundation_data import Tokenizer
 from foundation_nn import checkpoint
 
 from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer._heads import TextClassifier
+from foundation_transformer._sentence_translator import SentenceTranslator
 from foundation_transformer._text_encoder import TextEncoder
+from foundation_transformer._transformer import Transformer
 from foundation_transformer.cli._folder import find_checkpoint
 from foundation_transformer.cli._pretrained import is_published, load_any, load_with_tokenizer
 from foundation_transformer.cli._streams import printable
@@ -28,7 +32,13 @@ def inspect(options: argparse.Namespace) -> None:
     place = find_model(options.folder) if published else find_checkpoint(options.folder)
     if published:
         pretrained, tokenizer = load_with_tokenizer(place)
-        loaded = checkpoint.Checkpoint(pretrained.model, {"tokenizer": tokenizer}, None)
+        extras: dict[str, object] = {"tokenizer": tokenizer}
+        if pretrained.target_tokenizer is not None:
+            extras = {
+                "source_tokenizer": tokenizer,
+                "target_tokenizer": pretrained.target_tokenizer,
+            }
+        loaded = checkpoint.Checkpoint(pretrained.model, extras, None)
         beside = _said_beside(pretrained, tokenizer)
     else:
         loaded = load_any(place)
@@ -64,6 +74,8 @@ def _said_beside(loaded: Pretrained, tokenizer: Tokenizer) -> dict[str, list[str
         said["the vector of a text"] = _pooling_lines(loaded.pooling)
     if isinstance(loaded.model, CausalLM):
         said["writing"] = _writing_lines(loaded, tokenizer)
+    if isinstance(loaded.model, Transformer):
+        said["translating"] = _translating_lines(loaded.translator)
     if loaded.left_out:
         said["left out, heads that it has no place for"] = list(loaded.left_out)
     return said
@@ -101,6 +113,31 @@ def _writing_lines(loaded: Pretrained, tokenizer: Tokenizer) -> list[str]:
     lines += [f"not obeyed: {setting}" for setting in generation.not_obeyed]
     has_template = "has" if loaded.chat_template is not None else "has no"
     return [*lines, f"{has_template} chat template"]
+
+
+def _translating_lines(translator: SentenceTranslator) -> list[str]:
+    decoding = translator.decoding
+    tokenizer: Any = translator.target_tokenizer
+    known = len(tokenizer)
+
+    def names(ids: Iterable[int]) -> str:
+        chosen = [i for i in ids if 0 <= i < known]  # others have no name
+        return " or ".join(tokenizer.vocabulary.to_tokens(chosen)) or "nothing"
+
+    lines = [f"begins with {names([translator.start_id])}"]
+    lines.append(f"ends with {names(decoding.stop_ids or ())}")
+    if decoding.beam_size == 1:
+        lines.append("takes the likeliest token each time")
+    else:
+        lines.append(
+            f"follows {decoding.beam_size} translations at the same time, length penalty "
+            f"{decoding.length_penalty:g}"
+        )
+    if decoding.max_new_tokens is not None:
+        lines.append(f"of at most {decoding.max_new_tokens:,} tokens")
+    if any(i < known for i in decoding.forbidden_ids):
+        lines.append(f"never writes {names(decoding.forbidden_ids)}")
+    return [*lines, *(f"not obeyed: {setting}" for setting in decoding.ignored)]
 
 
 def _short(value: object) -> str:
