@@ -45,15 +45,18 @@ def killed_while_training_on_ids_in_files(folder: Path) -> None:
     assert calls > 100
     expected = contents(whole)
     assert {Path(name).parts[0] for name in expected} >= {"train_ids", "held_out_ids", "last"}
-    for fatal in [*range(1, 60, 4), *range(60, calls, 23)]:
-        place = folder / "run"
+
+    def check(fatal: int) -> None:
+        place = folder / f"run_{fatal}"
         for _ in range(2):  # the second time, its end may come before
-            killing.run(lambda place=place: begin_or_go_on(text, place), place, fatal)
-        killing.run(lambda place=place: begin_or_go_on(text, place), place)
+            killing.run(lambda: begin_or_go_on(text, place), place, fatal)
+        killing.run(lambda: begin_or_go_on(text, place), place)
         assert contents(place) == expected, f"killed before call {fatal}"
         names = sorted(path.name for path in place.iterdir())
         assert names == sorted(path.name for path in whole.iterdir()), names
         shutil.rmtree(place)
+
+    killing.for_each([*range(1, 60, 4), *range(60, calls, 23)], check)
 
 
 def test_killed_while_training_on_ids_in_files() -> None:

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import traceback
 from pathlib import Path
 
 EVENTS = {
@@ -75,6 +76,30 @@ def run(function, watched, fatal=0):
     if status:
         raise RuntimeError(f"the process ended with {status}")
     return int(told)
+
+
+def for_each(moments, check):
+    """Call ``check(moment)`` for all of them, shared out to a process for each core."""
+    moments = list(moments)
+    count = os.cpu_count() or 1
+    children = []
+    for n in range(count):
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                for moment in moments[n::count]:
+                    check(moment)
+                status = 0
+            except BaseException:  # noqa: BLE001, the status tells the parent
+                traceback.print_exc()
+            finally:
+                sys.stderr.flush()
+                os._exit(status)
+        children.append(child)
+    failed = [child for child in children if os.waitpid(child, 0)[1]]
+    if failed:
+        raise AssertionError("a check has failed: its traceback stands above")
 
 
 def in_a_process_of_its_own(module, scene):

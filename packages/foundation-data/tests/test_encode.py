@@ -179,14 +179,17 @@ def killed_while_writing(tmp_path: Path) -> None:
     calls = killing.run(lambda: encode(whole), whole)
     assert calls is not None
     assert calls > 20
-    for fatal in range(1, calls + 1):
+
+    def check(fatal: int) -> None:
         folder = tmp_path / str(fatal)
-        finished = killing.run(lambda folder=folder: encode(folder), folder, fatal) is not None
+        finished = killing.run(lambda: encode(folder), folder, fatal) is not None
         if finished or (folder / "manifest.json").exists():
             assert len(open_shards(folder)) == 8
         else:
             encode(folder)
             assert contents(folder) == contents(whole), fatal
+
+    killing.for_each(range(1, calls + 1), check)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked and killed")

@@ -67,22 +67,24 @@ def replacing(tmp_path):
 
 def replacing_after_a_kill(tmp_path):
     """Each first moment with every seventh second one, each of which comes with some first."""
-    first = 1
-    while True:
+    path = save(tmp_path / "whole" / "run", 3)
+    calls = killing.run(lambda: save(path, 5), path.parent)
+    assert calls > 15
+
+    def check_from(first):
         second = 1 + first % 7
         survived = False
         while not survived:
             path = save(tmp_path / f"{first}_{second}" / "run", 3)
-            if saved(path, 5, first):
-                assert first > 15
-                return
+            assert not saved(path, 5, first)
             before = whole(path)
             survived = saved(path, 7, second)
             assert whole(path) in (before, 7), (first, second)
             save(path, 5)
             assert (whole(path), names(path)) == (5, BARE), (first, second)
             second += 7
-        first += 1
+
+    killing.for_each(range(1, calls + 1), check_from)
 
 
 def saving_the_same_again(tmp_path):

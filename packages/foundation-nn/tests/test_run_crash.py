@@ -76,17 +76,21 @@ def once(tmp_path):
     assert {"checkpoint", "last/step_000004", "history.jsonl", "steps.csv"} < set(expected)
     assert len(expected) == 11
     assert calls > 100
-    for fatal in range(1, calls + 1):
-        check(tmp_path / str(fatal), expected, [fatal])
+    killing.for_each(
+        range(1, calls + 1), lambda fatal: check(tmp_path / str(fatal), expected, [fatal])
+    )
 
 
 def twice(tmp_path):
     """Each first moment with a few second ones: those of mending come first in the second run."""
     calls = killing.run(lambda: train(tmp_path / "whole"), tmp_path / "whole")
     expected = contents(tmp_path / "whole")
-    for first in range(1, calls + 1, 3):
+
+    def check_from(first):
         for second in (2 + first % 11, 13 + first % 23):
             check(tmp_path / f"{first}_{second}", expected, [first, second])
+
+    killing.for_each(range(1, calls + 1, 3), check_from)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked and killed")
