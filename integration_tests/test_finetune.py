@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from foundation_data import split_pairs
 from foundation_nn import checkpoint, no_grad
 from foundation_nn.distributed import launch
 from foundation_nn.training import Progress, Sample, checkpoints_of, read_history
@@ -252,13 +253,28 @@ def test_other_kinds_of_examples(
     assert told(capsys, "generate", out, "3 + 1 =", "--max-new-tokens", 2)[0] == 0
 
 
+def test_what_was_split_before_is_split_again(
+    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The names that ``split_pairs`` leaves for training have hashes of one kind."""
+    pairs = [(f"question {n}", "answer") for n in range(200)]
+    left, _, held_out = split_pairs(pairs, validation=0.0, test=0.1)
+    assert held_out
+    file = write_lines(tmp_path / "left.jsonl", [talk(*pair) for pair in left])
+    code, out, err = told(capsys, "finetune", base, "--data", file, "--show")
+    assert code == 0, err
+    counts = re.findall(r": (\d+) read, ", out)
+    assert len(counts) == 2
+    assert 2 <= int(counts[1]) <= 40
+
+
 def test_the_report_says_what_was_tuned(run: Path, tmp_path: Path) -> None:
     assert main(["report", str(run), "--out", str(tmp_path / "page.html")]) == 0
     page = (tmp_path / "page.html").read_text("utf-8")
     assert "base, tuned beside it, on colours.jsonl" in page
 
 
-@pytest.mark.skipif(launch.obstacle(2) is not None, reason="needs MPI for two processes")
+@pytest.mark.skipif(bool(launch.obstacle(2)), reason="needs MPI for two processes")
 def test_two_processes_learn_the_same(base: Path, data: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "foundation_transformer.cli", "finetune", str(base)]
     options = ["--data", str(data), "--max-len", "64", "--steps", "3", "--lora", "2"]

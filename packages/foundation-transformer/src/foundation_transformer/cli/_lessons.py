@@ -159,10 +159,14 @@ class Teacher:
 def split(
     examples: list[TuningExample], share: float
 ) -> tuple[list[TuningExample], list[TuningExample]]:
-    """Hold out by a hash of what is asked, so that nothing is asked on both sides."""
+    """Hold out by a hash of what is asked, so that nothing is asked on both sides.
+
+    A word stands before it. Without that, examples that ``split_pairs`` has left for training would
+    all be left for training again.
+    """
     if not share:
         return examples, []
-    numbered = [(each.key, str(i)) for i, each in enumerate(examples)]
+    numbered = [(f"tuning: {each.key}", str(i)) for i, each in enumerate(examples)]
     train, held_out, _ = split_pairs(numbered, validation=share, test=0.0)
     return [examples[int(i)] for _, i in train], [examples[int(i)] for _, i in held_out]
 
