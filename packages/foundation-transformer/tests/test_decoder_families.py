@@ -86,6 +86,59 @@ def test_what_is_saved_is_what_was_loaded(folder, tmp_path, name):
         np.testing.assert_allclose(stored[key].read(), value, rtol=0, atol=6e-8)
 
 
+@pytest.mark.parametrize("prefix", ["language_model.model.", "model.language_model."])
+def test_the_texts_of_a_gemma_that_sees_images(tmp_path, prefix):
+    text = recorded("gemma3")
+    described = {
+        "architectures": ["Gemma3ForConditionalGeneration"],
+        "model_type": "gemma3",
+        "mm_tokens_per_image": 256,
+        "image_token_index": 262144,
+        "vision_config": {"hidden_size": 5},
+        "text_config": text,
+    }
+    (tmp_path / "config.json").write_text(json.dumps(described))
+    weights = {
+        name.replace("model.", prefix, 1): value for name, value in weights_of("gemma3").items()
+    }
+    weights["vision_tower.patch.weight"] = np.ones((2, 3), np.float32)
+    write_safetensors(tmp_path / "model.safetensors", weights.items())
+    loaded = load_pretrained(tmp_path)
+    assert loaded.left_out == ("vision_tower.patch.weight",)
+    with no_grad():
+        found = loaded.model(IDS).data
+    np.testing.assert_allclose(found, GOLDEN["gemma3/y"], rtol=1e-4, atol=2e-5)
+    (tmp_path / "config.json").write_text(
+        json.dumps(described | {"text_config": text | {"num_experts": 8}})
+    )
+    with pytest.raises(ValueError, match="text_config: num_experts=8 is not known"):
+        load_pretrained(tmp_path)
+
+
+def test_a_published_gemma_3_of_images_says_little_of_its_texts():
+    described = {
+        "model_type": "gemma3",
+        "eos_token_id": [1, 106],
+        "boi_token_index": 255999,
+        "text_config": {
+            "hidden_size": 2560,
+            "intermediate_size": 10240,
+            "model_type": "gemma3_text",
+            "num_hidden_layers": 34,
+            "rope_scaling": {"factor": 8.0, "rope_type": "linear"},
+            "sliding_window": 1024,
+        },
+        "torch_dtype": "bfloat16",
+        "vision_config": {"hidden_size": 1152},
+    }
+    config = FAMILIES["gemma3"].config(described)
+    assert (config.num_heads, config.num_kv_heads, config.head_width) == (8, 4, 256)
+    assert config.layer_pattern == ("local",) * 5 + ("global",)
+    assert (config.window, config.rotary_base, config.local_rotary_base) == (1024, 1e6, 1e4)
+    assert config.rotary_scaling.factor == 8
+    assert config.tie_embeddings
+
+
 ROPE = {"rope_theta": 100.0, "rope_type": "default"}
 SCALED = {"rope_theta": 100.0, "rope_type": "linear", "factor": 5.0}
 #: Each of these must change the logits: what a family says is obeyed.

@@ -271,17 +271,18 @@ def _sorted(
     A model that was saved with a head has a prefix before all names but the head's.
     """
     outputs = family.outputs(config)
-    is_prefixed = any(name.startswith(family.prefix) for name in stored)
+    prefixes = (*family.other_prefixes, family.prefix)
+    prefix = next((p for p in prefixes if any(name.startswith(p) for name in stored)), None)
     tensors: dict[str, _Stored] = {}
     heads: dict[str, _Stored] = {}
     for name, tensor in stored.items():
-        bare = name.removeprefix(family.prefix)
+        bare = name.removeprefix(prefix or "")
         if re.fullmatch(family.ignored, bare):
             continue
         for end, newer in family.renamed.items():
             if bare.endswith(end):
                 bare = bare.removesuffix(end) + newer
-        beside = is_prefixed and not name.startswith(family.prefix) and bare not in outputs
+        beside = not name.startswith(prefix or "") and bare not in outputs
         (heads if beside else tensors)[bare] = tensor
     _drop_copies(tensors, config, family)
     return tensors, heads

@@ -73,6 +73,8 @@ class Family:
         configuration.
     prefix : str
         Of the names in a file, but for the output layer's; a file of the bare model has none.
+    other_prefixes : sequence of str
+        Those that take its place in files where the model is part of a larger one.
     irrelevant : str
         Fields of ``config.json``, parted by spaces, that say nothing about what such a model
         computes, beside those that say nothing in any family.
@@ -101,6 +103,7 @@ class Family:
     write: Callable[[TransformerConfig], dict[str, Any]]
     modules: Mapping[str, str] | Callable[[TransformerConfig], Mapping[str, str]]
     prefix: str
+    other_prefixes: Sequence[str] = ()
     irrelevant: str = ""
     ignored: str = ""
     renamed: Mapping[str, str] = field(default_factory=dict)

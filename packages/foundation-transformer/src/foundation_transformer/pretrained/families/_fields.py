@@ -110,7 +110,10 @@ class Fields:
         return _ACTIVATIONS[self.only(name, default, *others)]
 
     def inner(self, name: str) -> Fields:
-        """The object that a field holds; an empty one if there is none, or null."""
+        """The object that a field holds; an empty one if there is none, or null.
+
+        What is irrelevant in the whole is irrelevant in it, too.
+        """
         fields = Fields(self.get(name, dict | None, None) or {}, name)
         self._inner.append(fields)
         return fields
@@ -131,7 +134,7 @@ class Fields:
                 near = did_you_mean(name, sorted(self._known), or_all=False)
                 raise ValueError(f"{place}{name}={value!r:.60} is not known{near}")
         for inner in self._inner:
-            inner.refuse_others()
+            inner.refuse_others(irrelevant)
 
 
 def written_activation(activation: str) -> str:

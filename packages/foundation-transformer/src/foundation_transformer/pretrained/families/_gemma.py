@@ -34,6 +34,13 @@ _MODULES = MODULES | {
     "stack.layers.{i}.norm2": "layers.{i}.pre_feedforward_layernorm",
     "stack.layers.{i}.norm2_last": "layers.{i}.post_feedforward_layernorm",
 }
+#: What models that see images do not say of their part for texts.
+_OF_TEXTS = {
+    "vocab_size": 262208,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 4,
+    "max_position_embeddings": 131072,
+}
 _ONE_MORE = Change(read=lambda w: 1 + w, write=lambda w: w - 1)
 _NORMS = {r".*norm\w*\.weight": _ONE_MORE}
 
@@ -64,6 +71,16 @@ def _read_2(c: Fields) -> TransformerConfig:
 
 
 def _read_3(c: Fields) -> TransformerConfig:
+    """Of a model of texts, or of one that sees images, too: its part for texts."""
+    text = c.inner("text_config")
+    if not text.content:
+        return _read_text(c)
+    c.get("tie_word_embeddings", bool, True)  # the text's own counts
+    text.content = _OF_TEXTS | text.content
+    return _read_text(text)
+
+
+def _read_text(c: Fields) -> TransformerConfig:
     period = c.count("sliding_window_pattern", c.count("_sliding_window_pattern", 6))
     if period > 100:
         raise ValueError(f"sliding_window_pattern: expected at most 100, got {period}")
@@ -123,6 +140,10 @@ GEMMA3 = Family(
     write=_write_3,
     modules=_MODULES,
     prefix="model.",
+    other_prefixes=("language_model.model.", "model.language_model."),
+    irrelevant=(
+        "boi_token_index eoi_token_index image_token_index mm_tokens_per_image vision_config"
+    ),
     ignored=IGNORED,
     changed=_NORMS,
 )

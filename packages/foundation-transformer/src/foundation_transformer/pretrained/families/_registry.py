@@ -37,6 +37,7 @@ FAMILIES: dict[str, Family] = {
     "qwen3": QWEN3,
     "gemma2": GEMMA2,
     "gemma3_text": GEMMA3,
+    "gemma3": GEMMA3,
     "smollm3": SMOLLM3,
     "phi3": PHI3,
     "olmo2": OLMO2,
@@ -90,7 +91,8 @@ def family_of(model: Module) -> Family:
             if not differences:
                 return family
             reasons.append(f"{family.name} differs in {', '.join(differences)}")
-    raise ValueError(f"save_pretrained: no family has such a model: {'; '.join(reasons)}")
+    said = "; ".join(dict.fromkeys(reasons))  # a family may have two names
+    raise ValueError(f"save_pretrained: no family has such a model: {said}")
 
 
 def _differences(config: TransformerConfig, family: Family) -> list[str]:
