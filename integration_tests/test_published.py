@@ -484,3 +484,19 @@ def test_sentencepiece_in_gguf() -> None:
         tokenizer_of({**metadata, "tokenizer.ggml.scores": np.zeros(5, np.float32)})
     with pytest.raises(ValueError, match="'bert' is not supported; expected 'gpt2' or 'llama'"):
         tokenizer_of({**metadata, "tokenizer.ggml.model": "bert"})
+
+
+def test_byte_pairs_in_gguf_have_a_bos_where_their_cut_says_so() -> None:
+    metadata = {
+        "tokenizer.ggml.model": "gpt2",
+        "tokenizer.ggml.tokens": ["<b>", "a", "b", "ab"],
+        "tokenizer.ggml.merges": [],
+        "tokenizer.ggml.token_type": np.array([3, 1, 1, 1]),
+        "tokenizer.ggml.bos_token_id": 0,
+    }
+    assert tokenizer_of(metadata).encode("ab", framed=True) == [1, 2]
+    # Llama 3: a word that is a token needs no merges, and a text begins with BOS.
+    llama = tokenizer_of({**metadata, "tokenizer.ggml.pre": "llama-bpe"})
+    assert llama.encode("ab", framed=True) == [0, 3]
+    qwen = tokenizer_of({**metadata, "tokenizer.ggml.pre": "qwen2"})
+    assert qwen.encode("ab", framed=True) == [1, 2]

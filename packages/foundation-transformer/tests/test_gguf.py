@@ -10,6 +10,7 @@ from foundation_seq import SamplingConfig
 from foundation_transformer import CausalLM, RotaryScaling, TransformerConfig
 from foundation_transformer.pretrained import load_pretrained
 from foundation_transformer.pretrained._gguf import read_gguf
+from foundation_transformer.pretrained._tokenizer import _CUTS, WHOLE_WORDS, name_of_cut
 
 gguf = pytest.importorskip("gguf", reason="needs the extra gguf")
 KINDS = gguf.GGMLQuantizationType
@@ -388,3 +389,12 @@ def test_scales_that_are_no_numbers(tmp_path):
     for compact in (False, True):
         with pytest.raises(ValueError, match=r"layers\.1\.mlp\..*up_proj.* holds infinity or NaN"):
             load_pretrained(file, compact)
+
+
+def test_the_name_of_a_cut_says_whether_words_need_merges():
+    cut = _CUTS["llama-bpe"]
+    assert name_of_cut(cut, ignores_merges=True) == "llama-bpe"
+    assert _CUTS[name_of_cut(cut)] == cut
+    assert name_of_cut(cut) not in WHOLE_WORDS
+    with pytest.raises(ValueError, match="a way that these files have no name for"):
+        name_of_cut(_CUTS["gpt-2"], ignores_merges=True)

@@ -337,8 +337,8 @@ class Tokenizer(ABC):
     def load(cls, path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> Self:
         """Read what `save` wrote; ``Tokenizer.load`` takes any kind.
 
-        A `tokenizer.json` written by the ``tokenizers`` library is read, too, if it is byte-level
-        BPE or WordPiece.
+        A `tokenizer.json` written by the ``tokenizers`` library is read, too, whichever of its
+        models of subwords it holds. `load_tokenizer` reads a whole folder, and other files.
 
         Parameters
         ----------

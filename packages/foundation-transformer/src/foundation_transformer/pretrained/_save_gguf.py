@@ -214,7 +214,8 @@ def _add_text(
     ]
     merges = [m if isinstance(m, str) else " ".join(m) for m in document["model"]["merges"]]
     writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre(name_of_cut(document["pre_tokenizer"]))
+    ignores_merges = document["model"].get("ignore_merges", False)
+    writer.add_tokenizer_pre(name_of_cut(document["pre_tokenizer"], ignores_merges))
     writer.add_token_list(names)
     writer.add_token_types(kinds)
     writer.add_token_merges(merges)

@@ -173,8 +173,10 @@ def byte_level_bpe(
     return BPETokenizer.from_dict({"kind": "bpe", "specials": dict(roles), "tokenizer": document})
 
 
-def name_of_cut(pre_tokenizer: Any) -> str:
+def name_of_cut(pre_tokenizer: Any, ignores_merges: bool = False) -> str:
     """What GGUF files call the way in which a tokenizer cuts texts.
+
+    The name also says whether a word that is a token needs no merges.
 
     Raises
     ------
@@ -182,7 +184,7 @@ def name_of_cut(pre_tokenizer: Any) -> str:
         If they have no name for it.
     """
     for name, document in _CUTS.items():
-        if pre_tokenizer == document:
+        if pre_tokenizer == document and ignores_merges == (name in WHOLE_WORDS):
             return name
     raise ValueError(
         "save_gguf: the tokenizer cuts texts in a way that these files have no name for; known "
