@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 from foundation_nn.files import field
 
-from foundation_data.tokenizers.pipeline._pre_tokenizer import Metaspace
+from foundation_data.tokenizers.pipeline._pre_tokenizer import BLANK, Metaspace
 
 _ONE_BYTE = "foundation-data: one byte"
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
@@ -65,7 +65,7 @@ class ReplaceInTokens:
 class MetaspaceDecoder:
     """``▁`` becomes a space, but for that of the first token, which the cut may have put there."""
 
-    replacement: str = "▁"
+    replacement: str = BLANK
     strip_first: bool = True
 
     def apply(self, tokens: list[str]) -> list[str]:

@@ -16,6 +16,8 @@ from foundation_nn.files import field
 
 from foundation_data.tokenizers._patterns import WORDS_WITH_SPACE, Pattern, compile_pattern
 
+#: How SentencePiece writes a space in a token.
+BLANK = "▁"
 #: A part of a text, and whether the pattern has matched it.
 Part = tuple[str, bool]
 
@@ -226,7 +228,7 @@ class Metaspace:
     ['▁so', '▁it', '▁is']
     """
 
-    replacement: str = "▁"
+    replacement: str = BLANK
     prepend_scheme: str = "always"
     split: bool = True
 

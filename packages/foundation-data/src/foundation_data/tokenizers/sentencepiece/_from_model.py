@@ -9,21 +9,19 @@ from foundation_data.tokenizers._added_tokens import AddedToken
 from foundation_data.tokenizers.pipeline._charsmap import Precompiled
 from foundation_data.tokenizers.pipeline._normalizer import Normalizer, Prepend, Replace
 from foundation_data.tokenizers.pipeline._pipeline import Pipeline
+from foundation_data.tokenizers.pipeline._pre_tokenizer import BLANK
 from foundation_data.tokenizers.sentencepiece._model_file import Piece, SentencePieceModel
 from foundation_data.tokenizers.subwords._sentencepiece_bpe import SentencePieceBPETokenizer
-from foundation_data.tokenizers.subwords._sentencepiece_tokenizer import (
-    BLANK,
-    SentencePieceTokenizer,
-)
+from foundation_data.tokenizers.subwords._sentencepiece_tokenizer import SentencePieceTokenizer
 from foundation_data.tokenizers.subwords._subword_tokenizer import vocabulary_of
 from foundation_data.tokenizers.subwords._unigram_tokenizer import UnigramTokenizer
 from foundation_data.tokenizers.subwords._viterbi import LONGEST_PIECE
 
 #: Spaces at the beginning of a text, and blanks at its end.
 _BLANKS_BEFORE = r"(?<![\s\S]) +"
+_BLANKS_BEHIND = rf"{BLANK}+(?![\s\S])"
 #: More blanks than any text begins with.
 _ALL = 1 << 30
-_BLANKS_BEHIND = rf"{BLANK}+(?![\s\S])"
 
 
 def tokenizer_of_model(
@@ -33,6 +31,7 @@ def tokenizer_of_model(
 
     Of cuts that are equally probable, such as those of "333" into "3" and "33", it may choose
     another one.
+
     Parameters
     ----------
     model : SentencePieceModel

@@ -7,9 +7,9 @@ In reading order:
 * ``_subword_tokenizer``: what all kinds share: how a text comes to them, see ``pipeline``.
 * ``_bpe_tokenizer``, ``_bpe_model``: byte pairs, as in GPT-2, and their part of the file.
 * ``_wordpiece_tokenizer``: word pieces, as in BERT.
-* ``_sentencepiece_tokenizer``: what the two kinds of SentencePiece share.
+* ``_sentencepiece_tokenizer``, ``_training_words``: what the two kinds of SentencePiece share.
 * ``_sentencepiece_bpe``: pairs of characters, as in Llama 2.
-* ``_viterbi``, ``_unigram_tokenizer``: the most probable pieces, as in T5.
+* ``_viterbi``, ``_learn_pieces``, ``_unigram_tokenizer``: the most probable pieces, as in T5.
 """
 
 from foundation_data.tokenizers.subwords._bpe_tokenizer import BPETokenizer

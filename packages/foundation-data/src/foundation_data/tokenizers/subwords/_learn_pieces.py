@@ -72,7 +72,7 @@ from typing import Any
 
 import numpy as np
 
-from foundation_data.tokenizers.subwords._sentencepiece_tokenizer import (
+from foundation_data.tokenizers.subwords._training_words import (
     count_characters,
     parts_between,
 )

@@ -27,15 +27,15 @@ from foundation_data.tokenizers.subwords._bpe_model import (
     new_ids_of,
 )
 from foundation_data.tokenizers.subwords._learn_merges import learn_merges
-from foundation_data.tokenizers.subwords._sentencepiece_tokenizer import (
+from foundation_data.tokenizers.subwords._sentencepiece_tokenizer import SentencePieceTokenizer
+from foundation_data.tokenizers.subwords._subword_tokenizer import check_limits
+from foundation_data.tokenizers.subwords._training_words import (
     WORDS_WITH_BLANK,
-    SentencePieceTokenizer,
     count_characters,
     count_words,
     parts_between,
     training_pipeline,
 )
-from foundation_data.tokenizers.subwords._subword_tokenizer import check_limits
 
 
 class SentencePieceBPETokenizer(SentencePieceTokenizer):

@@ -17,13 +17,13 @@ from foundation_data.tokenizers.pipeline._byte_alphabet import text_to_bytes
 from foundation_data.tokenizers.pipeline._decoder import byte_token
 from foundation_data.tokenizers.pipeline._pipeline import Pipeline
 from foundation_data.tokenizers.subwords._learn_pieces import learn_pieces
-from foundation_data.tokenizers.subwords._sentencepiece_tokenizer import (
+from foundation_data.tokenizers.subwords._sentencepiece_tokenizer import SentencePieceTokenizer
+from foundation_data.tokenizers.subwords._subword_tokenizer import PieceCache, check_limits
+from foundation_data.tokenizers.subwords._training_words import (
     WORDS_WITH_BLANK,
-    SentencePieceTokenizer,
     count_words,
     training_pipeline,
 )
-from foundation_data.tokenizers.subwords._subword_tokenizer import PieceCache, check_limits
 from foundation_data.tokenizers.subwords._viterbi import Pieces
 
 
