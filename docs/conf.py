@@ -122,7 +122,7 @@ def leave_letters(app: Any, doctree: nodes.document) -> None:
 
 def number_references(app: Any, what: str, name: str, obj: Any, options: Any, lines: Any) -> None:
     """Each docstring counts its references from [1]; on a page they need names of their own."""
-    label = name.replace(".", "-")
+    label = re.sub(r"[^a-z0-9]+", "-", name.lower())
     for index, line in enumerate(lines):
         lines[index] = re.sub(r"(?<=\.\. )\[(\d+)\]|\[(\d+)\](?=_)", rf"[#{label}-\1\2]", line)
 
@@ -161,6 +161,22 @@ def _written(parameter: inspect.Parameter) -> Any:
     return Written(annotation) if isinstance(annotation, str) else annotation
 
 
+def read_private(app: Any, what: str, name: str, obj: Any, options: Any, lines: Any) -> None:
+    """What private files say is written for those who read the source.
+
+    What they refer to has no page mostly, so their references are words. Tables and drawings are
+    only indented there.
+    """
+    if what != "module" or "._" not in name:
+        return
+    for index, line in enumerate(lines):
+        line = re.sub(r":(?:func|class|mod|meth|attr):`~?([^`]+)`", r"``\1``", line)
+        is_drawn = "".join(lines[index + 1 : index + 3]).startswith("    ") and not lines[index + 1]
+        if is_drawn and re.search(r"[^:]:$", line):
+            line += ":"
+        lines[index] = line
+
+
 def skip_fields(app: Any, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
     """The fields of named tuples stand under "Attributes" already."""
     return True if type(obj).__name__ == "_tuplegetter" else None
@@ -172,6 +188,7 @@ def setup(app: Any) -> None:
     app.connect("autodoc-process-signature", write_types)
     # before napoleon, which would take the references for a section of its own
     app.connect("autodoc-process-docstring", number_references, priority=400)
+    app.connect("autodoc-process-docstring", read_private, priority=450)
     app.connect("autodoc-process-docstring", LINKS.tell_chapters, priority=900)
     app.connect("doctree-read", leave_letters)
     app.connect("doctree-read", LINKS.link_names)

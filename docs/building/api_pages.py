@@ -5,6 +5,7 @@ heading, and the sections follow one another as that docstring names the files: 
 those who change the code, and no list has to be kept here.
 """
 
+import ast
 import inspect
 import re
 import sys
@@ -14,7 +15,7 @@ from types import GenericAlias
 
 from sphinx.pycode import ModuleAnalyzer
 
-from building.names import PACKAGES, Name, first_sentence, public_names
+from building.names import PACKAGES, WITHOUT_PAGE, Name, first_sentence, public_names
 
 #: Headings of pages whose docstring begins with a sentence that is too long for one.
 TITLES = {
@@ -38,6 +39,13 @@ TITLES = {
     "foundation_transformer.adapters": "Adapters",
     "foundation_transformer.chat": "Conversations",
 }
+#: The page of a package that shows what its files say of themselves.
+INSIDE = ".inside"
+INSIDE_INTRODUCTION = """\
+This page is for those who read the source. It holds what the files of the package say at their
+beginning: how each part works, why it was made so, and the plain version of what is fast. The
+examples are run by the tests.
+"""
 #: A title is not longer than this, as it stands in the list of pages at the left.
 LONGEST_TITLE = 34
 
@@ -51,6 +59,7 @@ def write_pages(folder: Path) -> None:
     written = set()
     for package in PACKAGES:
         own = [room for room in rooms if room.startswith(f"{package}.")]
+        written.add(_write(folder / f"{package}{INSIDE}.rst", _inside_page(package)))
         text = _package_page(package, rooms.get(package, []), own)
         written.add(_write(folder / f"{package}.rst", text))
         for room in own:
@@ -83,10 +92,25 @@ def _heading(text: str, rule: str) -> list[str]:
 def _package_page(package: str, names: list[Name], rooms: list[str]) -> list[str]:
     """What is in a package: its own names, if they have no room, and a list of its rooms."""
     lines = [*_heading(package, "="), f".. automodule:: {package}", ""]
-    if rooms:
-        lines += [".. toctree::", "   :maxdepth: 1", ""]
-        lines += [f"   {title_of(room)} <{room}>" for room in rooms] + [""]
+    lines += [".. toctree::", "   :maxdepth: 1", ""]
+    lines += [f"   {title_of(room)} <{room}>" for room in rooms]
+    lines += [f"   How it works inside <{package}{INSIDE}>", ""]
     return lines + _sections(names)
+
+
+def _inside_page(package: str) -> list[str]:
+    """What the files that nobody imports tell of themselves, if it is more than one sentence."""
+    lines = [*_heading(f"How {package} works inside", "="), INSIDE_INTRODUCTION]
+    folder = Path(sys.modules[package].__path__[0])
+    for file in sorted(folder.rglob("_*.py")):
+        path = file.relative_to(folder)
+        doc = ast.get_docstring(ast.parse(file.read_text("utf-8"))) or ""
+        told = file.name != "__init__.py" and path.parts[0] not in WITHOUT_PAGE and "\n\n" in doc
+        if told:
+            module = ".".join((package, *path.with_suffix("").parts))
+            lines += [*_heading(path.as_posix(), "-"), f".. automodule:: {module}"]
+            lines += ["   :no-index:", ""]
+    return lines
 
 
 def _page(title: str, room: str, names: list[Name]) -> list[str]:
