@@ -170,6 +170,9 @@ def read_private(app: Any, what: str, name: str, obj: Any, options: Any, lines: 
     if what != "module" or "._" not in name:
         return
     for index, line in enumerate(lines):
+        # Plain lists instead of footnotes: some are cited within drawings, where no link can stand.
+        line = re.sub(r"^\.\. \[#[a-z0-9-]+-(\d+)\] ", r"*  [\1] ", line)
+        line = re.sub(r"\[#[a-z0-9-]+-(\d+)\]_", r"[\1]", line)
         line = re.sub(r":(?:func|class|mod|meth|attr):`~?([^`]+)`", r"``\1``", line)
         is_drawn = "".join(lines[index + 1 : index + 3]).startswith("    ") and not lines[index + 1]
         if is_drawn and re.search(r"[^:]:$", line):
