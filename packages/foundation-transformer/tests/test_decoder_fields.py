@@ -1,5 +1,6 @@
 """What decoders since Llama have changed: each field, alone and together with the others."""
 
+import json
 import math
 
 import numpy as np
@@ -18,6 +19,7 @@ from foundation_transformer import (
 from foundation_transformer._causal_lm import TextState
 from foundation_transformer._feed_forward import geglu
 from foundation_transformer._soft_cap import soft_cap
+from foundation_transformer.cli._plan import model_table
 
 SIZES = {
     "vocab_size": 31,
@@ -332,3 +334,13 @@ def test_scalings_in_json():
         RotaryScaling.from_dict({"kind": "linear", "factr": 2})
     with pytest.raises(ValueError, match="'factor' is missing"):
         RotaryScaling.from_dict({"kind": "linear"})
+
+
+def test_the_table_of_a_model_says_it_in_words():
+    table = model_table(TransformerConfig.llama(**(SIZES | everything)), "CausalLM")
+    assert table["rotary_scaling"] == "linear, factor 3"
+    assert table["layer_pattern"] == "local, global, no_positions"
+    assert (table["head_width"], table["num_kv_heads"], table["window"]) == (8, 2, 3)
+    assert json.loads(json.dumps(table)) == table
+    # What other positions read, and what other models have, is not told.
+    assert not {"num_buckets", "sinusoid_pairs", "target_vocab_size", "pooler"} & table.keys()

@@ -153,13 +153,18 @@ def _check_positions(c: TransformerConfig) -> None:
     """Refuse fields that other positions read."""
     for name, positions in _OF_POSITIONS.items():
         is_default = getattr(c, name) == getattr(type(c), name)
-        if positions not in c.positions.split("_and_") and not is_default:
+        if not reads_field(c, name) and not is_default:
             raise ValueError(
                 f"{name}: positions={c.positions!r} has no use for it; leave it out, or write "
                 f"positions={positions!r}"
             )
     if "buckets" in c.positions:
         check_buckets(c.num_buckets, c.max_distance)
+
+
+def reads_field(c: TransformerConfig, name: str) -> bool:
+    """Whether the positions that a model has read a field; others are read in any case."""
+    return _OF_POSITIONS.get(name, c.positions) in (c.positions, *c.positions.split("_and_"))
 
 
 def _check_layer_pattern(c: TransformerConfig) -> None:

@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from foundation_transformer._config_checks import reads_field
 from foundation_transformer.cli._optimization import decay_of
 from foundation_transformer.cli._run_file import Run
 from foundation_transformer.cli._settings import TASKS_OF, TOKENIZERS, Settings
@@ -109,18 +110,22 @@ def model_table(config: TransformerConfig, kind: str) -> dict[str, Any]:
     kind : str
         The class of the model, such as "CausalLM"; what only others read is left out.
     """
-    stands_for = {
+    stands_for: dict[str, Any] = {
         "target_vocab_size": config.decoder_vocab_size,
-        "num_kv_heads": config.num_heads,
+        "num_kv_heads": config.num_kv_heads or config.num_heads,
         "head_width": config.width_of_heads,
         "num_decoder_layers": config.decoder_layers,
         "d_ff": config.feed_forward_width,
     }
+    if config.rotary_scaling is not None:
+        stands_for["rotary_scaling"] = (
+            f"{config.rotary_scaling.kind}, factor {config.rotary_scaling.factor:g}"
+        )
+    stands_for["layer_pattern"] = ", ".join(config.layer_pattern)
     table: dict[str, Any] = {"kind": kind}
     for each in fields(config):
-        value = getattr(config, each.name)
-        is_idle = each.name.startswith("rotary_") and config.positions != "rotary"
-        value = stands_for.get(each.name) if value is None else value
+        value = stands_for.get(each.name, getattr(config, each.name))
+        is_idle = not reads_field(config, each.name)
         if each.metadata.get("model", kind) == kind and not is_idle and value is not None:
             table[each.name] = value
     return table
