@@ -173,6 +173,12 @@ def test_older_fields_of_nomic_say_the_same(folder):
         load_pretrained(place)
 
 
+@pytest.mark.parametrize("model_type", ["xlm-roberta", "camembert"])
+def test_other_vocabularies_change_nothing_else(folder, model_type):
+    model = load_pretrained(folder("roberta", model_type=model_type)).model
+    close(hidden(model)[REAL], GOLDEN["roberta/y"][REAL])
+
+
 def test_positions_that_begin_later_count_like_others():
     sizes = {"vocab_size": 7, "max_len": 3, "d_model": 4, "num_heads": 2, "num_layers": 1}
     plain = TextEncoder(TransformerConfig.bert(**sizes, dropout=0.0))

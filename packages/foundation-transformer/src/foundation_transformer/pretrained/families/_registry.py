@@ -43,6 +43,8 @@ FAMILIES: dict[str, Family] = {
     "olmo2": OLMO2,
     "bert": BERT,
     "roberta": ROBERTA,
+    "xlm-roberta": ROBERTA,  # the same with words of a hundred languages
+    "camembert": ROBERTA,  # the same in French
     "distilbert": DISTILBERT,
     "mpnet": MPNET,
     "modernbert": MODERNBERT,

@@ -1,5 +1,7 @@
 """RoBERTa [1]_: a BERT whose positions begin after the row of padding.
 
+XLM-RoBERTa and CamemBERT are the same, with other vocabularies.
+
 References
 ----------
 .. [1] Y. Liu et al., "RoBERTa: A Robustly Optimized BERT Pretraining Approach", 2019,
