@@ -68,6 +68,29 @@ def test_heads_that_classify_have_the_logits_of_transformers(folder, name):
     close(hidden(loaded.model), GOLDEN[f"{name}/y"])
 
 
+@pytest.mark.parametrize(
+    ("kind", "head", "names"),
+    [
+        ("RobertaForQuestionAnswering", "qa_outputs", 2),
+        ("RobertaForTokenClassification", "classifier", 3),
+    ],
+)
+def test_heads_for_tokens_are_left_out_by_name(folder, kind, head, names):
+    place = folder("roberta", architectures=[kind])
+    tensors = {
+        f"roberta.{key.removeprefix('roberta/weights/')}": GOLDEN[key]
+        for key in GOLDEN
+        if key.startswith("roberta/weights/") and "pooler" not in key
+    }
+    tensors[f"{head}.weight"] = np.ones((names, 20), np.float32)
+    tensors[f"{head}.bias"] = np.ones(names, np.float32)
+    write_safetensors(place / "model.safetensors", tensors.items())
+    loaded = load_pretrained(place)
+    assert isinstance(loaded.model, TextEncoder)
+    assert loaded.left_out == (f"{head}.bias", f"{head}.weight")
+    close(hidden(loaded.model)[REAL], GOLDEN["roberta/y"][REAL])
+
+
 def test_half_a_head_is_refused(folder):
     place = folder("mpnet head")
     tensors = {
