@@ -2,7 +2,8 @@
 
 Read in this order: ``_fields`` (how ``config.json`` is read, and what it must not hold),
 ``_family`` (what a family is), ``_weights`` (which tensors become which of our parameters),
-``_gpt2`` and ``_bert``; ``_decoder`` and ``_rotary`` (what the decoders since Llama share),
+``_gpt2``; the encoders ``_bert``, ``_roberta``, ``_distilbert``, ``_mpnet``, ``_modernbert`` and
+``_nomic``; ``_decoder`` and ``_rotary`` (what the decoders since Llama share),
 ``_llama``, ``_mistral``, ``_qwen``, ``_gemma``, ``_smollm3``, ``_phi3`` and ``_olmo2``; the
 encoder-decoders ``_marian`` and ``_t5``; ``_registry`` (which one a folder is of, and which one can
 say what a model is), and ``_gguf`` (a GGUF file, seen as the folder that Hugging Face would have).
