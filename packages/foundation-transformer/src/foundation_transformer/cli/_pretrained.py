@@ -51,9 +51,9 @@ def is_published(path: Path) -> bool:
 
 
 def _loaded(path: Path, compact: bool, base: Path | None) -> Pretrained:
-    if not is_published(path):
+    if path.exists() and not is_published(path):
         return load_run(path, compact, base)
-    if base is not None:
+    if base is not None and path.exists():
         raise ValueError(f"--base: does nothing, for {path} is a published model")
     return load_pretrained(path, compact)
 
