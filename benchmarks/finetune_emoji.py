@@ -39,7 +39,7 @@ SYSTEM = "Give the French name of this emoji."
 ROWS = 16
 CHARACTERS = 16_000
 OPTIONS = ["--lora", "8", "--lr", "0.001", "--max-len", "256", "--batch-size", "2"]
-OPTIONS += ["--validation", "0.05", "--schedule", "linear", "--samples", "3"]
+OPTIONS += ["--validation", "0.05", "--schedule", "linear", "--warmup", "10", "--samples", "3"]
 
 
 def messages(name: str) -> list[dict[str, str]]:

@@ -77,7 +77,8 @@ def theirs(torch: Any, folder: str, batch: Any) -> Callable[[], float] | None:
         )
         loss.backward()
         optimizer.step()
-        return float(loss)
+        value: float = loss.item()
+        return value
 
     return step
 
