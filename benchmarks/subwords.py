@@ -2,7 +2,8 @@
 
     nox -s bench -- subwords
 
-FOUNDATION_DATA names a folder with tinyshakespeare.txt and tatoeba-en-fr.tsv.gz. The library is
+FOUNDATION_DATA names a folder with tinyshakespeare.txt and tatoeba-en-fr.tsv.gz; the unigram model
+is measured on this repository without them. The library is
 Rust, and ours is Python: its columns are with one thread, as ours is, and with all.
 """
 
@@ -22,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path = [path for path in sys.path if Path(path).resolve() != ROOT / "benchmarks"]
 sys.path.append(str(ROOT / "packages" / "foundation-data" / "tests"))
 import straightforward_bpe
-from foundation_data import BPETokenizer, WordTokenizer, read_pairs
+from foundation_data import BPETokenizer, UnigramTokenizer, WordTokenizer, read_pairs
 from foundation_data.tokenizers.pipeline._byte_alphabet import (
     ALPHABET,
     BYTE_TO_CHARACTER,
@@ -141,6 +142,45 @@ def encoding(tokenizer: BPETokenizer, name: str, texts: list[str]) -> None:
         assert [row.ids for row in theirs.encode_batch(texts)] == ids
 
 
+def unigram() -> None:
+    """Learn pieces from the sources and the guide of this repository, and encode them.
+
+    The library's trainer is given the words that ours sees.
+    """
+    files = [*ROOT.glob("docs/*.md"), *ROOT.glob("packages/*/src/**/*.py")]
+    whole = "\n".join(path.read_text(encoding="utf-8") for path in sorted(files))
+    texts = whole.split("\n\n")
+    tokenizer = UnigramTokenizer.train(texts, max_size=MERGES)
+    spent = seconds(lambda: UnigramTokenizer.train(texts, max_size=MERGES))
+    say(f"learn {MERGES:,} pieces of a unigram model: ours", rate(texts, spent))
+    spent = seconds(lambda: [tokenizer.encode(text) for text in texts])
+    say("encode the same, words known", rate(texts, spent))
+    document = json.dumps(tokenizer.to_dict()["tokenizer"])
+
+    def cold() -> None:
+        fresh = UnigramTokenizer(
+            tokenizer.vocabulary, tokenizer.scores, tokenizer.pipeline, True, "<unk>"
+        )
+        for text in texts:
+            fresh.encode(text)
+
+    say("encode the same, new", rate(texts, seconds(cold)))
+    if library is None:
+        return
+    threads(1)
+    theirs = library.Tokenizer.from_str(document)
+    theirs.encode_special_tokens = True
+    say("  the library, 1 thread", rate(texts, seconds(lambda: theirs.encode_batch_fast(texts))))
+    trainer = library.trainers.UnigramTrainer(
+        vocab_size=MERGES, show_progress=False, unk_token="<unk>", special_tokens=["<unk>"]
+    )
+    learner = library.Tokenizer(library.models.Unigram())
+    learner.normalizer = theirs.normalizer
+    learner.pre_tokenizer = theirs.pre_tokenizer
+    spent = seconds(lambda: learner.train_from_iterator(texts, trainer), 1)
+    say("  the library learns, 1 thread", rate(texts, spent))
+
+
 def words(pairs: list[tuple[str, str]]) -> None:
     sides = [list(side) for side in zip(*pairs, strict=True)]
 
@@ -158,6 +198,7 @@ def words(pairs: list[tuple[str, str]]) -> None:
 
 
 def main() -> None:
+    unigram()
     folder = Path(os.environ.get("FOUNDATION_DATA", "."))
     if not (folder / "tinyshakespeare.txt").exists():
         sys.exit("FOUNDATION_DATA names no folder with tinyshakespeare.txt: nothing to measure")

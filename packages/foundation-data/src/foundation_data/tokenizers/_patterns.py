@@ -29,8 +29,11 @@ SECONDS_PER_CHARACTER = 1e-5
 #: How GPT-2 cuts text: English clitics, words with the space before them, numbers, other signs,
 #: white space. Whatever the text, each character and the one after it decide: no search takes long.
 WORDS_WITH_SPACE = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+#: The same where a space is ``▁``: words with the one before them, single digits, other signs, and
+#: what is left of white space.
+WORDS_WITH_BLANK = r"▁?[\p{L}\p{M}]+|▁?\p{N}|▁?[^\s▁\p{L}\p{M}\p{N}]+|▁+(?=▁)|▁|\s+"
 #: Patterns that need no time limit.
-QUICK = frozenset([WORDS_WITH_SPACE])
+QUICK = frozenset([WORDS_WITH_SPACE, WORDS_WITH_BLANK])
 _LONGEST_PATTERN = 10_000
 _MOST_REPETITIONS = 1000
 

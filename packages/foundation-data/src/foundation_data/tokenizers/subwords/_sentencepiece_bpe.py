@@ -30,7 +30,7 @@ from foundation_data.tokenizers.subwords._learn_merges import learn_merges
 from foundation_data.tokenizers.subwords._sentencepiece_tokenizer import SentencePieceTokenizer
 from foundation_data.tokenizers.subwords._subword_tokenizer import check_limits
 from foundation_data.tokenizers.subwords._training_words import (
-    WORDS_WITH_BLANK,
+    BLANK_PIPELINE,
     count_characters,
     count_words,
     parts_between,
@@ -76,7 +76,7 @@ class SentencePieceBPETokenizer(SentencePieceTokenizer):
         self,
         vocabulary: Vocabulary,
         merges: Sequence[tuple[str, str]],
-        pipeline: Pipeline = WORDS_WITH_BLANK,
+        pipeline: Pipeline = BLANK_PIPELINE,
         byte_fallback: bool = False,
         unk_token: str | None = None,
         fuse_unk: bool = False,

@@ -7,11 +7,18 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 
 from foundation_data._text import require_str
+from foundation_data.tokenizers._patterns import WORDS_WITH_BLANK
 from foundation_data.tokenizers._vocabulary import Vocabulary
 from foundation_data.tokenizers.pipeline._byte_alphabet import text_to_bytes
 from foundation_data.tokenizers.pipeline._decoder import byte_token, decode_with, decoder_from_json
 from foundation_data.tokenizers.pipeline._pipeline import Pipeline
-from foundation_data.tokenizers.pipeline._pre_tokenizer import BLANK, cut_text
+from foundation_data.tokenizers.pipeline._pre_tokenizer import (
+    BLANK,
+    Metaspace,
+    Split,
+    Step,
+    cut_text,
+)
 from foundation_data.tokenizers.subwords._subword_tokenizer import SubwordTokenizer
 
 _BLANK_INSIDE = re.compile(f"[^{BLANK}]{BLANK}", re.DOTALL)
@@ -70,7 +77,8 @@ class SentencePieceTokenizer(SubwordTokenizer):
         self._plain_ids = {token: index for token, index in ids.items() if token not in reserved}
         # Where no token goes on behind a word, words can be encoded one by one, and remembered.
         inside = any(_BLANK_INSIDE.search(token) for token in self._plain_ids)
-        self._words = BLANK in self._plain_ids and not inside
+        are_cut = any(map(_cuts_words, pipeline.steps))
+        self._words = BLANK in self._plain_ids and not inside and not are_cut
 
     @property
     def byte_fallback(self) -> bool:
@@ -109,3 +117,10 @@ class SentencePieceTokenizer(SubwordTokenizer):
     def detokenize(self, tokens: Iterable[str]) -> str:
         """Put tokens together again: ``detokenize(tokenize(text)) == normalize(text)``."""
         return decode_with(self._decoder, tokens)
+
+
+def _cuts_words(step: Step) -> bool:
+    """Whether a step leaves no blank behind another character of its piece."""
+    if isinstance(step, Metaspace):
+        return step.split and step.replacement == BLANK
+    return step == Split(WORDS_WITH_BLANK)

@@ -6,17 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from foundation_data.tokenizers._patterns import WORDS_WITH_BLANK
 from foundation_data.tokenizers.pipeline._cleaning import CleanText
 from foundation_data.tokenizers.pipeline._normalizer import Prepend, Replace
 from foundation_data.tokenizers.pipeline._pipeline import Pipeline
 from foundation_data.tokenizers.pipeline._pre_tokenizer import BLANK, Split
 from foundation_data.tokenizers.subwords._subword_tokenizer import count_pieces
 
-#: Words with the blank before them, single digits, other signs, and what is left of white space.
-_WORD = (
-    rf"{BLANK}?[\p{{L}}\p{{M}}]+|{BLANK}?\p{{N}}|{BLANK}?[^\s{BLANK}\p{{L}}\p{{M}}\p{{N}}]+"
-    rf"|{BLANK}+(?={BLANK})|{BLANK}|\s+"
-)
 _DECODERS = [
     {"type": "Replace", "pattern": {"String": BLANK}, "content": " "},
     {"type": "ByteFallback"},
@@ -24,9 +20,9 @@ _DECODERS = [
     {"type": "Strip", "content": " ", "start": 1, "stop": 0},
 ]
 #: The way of what is trained here: nothing is lost, but that a ``▁`` becomes a space.
-WORDS_WITH_BLANK = Pipeline(
+BLANK_PIPELINE = Pipeline(
     normalizers=(Prepend(BLANK), Replace(" ", BLANK)),
-    steps=(Split(_WORD),),
+    steps=(Split(WORDS_WITH_BLANK),),
     around={"decoder": {"type": "Sequence", "decoders": _DECODERS}},
 )
 # Training cuts longer words.
@@ -36,9 +32,9 @@ _LONGEST_TRAINED = 256
 def training_pipeline(lossless: bool) -> Pipeline:
     """The way of a text to the words that training sees; if not `lossless`, it is cleaned first."""
     if lossless:
-        return WORDS_WITH_BLANK
-    normalizers = (CleanText(), *WORDS_WITH_BLANK.normalizers)
-    return replace(WORDS_WITH_BLANK, normalizers=normalizers)
+        return BLANK_PIPELINE
+    normalizers = (CleanText(), *BLANK_PIPELINE.normalizers)
+    return replace(BLANK_PIPELINE, normalizers=normalizers)
 
 
 def count_words(pipeline: Pipeline, texts: Iterable[str], name: str) -> Counter[str]:

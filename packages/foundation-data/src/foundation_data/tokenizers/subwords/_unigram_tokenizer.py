@@ -20,7 +20,7 @@ from foundation_data.tokenizers.subwords._learn_pieces import learn_pieces
 from foundation_data.tokenizers.subwords._sentencepiece_tokenizer import SentencePieceTokenizer
 from foundation_data.tokenizers.subwords._subword_tokenizer import PieceCache, check_limits
 from foundation_data.tokenizers.subwords._training_words import (
-    WORDS_WITH_BLANK,
+    BLANK_PIPELINE,
     count_words,
     training_pipeline,
 )
@@ -64,7 +64,7 @@ class UnigramTokenizer(SentencePieceTokenizer):
         self,
         vocabulary: Vocabulary,
         scores: Sequence[float],
-        pipeline: Pipeline = WORDS_WITH_BLANK,
+        pipeline: Pipeline = BLANK_PIPELINE,
         byte_fallback: bool = False,
         unk_token: str | None = None,
     ) -> None:
