@@ -47,3 +47,21 @@ def test_targets_without_weight_give_zero():
 def test_weights_that_do_not_fit_are_refused(weight):
     with pytest.raises(ValueError, match=r"expected weights >= 0 of shape \(3,\)"):
         F.cross_entropy(Tensor(LOGITS), np.array([0, 1]), weight=weight)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_class_of_weight_0_does_not_count_even_if_it_is_impossible(smoothing):
+    """q log p is 0 where q is, also where log p is -∞: the loss is that of the other classes."""
+    weight = np.array([1.0, 2.0, 0.0])
+    z = np.array([[0.5, 1.0, -np.inf], [0.5, 1.0, -np.inf]])
+    logits = Tensor(z, requires_grad=True)
+    losses = F.cross_entropy(
+        logits, [2, 1], weight=weight, label_smoothing=smoothing, reduction="none"
+    )
+    log_p = z[0, :2] - np.log(np.exp(z[0, :2]).sum())
+    spread = -smoothing / 3 * (weight[:2] * log_p).sum()
+    expected = [spread, spread - (1 - smoothing) * weight[1] * log_p[1]]
+    np.testing.assert_allclose(losses.data, expected, rtol=1e-12)
+    losses.sum().backward()
+    assert np.isfinite(logits.grad).all()
+    np.testing.assert_allclose(logits.grad.sum(axis=-1), 0, atol=1e-12)

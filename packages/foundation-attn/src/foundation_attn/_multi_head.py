@@ -334,7 +334,7 @@ class MultiHeadAttention(HeadProjections):
         # A cache holds what was not padding when it came, and a mask may hide it now.
         keys_may_be_nan = cache is not None and mask is not None
         heads = self._attend("self", q, k, v, rule, keys_may_be_nan, real)  # (B, H, T, K)
-        side_by_side = merge_heads(heads)  # (B, T, D)
+        side_by_side = merge_heads(heads)  # (B, T, H · K)
         return hide(side_by_side, real)  # padding does not attend, either
 
     def _cross_attention(
@@ -352,7 +352,8 @@ class MultiHeadAttention(HeadProjections):
         S = key.shape[1]
         rule = self._rule(key_mask, mask, causal, B, T, S)
 
-        # Which queries see some key (B, T), which keys are seen by some query (B, S); None: all.
+        # Which queries see some key, (B, T) or (B, 1) for all alike, and which keys are seen by
+        # some query, (B, S); None: all.
         if cache is None:
             attends, seen = rule.real_queries_and_keys(T, S)
         elif key_mask is None:

@@ -153,13 +153,14 @@ class _Layer(Module):
             scale=attention_scale,
             out_bias=bias if attention_bias is None else attention_bias == "all",
         )
-        # The network's two linear layers are held here, where PyTorch's parameters have their
-        # names; _feed_forward applies them.
+        # The network is made to draw its two linear layers. They are held here, where PyTorch's
+        # parameters have their names, and _feed_forward applies them.
         network = FeedForward(d_model, d_ff, activation, dropout, bias, rng=rng)
         self.linear1 = network.linear1  # D to F
         self.linear2 = network.linear2  # F to D
         has_two = norm_first and norm_last
         in_norms = bias if norm_bias is None else norm_bias
+        # A stack may put an Identity here, as ModernBERT's first layer has: norm2 is always a norm.
         self.norm1: Norm | Identity = make_norm(d_model, norm, norm_eps, in_norms)
         self.norm2 = make_norm(d_model, norm, norm_eps, in_norms)
         self.norm1_last = make_norm(d_model, norm, norm_eps, in_norms) if has_two else None
@@ -172,13 +173,14 @@ class _Layer(Module):
         branch: Callable[[Tensor], Tensor],
         last: Norm | None,
     ) -> Tensor:
-        """The branch added to what came in, with the normalisations where this layer has them.
+        """The branch added to what came in: one of the four lines at the top of this file.
 
-        ``last`` is the second norm of a branch, if it has two.
+        ``last`` is the second norm of a branch that has two.
         """
+        if last is not None:  # norm_first and norm_last
+            return x + F.dropout(last(branch(norm(x))), self.dropout)
         if self.norm_first:
-            y = branch(norm(x))
-            return x + F.dropout(y if last is None else last(y), self.dropout)
+            return x + F.dropout(branch(norm(x)), self.dropout)
         if self.norm_last:
             return x + F.dropout(norm(branch(x)), self.dropout)
         return norm(x + F.dropout(branch(x), self.dropout))
@@ -361,7 +363,8 @@ class TransformerDecoderLayer(_Layer):
         super().__init__(
             d_model, num_heads, d_ff, dropout, activation, norm_first, rng=rng, **options
         )
-        # PyTorch's name for the attention to the memory, in which distances mean nothing.
+        # The attention to the memory (PyTorch's name for it) has the options of the self-attention,
+        # but for those by distance, which means nothing between two texts: they are None.
         alike = self.self_attn.to_dict() | dict.fromkeys(_BY_DISTANCE)
         self.multihead_attn = MultiHeadAttention(**alike, rng=rng)
         own = self.to_dict()
@@ -413,7 +416,8 @@ class TransformerDecoderLayer(_Layer):
             cache=target_cache,
             positions=positions,
         )
-        # The queries are what _residual passes, keys and values come from the memory.
+        # The queries are what _residual passes; keys come from the memory, and so do the values,
+        # which are those of the keys if nothing else is said.
         memory_attention = partial(
             self.multihead_attn, key=memory, key_mask=memory_key_mask, cache=memory_cache
         )

@@ -7,7 +7,8 @@ very call, and its edges lead to the nodes of the inputs. For ``y = (w * x).sum(
 
 Nodes count up as they are made, and an operation is made after its inputs. So whoever visits the
 nodes from the highest number to the lowest has seen all consumers of a node before the node itself:
-that is all the order that :mod:`foundation_nn.engine._walk` needs to go back.
+that is all the order that :mod:`foundation_nn.engine._walk` needs to go back. The decorator in
+``_operation`` makes the nodes, unless :class:`no_grad` says that nobody will go back.
 """
 
 from __future__ import annotations
@@ -36,80 +37,8 @@ Backward: TypeAlias = Callable[..., Any]
 P = ParamSpec("P")
 T = TypeVar("T")
 
-recording: ContextVar[bool] = ContextVar("recording", default=True)
 #: Numbers the nodes as they are made.
 creation_order = itertools.count()
-
-
-class no_grad:
-    """Run operations without recording them; also a decorator.
-
-    A generator function cannot be decorated: it computes nothing when it is called, but later,
-    while its caller loops over it. Write ``with no_grad():`` around what each round computes.
-
-    Raises
-    ------
-    TypeError
-        As a decorator of a generator function or a coroutine.
-
-    Examples
-    --------
-    >>> from foundation_nn import Tensor, no_grad
-    >>> weight = Tensor([2.0], requires_grad=True)
-    >>> with no_grad():
-    ...     y = weight * 3
-    >>> y.requires_grad
-    False
-    """
-
-    __slots__ = ("_tokens",)
-
-    def __init__(self) -> None:
-        self._tokens: list[Token[bool]] = []
-
-    def __enter__(self) -> None:
-        self._tokens.append(recording.set(False))
-
-    def __exit__(self, *_: object) -> None:
-        recording.reset(self._tokens.pop())
-
-    def __call__(self, function: Callable[P, T]) -> Callable[P, T]:
-        if _runs_later(function):
-            raise TypeError(
-                f"no_grad: {function.__name__} runs after it was called, as a generator or a "
-                "coroutine, when no_grad() is over; write `with no_grad():` within it, around what "
-                "is computed between two yields"
-            )
-
-        @functools.wraps(function)
-        def without_recording(*args: P.args, **kwargs: P.kwargs) -> T:
-            with no_grad():
-                return function(*args, **kwargs)
-
-        return without_recording
-
-
-def _runs_later(function: Callable[..., Any]) -> bool:
-    return (
-        inspect.isgeneratorfunction(function)
-        or inspect.iscoroutinefunction(function)
-        or inspect.isasyncgenfunction(function)
-    )
-
-
-def is_recording() -> bool:
-    """Whether operations are recorded on the tape, or watched by ``trace``, ``profile`` and so on.
-
-    If not, a module may take a faster way that leaves no trace: plain NumPy instead of operations.
-
-    Examples
-    --------
-    >>> from foundation_nn import is_recording, no_grad
-    >>> with no_grad():
-    ...     is_recording()
-    False
-    """
-    return recording.get() or watching.get() is not None
 
 
 class Node:
@@ -199,3 +128,79 @@ class Again:
     def __init__(self, node: Node, grad: NDArray[Any]) -> None:
         self.node = node
         self.grad = grad
+
+
+# --- whether operations leave nodes
+
+recording: ContextVar[bool] = ContextVar("recording", default=True)
+
+
+class no_grad:
+    """Run operations without recording them; also a decorator.
+
+    A generator function cannot be decorated: it computes nothing when it is called, but later,
+    while its caller loops over it. Write ``with no_grad():`` around what each round computes.
+
+    Raises
+    ------
+    TypeError
+        As a decorator of a generator function or a coroutine.
+
+    Examples
+    --------
+    >>> from foundation_nn import Tensor, no_grad
+    >>> weight = Tensor([2.0], requires_grad=True)
+    >>> with no_grad():
+    ...     y = weight * 3
+    >>> y.requires_grad
+    False
+    """
+
+    __slots__ = ("_tokens",)
+
+    def __init__(self) -> None:
+        self._tokens: list[Token[bool]] = []
+
+    def __enter__(self) -> None:
+        self._tokens.append(recording.set(False))
+
+    def __exit__(self, *_: object) -> None:
+        recording.reset(self._tokens.pop())
+
+    def __call__(self, function: Callable[P, T]) -> Callable[P, T]:
+        if _runs_later(function):
+            raise TypeError(
+                f"no_grad: {function.__name__} runs after it was called, as a generator or a "
+                "coroutine, when no_grad() is over; write `with no_grad():` within it, around what "
+                "is computed between two yields"
+            )
+
+        @functools.wraps(function)
+        def without_recording(*args: P.args, **kwargs: P.kwargs) -> T:
+            with no_grad():
+                return function(*args, **kwargs)
+
+        return without_recording
+
+
+def _runs_later(function: Callable[..., Any]) -> bool:
+    return (
+        inspect.isgeneratorfunction(function)
+        or inspect.iscoroutinefunction(function)
+        or inspect.isasyncgenfunction(function)
+    )
+
+
+def is_recording() -> bool:
+    """Whether operations are recorded on the tape, or watched by ``trace``, ``profile`` and so on.
+
+    If not, a module may take a faster way that leaves no trace: plain NumPy instead of operations.
+
+    Examples
+    --------
+    >>> from foundation_nn import is_recording, no_grad
+    >>> with no_grad():
+    ...     is_recording()
+    False
+    """
+    return recording.get() or watching.get() is not None

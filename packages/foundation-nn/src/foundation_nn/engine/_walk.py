@@ -1,7 +1,8 @@
 """The walk back along the tape: everything about reverse-mode differentiation but the calculus.
 
 By the chain rule, a gradient goes from the result of an operation to its inputs, and where a value
-was used several times, the gradients of all its uses are added. In plain Python:
+was used several times, the gradients of all its uses are added. In plain Python, with the class
+``Node`` of the tape:
 
 >>> from foundation_nn import Tensor
 >>> def plain_walk(result, g):
@@ -12,7 +13,7 @@ was used several times, the gradients of all its uses are added. In plain Python
 ...         node = max(gradients, key=lambda node: node.order)
 ...         g = gradients.pop(node)
 ...         for edge, dx in zip(node.edges, node.function(g)):  # for each input
-...             dx = computed(dx)  # a backward may give it as a function that computes it
+...             dx = computed(dx)  # calls dx if it is a function that computes the gradient
 ...             if isinstance(edge, Node):  # another operation has made it
 ...                 gradients[edge] = gradients.get(edge, 0) + dx
 ...             elif edge is not None:  # a leaf, such as a parameter; None has no gradient
@@ -111,8 +112,9 @@ class _Walk:
         node.grad = None  # also if this visit fails: a later walk must not find it here
         if backward is None:
             raise RuntimeError(
-                f"{node.name}: this graph was walked by an earlier backward() and what it saved is "
-                "freed; run the forward pass again, or add the losses and walk once"
+                f"{node.name}: this graph was walked by an earlier backward(), or by one that "
+                "failed, and what it saved is freed; run the forward pass again, or add the losses "
+                "and walk once"
             )
         node.function = None
         node.edges = ()
@@ -161,7 +163,7 @@ class _Walk:
             node.owned = False  # the same array may have been handed to another input, too
         elif node.owned:
             node.grad += dx
-        else:
+        else:  # the sum is a new array that nobody else holds: the next dx is added in place
             node.grad = node.grad + dx
             node.owned = True
 

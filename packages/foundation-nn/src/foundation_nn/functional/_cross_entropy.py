@@ -1,4 +1,12 @@
-"""Softmax and cross-entropy in one function, from logits."""
+"""Softmax and cross-entropy in one function, from logits.
+
+Read ``cross_entropy`` for the formula, then ``_hard_rows``, where it is computed for a block of
+rows. What stands between them checks the targets and turns them into two numbers for each row.
+
+The annotations of a kernel are read by its decorator. An ``Array`` has a gradient, an ``NDArray``
+has none, and what is ``PerRow`` has one number for each row of the logits and is cut with them. A
+``Result`` is the value and its backward.
+"""
 
 from __future__ import annotations
 
@@ -149,6 +157,7 @@ def _are_probabilities(targets: Any, logits: Array) -> bool:
         raise ValueError("cross_entropy: expected logits of shape (..., V), got a scalar")
     given: NDArray[Any] = np.asarray(targets)
     rows = logits.shape[:-1]
+    # One floating number for each row would be a class of the wrong dtype: it is refused below.
     soft = given.dtype.kind == "f" and given.shape != rows
     if not soft and given.dtype.kind not in "iu":
         raise TypeError(
@@ -238,18 +247,22 @@ def _hard_rows(
 ) -> Result:
     """-Σ_v q_v log p_v of each row (n,), 0 for rows that do not count.
 
-    With m = Σ_v q_v:  dz = m p - q. Rows that do not count may hold anything, even NaN.
+    q_v is ``at_target`` more at the target than ``everywhere`` else. With m = Σ_v q_v the gradient
+    is dz = m p - q. Rows that do not count may hold anything, even NaN.
     """
-    of_target = (np.arange(len(z)), target)  # an index: the element of each row at its target
+    target_index = (np.arange(len(z)), target)  # the element of each row at its target
     m = at_target if everywhere is None else at_target + everywhere.sum()
     # The maximum and the sum of exponentials are kept apart. Their logarithm as one rounded number,
     # top + log(total), would lose digits: near 10⁴, float32 has steps of 10⁻³.
     top = row_max(z)
     with np.errstate(invalid="ignore", over="ignore"):  # in rows that do not count
         shifted = z - top
-        loss = -at_target * shifted[of_target]
+        loss = -weighted(at_target, shifted[target_index])
         if everywhere is not None:
-            loss -= shifted @ everywhere
+            important = shifted
+            if not everywhere.all():  # a class of weight 0 does not count, even if its log p is -∞
+                important = weighted(np.broadcast_to(everywhere != 0, z.shape), shifted)
+            loss -= important @ everywhere
         total = row_sum(np.exp(shifted, out=shifted))
         loss += m * np.log(total[:, 0])
     if counted is not None:
@@ -262,7 +275,7 @@ def _hard_rows(
             dz *= (m * g)[:, None] / total
         if everywhere is not None:
             dz -= g[:, None] * everywhere
-        dz[of_target] -= at_target * g
+        dz[target_index] -= at_target * g
         if counted is not None:
             dz[~counted] = 0
         return dz

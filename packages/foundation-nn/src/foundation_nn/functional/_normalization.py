@@ -2,7 +2,8 @@
 
 Both treat every row of the last axis alike. So the kernels below are written for a block of rows,
 (n, D), whatever the shape of ``x`` was, and the decorator ``by_rows`` does the rest: it cuts ``x``
-into blocks, and it adds up the gradients of weight and bias of all blocks.
+into blocks, and it adds up the gradients of weight and bias of all blocks. It also tells the kernel
+where y belongs, and its backward where dx does, by the argument ``out``; callers leave that out.
 """
 
 from __future__ import annotations
@@ -76,21 +77,22 @@ def layer_norm(
     D = x.shape[-1]
     w = np.ones(D, x.dtype) if weight is None else weight
     b = np.zeros(D, x.dtype) if bias is None else bias
-    deviation, variance = centred(x)
+    deviation, variance = centred(x)  # (n, D), (n, 1)
     r = 1 / np.sqrt(variance + eps)
-    xhat = np.multiply(deviation, r, out=deviation)
+    xhat = np.multiply(deviation, r, out=deviation)  # in place: the deviation is not needed again
     y = np.multiply(xhat, w, out=out)
     y += b
 
-    def backward(g: Array, out: Array | None = None) -> tuple[Array, Array, Array]:
-        g_xhat = g * xhat
-        dw = None if weight is None else column_sum(g_xhat)
+    def backward(g: Array, out: Array | None = None) -> tuple[Array, Array | None, Array | None]:
+        g_times_xhat = g * xhat
+        dw = None if weight is None else column_sum(g_times_xhat)  # over the rows of this block
         db = None if bias is None else column_sum(g)
-        mean = (g @ w / D)[:, None]  # of the rows of dx̂ = g w
-        along_xhat = (g_xhat @ w / D)[:, None]  # the mean of the rows of dx̂ x̂
+        # Σ_j g_j w_j / D is the mean of a row of dx̂ = g w, without an array for dx̂.
+        mean = (g @ w / D)[:, None]
+        along_xhat = (g_times_xhat @ w / D)[:, None]  # the mean of the rows of dx̂ x̂
         dx = np.multiply(g, w, out=out)
         dx -= mean
-        dx -= np.multiply(xhat, along_xhat, out=g_xhat)
+        dx -= np.multiply(xhat, along_xhat, out=g_times_xhat)
         dx *= r
         return dx, dw, db
 
@@ -155,12 +157,13 @@ def rms_norm(
     r = 1 / np.sqrt(row_dot(x, x) / D + eps)
     xhat = x * r
 
-    def backward(g: Array, out: Array | None = None) -> tuple[Array, Array]:
-        g_xhat = g * xhat
-        dw = None if weight is None else column_sum(g_xhat)
-        along_xhat = (g_xhat @ w / D)[:, None]  # the mean of the rows of dx̂ x̂ with dx̂ = g w
+    def backward(g: Array, out: Array | None = None) -> tuple[Array, Array | None]:
+        g_times_xhat = g * xhat
+        dw = None if weight is None else column_sum(g_times_xhat)  # over the rows of this block
+        # Σ_j g_j w_j x̂_j / D is the mean of a row of dx̂ x̂, without an array for dx̂ = g w.
+        along_xhat = (g_times_xhat @ w / D)[:, None]
         dx = np.multiply(g, w, out=out)
-        dx -= np.multiply(xhat, along_xhat, out=g_xhat)
+        dx -= np.multiply(xhat, along_xhat, out=g_times_xhat)
         dx *= r
         return dx, dw
 

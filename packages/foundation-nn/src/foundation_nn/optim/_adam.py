@@ -46,7 +46,8 @@ class AdamW(Optimizer):
     >>> parameter = Parameter(w)
     >>> optimizer = optim.AdamW(parameter, lr=0.1, weight_decay=0.5)
     >>> for t in (1, 2, 3):
-    ...     g = parameter.grad = 2 * w  # the gradient of |w|²
+    ...     g = 2 * w  # the gradient of |w|²
+    ...     parameter.grad = g
     ...     optimizer.step()
     ...     m = 0.9 * m + 0.1 * g
     ...     v = 0.999 * v + 0.001 * g**2
@@ -70,14 +71,16 @@ class AdamW(Optimizer):
         self.betas = pair_of_betas(name, betas)
         self.eps = number(name, "eps", eps, more_than=0)
 
-    decoupled_decay = True  # w ← w - η λ w was done before
+    # The base class takes η λ w off before it calls update_block, instead of adding λ w to g.
+    decoupled_decay = True
 
     def update_block(self, w: Any, g: Any, settings: Settings, m: Any, v: Any) -> None:
+        # A block is as much of all parameters as stays in the cache; settings.steps is t, from 1.
         beta1, beta2 = self.betas
         work = workspace(w)
         move_average(m, g, beta1, work)
         np.multiply(g, g, out=work)
-        move_average(v, work, beta2, work)
+        move_average(v, work, beta2, work)  # g² itself is used up by it
 
         # With c₁ = 1 - β₁ᵗ and c₂ = √(1 - β₂ᵗ), η m̂ / (√v̂ + ε) is (η c₂ / c₁) m / (√v + ε c₂): the
         # corrections are two numbers instead of two passes over the block.

@@ -50,12 +50,15 @@ class Trainer:
 
     A step is forward and backward, clipping of the gradients, and the optimiser's update.
 
-    With ``comm``, several processes make each step together: see :mod:`foundation_nn.distributed`.
-    Every process makes the same trainer and goes through the same batches, of which it takes its
-    share of the rows. The first process decides when the run ends, and it alone has callbacks,
-    metrics and samples. Dropout draws other numbers in every process, from a generator that is made
-    for each step of ``rng`` and the rank; without dropout, the result differs from that of one
-    process only by the order in which sums are added.
+    Without all that may be wanted beside it, :meth:`fit` is this loop::
+
+        for batch in batches:
+            optimizer.zero_grad()
+            with train_mode(rng):                   # with dropout
+                mean_loss, num_targets = loss(model, batch)
+            mean_loss.backward()                    # the gradient of each parameter
+            clip_grad_norm(optimizer, clip_norm)    # a gradient that is too long is shortened
+            optimizer.step()                        # the parameters change
 
     Parameters
     ----------
@@ -114,6 +117,32 @@ class Trainer:
         a method ``on_…`` that no trainer calls.
     ValueError
         If a number is out of bounds, or optimiser, EMA and model do not belong together.
+
+    Notes
+    -----
+    With ``comm``, several processes make each step together: see :mod:`foundation_nn.distributed`.
+    Every process makes the same trainer and goes through the same batches, of which it takes its
+    share of the rows. The first process decides when the run ends, and it alone has callbacks,
+    metrics and samples. Dropout draws other numbers in every process, from a generator that is made
+    for each step of ``rng`` and the rank; without dropout, the result differs from that of one
+    process only by the order in which sums are added.
+
+    Examples
+    --------
+    A line y = 2 x + 1 is found from points on it:
+
+    >>> import numpy as np
+    >>> from foundation_nn import Linear, optim
+    >>> from foundation_nn import functional as F
+    >>> def loss(model, batch):
+    ...     x, y = batch
+    ...     return F.mse_loss(model(x), y), len(y)
+    >>> x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
+    >>> model = Linear(1, 1, rng=np.random.default_rng(0))
+    >>> trainer = Trainer(model, loss, optim.SGD(model, lr=0.3))
+    >>> history = trainer.fit([(x, 2 * x + 1)], max_steps=100)
+    >>> model.weight.data.round(3), model.bias.data.round(3)
+    (array([[2.]], dtype=float32), array([1.], dtype=float32))
     """
 
     @explains(TRAINING_KEYWORDS)
@@ -226,13 +255,14 @@ class Trainer:
             told_of_the_run(self.callbacks, self, self._team),
             shared_update(self._team, self.optimizer, self.ema) as run.update,
         ):
-            run.evaluate_if_due()  # what an interrupt had put off
+            run.evaluate_if_due()  # after resume: one that was due when the run was interrupted
             while not (reason := run.reason_to_stop()):
+                # One epoch, in groups of as many batches as make up a step.
                 for group in groups(run.rest_of_the_epoch(), self.accumulate):
-                    run.step(group)
-                    run.settle()
+                    run.step(group)  # forward, backward, update
+                    run.settle()  # evaluate and save, if it is time to
                     if run.reason_to_stop():
-                        break
+                        break  # past the else: what is left of the epoch is for another fit
                 else:
                     run.count_epoch()
                     run.settle()

@@ -105,10 +105,11 @@ def lstm(
         length, rows, _ = projected.shape
         # The gates of a step take the place of its projected inputs, each gate in one block.
         gates = projected.reshape(length, 4, rows, size)
-        w = panels(w_hh.T, rows, length)
+        w = panels(w_hh.T, rows, length)  # W_hhᵀ, laid out so that many products with it are fast
         z = np.empty((rows, 4 * size), x.dtype)
         work = np.empty((rows, size), x.dtype)
-        for t, k in enumerate(counts):  # the first k rows have a step t
+        # Rows are sorted, the longest first: the first k of them have a step t.
+        for t, k in enumerate(counts):
             z_t = multiply(h[t, :k], w, out=z[:k])
             z_t += projected[t, :k]
             z_t += bias
@@ -118,7 +119,9 @@ def lstm(
             w = panels(w_hh, rows, length)
             slopes = np.empty((4, rows, size), x.dtype)
             work = np.empty((2, rows, size), x.dtype)
-            dz = projected  # the gradients of a step take the place of its gates
+            # The gradients of a step take the place of its gates. Nobody reads those any more: what
+            # was computed from them lies in ``slopes`` by then.
+            dz = projected
             for t, k in reversed(list(enumerate(counts))):
                 dh = dh_all[:k]
                 dh += dy[t, :k]
@@ -134,6 +137,7 @@ def lstm(
                 dz_t = np.concatenate(parts, axis=1, out=dz[t, :k])
                 dz[t, k:] = 0
                 multiply(dz_t, w, out=dh)
+            # The gradients of W_ih x_t and of W_hh h_{t-1}: z is their sum, so they are the same.
             return dz, [dz]
 
         return walk_back
@@ -190,7 +194,7 @@ def _backward_step(
     slope_i, slope_f, slope_g, slope_o = _slopes(gates, out=slopes)
     tanh_c = np.tanh(c, out=work[0])
     slope_c = tanh_slope(tanh_c, out=work[1])
-    dc += product_into(slope_c, dh, o)  # what the cell receives by way of h_t
+    dc += product_into(slope_c, dh, o)  # slope_c becomes slope_c · dh · o: by way of h_t
     dz_i = product_into(slope_i, dc, g)
     dz_f = product_into(slope_f, dc, c_before)
     dz_g = product_into(slope_g, dc, i)
