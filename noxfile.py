@@ -290,13 +290,14 @@ def demo(session: nox.Session) -> None:
 
 @nox.session(requires=["wheels"])
 def docs(session: nox.Session) -> None:
-    """The site in docs/_build/html, its examples run."""
+    """The site in docs/_build/html, its examples run, and what is made of its pages tested."""
     tools = ["sphinx>=8", "furo", "myst-parser>=4", "sphinx-mathjax-offline", "sphinx-copybutton"]
-    install_wheels(session, *ALL_WITH_EXTRAS, *tools)
+    install_wheels(session, *ALL_WITH_EXTRAS, *tools, *RUNNER)
     strict = ("-q", "-W", "-n", "--keep-going")
     read = ("-d", "docs/_build/doctrees")  # the pages are read once, for both builders
     for builder in ("html", "doctest"):
         session.run("sphinx-build", *strict, *read, "-b", builder, "docs", f"docs/_build/{builder}")
+    session.run("pytest", "-c", str(ROOT / "pyproject.toml"), "integration_tests/test_site.py")
 
 
 @nox.session(venv_backend="none")

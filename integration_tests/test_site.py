@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("sphinx")  # the docs session has it, and runs these tests
 from foundation_transformer.cli._arguments import make_parser
 
 DOCS = Path(__file__).parents[1] / "docs"

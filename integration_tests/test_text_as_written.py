@@ -26,7 +26,7 @@ def test_a_language_model_sees_line_ends(tokenizer: str, tmp_path: Path) -> None
     settings = Settings(
         task="language-model", data=str(data), tokenizer=tokenizer, max_len=16, vocab_size=300
     )
-    trained = make_task(settings).tokenizers["tokenizer"]
+    trained = make_task(settings).extras["tokenizer"]
     assert trained.decode(trained.encode(VERSE)) == VERSE
 
 
@@ -36,7 +36,8 @@ def test_a_translator_reads_what_looks_the_same_alike(tokenizer: str, tmp_path: 
     data = tmp_path / "pairs.tsv"
     data.write_text("".join(f"{a}\t{b}\n" for a, b in pairs), "utf-8")
     settings = Settings(task="translation", data=str(data), tokenizer=tokenizer, vocab_size=400)
-    for side in make_task(settings).tokenizers.values():
+    extras = make_task(settings).extras
+    for side in (extras["source_tokenizer"], extras["target_tokenizer"]):
         clean = side.encode("one où ça ?")
         for spelling in ("one\u00a0où ça\u202f?", "\ufeffone  ou\u0300 ça ?\n", "one\toù ça ? "):
             assert side.encode(spelling) == clean
