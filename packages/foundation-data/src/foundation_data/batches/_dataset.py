@@ -16,7 +16,12 @@ BatchT_co = TypeVar("BatchT_co", covariant=True)
 
 
 class BatchSource(Protocol[BatchT_co]):
-    """What a dataset must offer to be loaded in batches."""
+    """What a dataset must offer to be loaded in batches by `BatchLoader`.
+
+    It is a protocol: a class of your own needs these four, and derives from nothing. ``lengths``
+    and ``fingerprint`` may be plain attributes. The fingerprint is part of the state of a loader,
+    which a loader with another dataset refuses.
+    """
 
     def __len__(self) -> int:
         """Return the number of examples."""

@@ -337,6 +337,9 @@ class Tokenizer(ABC):
     def load(cls, path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> Self:
         """Read what `save` wrote; ``Tokenizer.load`` takes any kind.
 
+        A file is recognised by its ``kind``, which a class registers when it is defined. So a class
+        of your own must be defined, or its module imported, before its files are loaded.
+
         A `tokenizer.json` written by the ``tokenizers`` library is read, too, whichever of its
         models of subwords it holds. `load_tokenizer` reads a whole folder, and other files.
 
@@ -352,7 +355,8 @@ class Tokenizer(ABC):
         FileNotFoundError
             If there is no such file.
         ValueError
-            If the file is no tokenizer of this kind, is damaged or was altered after it was saved.
+            If the file is no tokenizer of this kind, is damaged or was altered after it was saved,
+            or if no class of its kind has been defined.
         """
         content = read_tokenizer(path, max_bytes)
         try:

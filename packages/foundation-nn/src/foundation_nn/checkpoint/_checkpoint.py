@@ -73,7 +73,8 @@ def save(
     ------
     TypeError
         If an argument is something else, for instance because two were swapped, or if the model or
-        an extra has none of these methods and is not a JSON value.
+        an extra has none of these methods and is not a JSON value. Also if the constructor of a
+        class takes arguments that the ``to_dict()`` which it inherits does not tell.
     CheckpointError
         If ``path`` is a folder with something else in it.
     ValueError
@@ -114,9 +115,11 @@ def check(model: Module, **extras: Any) -> None:
     Raises
     ------
     TypeError
-        If the model or an extra cannot be told in JSON; the message says how it could.
+        If the model or an extra cannot be told in JSON; the message says how it could. Also if a
+        subclass takes more arguments than its parent and inherits ``to_dict()`` from it.
     ValueError
-        If a model that is made from what ``to_dict()`` returns has other parameters.
+        If a model that is made from what ``to_dict()`` returns has other parameters. Weights that
+        were tied outside the constructor are such a case: the constructor has to tie them.
     """
     for name, value in extras.items():
         if not hasattr(value, "state_dict"):
@@ -218,7 +221,7 @@ def load(
         If there is no such folder.
     CheckpointError
         If a file is missing, truncated, altered, too large, no regular file, of another version,
-        or does not fit the model.
+        or does not fit the model; or if it holds a class of yours that is not in ``classes``.
     """
     _check_path("load", path)
     source, description, arrays = read_folder(path, "checkpoint", max_json_bytes)

@@ -19,6 +19,19 @@ def train_mode(rng: np.random.Generator | None) -> Iterator[None]:
 
     ``train_mode(None)`` switches it off again, for an evaluation in the midst of training.
 
+    Batch norm takes the mean and variance of the batch within, and its running values elsewhere.
+    The label smoothing of ``foundation_transformer.recipes.translation_loss`` acts within, too.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator or None
+
+    Raises
+    ------
+    TypeError
+        When the context is entered, if ``rng`` is something else. A seed is no generator: with
+        ``train_mode(0)`` each step would drop the same; make one generator for the whole run.
+
     Examples
     --------
     >>> import numpy as np

@@ -18,7 +18,10 @@ from foundation_nn.modules._module import Module
 class Embedding(Module):
     """A table with one learned row per id.
 
-    To tie an output layer to it, hand over the parameter: ``output.weight = embedding.weight``.
+    To tie an output layer to it, hand over the parameter: ``output.weight = embedding.weight``. The
+    two are one parameter then: ``parameters()``, ``state_dict()`` and an optimiser have it once,
+    under its first name. Do it in the constructor of your model: a checkpoint is loaded by calling
+    that, and :func:`foundation_nn.checkpoint.check` refuses a tie that was made elsewhere.
 
     Parameters
     ----------

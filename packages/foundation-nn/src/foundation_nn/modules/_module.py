@@ -213,7 +213,8 @@ class Module:
         ----------
         state : mapping from name to array
             Anything NumPy can read, e.g. PyTorch's ``state_dict()`` on the CPU. Values are cast
-            to the dtype of the parameters. A shared parameter may appear under any of its names.
+            to the dtype of the parameters. A shared parameter, such as a tied weight, may appear
+            under any of its names, or under several with the same values.
         strict : bool
             Refuse missing and unexpected names. Wrong shapes are always refused.
         assign : bool
@@ -222,7 +223,8 @@ class Module:
         Raises
         ------
         ValueError
-            With a table of what is missing, unexpected or of the wrong shape.
+            With a table of what is missing, unexpected or of the wrong shape, and of shared
+            parameters whose names bring different values.
         """
         names: dict[int, list[str]] = {}
         targets: dict[str, Parameter | Buffer] = {}

@@ -356,7 +356,10 @@ class Trainer:
         FileNotFoundError, CheckpointError
             As :func:`foundation_nn.checkpoint.load`.
         ValueError
-            If it was saved by another kind of trainer, or belongs to another model.
+            If it belongs to another model or optimiser; if the saved run had a callback with a
+            state that this trainer does not have; if only one of the two has an EMA or a plateau
+            schedule; or if ``rng`` is a generator of another kind. Parts may have been loaded by
+            then, so make the trainer anew.
         """
         loaded = checkpoint.load(path, [*classes, *own_classes(self.model)])
         require_same_model(path, self.model, loaded.model)

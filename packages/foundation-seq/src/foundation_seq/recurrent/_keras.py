@@ -19,9 +19,13 @@ def from_keras(
     """The part of a ``state_dict`` that stands for one Keras layer.
 
     Keras multiplies from the right: its kernels are (I, G·H) and (H, G·H), and ours are their
-    transposes. Keras has one bias where we have two, so the second becomes zero. Its GRU has both,
-    as (2, 3H), if ``reset_after=True``, the default. With ``reset_after=False`` it is another
-    network, whose reset gate acts before the product; it is refused.
+    transposes. The gates of an LSTM stand in the same order in both, i f g o; Keras calls them
+    i f c o. Those of a GRU do not: Keras has z r h, which are our z r n, and they are put into our
+    order, r z n.
+
+    Keras has one bias where we have two, so the second becomes zero. Its GRU has both, as (2, 3H),
+    if ``reset_after=True``, the default. With ``reset_after=False`` it is another network, whose
+    reset gate acts before the product; it is refused.
 
     Parameters
     ----------
