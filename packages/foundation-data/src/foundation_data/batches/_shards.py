@@ -203,7 +203,11 @@ def open_shards(
     folder : path
         The folder.
     verify : bool
-        Whether to read every file once and compare its sha256 with the manifest's.
+        Whether to read every file once, to compare its sha256 with the manifest's and to see that
+        all ids are below the size of the vocabulary. Without it the ids are not read, and an id
+        that was altered goes unnoticed. Still checked are the manifest, that each file is there,
+        is a whole array of integers and as long as the manifest says, and that the lengths of the
+        documents add up to the number of ids.
     max_bytes : int
         How large the manifest may be. The arrays stay in their files.
 

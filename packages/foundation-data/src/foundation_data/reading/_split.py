@@ -22,7 +22,9 @@ def split_pairs(
 
     A pair's place depends on nothing but its own source (normalised, ignoring case and spacing), so
     pairs stay where they are when others are added, removed or reordered, and all translations of a
-    source fall into the same list. The test list does not change with `validation`.
+    source fall into the same list. The test list does not change with `validation`: a larger
+    `validation` only moves pairs from training to validation. A larger `test` takes pairs from
+    validation, which then takes others from training.
 
     Parameters
     ----------
@@ -47,6 +49,10 @@ def split_pairs(
     >>> training, validation, test = split_pairs(pairs)
     >>> len(training) + len(validation) + len(test)
     3
+    >>> pairs = [(f"sentence {n}", f"phrase {n}") for n in range(100)]
+    >>> few, many = (split_pairs(pairs, validation=share) for share in (0.1, 0.2))
+    >>> set(few[1]) < set(many[1]), few[2] == many[2]
+    (True, True)
     """
     if not (validation >= 0 and test >= 0 and validation + test < 1):
         raise ValueError(

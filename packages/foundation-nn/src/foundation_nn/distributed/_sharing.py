@@ -17,7 +17,13 @@ def share(batch: Any, rank: int, size: int) -> Any:
     """The part of a batch for process ``rank`` of ``size``; None if there are too few rows.
 
     Rows stay in their order. Where they cannot be shared out equally, the first processes have one
-    more.
+    more. A process without rows takes part in the step with zero targets: it sends and receives
+    what all do, and its gradient counts nothing.
+
+    In a :class:`~foundation_nn.training.Trainer` every process has the whole batch and takes its
+    share by this function. So the batches must be the same everywhere. Before the first step the
+    trainer compares the names and shapes of the parameters, and in this step a checksum of the
+    whole batches.
 
     Parameters
     ----------
@@ -44,6 +50,8 @@ def share(batch: Any, rank: int, size: int) -> Any:
     {'x': array([0, 1, 2]), 'names': ['a', 'b', 'c'], 'rate': 0.5}
     >>> share(batch, 1, 2)
     {'x': array([3, 4]), 'names': ['d', 'e'], 'rate': 0.5}
+    >>> share(batch, 5, 6) is None  # five rows for six processes
+    True
     """
     size = whole_number("share", "size", size, at_least=1)
     rank = whole_number("share", "rank", rank, at_least=0)

@@ -25,7 +25,14 @@ Finder = Callable[[str], NDArray[Any]]
 
 
 class ProcessFailedError(RuntimeError):
-    """Another process of the run has failed; it says why, this one only follows."""
+    """Another process of the run has failed; it says why, this one only follows.
+
+    An error that happens to one process within what all do together, such as the forward pass of a
+    step or a callback of the first process, is told to the others before it goes on. The process
+    itself raises the error that happened, and all others raise this one, whose message begins with
+    ``process 2 of 4 failed:`` and repeats it. So nobody waits for a process that has left. What
+    happens to an error elsewhere, :func:`world` says.
+    """
 
 
 class Alone:

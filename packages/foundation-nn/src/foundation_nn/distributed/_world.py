@@ -23,8 +23,13 @@ def world() -> Any:
     """All processes of the run, ``mpi4py.MPI.COMM_WORLD``: ``.rank`` is ours of ``.size``.
 
     The first call divides the cores of a machine among the processes on it: each has its share as
-    threads, unless :func:`~foundation_nn.set_num_threads` is called afterwards. From then on an
-    error that ends one process ends all of them.
+    threads, unless :func:`~foundation_nn.set_num_threads` is called afterwards.
+
+    From then on an error that ends one process ends all of them. For this, ``sys.excepthook`` is
+    replaced if there are several processes. A process with an error that nobody caught waits three
+    seconds for the others to fail, too. If all do, one of them shows its error, and each leaves by
+    itself. Otherwise the others are waiting for this process in the midst of something, and would
+    do so for ever: it shows its error and ends all of them by ``MPI Abort`` with the status 1.
 
     Raises
     ------

@@ -84,7 +84,9 @@ class Trainer:
         of :class:`Sample`, which holds what was expected, too.
     skip_failed : bool
         Leave out a step whose loss or gradient is not finite, instead of ending the run with an
-        error. Ten such steps in a row end the run nevertheless.
+        error. Its batch is used up, and ``steps`` does not advance: the next batch is for the step
+        of the same number. Callbacks are told by ``on_skip``, with the message that the error would
+        have had. Ten such steps in a row end the run nevertheless.
     rng : numpy.random.Generator, optional
         Dropout is drawn from it, and nothing else: the first weights come with the model, and the
         order of the batches is theirs.
@@ -100,7 +102,8 @@ class Trainer:
     ----------
     history : History
     steps : int
-        Updates so far; at first those that the optimiser has made.
+        Updates so far; at first those that the optimiser has made. A step that was left out by
+        ``skip_failed`` is none.
     resumed_from : Path or None
         The checkpoint that the last :meth:`resume` has read.
     planned_steps : int or None
@@ -217,12 +220,19 @@ class Trainer:
     ) -> History:
         """Train until the first of the limits is reached.
 
-        Ctrl-C, SIGTERM and a terminal that is closed end the run after the current step, as a
-        limit does; a second one at once. From here on the process keeps freed memory, see
-        :func:`foundation_nn.keep_freed_memory`.
+        Ctrl-C, SIGTERM and a terminal that is closed (SIGHUP) end the run after the current step.
+        Then there is no last evaluation, because somebody waits for the end; one that was due is
+        made when the run is resumed. A second signal raises KeyboardInterrupt at once. A signal
+        that the process was started to ignore stays ignored, as SIGHUP is under ``nohup``. A fit
+        outside the main thread does not hear signals at all; :meth:`stop` ends it.
+
+        From here on the process keeps freed memory, see :func:`foundation_nn.keep_freed_memory`.
 
         After :meth:`resume` this goes on with the ``fit`` that was saved: call it with the same
-        arguments.
+        arguments. The limits count from the beginning of that fit then, not from this call: one
+        with ``max_steps=1000`` that was saved after 600 steps makes 400 more. Its place in the
+        epoch is found by the ``state_dict`` of the batches; without one, as many batches are passed
+        over as were used.
 
         Parameters
         ----------
@@ -234,7 +244,8 @@ class Trainer:
         evaluate_every : int, optional
             Evaluate each time this many steps were made, instead of after each epoch.
         max_steps, max_epochs, max_seconds : optional
-            Counted from this call.
+            Counted from the beginning of the fit, which is this call, or the one that was saved if
+            the trainer was resumed. A step that was skipped does not count for ``max_steps``.
 
         Raises
         ------

@@ -36,6 +36,9 @@ class DraftReader(StepwiseModel[State], Protocol[State]):
     :class:`StepwiseModel` when they are given a ``draft``. As there, a state is used up by the call
     it is given to.
 
+    A ``CausalLM`` has both: to take tokens back, it shortens its caches. Recurrent networks have
+    neither. Each token overwrites their state, and what it was before is not kept.
+
     Examples
     --------
     A model that always foretells the token one higher, and remembers all tokens of its row:

@@ -63,9 +63,11 @@ def generate(
 ) -> list[list[int]]:
     """Continue each row of the prompt, one token at a time.
 
-    Without ``sampling`` the likeliest token is taken each time (greedy decoding). A row is done
-    when it has written a stop id, a stop string or as many tokens as it may; the others go on
-    without it.
+    Without ``sampling`` the likeliest token is taken each time (greedy decoding). No repetition
+    penalty acts then, because it is a part of the sampling; with
+    ``SamplingConfig(top_k=1, repetition_penalty=1.2)`` the likeliest token after the penalty is
+    taken. A row is done when it has written a stop id, a stop string or as many tokens as it may;
+    the others go on without it.
 
     Parameters
     ----------
@@ -94,7 +96,9 @@ def generate(
         guessed in one call, which is quicker where the guess is right. What is written stays the
         same, drawn or not, up to rounding: reading several tokens at once may change the last
         digits of a logit. Rows are written one after the other then, and the model must be a
-        :class:`DraftReader`.
+        :class:`DraftReader`, as a ``CausalLM`` is. A :class:`RecurrentLM` and what
+        ``Seq2Seq.about`` returns are not: each token overwrites their state, so that none can be
+        taken back. The ``Translator`` of foundation-transformer reads single tokens only, too.
 
     Returns
     -------

@@ -21,8 +21,8 @@ class SamplingConfig:
     Parameters
     ----------
     repetition_penalty : float
-        Logits of tokens that the row already holds are divided by it if positive, else
-        multiplied [1]_; 1 changes nothing.
+        Logits of tokens that the row already holds, prompt included, are divided by it if positive,
+        else multiplied [1]_; 1 changes nothing. Greedy decoding, ``sampling=None``, has none.
     temperature : float
         Divides all logits. Below 1 the likely becomes likelier; towards 0 only the likeliest is
         left, which is what no config at all (``sampling=None``) gives.

@@ -33,7 +33,9 @@ class Lora(Module):
 
     Its parameters are those of the change alone. So an optimiser, a trainer or a checkpoint that is
     given it holds a hundredth of what the model has. What it changes are the layers of the model
-    that it is put around: the model itself is called, as ever.
+    that it is put around: the model itself is called, as ever. One that was loaded from a
+    checkpoint is around no model yet; :meth:`attach` puts it around the model that it was learnt
+    for.
 
     Parameters
     ----------
