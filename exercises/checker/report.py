@@ -23,6 +23,8 @@ CHAPTERS = {
     6: "Data",
     7: "Training",
     8: "Language models and writing",
+    9: "Published models",
+    10: "Teaching a model something new",
 }
 
 
