@@ -204,7 +204,9 @@ class Optimizer(InParts):
     def update_all(self, grad: NDArray[Any]) -> None:
         """Change all parameters but the frozen ones.
 
-        An optimiser that treats whole matrices overrides this instead of :meth:`update_block`.
+        An optimiser that treats whole matrices overrides this instead of :meth:`update_block`. It
+        sets ``whole_parameters``, and leaves out the parameters that are not ``is_ours(index)``,
+        which another process updates.
 
         Parameters
         ----------

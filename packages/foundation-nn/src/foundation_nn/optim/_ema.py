@@ -106,6 +106,12 @@ class EMA(InParts):
         """Within, the parameters have the averaged values: to evaluate, generate or save.
 
         The present ones are back afterwards, whatever happened. Do not train within.
+
+        Raises
+        ------
+        RuntimeError
+            If it is entered twice; and within it, from :meth:`update`, :meth:`state_dict` and
+            :meth:`load_state_dict`, which would take one kind of values for the other.
         """
         self._check("applied")
         self._follow_frozen()
