@@ -136,7 +136,11 @@ def test_every_type_gives_the_numbers_that_the_library_gives(rng, tmp_path, kind
     assert loaded.model.config.norm_eps == 1e-5
 
 
-@pytest.mark.parametrize("kind", ["Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "Q5_0"])
+WIDENED = ["Q5_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K"]
+WIDENED += ["IQ1_S", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "IQ4_NL", "IQ4_XS"]
+
+
+@pytest.mark.parametrize("kind", WIDENED)
 def test_types_that_can_only_be_widened(rng, tmp_path, kind):
     block, size = gguf.GGML_QUANT_SIZES[KINDS[kind]]
     packed = rng.integers(0, 56, (701, 2 * size), dtype=np.uint8)  # scales that are no NaN
