@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,12 +13,12 @@ import pytest
 from foundation_data import split_pairs
 from foundation_nn import checkpoint, no_grad
 from foundation_nn.distributed import launch
-from foundation_nn.training import Progress, Sample, checkpoints_of, read_history
+from foundation_nn.training import Sample, read_history
 from foundation_transformer import CausalLM, load_pretrained
 from foundation_transformer.adapters import Lora, load_adapter
 from foundation_transformer.cli import main
 from foundation_transformer.cli._pretrained import load_run
-from tuning import TEMPLATE, talk, write_base, write_colours, write_lines
+from tuning import TEMPLATE, ends_like, talk, told, write_base, write_colours, write_lines
 
 OPTIONS = [
     "--max-len",
@@ -52,12 +51,6 @@ def run(base: Path, data: Path) -> Path:
     return out
 
 
-def told(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    code = main([str(a) for a in arguments])
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
-
-
 def test_a_run_learns_and_is_a_folder_like_any_other(run: Path, base: Path) -> None:
     assert sorted(p.name for p in run.iterdir()) == [
         "checkpoint",
@@ -82,23 +75,8 @@ def test_a_run_learns_and_is_a_folder_like_any_other(run: Path, base: Path) -> N
 def test_a_run_that_is_stopped_and_resumed_ends_with_the_same_bits(
     run: Path, base: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = Progress.on_step
-
-    def stopping(self: Progress, trainer: object, step: object) -> None:
-        original(self, trainer, step)  # type: ignore[arg-type]
-        if step.step == 11:  # type: ignore[attr-defined]
-            signal.raise_signal(signal.SIGTERM)
-
-    out = tmp_path / "run"
-    monkeypatch.setattr(Progress, "on_step", stopping)
-    command = ["finetune", str(base), "--data", str(data), *OPTIONS, "--out", str(out)]
-    assert main(command) == 130
-    assert checkpoints_of(out)[-1].name == "step_000011"
-    monkeypatch.undo()
-    assert main(["resume", str(out)]) == 0
-    for name in ("checkpoint", "last/step_000024"):
-        for file in sorted((run / name).iterdir()):
-            assert (out / name / file.name).read_bytes() == file.read_bytes(), file
+    command = ["finetune", str(base), "--data", str(data), *OPTIONS]
+    ends_like(run, command, tmp_path / "run", monkeypatch, stop=11, steps=24)
 
 
 def test_what_is_learnt_is_shown(

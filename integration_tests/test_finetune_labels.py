@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-import signal
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from foundation_nn import checkpoint
-from foundation_nn.training import Progress, checkpoints_of, read_history
+from foundation_nn.training import read_history
 from foundation_transformer import (
     CausalLM,
     TextClassifier,
@@ -20,16 +19,10 @@ from foundation_transformer import (
     save_pretrained,
 )
 from foundation_transformer.cli import main
-from tuning import tokenizer_of_bytes, write_base, write_lines
+from tuning import ends_like, tokenizer_of_bytes, told, write_base, write_lines
 
 OPTIONS = ["--full", "--max-len", "32", "--steps", "48", "--evaluate-every", "16", "--lr", "0.01"]
 OPTIONS += ["--batch-size", "16", "--warmup", "4", "--validation", "0.2"]
-
-
-def told(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    code = main([str(a) for a in arguments])
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
 
 
 @pytest.fixture(scope="module")
@@ -86,23 +79,8 @@ def test_labels_are_learnt_and_used(
 def test_a_run_that_is_stopped_and_resumed_ends_with_the_same_bits(
     run: Path, base: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = Progress.on_step
-
-    def stopping(self: Progress, trainer: object, step: object) -> None:
-        original(self, trainer, step)  # type: ignore[arg-type]
-        if step.step == 11:  # type: ignore[attr-defined]
-            signal.raise_signal(signal.SIGTERM)
-
-    out = tmp_path / "run"
-    monkeypatch.setattr(Progress, "on_step", stopping)
-    command = ["finetune", str(base), "--data", str(data), *OPTIONS, "--out", str(out)]
-    assert main(command) == 130
-    assert checkpoints_of(out)[-1].name == "step_000011"
-    monkeypatch.undo()
-    assert main(["resume", str(out)]) == 0
-    for name in ("checkpoint", "last/step_000048"):
-        for file in sorted((run / name).iterdir()):
-            assert (out / name / file.name).read_bytes() == file.read_bytes(), file
+    command = ["finetune", str(base), "--data", str(data), *OPTIONS]
+    ends_like(run, command, tmp_path / "run", monkeypatch, stop=11, steps=48)
 
 
 def test_what_does_not_go_together_is_refused(

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
+from foundation_nn.training import Progress, checkpoints_of
 from foundation_transformer import CausalLM, TransformerConfig, save_pretrained
 from foundation_transformer.chat import ChatTemplate
+from foundation_transformer.cli import main
 from foundation_transformer.pretrained import GenerationDefaults
 from foundation_transformer.pretrained._tokenizer import byte_level_bpe
 
@@ -64,3 +68,36 @@ def write_colours(file: Path) -> Path:
     return write_lines(
         file, [talk(f"{word} {n}", word[:2]) for word in words for n in ("a", "b", "c", "d", "e")]
     )
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    """The status of a command, and what it printed and complained of."""
+    code = main([str(a) for a in arguments])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def ends_like(
+    run: Path,
+    command: list[str],
+    out: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stop: int,
+    steps: int,
+) -> None:
+    """A command that is stopped after some step and resumed ends with the bits of ``run``."""
+    original = Progress.on_step
+
+    def stopping(self: Progress, trainer: Any, step: Any) -> None:
+        original(self, trainer, step)
+        if step.step == stop:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(Progress, "on_step", stopping)
+    assert main([*command, "--out", str(out)]) == 130
+    assert checkpoints_of(out)[-1].name == f"step_{stop:06}"
+    monkeypatch.undo()
+    assert main(["resume", str(out)]) == 0
+    for name in ("checkpoint", f"last/step_{steps:06}"):
+        for file in sorted((run / name).iterdir()):
+            assert (out / name / file.name).read_bytes() == file.read_bytes(), file
