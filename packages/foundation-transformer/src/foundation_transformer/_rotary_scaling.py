@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import numpy as np
-from foundation_nn import did_you_mean, number, whole_number
+from foundation_nn import number, whole_number
+from foundation_nn.files import from_object
 from numpy.typing import NDArray
 
 #: Kinds, and from how many turns on a pair is left as it is.
@@ -135,16 +136,9 @@ class RotaryScaling:
         Raises
         ------
         ValueError
-            For an unknown field, or one that is missing.
+            For a field that is unknown, missing, or of another type.
         """
-        known = list(cls.__dataclass_fields__)
-        for name in values:
-            if name not in known:
-                raise ValueError(f"unknown field {name!r}{did_you_mean(name, known)}")
-        for name in ("kind", "factor"):
-            if name not in values:
-                raise ValueError(f"{name!r} is missing")
-        return cls(**values)
+        return from_object(cls, dict(values))
 
 
 def rotary_frequencies(base: float, width: int) -> NDArray[np.float64]:

@@ -19,17 +19,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from foundation_nn import Parameter, no_grad, optim
 from foundation_nn import functional as F
 from foundation_nn.lessons import options, pictures
-from foundation_seq.examples.char_lm import default_text
 from numpy.typing import NDArray
 
-from foundation_transformer.examples.shakespeare import Characters
+from foundation_transformer.examples.shakespeare import read_characters
 from foundation_transformer.plotting import plot_embeddings
 
 #: Arrays, or tensors that remember how they were computed: the page is written for both.
@@ -195,15 +193,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         600,
         quick=20,
     )
-    parser.add_argument(
-        "file", nargs="?", type=Path, help="a text in UTF-8, such as tinyshakespeare.txt"
-    )
-    args = parser.parse_args(argv)
-    try:
-        text = default_text() if args.file is None else args.file.read_text(encoding="utf-8")
-        characters = Characters.of(text)
-    except (OSError, ValueError) as error:  # bytes that are no UTF-8 are a ValueError, too
-        parser.error(f"{args.file}: cannot be read as a text in UTF-8 ({error})")
+    args, characters = read_characters(parser, argv)
     rng = np.random.default_rng(args.seed)
     weights = random_weights(
         rng, vocab_size=len(characters.alphabet), max_len=64, d_model=64, num_layers=2

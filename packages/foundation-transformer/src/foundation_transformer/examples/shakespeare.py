@@ -15,6 +15,7 @@ References
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -97,6 +98,21 @@ def train(
     )
 
 
+def read_characters(
+    parser: argparse.ArgumentParser, argv: Sequence[str] | None
+) -> tuple[argparse.Namespace, Characters]:
+    """The options, and the text that they name; a text that cannot be read ends the program."""
+    parser.add_argument(
+        "file", nargs="?", type=Path, help="a text in UTF-8, such as tinyshakespeare.txt"
+    )
+    args = parser.parse_args(argv)
+    try:
+        text = default_text() if args.file is None else args.file.read_text(encoding="utf-8")
+        return args, Characters.of(text)
+    except (OSError, ValueError) as error:  # bytes that are no UTF-8 are a ValueError, too
+        parser.error(f"{args.file}: cannot be read as a text in UTF-8 ({error})")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Read, train, write."""
     parser = options(
@@ -105,15 +121,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         STEPS,
         quick=30,
     )
-    parser.add_argument(
-        "file", nargs="?", type=Path, help="a text in UTF-8, such as tinyshakespeare.txt"
-    )
-    args = parser.parse_args(argv)
-    try:
-        text = default_text() if args.file is None else args.file.read_text(encoding="utf-8")
-        characters = Characters.of(text)
-    except (OSError, ValueError) as error:  # bytes that are no UTF-8 are a ValueError, too
-        parser.error(f"{args.file}: cannot be read as a text in UTF-8 ({error})")
+    args, characters = read_characters(parser, argv)
     rng = np.random.default_rng(args.seed)
     trainer = train(characters, rng, args.steps)
     model: CausalLM = trainer.model  # type: ignore[assignment]
