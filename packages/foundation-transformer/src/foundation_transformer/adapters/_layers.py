@@ -42,21 +42,17 @@ class AdaptedCompactLinear(_Adapted, CompactLinear):
 
 
 class AdaptedAttention(_Adapted, MultiHeadAttention):
-    """Self-attention whose projections, queries above keys above values, have an adapter."""
+    """Attention whose projections, queries above keys above values, have an adapter."""
 
     def in_proj(self, x: Tensor, rows: slice | None = None) -> Tensor:
-        if rows is not None:
-            raise ValueError(
-                "an adapted layer attends to its own input only; leave out key and value"
-            )
-        return self.adapter(super().in_proj(x), x)
+        return self.adapter(super().in_proj(x, rows), x, rows)
 
 
 class AdaptedCompactAttention(_Adapted, CompactAttention):
     """The same of one byte a weight."""
 
     def in_proj(self, x: Tensor, rows: slice | None = None) -> Tensor:
-        return self.adapter(super().in_proj(x, rows), x)
+        return self.adapter(super().in_proj(x, rows), x, rows)
 
 
 _ADAPTED: dict[type[Module], type[_Adapted]] = {

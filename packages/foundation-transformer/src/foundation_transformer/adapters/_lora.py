@@ -11,6 +11,7 @@ from foundation_nn import Module, did_you_mean, init, number, whole_number
 
 from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer._text_encoder import TextEncoder
+from foundation_transformer._transformer import Transformer
 from foundation_transformer.adapters._layers import (
     adapted,
     merge_into,
@@ -20,10 +21,19 @@ from foundation_transformer.adapters._layers import (
 )
 from foundation_transformer.adapters._low_rank import Adapter
 
-Model: TypeAlias = CausalLM | TextEncoder
+Model: TypeAlias = CausalLM | TextEncoder | Transformer
 #: What can be adapted in each layer: the projections of attention, the output of attention, and
 #: the matrices of the feed-forward network.
 TARGETS = ("q", "k", "v", "qkv", "o", "gate", "up", "down")
+#: The attentions of a layer; that to the source is in the layers of a decoder alone.
+_ATTENTIONS = ("self_attn", "multihead_attn")
+#: The layers within a layer whose matrices can be changed.
+_MATRICES = (
+    *_ATTENTIONS,
+    *(f"{name}.out_proj" for name in _ATTENTIONS),
+    "linear1",
+    "linear2",
+)
 #: The width of a matrix, and the rows of its parts by their names.
 Layout: TypeAlias = Mapping[str, tuple[int, Mapping[str, tuple[int, int]]]]
 
@@ -132,14 +142,15 @@ class Lora(Module):
 
         Parameters
         ----------
-        model : CausalLM or TextEncoder
+        model : CausalLM, TextEncoder or Transformer
             Also a compact one: its weights of one byte stay as they are.
         rank, alpha, dropout, rng
             As for the class.
         targets : sequence of str, optional
             Which matrices of each layer: "q", "k" and "v", or all three as one with "qkv"; "o";
             "gate", "up" and "down", of which a network with one inner matrix has no "gate". All of
-            them by default.
+            them by default. In the decoder of a Transformer, those of attention are changed in both
+            attentions: to the target and to the source.
 
         Raises
         ------
@@ -255,10 +266,11 @@ def layout_of(model: Model, targets: Sequence[str] | None = None) -> Layout:
     ValueError
         If a target is unknown, or the model has none of this name.
     """
-    if not isinstance(model, CausalLM | TextEncoder):
+    if not isinstance(model, Model):
         raise TypeError(
-            f"Lora: expected a CausalLM or a TextEncoder, got {type(model).__name__}; the encoder "
-            "of a TextClassifier is its attribute encoder"
+            "Lora: expected a CausalLM, a TextEncoder or a Transformer, got "
+            f"{type(model).__name__}; the encoder of a TextClassifier is its attribute encoder, "
+            "and the model of a SentenceTranslator its attribute model"
         )
     for name in targets or ():
         if name not in TARGETS:
@@ -267,9 +279,11 @@ def layout_of(model: Model, targets: Sequence[str] | None = None) -> Layout:
         raise ValueError('Lora: targets: "qkv" is all three; leave out "q", "k" and "v", or it')
     layout: dict[str, tuple[int, dict[str, tuple[int, int]]]] = {}
     unused = set(targets or ())
-    for i, layer in enumerate(model.stack.layers):
-        for name in ("self_attn", "self_attn.out_proj", "linear1", "linear2"):
-            module = layer.self_attn.out_proj if "." in name else getattr(layer, name)
+    for path, layer in _layers_of(model):
+        for name in _MATRICES:
+            module = _module(layer, name)
+            if module is None:
+                continue
             rows, width = shape_of(module)
             parts = _parts_of(layer, name, rows)
             if targets is None:
@@ -278,7 +292,7 @@ def layout_of(model: Model, targets: Sequence[str] | None = None) -> Layout:
                 parts = {part: where for part, where in parts.items() if part in targets}
             unused -= set(parts)
             if parts:
-                layout[f"stack.layers.{i}.{name}"] = (width, parts)
+                layout[f"{path}.{name}"] = (width, parts)
     if unused:
         raise ValueError(
             f"Lora: targets: the layers of this model have no {', '.join(sorted(unused))}"
@@ -288,10 +302,31 @@ def layout_of(model: Model, targets: Sequence[str] | None = None) -> Layout:
     return layout
 
 
+def _layers_of(model: Model) -> Iterator[tuple[str, Module]]:
+    """The layers of a model with their paths."""
+    stacks: dict[str, Any] = (
+        {"encoder": model.encoder, "decoder": model.decoder}
+        if isinstance(model, Transformer)
+        else {"stack": model.stack}
+    )
+    for name, stack in stacks.items():
+        for i, layer in enumerate(stack.layers):
+            yield f"{name}.layers.{i}", layer
+
+
+def _module(layer: Module, path: str) -> Any:
+    """The module at a path within a layer; None if a layer of this kind has none."""
+    found: Any = layer
+    for name in path.split("."):
+        found = getattr(found, name, None)
+    return found
+
+
 def _parts_of(layer: Any, name: str, rows: int) -> dict[str, tuple[int, int]]:
     """The parts that lie one beneath the other in a matrix of a layer."""
-    if name == "self_attn":
-        H, G = layer.self_attn.num_heads, layer.self_attn.num_kv_heads
+    if name in _ATTENTIONS:
+        attention = getattr(layer, name)
+        H, G = attention.num_heads, attention.num_kv_heads
         K = rows // (H + 2 * G)
         ends = H * K, (H + G) * K
         return {
@@ -300,7 +335,7 @@ def _parts_of(layer: Any, name: str, rows: int) -> dict[str, tuple[int, int]]:
             "v": (ends[1], rows),
             "qkv": (0, rows),
         }
-    if name == "self_attn.out_proj":
+    if name.endswith("out_proj"):
         return {"o": (0, rows)}
     if name == "linear2":
         return {"down": (0, rows)}

@@ -210,13 +210,30 @@ class Adapter(Module):
             for name, (start, stop) in parts.items()
         }
 
-    def forward(self, y: Tensor, x: Tensor) -> Tensor:
-        """What the matrix has made of ``x``, with the changes added to it."""
+    def forward(self, y: Tensor, x: Tensor, rows: slice | None = None) -> Tensor:
+        """What the matrix has made of ``x``, with the changes added to it.
+
+        If only some ``rows`` of the matrix were used, as the attention to another text uses those
+        of the queries for one text and the rest for the other, then the changes of these rows.
+        """
         if not _switched_on.get():
             return y
-        matrices = [matrix for pair in self.pairs.values() for matrix in (pair.A, pair.B)]
+        matrices: list[Tensor] = []
+        columns: list[slice] = []  # of y, one for each pair
+        for name, pair in self.pairs.items():
+            own = self.rows[name]
+            used = own if rows is None else _common(own, rows)
+            if used.start >= used.stop:
+                continue
+            whole = used == own
+            within = slice(used.start - own.start, used.stop - own.start)
+            first = 0 if rows is None else rows.start
+            matrices += [pair.A, pair.B if whole else pair.B[within]]
+            columns.append(slice(used.start - first, used.stop - first))
+        if not columns:
+            return y
         x = F.dropout(x, self.dropout)
-        return low_rank(y, x, *matrices, rows=tuple(self.rows.values()), scale=self.scale)
+        return low_rank(y, x, *matrices, rows=tuple(columns), scale=self.scale)
 
     def change(self, rows: int) -> NDArray[Any]:
         """ΔW for a matrix of so many rows; zeros where nothing is changed."""
@@ -225,3 +242,8 @@ class Adapter(Module):
         for name, pair in self.pairs.items():
             delta[self.rows[name]] = dtype.type(self.scale) * (pair.B.data @ pair.A.data)
         return delta
+
+
+def _common(first: slice, second: slice) -> slice:
+    """The rows that are in both; none if its start is not before its stop."""
+    return slice(max(first.start, second.start), min(first.stop, second.stop))

@@ -22,7 +22,9 @@ import numpy as np
 from foundation_nn.files import MAX_BYTES, field, read_json, write_file
 from numpy.typing import NDArray
 
+from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer._text_encoder import TextEncoder
+from foundation_transformer._transformer import Transformer
 from foundation_transformer.adapters._lora import Lora, Model, layout_of
 from foundation_transformer.pretrained._safetensors import read_header, write_safetensors
 from foundation_transformer.pretrained.families import Family, family_of
@@ -31,6 +33,7 @@ from foundation_transformer.pretrained.families._gguf import neighbours_to_halve
 _CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _PREFIX = "base_model.model."
 _NAME = re.compile(r"(.+)\.lora_([AB])\.weight")
+_TASKS: dict[type, str] = {CausalLM: "CAUSAL_LM", Transformer: "SEQ_2_SEQ_LM"}
 #: What a configuration may say that would change what the adapter computes, and the values with
 #: which it does not.
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
@@ -44,13 +47,6 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "arrow_config": (None,),
     "trainable_token_indices": (None, [], {}),
     "target_parameters": (None, []),
-}
-#: The parts of our layers, in the order in which Hugging Face's are stacked in them.
-_PARTS = {
-    "self_attn": ("q", "k", "v"),
-    "self_attn.out_proj": ("o",),
-    "linear1": ("gate", "up"),
-    "linear2": ("down",),
 }
 
 
@@ -101,7 +97,7 @@ def save_adapter(
             tensors.append((f"{_PREFIX}{name}.lora_B.weight", B.astype(np.float32)))
     content = {
         "peft_type": "LORA",
-        "task_type": None if isinstance(model, TextEncoder) else "CAUSAL_LM",
+        "task_type": _TASKS.get(type(model)),
         "base_model_name_or_path": None if base is None else os.fspath(base),
         "r": lora.rank,
         "lora_alpha": lora.alpha,
@@ -128,7 +124,7 @@ def load_adapter(
     Parameters
     ----------
     folder : path
-    model : CausalLM or TextEncoder
+    model : CausalLM, TextEncoder or Transformer
         The one that it was made for.
     max_bytes : int
         How large the configuration may be.
@@ -238,11 +234,14 @@ def _names(model: Model, family: Family) -> Iterator[tuple[str, tuple[str, str]]
     """Hugging Face's name of each matrix, and the path and part that it has here."""
     prefix = "" if isinstance(model, TextEncoder) else family.prefix
     modules = family.modules_of(model.config)
-    for ours, parts in _PARTS.items():
-        module = f"{ours}.in_proj" if ours == "self_attn" else ours
-        theirs = modules[f"stack.layers.{{i}}.{module}"].split()
+    for path, (_, rows) in layout_of(model).items():
+        attention = "q" in rows
+        layer, _, place = path.partition(".layers.")
+        i, _, matrix = place.partition(".")
+        ours = f"{layer}.layers.{{i}}.{matrix}"
+        theirs = modules[f"{ours}.in_proj" if attention else ours].split()
+        parts = tuple(rows)
         if len(theirs) < len(parts):  # one matrix for all three, or a network without a gate
-            parts = ("qkv",) if ours == "self_attn" else parts[-1:]
-        for i in range(model.config.num_layers):
-            for name, part in zip(theirs, parts, strict=True):
-                yield prefix + name.format(i=i), (f"stack.layers.{i}.{ours}", part)
+            parts = ("qkv",) if attention else parts[-1:]
+        for name, part in zip(theirs, parts, strict=True):
+            yield prefix + name.format(i=i), (path, part)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from foundation_transformer._build import Ids
 from foundation_transformer._transformer import Transformer
+from foundation_transformer.adapters import Lora
 
 
 class TranslationBatch(Protocol):
@@ -45,14 +46,14 @@ class Batches(Protocol):
 
 def translation_loss(
     label_smoothing: float = 0.1,
-) -> Callable[[Transformer, TranslationBatch], tuple[Tensor, int]]:
+) -> Callable[[Transformer | Lora, TranslationBatch], tuple[Tensor, int]]:
     """The cross-entropy of the target tokens, padding left out, and their number.
 
     As dropout, label smoothing acts within ``train_mode`` alone: an evaluation measures the plain
     loss, which can be compared between runs and whose exponential is the perplexity.
     """
 
-    def loss(model: Transformer, batch: TranslationBatch) -> tuple[Tensor, int]:
+    def loss(model: Transformer | Lora, batch: TranslationBatch) -> tuple[Tensor, int]:
         logits = model(batch.source, batch.target_in, batch.source_mask, batch.target_mask)
         targets = np.where(batch.target_mask, batch.target_out, -1)
         smoothing = 0.0 if current_generator() is None else label_smoothing
@@ -63,7 +64,7 @@ def translation_loss(
 
 
 def train_translator(
-    model: Transformer,
+    model: Transformer | Lora,
     batches: Batches,
     *,
     epochs: int,
@@ -83,7 +84,8 @@ def train_translator(
 
     Parameters
     ----------
-    model : Transformer
+    model : Transformer or Lora
+        A Lora around a transformer that can translate already learns its change alone.
     batches : sized iterable of TranslationBatch
         One epoch for each iteration.
     epochs : int
