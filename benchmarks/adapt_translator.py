@@ -66,7 +66,8 @@ def train(part: str, options: argparse.Namespace) -> dict[str, Any]:
         tokenizers = [saved.extras["source_tokenizer"], saved.extras["target_tokenizer"]]
     if part == "lora":
         lora = Lora.around(model, options.rank, rng=rng)
-    dataset = TranslationDataset(chosen, *tokenizers, MAX_LEN)
+    source_tokenizer, target_tokenizer = tokenizers
+    dataset = TranslationDataset(chosen, source_tokenizer, target_tokenizer, MAX_LEN)
     started, cpu = time.perf_counter(), time.process_time()
     trainer = train_translator(
         model if lora is None else lora,
@@ -77,7 +78,7 @@ def train(part: str, options: argparse.Namespace) -> dict[str, Any]:
         rng=rng,
         callbacks=[Progress()],
     )
-    found = {
+    found: dict[str, float] = {
         "pairs": len(chosen),
         "numbers learnt": (model if lora is None else lora).num_parameters(),
         "updates": trainer.steps,
@@ -88,10 +89,15 @@ def train(part: str, options: argparse.Namespace) -> dict[str, Any]:
     if lora is not None:
         lora.merge()  # the caches of generation then hold no change beside the weights
     checkpoint.save(
-        options.out / part, model, source_tokenizer=tokenizers[0], target_tokenizer=tokenizers[1]
+        options.out / part,
+        model,
+        source_tokenizer=source_tokenizer,
+        target_tokenizer=target_tokenizer,
     )
     for name, beam_size in (("greedy", 1), ("beam of 4", 4)):
-        translations = translate(model, list(held_out), *tokenizers, beam_size=beam_size)
+        translations = translate(
+            model, list(held_out), source_tokenizer, target_tokenizer, beam_size=beam_size
+        )
         found[name] = round(score_translations(translations, list(held_out.values())).bleu, 1)
     return found
 
