@@ -7,7 +7,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from foundation_attn import _blocks, _fused, attention, attention_weights
+from foundation_attn import MultiHeadAttention, _blocks, _fused, attention, attention_weights
 from foundation_attn._rule import Rule
 from foundation_nn import Tensor, causal_mask, gradcheck, no_grad, train_mode
 from hypothesis import given
@@ -507,10 +507,64 @@ def test_a_key_mask_of_the_wrong_shape(shape):
         attention(q, k, k, key_mask=np.ones((2, 7)))
 
 
-@pytest.mark.parametrize("p", [-0.5, 1.0, 1.5, 0.999999, math.nan])
+OPTIONS = [
+    ("window", 2.5, ValueError, "window to be a whole number, got 2.5"),
+    ("window", math.nan, ValueError, "expected window >= 1, got nan"),
+    ("window", "3", TypeError, "window to be a number, got the str '3'"),
+    ("window", True, TypeError, "window to be a number, got the bool True"),
+    ("cap", math.inf, ValueError, "expected a finite cap > 0, got inf"),
+    ("cap", -1.0, ValueError, "expected cap > 0, got -1"),
+    ("cap", "3", TypeError, "cap to be a number, got the str '3'"),
+    ("scale", math.inf, ValueError, "a finite scale"),
+    ("scale", math.nan, ValueError, "scale"),
+    ("scale", "1", TypeError, "scale to be a number, got the str '1'"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "error", "message"), OPTIONS)
+def test_an_option_that_is_no_number_of_its_kind_is_refused(name, value, error, message):
+    x = Tensor(np.ones((1, 2, 5, 4)))
+    with pytest.raises(error, match=f"^attention: expected .*{message}|^attention: .*{message}"):
+        attention(x, x, x, **{name: value})
+    with pytest.raises(error, match=f"^MultiHeadAttention: .*{message}"):
+        MultiHeadAttention(8, 2, **{name: value})
+
+
+def test_slopes_are_finite():
+    x = Tensor(np.ones((1, 2, 5, 4)))
+    with pytest.raises(ValueError, match="slopes: expected finite numbers, got"):
+        attention(x, x, x, slopes=np.array([1.0, np.nan]))
+
+
+@pytest.mark.parametrize("causal", ["no", None, 1, np.tri(5, dtype=bool)], ids=str)
+def test_causality_is_true_or_false(causal):
+    x = Tensor(np.ones((1, 2, 5, 4)))
+    with pytest.raises(TypeError, match="^causal: expected True or False, got"):
+        attention(x, x, x, causal=causal)
+    layer = MultiHeadAttention(8, 2)
+    with pytest.raises(TypeError, match="^causal: expected True or False, got"):
+        layer(Tensor(np.ones((1, 5, 8), np.float32)), causal=causal)
+
+
+def test_a_tensor_is_no_mask():
+    layer = MultiHeadAttention(8, 2)
+    x = Tensor(np.ones((1, 5, 8), np.float32))
+    for name, shape in [("key_mask", (1, 5)), ("mask", (1, 5, 5))]:
+        with pytest.raises(TypeError, match=f"^{name}: .*got a Tensor of dtype bool; .*mask.data"):
+            layer(x, **{name: Tensor(np.ones(shape, bool))})
+
+
+@pytest.mark.parametrize("p", ["0.1", None, True])
+def test_a_dropout_that_is_no_number(p):
+    x = Tensor(np.ones((1, 2, 5, 4)))
+    with pytest.raises(TypeError, match="^attention: expected dropout to be a number, got"):
+        attention(x, x, x, dropout=p)
+
+
+@pytest.mark.parametrize("p", [-0.5, 1.0, 1.5, 0.999999, math.nan, math.inf])
 def test_a_dropout_that_is_no_probability_below_one(p):
     x = Tensor(np.zeros((5, 3)))
-    with pytest.raises(ValueError, match="attention: expected 0 <= dropout < 1"):
+    with pytest.raises(ValueError, match="attention: expected 0 <= (a finite )?dropout < 1"):
         attention(x, x, x, dropout=p)  # outside of train_mode, too
 
 

@@ -266,9 +266,9 @@ def test_keys_outside_every_window_are_not_looked_at(rng, same_bits, poison, cau
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"window": 0}, "window: expected at least 1 position, got 0"),
-        ({"cap": 0.0}, "cap: expected a positive number, got 0.0"),
-        ({"cap": math.nan}, "cap: expected a positive number, got nan"),
+        ({"window": 0}, "expected window >= 1, got 0"),
+        ({"cap": 0.0}, "expected cap > 0, got 0.0"),
+        ({"cap": math.nan}, "expected cap > 0, got nan"),
     ],
 )
 def test_refusals(options, message):

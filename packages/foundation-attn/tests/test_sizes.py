@@ -34,7 +34,7 @@ WRONG = {
     ),
     "a scale of nothing": (
         lambda: MultiHeadAttention(4, 2, scale=0),
-        "MultiHeadAttention: expected a positive scale, got 0",
+        "MultiHeadAttention: expected scale > 0, got 0",
     ),
     "a width that is a text": (
         lambda: SelfAttention("8"),

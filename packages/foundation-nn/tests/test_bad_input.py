@@ -142,6 +142,60 @@ def test_an_empty_selection_selects_nothing(index):
     np.testing.assert_array_equal(x.grad, np.zeros(x.shape))
 
 
+def test_no_ids_and_no_indices_select_nothing():
+    table = Tensor(np.ones((7, 2)), requires_grad=True)
+    assert F.embedding([], table).shape == (0, 2)
+    rows = F.embedding([[], []], table)
+    assert rows.shape == (2, 0, 2)
+    chosen = F.take_along_axis(table, [[]] * 7)
+    assert chosen.shape == (7, 0)
+    (rows.sum() + chosen.sum()).backward()
+    np.testing.assert_array_equal(table.grad, np.zeros((7, 2)))
+    with pytest.raises(TypeError, match="expected integer ids, got float64"):
+        F.embedding([1.0], table)
+
+
+@pytest.mark.parametrize(
+    ("call", "what"),
+    [
+        (lambda x: F.where([True], x, None), "where: expected y"),
+        (lambda x: x + None, "add: expected y"),
+        (lambda x: F.mse_loss(x, None), "mse_loss: expected target"),
+        (lambda x: F.linear(x, None), "linear: expected weight"),
+        (lambda x: F.stack([x, None]), r"stack: expected input 1"),
+        (lambda x: F.relu(None), "relu: expected x"),
+    ],
+)
+def test_none_is_no_number(call, what):
+    with pytest.raises(TypeError, match=f"^{what} to be a tensor or a number, got None"):
+        call(Tensor([1.0]))
+    assert F.layer_norm(Tensor([[1.0, 3.0]]), None, None, eps=0.0).data.tolist() == [[-1, 1]]
+
+
+@pytest.mark.parametrize("shape", [(1,), (3, 2), ()])
+def test_nothing_is_added_to_a_gradient_of_another_shape(shape):
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    x.grad = np.ones(shape, np.float32)
+    with pytest.raises(ValueError, match=r"a gradient of shape .* to a tensor of shape \(2,\)"):
+        (x * x).sum().backward()
+
+
+@pytest.mark.parametrize("flag", ["no", 1, None, np.float64])
+def test_whether_there_is_a_gradient_is_true_or_false(flag):
+    with pytest.raises(TypeError, match="requires_grad is True or False, got"):
+        Tensor([1.0], flag)
+    assert Tensor([1.0], np.True_).requires_grad is True
+    with pytest.raises(TypeError, match="the class float64; a dtype is passed by name"):
+        Tensor([1.0], np.float64)
+
+
+def test_a_fraction_around_whole_numbers_is_not_cut_off():
+    whole = Tensor([1, 2])
+    assert F.pad(whole, 1, constant_values=0.5).data.tolist() == [0.5, 1, 2, 0.5]
+    assert F.pad(whole, 1, constant_values=0.5).dtype == np.float32
+    assert F.pad(whole, 1, constant_values=3.0).dtype == whole.dtype
+
+
 def test_a_single_tensor_is_no_list_of_tensors():
     for join in (F.concat, F.stack):
         for x in (Tensor(X), X):

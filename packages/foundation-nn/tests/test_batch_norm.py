@@ -91,3 +91,31 @@ def test_an_array_is_as_good_as_a_tensor():
     with train_mode(np.random.default_rng(0)):
         np.testing.assert_array_equal(norm(x).data, [[-1], [1]])
     np.testing.assert_allclose(norm.running_mean.data, [0.2])
+
+
+@pytest.mark.parametrize("value", [110, 0.1, 1.1e6, -7.3])
+@pytest.mark.parametrize("shape", [(2, 3), (768, 3), (31, 3, 17)])
+def test_a_constant_feature_has_no_deviation(value, shape):
+    norm = BatchNorm1d(3, momentum=1.0)
+    with train_mode(np.random.default_rng(0)):
+        y = norm(Tensor(np.full(shape, value, np.float32)))
+    np.testing.assert_array_equal(y.data, np.zeros(shape))
+    np.testing.assert_array_equal(norm.running_var.data, np.zeros(3))
+    np.testing.assert_array_equal(norm.running_mean.data, np.full(3, value, np.float32))
+
+
+@pytest.mark.parametrize("mean", [0, 1e3, -1e3])
+@pytest.mark.parametrize("shape", [(7, 3), (768, 3), (31, 3, 17)])
+def test_a_feature_with_a_large_mean_keeps_its_digits(rng, mean, shape):
+    x = (rng.standard_normal(shape) + mean).astype(np.float32)
+    g = rng.standard_normal(shape).astype(np.float32)
+    results = []
+    for dtype in (np.float32, np.float64):
+        norm = BatchNorm1d(3).astype(dtype)
+        leaf = Tensor(x.astype(dtype), requires_grad=True)
+        with train_mode(np.random.default_rng(0)):
+            y = norm(leaf)
+        y.backward(g)
+        results.append((y.data, leaf.grad, norm.running_var.data))
+    for single, double in zip(*results, strict=True):
+        np.testing.assert_allclose(single, double, atol=1e-5)

@@ -5,9 +5,9 @@ import os
 
 import numpy as np
 import pytest
-from foundation_nn import GELU, MLP, Linear, Module, Parameter, Tensor, checkpoint, optim
+from foundation_nn import GELU, MLP, Linear, Module, Parameter, Tensor, checkpoint, optim, schedules
 from foundation_nn.checkpoint import CheckpointError
-from foundation_nn.training import Evaluation, History, Step
+from foundation_nn.training import EarlyStopping, Evaluation, History, Step
 
 
 class Net(Module):
@@ -138,6 +138,30 @@ def test_what_is_not_json_is_refused_by_name(tmp_path, value):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_schedule_with_a_memory_and_the_state_of_a_callback_come_back(tmp_path):
+    schedule = schedules.plateau(np.float32(0.5), patience=1)
+    stopping = EarlyStopping(3)
+    for loss in (2.0, 3.0):
+        schedule.observe(loss)
+    saved = load(checkpoint.save(tmp_path / "run", Net(3), schedule=schedule, stopping=stopping))
+    assert saved.extras["schedule"](9) == schedule(9) == pytest.approx(0.05)
+    assert saved.extras["schedule"].best == 2.0
+    assert saved.extras["stopping"] == stopping.state_dict()
+
+
+@pytest.mark.parametrize("value", [{1: "a"}, [{"a": {2: 3}}], {None: 1}])
+def test_keys_that_would_come_back_as_texts_are_refused(tmp_path, value):
+    with pytest.raises(TypeError, match=r"checkpoint: labels has the key .*write str\(key\)"):
+        checkpoint.save(tmp_path / "run", Net(3), labels=value)
+    assert not checkpoint.exists(tmp_path / "run")
+
+
+def test_the_optimiser_of_another_model_is_refused(tmp_path):
+    other = optim.AdamW(Net(3), lr=0.1)
+    with pytest.raises(ValueError, match="save: the optimizer has none of the model's parameters"):
+        checkpoint.save(tmp_path / "run", Net(3), other)
+
+
 def test_swapped_arguments_are_refused(tmp_path):
     model, path = Net(3), tmp_path / "run"
     optimizer = optim.AdamW(model)
@@ -162,8 +186,8 @@ def test_a_class_that_its_package_does_not_export_is_refused(tmp_path, monkeypat
 
 
 def test_a_newer_one_replaces_an_older_one_and_leaves_nothing_else(tmp_path):
-    optimizer = optim.AdamW(Net(3))
-    checkpoint.save(tmp_path / "run", Net(3), optimizer, note="old")
+    model = Net(3)
+    checkpoint.save(tmp_path / "run", model, optim.AdamW(model), note="old")
     checkpoint.save(tmp_path / "run", Net(5), note="new")
     loaded = load(tmp_path / "run")
     assert (loaded.model.width, loaded.extras, loaded.optimizer) == (5, {"note": "new"}, None)

@@ -203,3 +203,14 @@ def test_the_value_of_a_copied_tensor_is_read_only_too(copied):
         x.data[0] = 5
     (x * x).sum().backward()
     np.testing.assert_array_equal(x.grad, [2, 4])
+
+
+def test_a_result_that_leads_back_to_its_inputs_is_not_copied():
+    x = Tensor([3.0], requires_grad=True)
+    y = x * x
+    for copy_of in (*WAYS.values(), copy.copy):
+        with pytest.raises(TypeError, match=r"result of a recorded operation .*x\.detach\(\)"):
+            copy_of(y)
+        assert copy_of(y.detach()).data.tolist() == [9.0]
+    y.backward()
+    assert x.grad.tolist() == [6.0]

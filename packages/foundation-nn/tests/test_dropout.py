@@ -38,10 +38,11 @@ def test_the_same_generator_gives_the_same_mask():
     assert (first != other).any()
 
 
-@pytest.mark.parametrize("p", [-0.1, 1.0, 1.5, 1 - 1e-9])
+@pytest.mark.parametrize("p", [-0.1, 1.0, 1.5, 1 - 1e-9, np.nan, np.inf])
 def test_a_probability_outside_of_0_to_1_is_refused(p):
     # Also where dropout is off.
-    with pytest.raises(ValueError, match=r"expected 0 <= p < 1 \(by more than 1/131072\), got"):
+    message = r"^dropout: expected 0 <= (a finite )?p < 1( by more than 1/131072)?, got"
+    with pytest.raises(ValueError, match=message):
         F.dropout(Tensor([1.0]), p)
 
 
@@ -102,6 +103,12 @@ def test_a_seed_is_no_generator():
         train_mode(42),
     ):
         pass
+
+
+@pytest.mark.parametrize("p", ["0.1", None, True])
+def test_a_probability_is_a_number(rng, p):
+    with pytest.raises(TypeError, match="^dropout: expected p to be a number, got"):
+        F.dropout(Tensor([1.0]), p, rng)
 
 
 class EveryNumber:

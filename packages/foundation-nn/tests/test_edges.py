@@ -224,6 +224,31 @@ def test_layer_norm_of_rows_with_a_large_mean_keeps_its_digits(rng, mean, width)
     np.testing.assert_allclose(single.grad, double.grad, atol=1e-5)
 
 
+@pytest.mark.parametrize("value", [110, 0.1, 1.1e6, -7.3])
+@pytest.mark.parametrize("axis", [-1, 0, None, (0, 1)])
+@pytest.mark.parametrize("function", [F.var, F.std])
+def test_equal_numbers_have_no_spread_and_no_slope(function, axis, value):
+    y, dx = gradient_of(lambda x: function(x, axis), np.full((29, 768), value))
+    np.testing.assert_array_equal(y, np.zeros(y.shape))
+    np.testing.assert_array_equal(dx, np.zeros((29, 768)))
+
+
+@pytest.mark.parametrize("axis", [-1, 0, None])
+def test_the_spread_about_a_large_mean_keeps_its_digits(rng, axis):
+    x = (rng.standard_normal((29, 768)) + 1e4).astype(np.float32)
+    for function in (F.var, F.std):
+        single, slope = gradient_of(lambda x, f=function: f(x, axis), x)
+        double, slope_in_double = gradient_of(lambda x, f=function: f(x, axis), x, np.float64)
+        np.testing.assert_allclose(single, double, rtol=1e-5)
+        np.testing.assert_allclose(slope, slope_in_double, atol=1e-6)
+
+
+def test_softmax_of_the_largest_numbers_neither_overflows_nor_warns():
+    y, dx = gradient_of(F.softmax, [[-3e38, 3e38, 0.0]])
+    np.testing.assert_array_equal(y, [[0, 1, 0]])
+    np.testing.assert_array_equal(dx, [[0, 0, 0]])
+
+
 INFINITE = np.float32([-np.inf, -1e38, -100, 0, 100, 1e38, np.inf])
 
 
@@ -274,6 +299,15 @@ def test_binary_cross_entropy_of_a_certain_answer(logit, target, loss):
     np.testing.assert_allclose(y.item(), loss, rtol=1e-6)
     y.backward()
     np.testing.assert_allclose(x.grad, 1 / (1 + np.exp(-np.float64([logit]))) - target)
+
+
+def test_a_yes_of_no_importance_has_no_slope_where_it_is_impossible():
+    x, target = Tensor([-np.inf, 0.0], requires_grad=True), Tensor([0.0, 1.0], requires_grad=True)
+    y = F.binary_cross_entropy_with_logits(x, target, "none", pos_weight=0.0)
+    np.testing.assert_array_equal(y.data, [0, 0])
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad, [0, 0])
+    np.testing.assert_allclose(target.grad, [0, -np.log(2)], rtol=1e-6)  # -log(1 - p) is in both
 
 
 def test_targets_of_an_other_shape_are_refused_with_how_the_classes_must_lie():

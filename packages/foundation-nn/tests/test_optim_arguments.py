@@ -67,6 +67,13 @@ def two():
     return p, q
 
 
+def test_a_parameter_that_is_listed_twice_is_clipped_once():
+    p, q = two()
+    assert optim.clip_grad_norm([p, q, p], 1.0) == 5.0
+    np.testing.assert_allclose(p.grad, [0.6], rtol=1e-6)
+    np.testing.assert_allclose(q.grad, [[0.8]], rtol=1e-6)
+
+
 def test_clipping_takes_a_parameter_a_list_a_generator_a_module_and_an_optimiser():
     w = Parameter([3.0, 4.0])
     w.grad = np.float32([3.0, 4.0])
@@ -164,6 +171,7 @@ NAN = math.nan
         (lambda p: optim.Adafactor(p, eps=1e-3), TypeError, "Adafactor: expected eps to be a pai"),
         (lambda p: optim.SGD(p, 0.1, weight_decay="0"), TypeError, "weight_decay to be a number"),
         (lambda p: optim.Muon(p, ns_steps=2.5), ValueError, "ns_steps to be a whole number"),
+        (lambda p: optim.Muon(p, nesterov="no"), TypeError, "nesterov to be True or False, got"),
         (lambda p: optim.EMA(optim.SGD(p, 0.1), decay=NAN), ValueError, "0 <= decay < 1, got nan"),
         (lambda p: optim.clip_grad_norm(p, "1"), TypeError, "max_norm to be a number, got the str"),
     ],

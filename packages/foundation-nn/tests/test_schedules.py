@@ -3,6 +3,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 from foundation_nn import schedules
 
@@ -105,6 +106,28 @@ def test_every_setting_is_a_finite_number_that_is_not_negative(kind, name):
             MAKERS[kind](**{name: bad})
     with pytest.raises(TypeError, match=f"{kind}: expected {name} to be a number, got the str"):
         MAKERS[kind](**{name: "1"})
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_numbers_of_steps_are_whole(kind):
+    for name in COUNTS[kind]:
+        with pytest.raises(ValueError, match=f"{kind}: expected {name} to be a whole number, got"):
+            MAKERS[kind](**{name: 4.5})
+    # A tenth of the run is no tenth of a step.
+    with pytest.raises(ValueError, match="expected warmup"):
+        MAKERS[kind](warmup=0.1)
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_rates_are_plain_numbers_whatever_the_settings_are(kind):
+    settings = {name: np.float32(0.5) for name in RATES[kind]}
+    settings |= {name: np.int64(4) for name in COUNTS[kind]} | (
+        {"steps": np.float64(10)} if "steps" in COUNTS[kind] else {}
+    )
+    schedule = MAKERS[kind](**settings)
+    assert {type(schedule(n)) for n in (1, 3, 7, 11)} == {float}
+    if kind == "plateau":
+        json.dumps(schedule.to_dict())
 
 
 @pytest.mark.parametrize("kind", MAKERS)

@@ -50,6 +50,25 @@ class Forgetful(Callback):
         pass
 
 
+class Shouting(Callback):
+    def onStep(self, trainer, step):
+        pass
+
+
+class Generating(Callback):
+    def on_step(self, trainer, step):
+        yield step
+
+
+class Waiting(Callback):
+    async def on_end(self, trainer):
+        pass
+
+
+class Constant(Callback):
+    on_step = 3
+
+
 class Stranger:
     def on_step(self, trainer, step):
         pass
@@ -64,6 +83,10 @@ class Stranger:
         ([Stranger], "got the class Stranger; subclass"),
         (Progress(), r"callbacks to be a list, got a Progress; write callbacks=\[...\]"),
         ([Misspelt()], "Misspelt.on_steps: a trainer never calls it; did you mean 'on_step'"),
+        ([Shouting()], "Shouting.onStep: a trainer never calls it; did you mean 'on_step'"),
+        ([Generating()], "Generating.on_step: is a generator function, .*leave out yield"),
+        ([Waiting()], "Waiting.on_end: is a coroutine function, .*leave out async"),
+        ([Constant()], "Constant.on_step: expected a method, got the int 3"),
         ([Forgetful()], r"Forgetful.on_step: expected the parameters \(self, trainer, step\), got"),
     ],
 )
@@ -115,6 +138,12 @@ def test_callbacks_may_have_methods_and_parameters_of_their_own():
             TypeError,
             r"got the function cosine, which makes one; call it, as in schedule=schedules.cosine\(",
         ),
+        (
+            {"schedule": lambda step, epoch: 0.1},
+            TypeError,
+            r"schedule\(step\) is called, and the function <lambda> takes \(step, epoch\)",
+        ),
+        ({"skip_failed": "no"}, TypeError, "skip_failed to be True or False, got the str 'no'"),
         ({"clip_norm": -1.0}, ValueError, "expected clip_norm > 0, got -1.0"),
         ({"clip_norm": math.nan}, ValueError, "expected clip_norm > 0, got nan"),
         ({"accumulate": 1.5}, ValueError, "accumulate to be a whole number, got 1.5"),
@@ -231,6 +260,9 @@ def rows():
             r"validation to be a list or a loader of batches, got a tuple",
         ),
         ([ROW], {"max_steps": 1, "validation": 7}, TypeError, "validation to be a list or a load"),
+        ({"x": ROW}, {"max_steps": 1}, TypeError, r"got a dict, of which only the keys .*\[data\]"),
+        ([ROW], {"max_steps": 1.5}, ValueError, "max_steps to be a whole number, got 1.5"),
+        ([ROW], {"max_epochs": 0.5}, ValueError, "max_epochs to be a whole number, got 0.5"),
         ([ROW], {"max_steps": math.nan}, ValueError, "expected max_steps >= 0, got nan"),
         ([ROW], {"max_epochs": "3"}, TypeError, "max_epochs to be a number, got the str '3'"),
         (
@@ -246,6 +278,11 @@ def test_data_and_limits_that_cannot_work_are_refused_at_the_call(batches, optio
     with pytest.raises(error, match=f"fit: .*{message}"):
         trainer.fit(batches, **options)
     assert trainer.steps == 0
+
+
+def test_swapped_arguments_of_an_evaluation_are_refused():
+    with pytest.raises(TypeError, match=r"evaluate\(model, loss, batches\) .*mean_square and a L"):
+        evaluate(mean_square, MODEL, [ROW])
 
 
 def test_a_tuple_of_batches_is_a_list_of_batches():

@@ -34,7 +34,7 @@ from foundation_attn.masks import Mask
 
 @operation
 def fused_attention(
-    q: Array, k: Array, v: Array, bias: Array, rule: Rule, dropout: Dropout | None
+    q: Array, k: Array, v: Array, bias: Array | None, rule: Rule, dropout: Dropout | None
 ) -> Result:
     """The output y = w v for the weights w = softmax(scores), and the gradients of q, k and v.
 

@@ -52,7 +52,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from foundation_nn import Tensor, init
+from foundation_nn import Tensor, init, number
 from numpy.typing import NDArray
 
 from foundation_attn._arguments import (
@@ -176,9 +176,9 @@ class MultiHeadAttention(HeadProjections):
     ) -> None:
         kind = "MultiHeadAttention"
         check_dropout(kind, dropout)
-        check_window_and_cap(window, cap)
-        if scale is not None and not scale > 0:
-            raise ValueError(f"{kind}: expected a positive scale, got {scale}")
+        check_window_and_cap(kind, window, cap)
+        if scale is not None:
+            number(kind, "scale", scale, more_than=0)
         super().__init__(
             d_model,
             num_heads,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from foundation_nn import number, whole_number
 from numpy.typing import NDArray
 
 from foundation_attn.masks import Mask, check_key_mask, check_mask, check_pattern, reach
@@ -33,7 +34,12 @@ class Rule:
     cap: float | None = None
 
     def __post_init__(self) -> None:
-        check_window_and_cap(self.window, self.cap)
+        check_causal(self.causal)
+        if self.scale is not None:
+            number("attention", "scale", self.scale)
+        check_window_and_cap("attention", self.window, self.cap)
+        if self.slopes is not None and not np.isfinite(np.asarray(self.slopes, float)).all():
+            raise ValueError(f"slopes: expected finite numbers, got {self.slopes}")
 
     def reaches_everything(self, T: int, S: int) -> bool:
         """Whether each query sees some key, and some query each key, without looking at pairs."""
@@ -64,12 +70,23 @@ class Rule:
         return replace(self, masks=tuple(masks), slopes=slopes)
 
 
-def check_window_and_cap(window: int | None, cap: float | None) -> None:
-    """Refuse a window of no position, and a cap that is not positive."""
-    if window is not None and window < 1:
-        raise ValueError(f"window: expected at least 1 position, got {window}")
-    if cap is not None and not cap > 0:
-        raise ValueError(f"cap: expected a positive number, got {cap}")
+def check_causal(causal: Any) -> None:
+    """Refuse what is neither True nor False: a text such as "no" would count as True."""
+    if isinstance(causal, bool | np.bool_):
+        return
+    given, fix = repr(causal), ""
+    if np.ndim(causal):
+        given = f"an array of shape {np.shape(causal)}"
+        fix = "; a pattern, who may attend to whom, is passed as mask="
+    raise TypeError(f"causal: expected True or False, got {given}{fix}")
+
+
+def check_window_and_cap(caller: str, window: int | None, cap: float | None) -> None:
+    """Refuse a window of no position, and a cap that is not positive and finite."""
+    if window is not None:
+        whole_number(caller, "window", window, at_least=1)
+    if cap is not None:
+        number(caller, "cap", cap, more_than=0)
 
 
 def check_shapes(q: tuple[int, ...], k: tuple[int, ...], v: tuple[int, ...]) -> tuple[int, ...]:
@@ -136,5 +153,6 @@ def padding_pattern(key_mask: Mask, ndim: int) -> Mask:
 
 def check_dropout(name: str, p: float) -> None:
     """Refuse what :func:`foundation_nn.functional.dropout` would, which rounds p to 1/65536."""
-    if not p >= 0 or round(p * 65536) >= 65536:
-        raise ValueError(f"{name}: expected 0 <= dropout < 1 (by more than 1/131072), got {p}")
+    p = number(name, "dropout", p, at_least=0, less_than=1)
+    if round(p * 65536) >= 65536:
+        raise ValueError(f"{name}: expected 0 <= dropout < 1 by more than 1/131072, got {p}")

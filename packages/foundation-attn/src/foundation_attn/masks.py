@@ -31,6 +31,11 @@ _ROWS = 128
 def require_bool(mask: Any, name: str, meaning: str = "may attend") -> None:
     """Refuse a mask that is not a boolean array, and say how to make it one."""
     dtype = getattr(mask, "dtype", None)
+    if isinstance(mask, Tensor):
+        raise TypeError(
+            f"{name}: expected a boolean array in which True means '{meaning}', got a Tensor of "
+            f"dtype {dtype}; a mask has no gradient: pass mask.data"
+        )
     if dtype != np.bool_:
         given = type(mask).__name__ if dtype is None else f"dtype {dtype}"
         raise TypeError(

@@ -102,6 +102,19 @@ def whole_number(caller: str, name: str, value: Any, *, at_least: int) -> int:
     return int(given)
 
 
+def flag(caller: str, name: str, value: Any) -> bool:
+    """The argument as a Python bool; a text such as "no" would count as True.
+
+    Raises
+    ------
+    TypeError
+        If it is neither True nor False.
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{caller}: expected {name} to be True or False, got {described(value)}")
+    return bool(value)
+
+
 def described(value: Any) -> str:
     """What a value is, for a message that says what was given."""
     if isinstance(value, type):

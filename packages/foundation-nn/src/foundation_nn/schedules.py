@@ -3,7 +3,8 @@
 Being functions they hold no state: a run that is resumed at step n asks for step n. The exception
 is ``plateau``, which depends on what was observed.
 
-All of them refuse settings that are no finite numbers, rates that are negative, and steps below 1.
+All of them refuse settings that are no finite numbers, rates that are negative, numbers of steps
+that are not whole (a warm-up is counted in steps, not in parts of the run), and steps below 1.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import math
 from collections.abc import Callable
 from typing import Any, Self, TypeAlias
 
-from foundation_nn._arguments import number
+from foundation_nn._arguments import number, whole_number
 from foundation_nn.engine._habit_tables import TRAINING_KEYWORDS
 from foundation_nn.engine._habits import explains
 
@@ -40,7 +41,8 @@ def constant(lr: float, warmup: int = 0) -> Schedule:
     >>> [constant(1.0, warmup=4)(step) for step in (1, 2, 4, 9)]
     [0.25, 0.5, 1.0, 1.0]
     """
-    _check("constant", lr=lr, warmup=warmup)
+    lr = _rate("constant", "lr", lr)
+    warmup = _count("constant", "warmup", warmup)
     return _after_warmup(lr, warmup, lambda _: lr)
 
 
@@ -53,7 +55,12 @@ def linear(lr: float, steps: int, warmup: int = 0, final: float = 0.0) -> Schedu
     >>> [linear(1.0, steps=10, warmup=2)(step) for step in (1, 2, 6, 10, 11)]
     [0.5, 1.0, 0.5, 0.0, 0.0]
     """
-    _check("linear", lr=lr, steps=steps, warmup=warmup, final=final)
+    lr = _rate("linear", "lr", lr)
+    final = _rate("linear", "final", final)
+    warmup = _count("linear", "warmup", warmup)
+    steps = _count("linear", "steps", steps)
+    if steps <= warmup:
+        raise ValueError(f"linear: expected more steps than warmup steps, got {steps} and {warmup}")
     return _after_warmup(
         lr, warmup, lambda step: final + (lr - final) * (1 - _progress(step, warmup, steps))
     )
@@ -75,7 +82,12 @@ def cosine(lr: float, steps: int, warmup: int = 0, final: float = 0.0) -> Schedu
     >>> [round(cosine(1.0, steps=10, warmup=2)(step), 3) for step in (1, 2, 6, 10, 11)]
     [0.5, 1.0, 0.5, 0.0, 0.0]
     """
-    _check("cosine", lr=lr, steps=steps, warmup=warmup, final=final)
+    lr = _rate("cosine", "lr", lr)
+    final = _rate("cosine", "final", final)
+    warmup = _count("cosine", "warmup", warmup)
+    steps = _count("cosine", "steps", steps)
+    if steps <= warmup:
+        raise ValueError(f"cosine: expected more steps than warmup steps, got {steps} and {warmup}")
 
     def fall(step: int) -> float:
         return final + (lr - final) * (1 + math.cos(math.pi * _progress(step, warmup, steps))) / 2
@@ -91,9 +103,9 @@ def noam(d_model: int, warmup: int = 4000, factor: float = 1.0) -> Schedule:
     ----------
     .. [1] A. Vaswani et al., "Attention Is All You Need", NeurIPS 2017, arXiv:1706.03762.
     """
-    number("noam", "d_model", d_model, at_least=1)
-    number("noam", "warmup", warmup, at_least=1)
-    _check("noam", factor=factor)
+    d_model = _count("noam", "d_model", d_model, at_least=1)
+    warmup = _count("noam", "warmup", warmup, at_least=1)
+    factor = _rate("noam", "factor", factor)
 
     def schedule(step: int) -> float:
         _check_step(step)
@@ -113,8 +125,10 @@ def step(lr: float, every: int, gamma: float = 0.1, warmup: int = 0) -> Schedule
     >>> [step(8.0, every=2, gamma=0.5)(n) for n in (1, 2, 3, 4, 5, 7)]
     [8.0, 8.0, 4.0, 4.0, 2.0, 1.0]
     """
-    number("step", "every", every, at_least=1)
-    _check("step", lr=lr, gamma=gamma, warmup=warmup)
+    lr = _rate("step", "lr", lr)
+    gamma = _rate("step", "gamma", gamma)
+    every = _count("step", "every", every, at_least=1)
+    warmup = _count("step", "warmup", warmup)
     return _after_warmup(lr, warmup, lambda n: lr * gamma ** (max(0, n - warmup - 1) // every))
 
 
@@ -137,9 +151,11 @@ def wsd(lr: float, steps: int, decay: int, warmup: int = 0, final: float = 0.0) 
     >>> [wsd(1.0, steps=10, decay=4, warmup=2)(step) for step in (1, 2, 6, 7, 8, 10, 11)]
     [0.5, 1.0, 1.0, 0.75, 0.5, 0.0, 0.0]
     """
-    number("wsd", "decay", decay, at_least=1)
-    _check("wsd", lr=lr, warmup=warmup, final=final)
-    number("wsd", "steps", steps)
+    lr = _rate("wsd", "lr", lr)
+    final = _rate("wsd", "final", final)
+    decay = _count("wsd", "decay", decay, at_least=1)
+    warmup = _count("wsd", "warmup", warmup)
+    steps = _count("wsd", "steps", steps)
     if warmup + decay > steps:
         raise ValueError(
             f"wsd: expected warmup + decay <= steps, got {warmup} + {decay} and {steps}"
@@ -216,15 +232,12 @@ class Plateau:
         final: float = 0.0,
         warmup: int = 0,
     ) -> None:
-        number("plateau", "factor", factor, more_than=0, less_than=1)
-        number("plateau", "patience", patience, at_least=1)
-        _check("plateau", lr=lr, threshold=threshold, final=final, warmup=warmup)
-        self.lr = lr
-        self.factor = factor
-        self.patience = patience
-        self.threshold = threshold
-        self.final = final
-        self.warmup = warmup
+        self.lr = _rate("plateau", "lr", lr)
+        self.factor = number("plateau", "factor", factor, more_than=0, less_than=1)
+        self.patience = _count("plateau", "patience", patience, at_least=1)
+        self.threshold = _rate("plateau", "threshold", threshold)
+        self.final = _rate("plateau", "final", final)
+        self.warmup = _count("plateau", "warmup", warmup)
         self.best: float | None = None
         self.waited = 0
         self.reductions = 0
@@ -281,15 +294,14 @@ def _after_warmup(lr: float, warmup: int, then: Schedule) -> Schedule:
     return schedule
 
 
-def _check(schedule: str, **settings: float) -> None:
-    """Refuse what is no finite number >= 0, and a warm-up that is not shorter than the whole."""
-    for name, value in settings.items():
-        number(schedule, name, value, at_least=0)
-    if "steps" in settings and settings["steps"] <= settings["warmup"]:
-        raise ValueError(
-            f"{schedule}: expected more steps than warmup steps, got {settings['steps']} and "
-            f"{settings['warmup']}"
-        )
+def _rate(schedule: str, name: str, value: float) -> float:
+    """A setting that is a finite number >= 0."""
+    return number(schedule, name, value, at_least=0)
+
+
+def _count(schedule: str, name: str, value: int, at_least: int = 0) -> int:
+    """A setting that is a whole number, such as one of steps."""
+    return whole_number(schedule, name, value, at_least=at_least)
 
 
 def _check_step(step: int) -> None:

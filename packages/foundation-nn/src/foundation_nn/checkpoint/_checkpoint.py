@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from foundation_nn._arguments import described
@@ -66,20 +67,22 @@ def save(
     optimizer : Optimizer, optional
     **extras
         Tokenizers, histories and the like: objects with the same two methods, or JSON values.
-        What has ``state_dict()`` instead, such as an :class:`~foundation_nn.optim.EMA`, is saved
-        as ``NAME.safetensors`` and comes back as that dictionary, for ``load_state_dict``.
+        What has ``state_dict()`` instead comes back as that dictionary, for ``load_state_dict``:
+        arrays, such as those of an :class:`~foundation_nn.optim.EMA`, are saved as
+        ``NAME.safetensors``, and JSON values, such as those of a callback, with the others.
 
     Raises
     ------
     TypeError
         If an argument is something else, for instance because two were swapped, or if the model or
         an extra has none of these methods and is not a JSON value. Also if the constructor of a
-        class takes arguments that the ``to_dict()`` which it inherits does not tell.
+        class takes arguments that the ``to_dict()`` which it inherits does not tell, or a
+        dictionary among the extras has keys that are no texts.
     CheckpointError
         If ``path`` is a folder with something else in it.
     ValueError
-        If an extra could be written but not read again, because it is nested more than 100 deep,
-        for instance.
+        If the optimizer has none of the model's parameters, or an extra could be written but not
+        read again, because it is nested more than 100 deep, for instance.
     OSError
         If it cannot be written, e.g. for want of space; the older checkpoint is untouched.
     """
@@ -89,11 +92,14 @@ def save(
         arrays["optimizer"] = optimizer.state_dict()
     described = {}
     for name, value in extras.items():
-        if hasattr(value, "state_dict"):
-            arrays[name] = value.state_dict()
+        state = _state_of(value)
+        if state is None:
+            described[name] = describe(name, value)
+        elif all(isinstance(part, np.ndarray) for part in state.values()):
+            arrays[name] = state
             described[name] = {"arrays": name}
         else:
-            described[name] = describe(name, value)
+            described[name] = describe(f"{name}.state_dict()", state)
     frozen = [name for name, p in model.named_parameters() if not p.requires_grad]
     description = {"model": describe("model", model), "frozen": frozen, "extras": described}
     return write_folder(path, "checkpoint", description, arrays)
@@ -122,7 +128,7 @@ def check(model: Module, **extras: Any) -> None:
         were tied outside the constructor are such a case: the constructor has to tie them.
     """
     for name, value in extras.items():
-        if not hasattr(value, "state_dict"):
+        if _state_of(value) is None:
             describe(name, value)
     kind = type(model).__name__
     text = json.dumps(describe("model", model))
@@ -148,6 +154,15 @@ def check(model: Module, **extras: Any) -> None:
             )
 
 
+def _state_of(value: Any) -> Any:
+    """The state of an extra; None if its ``to_dict()`` tells everything, or it has no state."""
+    if not hasattr(value, "state_dict"):
+        return None
+    if hasattr(value, "to_dict") and not isinstance(value, Module):
+        return None
+    return value.state_dict()
+
+
 def _sized(name: str, shapes: dict[str, tuple[int, ...]]) -> str:
     return f"{name} of shape {shapes[name]}" if name in shapes else f"no {name}"
 
@@ -168,6 +183,14 @@ def _check_arguments(path: Any, model: Any, optimizer: Any) -> None:
         raise TypeError(
             f"checkpoint.save: expected optimizer to be an Optimizer, got {described(optimizer)}; "
             "everything else is passed by name, such as tokenizer=tokenizer"
+        )
+    if optimizer is None:
+        return
+    ours = {id(p) for p in model.parameters()}
+    if not any(id(p) in ours for p in optimizer.buffer.parameters):
+        raise ValueError(
+            "checkpoint.save: the optimizer has none of the model's parameters, so its averages "
+            "belong to another model; save the optimizer that trains this one"
         )
 
 

@@ -47,6 +47,7 @@ def describe(name: str, value: Any) -> dict[str, Any]:
         if isinstance(value, Module):
             raise TypeError(how_to_save(name, value))
         _require_json(name, value)
+        _require_keys_of_json(name, value)
         return {"value": value}
     config = value.to_dict()
     parts: list[dict[str, Any]] = []
@@ -134,6 +135,21 @@ def _require_json(name: str, value: Any) -> None:
             f"checkpoint: {culprit} is {described(what)}, which has no to_dict() and is not a "
             "JSON value"
         ) from None
+
+
+def _require_keys_of_json(name: str, value: Any) -> None:
+    """Refuse keys that JSON would turn into texts, so that another dictionary would be loaded."""
+    if isinstance(value, list | tuple):
+        for item in value:
+            _require_keys_of_json(name, item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise TypeError(
+                    f"checkpoint: {name} has the key {key!r}, {described(key)}; the keys of JSON "
+                    "are texts: write str(key)"
+                )
+            _require_keys_of_json(name, item)
 
 
 def _not_json(name: str, value: Any) -> tuple[str, Any]:

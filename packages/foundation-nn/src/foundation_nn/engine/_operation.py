@@ -79,7 +79,8 @@ def operation(
     The kernel's leading parameters annotated ``Array`` are its differentiable inputs (``*xs:
     Array`` for any number of them), all others are options. It returns ``(y, backward)``;
     ``backward(g)`` gives one gradient, or None, per array input. ``backward`` never writes to
-    ``g`` and may return gradients of the broadcast shape. A gradient that is expensive is returned
+    ``g`` and may return gradients of the broadcast shape. An input that may be left out is
+    annotated ``Array | None``; elsewhere None is refused. A gradient that is expensive is returned
     as a function without arguments that computes it: it is called only if somebody needs this
     gradient, and for a weight perhaps in another thread, while the walk goes on.
 
@@ -114,6 +115,7 @@ def operation(
     _check_arrays(kernel.__name__, parameters, arrays)
     variadic = arrays[0].kind is inspect.Parameter.VAR_POSITIONAL
     count = None if variadic else len(arrays)
+    optional = [p.default is None or type(None) in get_args(p.annotation) for p in arrays]
     name = kernel.__name__
     selective = getattr(kernel, "selective", False)  # backward(g, wanted), see ``by_rows``
 
@@ -146,6 +148,11 @@ def operation(
                 edges.append(None)
                 if x is not None:
                     alike = False
+                elif not optional[0 if variadic else len(edges) - 1]:
+                    given = f"input {len(edges) - 1}" if variadic else arrays[len(edges) - 1].name
+                    raise TypeError(
+                        f"{name.lstrip('_')}: expected {given} to be a tensor or a number, got None"
+                    )
         recorded = any(edges) and recording.get()
         if not alike or dtype is None or (dtype.kind != "f" and not integers):
             dtype = _working_dtype(dtype, inputs, integers)

@@ -43,6 +43,14 @@ def _check_can_have_gradient(dtype: np.dtype[Any]) -> None:
         )
 
 
+def _check_is_bool(requires_grad: Any) -> None:
+    if not isinstance(requires_grad, bool | np.bool_):
+        fix = ""
+        if isinstance(requires_grad, type | np.dtype):
+            fix = "; a dtype is passed by name: Tensor(x, dtype=...)"
+        raise TypeError(f"requires_grad is True or False, got {described(requires_grad)}{fix}")
+
+
 class Tensor(Methods):
     """An array that remembers how it was computed.
 
@@ -89,11 +97,12 @@ class Tensor(Methods):
                 what = f"dtype {self._data.dtype}"
             raise TypeError(f"a Tensor holds numbers, got {what}")
         check_floating(self._data.dtype)
+        _check_is_bool(requires_grad)
         if requires_grad:
             _check_can_have_gradient(self._data.dtype)
         self._data.flags.writeable = False
         self.grad: NDArray[Any] | None = None
-        self._leaf = requires_grad
+        self._leaf = bool(requires_grad)
         self._node: Node | None = None
         self._version = 0
 
@@ -154,8 +163,7 @@ class Tensor(Methods):
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
-        if not isinstance(value, bool | np.bool_):
-            raise TypeError(f"requires_grad is True or False, got {described(value)}")
+        _check_is_bool(value)
         if self._node is not None:
             raise ValueError(
                 "only a leaf can be told whether it has a gradient, not the result of an "
@@ -232,8 +240,26 @@ class Tensor(Methods):
     def _accumulate(self, g: NDArray[Any]) -> None:
         if self.grad is None:
             self.grad = np.array(g, dtype=self._data.dtype)  # a copy: g may belong to others, too
+        elif self.grad.shape != g.shape:
+            raise ValueError(
+                f"a gradient of shape {self.grad.shape} was assigned to a tensor of shape "
+                f"{self.shape}, so that nothing can be added to it; give it the shape of the tensor"
+            )
         else:
             self.grad += g
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """For copies and pickles, which the result of a recorded operation does not have.
+
+        The copy would lead back to copies of the leaves, and their gradients would be lost.
+        """
+        if self._node is not None:
+            raise TypeError(
+                f"a tensor of shape {self.shape} is the result of a recorded operation and cannot "
+                "be copied or pickled, because gradients would not find the way back; write "
+                "x.detach() for its value without gradient, or compute it within no_grad()"
+            )
+        return super().__reduce_ex__(protocol)
 
     def __setstate__(self, state: Any) -> None:
         """For copies and pickles, whose array NumPy makes one that may be written to."""

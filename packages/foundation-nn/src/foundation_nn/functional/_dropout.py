@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foundation_nn._arguments import number
 from foundation_nn.engine._habits import explains_keywords
 from foundation_nn.engine._modes import current_generator
 from foundation_nn.engine._operation import Array, Result, operation
@@ -27,6 +28,21 @@ def random_keep(rng: np.random.Generator, shape: tuple[int, ...], p: float) -> N
 def keep_scale(p: float) -> float:
     """What makes up for the elements that :func:`random_keep` drops: 1 / (1 - p), p as rounded."""
     return 1 / (1 - round(p * 65536) / 65536)
+
+
+def check_dropout(caller: str, p: float, name: str = "dropout") -> None:
+    """Refuse what is no probability that :func:`random_keep` can round.
+
+    Raises
+    ------
+    TypeError
+        If it is no number.
+    ValueError
+        If it is not in [0, 1), or so near to 1 that it would be rounded to it.
+    """
+    p = number(caller, name, p, at_least=0, less_than=1)
+    if round(p * 65536) >= 65536:
+        raise ValueError(f"{caller}: expected 0 <= {name} < 1 by more than 1/131072, got {p}")
 
 
 @operation
@@ -59,7 +75,7 @@ def dropout(x: Tensor | NDArray[Any], p: float, rng: np.random.Generator | None 
     Raises
     ------
     TypeError
-        If ``x`` holds integers, which the scale would round.
+        If ``x`` holds integers, which the scale would round, or ``p`` is no number.
     ValueError
         If ``p`` is not in [0, 1).
 
@@ -68,8 +84,7 @@ def dropout(x: Tensor | NDArray[Any], p: float, rng: np.random.Generator | None 
     .. [1] N. Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from
        Overfitting", JMLR 15, 2014.
     """
-    if p < 0 or round(p * 65536) >= 65536:
-        raise ValueError(f"dropout: expected 0 <= p < 1 (by more than 1/131072), got {p}")
+    check_dropout("dropout", p, "p")
     rng = current_generator() if rng is None else rng
     if rng is None or round(p * 65536) == 0:
         return x if isinstance(x, Tensor) else Tensor(x)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from foundation_nn.engine._habits import explains_keywords
 from foundation_nn.engine._operation import Array, Result, operation
 from foundation_nn.engine._tensor import Tensor
+from foundation_nn.functional._shaping import index_array
 
 
 @operation
@@ -50,7 +51,7 @@ def embedding(ids: NDArray[np.integer[Any]], weight: Tensor) -> Tensor:
     ValueError
         If an id lies outside [0, V), or the weight is no matrix.
     """
-    ids = np.array(ids)  # a copy: the backward needs it as it is now
+    ids = index_array(ids)  # a copy: the backward needs it as it is now
     if ids.dtype.kind not in "iu":
         raise TypeError(f"embedding: expected integer ids, got {ids.dtype}")
     if weight.ndim != 2:

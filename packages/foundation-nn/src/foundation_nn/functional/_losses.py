@@ -263,7 +263,8 @@ def binary_cross_entropy_with_logits(
         def dtarget() -> Array:
             if pos_weight is None:
                 return -x * scale
-            return ((weight - 1) * softened + weight * np.maximum(-x, 0) - np.maximum(x, 0)) * scale
+            loss_of_yes = weighted(weight, np.maximum(-x, 0) + softened)
+            return (loss_of_yes - np.maximum(x, 0) - softened) * scale
 
         slope = logistic(x) - target if pos_weight is None else (yes + no) * logistic(x) - yes
         return slope * scale, dtarget
@@ -273,4 +274,4 @@ def binary_cross_entropy_with_logits(
 
 def weighted(weights: Array, values: Array) -> Array:
     """weights · values, and 0 where the weight is 0, also if the value is infinite."""
-    return np.multiply(weights, values, out=np.zeros_like(values), where=weights != 0)
+    return np.multiply(weights, values, out=np.zeros_like(values), where=np.not_equal(weights, 0))

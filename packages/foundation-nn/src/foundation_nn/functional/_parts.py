@@ -13,6 +13,7 @@ from foundation_nn.engine._habits import explains_keywords
 from foundation_nn.engine._operation import Array, Result, operation
 from foundation_nn.engine._tensor import Tensor
 from foundation_nn.functional._axes import back_to_sources
+from foundation_nn.functional._shaping import index_array
 
 
 @operation(outputs=2, integers=True)  # two or any other number
@@ -83,7 +84,7 @@ def take_along_axis(x: Array, indices: NDArray[np.integer[Any]], axis: int | Non
     array([[0., 2.],
            [1., 1.]], dtype=float32)
     """
-    indices = np.array(indices)
+    indices = index_array(indices)
     y = np.take_along_axis(x.reshape(-1) if axis is None else x, indices, axis)
     places: Any = indices  # in a row
     if axis is not None:
@@ -144,6 +145,9 @@ def pad(x: Array, pad_width: Any, mode: str = "constant", constant_values: float
         ) from None
     if mode != "constant":
         return _pad_with_copies(x, widths, mode)
+    # 0.0 leaves whole numbers whole; a fraction around them makes them float32.
+    if x.dtype.kind != "f" and np.any(np.not_equal(constant_values, np.trunc(constant_values))):
+        x = x.astype(np.float32)
     inside = tuple(
         slice(before, before + n) for (before, _), n in zip(widths, x.shape, strict=True)
     )

@@ -71,7 +71,7 @@ def getitem(x: Array, index: Any) -> Result:
         p is None or p is Ellipsis or isinstance(p, int | np.integer | slice) for p in parts
     )
     if not basic:  # arrays as indices are kept for the backward as they are now
-        index = tuple(_index_array(p) if np.ndim(p) else p for p in parts)
+        index = tuple(index_array(p) if np.ndim(p) else p for p in parts)
     shape = x.shape  # the backward keeps no array but those of the index
 
     def backward(g: Array) -> Array:
@@ -85,7 +85,7 @@ def getitem(x: Array, index: Any) -> Result:
     return x[index], backward
 
 
-def _index_array(part: Any) -> NDArray[Any]:
+def index_array(part: Any) -> NDArray[Any]:
     """A copy of an index; an empty list selects nothing, and is an array of floats to NumPy."""
     array = np.array(part)
     return array if array.size else array.astype(bool if array.dtype == bool else np.intp)

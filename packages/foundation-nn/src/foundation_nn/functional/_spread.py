@@ -12,8 +12,22 @@ from foundation_nn.engine._tensor import Axis
 from foundation_nn.functional._reductions import restore
 
 
+def first_along(x: Array, axis: Axis) -> Array:
+    """The first element along each of the axes, with these axes kept, of length one."""
+    axes = range(x.ndim) if axis is None else np.atleast_1d(axis)
+    index = [slice(None)] * x.ndim
+    for number in axes[: x.ndim]:  # NumPy lets one reduce a scalar over axis -1
+        index[number] = slice(1)
+    return x[tuple(index)]
+
+
 def _centred(name: str, x: Array, axis: Axis, ddof: float) -> tuple[Array, float]:
-    """Each element minus the mean over the axis, and the number to divide the squares by."""
+    """Each element minus the mean over the axis, and the number to divide the squares by.
+
+    The elements are counted from the first one. So numbers that are all equal have exactly no
+    spread, and a mean that is large beside the spread costs no digits.
+    """
+    x = x - first_along(x, axis)
     total = x.sum(axis=axis, keepdims=True)
     count = x.size // total.size if x.size else 0
     if total.size and count <= ddof:

@@ -13,6 +13,7 @@ from foundation_nn._arguments import number, whole_number
 from foundation_nn.engine._modes import current_generator
 from foundation_nn.engine._parameter import Buffer, Parameter
 from foundation_nn.engine._tensor import Tensor
+from foundation_nn.functional._spread import first_along
 from foundation_nn.modules._module import Module
 
 
@@ -137,10 +138,17 @@ class BatchNorm1d(Module):
         n = x.size // C
         if n < 2:
             raise ValueError(f"expected at least two values for each feature, got shape {x.shape}")
-        axes = (0, 2) if x.ndim == 3 else 0
-        centred = x - x.mean(axes, keepdims=True)
+        axes = (0, 2) if x.ndim == 3 else (0,)
+        # Counted from the first value of each feature, a constant feature is exactly zero, and a
+        # mean that is large beside the spread costs no digits. From where one counts is a constant:
+        # it has no influence on what is left when the mean is subtracted.
+        first: NDArray[Any] = first_along(x.data, axes)
+        shifted = x - first
+        mean = shifted.mean(axes, keepdims=True)
+        centred = shifted - mean
         variance = (centred * centred).mean(axes, keepdims=True)
-        self._track(x.data.mean(axes), variance.data.reshape(C) * (n / (n - 1)))
+        mean_of_x = (mean.data + first).reshape(C)
+        self._track(mean_of_x, variance.data.reshape(C) * (n / (n - 1)))
         normal = centred * (variance + self.eps) ** -0.5
         return normal * self.weight.reshape(*shape) + self.bias.reshape(*shape)
 

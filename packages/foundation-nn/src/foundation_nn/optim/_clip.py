@@ -48,7 +48,9 @@ def clip_grad_norm(target: Optimizer | Parameters, max_norm: float) -> float:
         grad = target.buffer.collect()
         grads = [grad[part] for part in target.buffer.learnt()]
     else:
-        parameters = parameters_of("clip_grad_norm", target)
+        # One that is listed twice, as tied weights may be, has one gradient.
+        listed = parameters_of("clip_grad_norm", target)
+        parameters = {id(p): p for p in listed}.values()
         found = [p.checked_grad() for p in parameters if p.requires_grad]
         grads = [grad for grad in found if grad is not None]
     norm = norm_of(grads)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foundation_nn._arguments import number, whole_number
+from foundation_nn._arguments import flag, number, whole_number
 from foundation_nn.engine._parameter import Parameter
 from foundation_nn.modules import Embedding
 from foundation_nn.optim._adam import AdamW
@@ -114,7 +114,7 @@ class Muon(AdamW):
             )
         self.scale = scale
         self.momentum = number(name, "momentum", momentum, at_least=0, less_than=1)
-        self.nesterov = nesterov
+        self.nesterov = flag(type(self).__name__, "nesterov", nesterov)
         self.ns_steps = whole_number(name, "ns_steps", ns_steps, at_least=1)
         self.adamw_lr_ratio = number(name, "adamw_lr_ratio", adamw_lr_ratio, at_least=0)
 

@@ -62,6 +62,8 @@ def check_trainer(trainer: Trainer) -> None:
             f"{described(trainer.schedule)}, which makes one; call it, as in "
             f"schedule=schedules.{name}(...)"
         )
+    if trainer.schedule is not None:
+        _check_function("schedule", trainer.schedule, ["step"])
     if trainer.ema is not None:
         _check_ema(trainer.ema, optimizer)
     if not isinstance(trainer.rng, np.random.Generator):
@@ -170,14 +172,32 @@ def check_callbacks(callbacks: Sequence[Any]) -> None:
             raise TypeError(f"Trainer: expected callbacks to be Callbacks, got {kind}; {fix}")
         owner = type(callback).__name__
         for name in dir(callback):
-            if name.startswith("on_") and callable(method := getattr(callback, name)):
-                _check_hook(owner, name, method)
+            if name in _HOOKS or _looks_like_a_hook(name):
+                _check_hook(owner, name, getattr(callback, name))
+
+
+def _looks_like_a_hook(name: str) -> bool:
+    """Whether somebody may believe that a trainer calls it, such as ``on_epoch`` or ``onStep``."""
+    written_alike = name.lower().replace("_", "")
+    return name.startswith("on_") or (
+        not name.startswith("_") and written_alike in {hook.replace("_", "") for hook in _HOOKS}
+    )
 
 
 def _check_hook(owner: str, name: str, method: Any) -> None:
     """Refuse a method of an unknown name, or one that cannot be called as it will be."""
     if name not in _HOOKS:
-        raise TypeError(f"{owner}.{name}: a trainer never calls it{did_you_mean(name, _HOOKS)}")
+        if callable(method):
+            raise TypeError(f"{owner}.{name}: a trainer never calls it{did_you_mean(name, _HOOKS)}")
+        return
+    if not callable(method):
+        raise TypeError(f"{owner}.{name}: expected a method, got {described(method)}")
+    if inspect.isgeneratorfunction(method) or inspect.iscoroutinefunction(method):
+        kind = "generator" if inspect.isgeneratorfunction(method) else "coroutine"
+        raise TypeError(
+            f"{owner}.{name}: is a {kind} function, which does nothing when it is called; leave "
+            f"out {'yield' if kind == 'generator' else 'async'}"
+        )
     try:
         inspect.signature(method).bind(*[None] * _HOOKS[name])
     except TypeError:
@@ -219,10 +239,12 @@ def check_data(caller: str, name: str, data: Any) -> None:
     ------
     TypeError, ValueError
     """
-    if isinstance(data, str | type) or not (
+    if isinstance(data, str | type | Mapping) or not (
         isinstance(data, Iterable) or hasattr(data, "__getitem__")
     ):
         hint = "; call it" if inspect.isfunction(data) or inspect.ismethod(data) else ""
+        if isinstance(data, Mapping):
+            hint = ", of which only the keys would be gone through; for one batch write [data]"
         raise TypeError(
             f"{caller}: expected {name} to be a list or a loader, got {described(data)}{hint}"
         )

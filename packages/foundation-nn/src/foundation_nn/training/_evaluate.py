@@ -74,8 +74,17 @@ def evaluate(model: Module, loss: Loss, batches: Iterable[Any]) -> float:
         If ``loss`` does not return a mean and a number of targets, ``batches`` are no batches, or
         no target counts.
     """
+    _check_not_swapped(model, loss)
     check_data("evaluate", "batches", batches)
     return evaluate_together(model, loss, batches, Alone())
+
+
+def _check_not_swapped(model: Any, loss: Any) -> None:
+    if isinstance(loss, Module) and not isinstance(model, Module):
+        raise TypeError(
+            "evaluate: expected evaluate(model, loss, batches) with a Module and a function "
+            f"loss(model, batch), got {described(model)} and {described(loss)}"
+        )
 
 
 def evaluate_together(model: Module, loss: Loss, batches: Iterable[Any], team: Alone) -> float:

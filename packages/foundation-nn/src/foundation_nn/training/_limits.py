@@ -31,7 +31,10 @@ class Limits:
         limits = {"max_steps": steps, "max_epochs": epochs, "max_seconds": seconds}
         for name, limit in limits.items():
             if limit is not None:
-                number("fit", name, limit, at_least=0, finite=False)
+                value = number("fit", name, limit, at_least=0, finite=False)
+                counted = name != "max_seconds" and math.isfinite(value)
+                if counted and not value.is_integer():
+                    raise ValueError(f"fit: expected {name} to be a whole number, got {limit}")
         self.steps = steps
         self.epochs = epochs
         self.seconds = seconds

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from foundation_nn import checkpoint
-from foundation_nn._arguments import number, whole_number
+from foundation_nn._arguments import flag, number, whole_number
 from foundation_nn._log import logger
 from foundation_nn.checkpoint._checkpoint import own_classes
 from foundation_nn.distributed._shards import shared_update
@@ -177,7 +177,7 @@ class Trainer:
         self.ema = ema
         self.metrics = as_dictionary_of_metrics(metrics)
         self.samples = samples
-        self.skip_failed = skip_failed
+        self.skip_failed = flag("Trainer", "skip_failed", skip_failed)
         self.rng = np.random.default_rng() if rng is None else rng
         self.callbacks = as_list_of_callbacks(callbacks)
         self.folder = None if folder is None else Path(folder)
