@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import straightforward_bpe
 from foundation_data import (
     BPETokenizer,
     CharTokenizer,
@@ -29,6 +28,7 @@ from foundation_data.tokenizers._added_tokens import AddedToken, TokenFinder
 from foundation_data.tokenizers.pipeline._byte_alphabet import ALPHABET, BYTE_TO_CHARACTER
 from foundation_data.tokenizers.pipeline._pipeline import Pipeline
 from foundation_data.tokenizers.pipeline._pre_tokenizer import ByteLevel, Digits, Split
+from foundation_data.tokenizers.subwords import _plain_bpe
 from foundation_data.tokenizers.subwords._apply_merges import apply_merges
 from foundation_data.tokenizers.subwords._learn_merges import (
     MAX_SYMBOLS,
@@ -103,20 +103,59 @@ def test_a_subclass_trains_itself(tmp_path: Path) -> None:
 words = st.dictionaries(st.text("abc", min_size=1, max_size=12), st.integers(1, 3), max_size=12)
 
 
+def test_plain_training_by_hand() -> None:
+    # "lo" and "ow" are seen four times, and the byte of "l" is smaller. Then "low" is seen four
+    # times, then " low" and "low e" twice, and the byte of the space is smaller than 257.
+    merges = _plain_bpe.train("low lower lowest slow", 9)
+    assert merges == {(108, 111): 256, (256, 119): 257, (32, 257): 258, (258, 101): 259}
+    assert _plain_bpe.train("low lower lowest slow", 2) == {(108, 111): 256, (256, 119): 257}
+    assert _plain_bpe.train("", 9) == _plain_bpe.train("abc", 9) == {}
+    assert _plain_bpe.train("aaaa", 9) == {(97, 97): 256}  # then "aa" stands beside "aa" once
+    assert _plain_bpe.encode("slow  é", merges) == [115, 257, 32, 32, 195, 169]
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.text("ab \n"))
+def test_plain_encoding_loses_nothing(text: str, other: str) -> None:
+    merges = _plain_bpe.train(other + text, 20)
+    for each in (text, other):
+        assert _plain_bpe.decode(_plain_bpe.encode(each, merges), merges) == each
+    assert "".join(_plain_bpe.cut(text)) == text
+
+
 @given(words, st.integers(0, 30))
-def test_learning_against_counting_anew(words: dict[str, int], merges: int) -> None:
-    symbols = {word: tuple("abc".index(letter) for letter in word) for word in words}
-    expected = straightforward_bpe.learn({symbols[w]: c for w, c in words.items()}, 3, merges)
-    as_text = {"".join(map(chr, symbols[word])): count for word, count in words.items()}
-    learnt = learn_merges(as_text, first_new_id=3, max_size=3 + merges, min_freq=2)
-    assert learnt == expected
-    shuffled = dict(random.Random(0).sample(list(as_text.items()), len(as_text)))
-    assert learn_merges(shuffled, first_new_id=3, max_size=3 + merges, min_freq=2) == learnt
+def test_fast_merges_are_the_plain_ones(words: dict[str, int], number_of_merges: int) -> None:
+    plain_merges = _plain_bpe.train(
+        "".join(f" {word}" * words[word] for word in words), number_of_merges
+    )
+    as_ids = {f" {word}": count for word, count in words.items()}  # of ASCII: chr(byte) for each
+    last = 256 + number_of_merges
+    learnt = learn_merges(as_ids, first_new_id=256, max_size=last, min_freq=2)
+    assert learnt == list(plain_merges)
+    shuffled = dict(random.Random(0).sample(list(as_ids.items()), len(as_ids)))
+    assert learn_merges(shuffled, first_new_id=256, max_size=last, min_freq=2) == learnt
     # No stretch of letters is made in two ways, so every merge is a token of its own.
-    tokens = ["a", "b", "c"]
-    for first, second in learnt:
-        tokens.append(tokens[first] + tokens[second])
-    assert len(set(tokens)) == len(tokens)
+    made = [_plain_bpe.decode([new_id], plain_merges) for new_id in plain_merges.values()]
+    assert len(set(made)) == len(made)
+    # The fast encoding of the words is the plain one.
+    ranks = {pair: rank for rank, pair in enumerate(learnt)}
+    new_ids = list(plain_merges.values())
+    for word in as_ids:
+        expected = _plain_bpe.encode(word, plain_merges)
+        assert apply_merges(list(word.encode()), ranks, new_ids) == expected
+
+
+def test_the_tokenizer_finds_the_tokens_of_the_plain_algorithm() -> None:
+    # Of equally common pairs the one with the smaller ids is merged. The id of the space is larger
+    # than those of the letters in the tokenizer, and smaller here. In this text it does not matter.
+    text = "low lower lowest slow"
+    plain_merges = _plain_bpe.train(text, 99)
+    tokenizer = BPETokenizer.train([text])
+    for (first, second), new_id in zip(tokenizer.merges, plain_merges.values(), strict=True):
+        assert tokenizer.detokenize([first, second]) == _plain_bpe.decode([new_id], plain_merges)
+    for other in (text, "slower, lowest:  a slow low"):
+        plain_ids = _plain_bpe.encode(other, plain_merges)
+        plain_tokens = [_plain_bpe.decode([token], plain_merges) for token in plain_ids]
+        assert [tokenizer.decode([token]) for token in tokenizer.encode(other)] == plain_tokens
 
 
 @given(words)
@@ -141,11 +180,11 @@ def test_the_index_is_what_counting_anew_gives(words: dict[str, int]) -> None:
 
 
 def test_the_pairs_that_a_merge_changes() -> None:
-    assert changed_pairs(["", ""], "es", "A") == []
-    assert changed_pairs(["x", ""], "es", "A") == [("xe", "xA")]
-    assert changed_pairs(["", "x"], "es", "A") == [("sx", "Ax")]
+    assert changed_pairs("A", "es", "A") == []
+    assert changed_pairs("xA", "es", "A") == [("xe", "xA")]
+    assert changed_pairs("Ax", "es", "A") == [("sx", "Ax")]
     # eeeee becomes AAe: the pair itself is an old neighbour.
-    assert changed_pairs(["", "", "e"], "ee", "A") == [("ee", "AA"), ("ee", "Ae")]
+    assert changed_pairs("AAe", "ee", "A") == [("ee", "AA"), ("ee", "Ae")]
 
 
 tables = st.lists(
@@ -159,10 +198,23 @@ tables = st.lists(
 )
 
 
+def merged_by_definition(
+    symbols: list[int], ranks: dict[tuple[int, int], int], new_ids: list[int]
+) -> list[int]:
+    """Join the leftmost pair of the lowest rank until there is none."""
+    symbols = list(symbols)
+    while True:
+        found = [(ranks[pair], i) for i, pair in enumerate(pairwise(symbols)) if pair in ranks]
+        if not found:
+            return symbols
+        rank, i = min(found)
+        symbols[i : i + 2] = [new_ids[rank]]
+
+
 @given(st.lists(st.integers(0, 3), max_size=40), tables)
 def test_merging_against_the_definition(symbols: list[int], table: Any) -> None:
     ranks, new_ids = table
-    expected = straightforward_bpe.apply(symbols, ranks, new_ids)
+    expected = merged_by_definition(symbols, ranks, new_ids)
     assert apply_merges(symbols, ranks, new_ids) == expected
 
 

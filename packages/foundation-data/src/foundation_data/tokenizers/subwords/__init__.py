@@ -2,8 +2,9 @@
 
 In reading order:
 
-* ``_learn_merges``, ``_apply_merges``: byte-pair encoding, from the plain algorithm to the fast
-  one.
+* ``_plain_bpe``: byte-pair encoding in plain Python, the whole of it. It is here to be read and to
+  be compared with; nothing else imports it.
+* ``_learn_merges``, ``_apply_merges``: the same, fast.
 * ``_subword_tokenizer``: what all kinds share: how a text comes to them, see ``pipeline``.
 * ``_bpe_tokenizer``, ``_bpe_model``: byte pairs, as in GPT-2, and their part of the file.
 * ``_wordpiece_tokenizer``: word pieces, as in BERT.

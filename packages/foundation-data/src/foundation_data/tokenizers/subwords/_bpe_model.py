@@ -75,6 +75,7 @@ def model_from_json(content: Mapping[str, Any]) -> BPEModel:
                 "supported"
             )
     merges = field(content, "merges", list)
+    # For the last two, old files have null instead of false.
     return BPEModel(
         merges=tuple(read_merge(merge, rank) for rank, merge in enumerate(merges)),
         ignore_merges=field(content, "ignore_merges", bool, default=False),

@@ -1,59 +1,8 @@
 r"""Byte pairs as tokens, as in GPT-2 and in most language models since.
 
-**The plain algorithm.** A text is bytes at first, and each byte is a token. Training counts which
-two neighbours stand together most often, makes a new token of them, and begins again. Encoding
-merges neighbours in the order that training has found. Decoding puts bytes together:
-
->>> from collections import Counter
->>> from itertools import pairwise
->>> def merge(ids, pair, new_id):  # put new_id wherever the two ids of the pair are neighbours
-...     merged = []
-...     for token in ids:
-...         if merged and (merged[-1], token) == pair:
-...             merged[-1] = new_id
-...         else:
-...             merged.append(token)
-...     return merged
->>> merge([1, 2, 3, 1, 2], pair=(1, 2), new_id=4)
-[4, 3, 4]
-
->>> def train(words, number_of_merges):
-...     words = [list(word.encode()) for word in words]  # the bytes are the ids 0 to 255
-...     merges = {}  # a pair of ids, and the id that it becomes
-...     for new_id in range(256, 256 + number_of_merges):
-...         counts = Counter(pair for ids in words for pair in pairwise(ids))
-...         most = max(counts.values())
-...         commonest = min(pair for pair in counts if counts[pair] == most)  # a tie: smallest ids
-...         words = [merge(ids, commonest, new_id) for ids in words]
-...         merges[commonest] = new_id
-...     return merges
-
->>> def encode(word, merges):
-...     ids = list(word.encode())
-...     for pair, new_id in merges.items():  # early merges make what later ones are made of
-...         ids = merge(ids, pair, new_id)
-...     return ids
-
->>> def decode(ids, merges):
-...     bytes_of = {byte: bytes([byte]) for byte in range(256)}
-...     for (first, second), new_id in merges.items():
-...         bytes_of[new_id] = bytes_of[first] + bytes_of[second]
-...     # A token may be half of a character, as a byte of "é": alone it is shown as "�".
-...     return b"".join(bytes_of[token] for token in ids).decode(errors="replace")
-
-A text is cut into words first, and a word keeps the space before it, so that all words together
-are the text again. Training merges "l" and "o" (the bytes 108 and 111), then "lo" and "w", then the
-space and "low", and so on:
-
->>> merges = train(["low", " lower", " lowest", " slow"], 4)
->>> merges
-{(108, 111): 256, (256, 119): 257, (32, 257): 258, (258, 101): 259}
->>> encode(" slowest", merges)  # 32 is the byte of a space, 115 of "s", 116 of "t"
-[32, 115, 257, 101, 115, 116]
->>> [decode([token], merges) for token in encode(" slowest", merges)]
-[' ', 's', 'low', 'e', 's', 't']
-
-The class of this file finds the same tokens. Their ids are others, because special tokens come
+``_plain_bpe.py`` tells what byte pairs are: training, encoding and decoding in plain Python. The
+class of this file finds the same tokens, fast, and adds what a model in use needs: special tokens,
+GPT-2's way of cutting a text into words, and files. Its ids are others, because special tokens come
 first, and a space is written as ``Ġ``, for a reason that step 3 below tells:
 
 >>> tokenizer = BPETokenizer.train(["low lower lowest slow"])
@@ -79,8 +28,8 @@ first, and a space is written as ``Ġ``, for a reason that step 3 below tells:
    >>> text_to_bytes(" é"), bytes_to_token(text_to_bytes(" é"))
    (b' \xc3\xa9', 'ĠÃ©')
 
-4. The bytes are merged, in the order that training has found. ``_learn_merges.py`` and
-   ``_apply_merges.py`` do so faster than ``train`` and ``encode`` above, and explain how.
+4. The bytes are merged, in the order that training has found: ``_learn_merges.py`` finds the
+   merges, and ``_apply_merges.py`` applies them.
 
    >>> tokenizer.merges
    (('l', 'o'), ('lo', 'w'), ('Ġ', 'low'), ('Ġlow', 'e'))

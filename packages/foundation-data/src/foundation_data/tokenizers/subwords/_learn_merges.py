@@ -1,97 +1,32 @@
-"""Learning byte-pair encoding: which neighbours become one symbol (Sennrich 2016).
+"""Learning merges fast: the merges that `train` in ``_plain_bpe.py`` finds, which is read first.
 
-**The plain algorithm.** Count how often each two symbols are neighbours, write a new symbol for
-the commonest pair wherever it stands, and begin again. A word is a string here, one character for
-each symbol, so that merging a pair is ``str.replace``. Four merges of three words, with capital
-letters as the new symbols:
+`train` counts all pairs of all words again for each merge. A vocabulary takes thousands of merges,
+and few words hold the pair that is merged. So `learn_merges` does three things otherwise:
 
->>> from collections import Counter
->>> from itertools import pairwise
->>> def count_pairs(words):
-...     counts = Counter()
-...     for word, frequency in words.items():
-...         for first, second in pairwise(word):
-...             counts[first + second] += frequency
-...     return counts
->>> text = {"low": 7, "newest": 6, "widest": 3}  # how often each word is in the text
->>> words = text
->>> pairs = []
->>> for new in "ABCD":
-...     counts = count_pairs(words)
-...     # The commonest pair; of equally common ones, the first in the order of the alphabet.
-...     pair = min(counts, key=lambda pair: (-counts[pair], pair))
-...     words = {word.replace(pair, new): frequency for word, frequency in words.items()}
-...     pairs.append(pair)
-...     print(f"{pair}, seen {counts[pair]} times, becomes {new}:", *words)
-es, seen 9 times, becomes A: low newAt widAt
-At, seen 9 times, becomes B: low newB widB
-lo, seen 7 times, becomes C: Cw newB widB
-Cw, seen 7 times, becomes D: D newB widB
+* A word that comes seven times is kept once, with its frequency 7.
+* The pairs are counted once, in a `PairIndex`. It knows which words hold a pair, so that a merge
+  looks at these words alone, and changes the counts of their pairs.
+* A heap hands out the commonest pair, so that nobody looks at all pairs: `PairIndex.pop_commonest`.
 
-The first two merges have made ``B`` of "est", and the other two ``D`` of "low".
+**A word is a string.** The id 97 is written as ``chr(97)``, which is the character "a", and ``ord``
+gives the id back. Python merges in a string much faster than a loop over a list of ids could:
 
-**Ids as characters.** A model wants ids, which are whole numbers. The symbol with the id 97 is
-written as ``chr(97)``, the character that has this number, and ``ord`` gives the id back:
+>>> "newest".replace("es", chr(256))  # 256 is the id of the new token
+'newĀt'
 
->>> chr(97), ord("a")
-('a', 97)
+Python has `MAX_SYMBOLS` characters, so there cannot be more ids than that.
 
-So a word of ids is a string, too. Strings are used because Python searches and replaces in them
-much faster than a loop over a list could. Python has `MAX_SYMBOLS` characters, and therefore there
-cannot be more ids than that.
+An example that is used below: three words and how often each is in the text. The new tokens have
+the ids of "A", "B", "C" and "D" here, because capital letters are easy to see.
 
-**What is kept between merges.** The plain algorithm is slow because it counts every pair of every
-word again for each merge. A vocabulary takes thousands of merges, and few words hold the pair that
-is merged. So `PairIndex` counts once, and then keeps for each pair its count and its *holders*: the
-rows of the words that hold it. For the three words above it has these lists and tables:
-
-    row    words   frequencies        pair  counts  holders      pair  counts  holders
-      0    low         7               lo     7     {0}           es     9     {1, 2}
-      1    newest      6               ow     7     {0}           st     9     {1, 2}
-      2    widest      3               ne     6     {1}           wi     3     {2}
-                                       ew     6     {1}           id     3     {2}
-                                       we     6     {1}           de     3     {2}
-
-To merge ``es`` into ``A``, the words in the rows 1 and 2 are changed, and the word in row 0 is not
-looked at. The only counts that change are those of the pairs beside an ``A``. A pair that was there
-before (``we``) loses what the pair that is there now (``wA``) gains:
-
-    row    words   frequencies        pair  counts               pair  counts  holders
-      0    low         7               we    6 - 6 = 0            wA     6     {1}
-      1    newAt       6               de    3 - 3 = 0            dA     3     {2}
-      2    widAt       3               st    9 - 6 - 3 = 0        At   6 + 3   {1, 2}
-
->>> index = PairIndex(text)
->>> index.counts["es"], index.holders["es"]
-(9, {1, 2})
->>> index.pop_commonest(min_freq=1)
-'es'
->>> index.merge("es", "A")
->>> index.words
-['low', 'newAt', 'widAt']
->>> index.counts["we"], index.counts["wA"], index.counts["At"], index.holders["At"]
-(0, 6, 9, {1, 2})
-
-**Finding the commonest pair.** ``min`` looks at every pair there is. A heap (the module `heapq`)
-hands out its smallest entry in a few steps. With entries ``(-count, pair)`` this is the commonest
-pair. An entry inside a heap cannot be changed, so it keeps the count that the pair had when the
-entry was made. Since then the count may have fallen. After the merge above, for instance, two
-entries say 9, but one of them is old:
-
->>> sorted(index.heap)[:2]
-[(-9, 'At'), (-9, 'st')]
->>> index.counts["At"], index.counts["st"]
-(9, 0)
-
-The count cannot have risen: a pair comes into being in the merge that makes the newer of its two
-symbols, and all later merges can only use it up. So, if the entry that comes out has an old count,
-it is put back with the true one. If its count is true, then no other pair is more common.
-
-With these three steps `learn_merges` finds what the plain algorithm finds:
-
->>> merges = learn_merges(text, first_new_id=ord("A"), max_size=ord("E"), min_freq=1)
->>> [chr(first) + chr(second) for first, second in merges] == pairs
-True
+>>> words = {"low": 7, "newest": 6, "widest": 3}
+>>> merges = learn_merges(words, first_new_id=ord("A"), max_size=ord("E"), min_freq=1)
+>>> for new, (first, second) in zip("ABCD", merges):
+...     print(chr(first) + chr(second), "becomes", new)
+es becomes A
+At becomes B
+lo becomes C
+Cw becomes D
 """
 
 from __future__ import annotations
@@ -133,8 +68,9 @@ def learn_merges(
     -------
     list of (int, int)
         The pairs of ids in the order in which they were merged: pair number i has become
-        ``first_new_id + i``. No two of them make the same sequence of original symbols: the same
-        sequence is merged in the same way wherever no merge crosses its ends.
+        ``first_new_id + i``. No two of them make the same string. For example, "abc" is never made
+        both of "ab" and "c" and of "a" and "bc": wherever an "a" stood before "bc", it stood before
+        a "b" at first, and if "ab" was merged before "bc", that "b" is no longer there.
 
     References
     ----------
@@ -154,7 +90,23 @@ def learn_merges(
 class PairIndex:
     """The pairs of neighbours in some words: how common each is, and which words hold it.
 
-    A pair is a string of two characters. The top of this file draws what is in memory.
+    A pair is a string of two characters. For the words of the example there are these tables:
+
+        row    word    frequency          pair  count  holders      pair  count  holders
+          0    low         7               lo     7     {0}          es     9     {1, 2}
+          1    newest      6               ow     7     {0}          st     9     {1, 2}
+          2    widest      3               ne     6     {1}          wi     3     {2}
+                                           ew     6     {1}          id     3     {2}
+                                           we     6     {1}          de     3     {2}
+
+    To write ``A`` for ``es``, rows 1 and 2 are changed, and row 0 is not looked at. The only counts
+    that change are those of the pairs beside an ``A``. In "newest" the pair ``we`` becomes ``wA``,
+    so the count of ``we`` falls by 6, and that of ``wA`` grows by 6:
+
+        row    word    frequency          pair  count               pair  count  holders
+          0    low         7               we   6 → 0                wA   0 → 6   {1}
+          1    newAt       6               de   3 → 0                dA   0 → 3   {2}
+          2    widAt       3               st   9 → 0                At   0 → 9   {1, 2}
 
     Attributes
     ----------
@@ -165,11 +117,24 @@ class PairIndex:
     counts : dict of str to int
         How often each pair is in the text.
     holders : dict of str to set of int
-        The rows of the words that hold a pair: where they are in `words`. A word stays in the set
-        when another merge has taken a symbol of its pair.
+        The rows of the words that hold a pair. When another merge takes a symbol of the pair from
+        a word, its row stays in the set, and `merge` passes over it.
     heap : list of (int, str)
-        An entry ``(-count, pair)`` for each pair that was not merged. The true count is the same
-        or smaller.
+        An entry ``(-count, pair)`` for each pair that is not merged yet, with the count that the
+        pair had when the entry was made. See `pop_commonest`.
+
+    Examples
+    --------
+    >>> index = PairIndex({"low": 7, "newest": 6, "widest": 3})
+    >>> index.counts["es"], index.holders["es"]
+    (9, {1, 2})
+    >>> index.pop_commonest(min_freq=1)
+    'es'
+    >>> index.merge("es", "A")
+    >>> index.words
+    ['low', 'newAt', 'widAt']
+    >>> index.counts["we"], index.counts["wA"], index.counts["At"], index.holders["At"]
+    (0, 6, 9, {1, 2})
     """
 
     def __init__(self, words: Mapping[str, int]) -> None:
@@ -181,81 +146,76 @@ class PairIndex:
             for first, second in pairwise(word):
                 self.counts[first + second] += self.frequencies[row]
                 self.holders[first + second].add(row)
-        # Python compares strings by the numbers of their characters, which are the ids. So of
-        # equally common pairs the one with the smallest ids comes first.
+        # A heap hands out its smallest entry: the largest count and, of equal counts, the pair with
+        # the smallest ids, because Python compares strings by the numbers of their characters.
         self.heap = [(-count, pair) for pair, count in self.counts.items()]
         heapify(self.heap)
 
     def pop_commonest(self, min_freq: int) -> str | None:
-        """Take the commonest pair from the heap; None if no pair is seen `min_freq` times."""
+        """Take the commonest pair from the heap; None if no pair is seen `min_freq` times.
+
+        An entry of a heap cannot be changed when the count of its pair changes. But a count only
+        falls: all places of a pair come into being in one merge, the one that made the newer of its
+        two symbols, and later merges can only use them up. So if the smallest entry is out of date,
+        it is put back with the true count. If it is not, no other pair is more common.
+        """
         while self.heap:
             negative_count, pair = heappop(self.heap)
             count = self.counts[pair]
             if count < min_freq:
-                continue  # and it stays so rare, because counts only fall
+                continue  # It is dropped for good, because its count cannot grow again.
             if count == -negative_count:
                 return pair
-            heappush(self.heap, (-count, pair))  # its count has fallen since the entry was made
+            heappush(self.heap, (-count, pair))
         return None
 
-    def merge(self, pair: str, merged: str) -> None:
-        """Write the symbol `merged` for `pair` in all words, and correct the counts.
-
-        `merged` must be a symbol that is in no word yet.
-        """
+    def merge(self, pair: str, new: str) -> None:
+        """Write the symbol `new`, which is in no word yet, for `pair`, and correct the counts."""
         new_pairs: set[str] = set()
         for row in self.holders.pop(pair):
-            parts = self.words[row].split(pair)
-            if len(parts) == 1:
-                continue  # another merge has taken one of its symbols: the pair is not there
-            self.words[row] = merged.join(parts)  # as str.replace does; `parts` is needed below
+            word = self.words[row].replace(pair, new)
+            if len(word) == len(self.words[row]):
+                continue  # Another merge has taken one of the symbols of the pair.
+            self.words[row] = word
             frequency = self.frequencies[row]
-            for old, new in changed_pairs(parts, pair, merged):
-                self.counts[old] -= frequency
-                self.counts[new] += frequency
-                self.holders[new].add(row)
-                new_pairs.add(new)
-        # Not earlier: when "eeee" becomes "AA", the pair "ee" is an old neighbour, too.
-        del self.counts[pair]
-        for new in new_pairs:
-            heappush(self.heap, (-self.counts[new], new))
+            for before, now in changed_pairs(word, pair, new):
+                self.counts[before] -= frequency
+                self.counts[now] += frequency
+                self.holders[now].add(row)
+                new_pairs.add(now)
+        del self.counts[pair]  # After the loop, which counts it if it was its own neighbour: "eeee"
+        for now in new_pairs:
+            heappush(self.heap, (-self.counts[now], now))
 
 
-def changed_pairs(parts: list[str], pair: str, merged: str) -> list[tuple[str, str]]:
-    """Return the pairs that change when `pair` becomes `merged`: each as it was and as it is.
+def changed_pairs(word: str, pair: str, new: str) -> list[tuple[str, str]]:
+    """Return the pairs that have changed in a word: each as it was before the merge, and as it is.
 
     Parameters
     ----------
-    parts : list of str
-        The word without the pair, ``word.split(pair)``: between each two parts is a place where
-        the pair was.
-    pair, merged : str
-        What was in each of these places, and what is there now.
+    word : str
+        The word after the merge.
+    pair, new : str
+        The pair that was merged, and the symbol that stands in its place.
 
     Examples
     --------
-    >>> changed_pairs("newest".split("es"), "es", "A")  # newest becomes newAt
+    >>> changed_pairs("newAt", "es", "A")  # was newest
     [('we', 'wA'), ('st', 'At')]
-
-    Where two places touch, there is an empty string between them in `parts`:
-
-    >>> changed_pairs("neseswest".split("es"), "es", "A")  # neseswest becomes nAAwAt
-    [('ne', 'nA'), ('se', 'AA'), ('sw', 'Aw'), ('we', 'wA'), ('st', 'At')]
+    >>> changed_pairs("nAAt", "es", "A")  # was nesest
+    [('ne', 'nA'), ('se', 'AA'), ('st', 'At')]
     """
     first = pair[0]
     second = pair[1]
     changed: list[tuple[str, str]] = []
-    # The symbol on the left of a place, as it was and as it is; empty at the beginning of a word.
-    left_before = ""
-    left_now = ""
-    for before, after in pairwise(parts):  # the parts on both sides of a place
-        if before:
-            left_before = left_now = before[-1]
-        if left_before:
-            changed.append((left_before + first, left_now + merged))
-        if after:  # otherwise the next place touches this one, and counts what is between them
-            changed.append((second + after[0], merged + after[0]))
-        # If the next place touches this one, then this is what stands on its left.
-        left_before = second
-        left_now = merged
+    place = word.find(new)
+    while place != -1:
+        if place > 0:
+            left = word[place - 1]
+            left_before = second if left == new else left
+            changed.append((left_before + first, left + new))
+        right = word[place + 1 : place + 2]  # empty at the end of the word
+        if right and right != new:  # A new symbol on the right gets this pair in its own turn.
+            changed.append((second + right, new + right))
+        place = word.find(new, place + 1)
     return changed
