@@ -1,11 +1,13 @@
 """Word and character tokenizers: how text is cut, and that it can be put together again."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from foundation_data import (
     BPETokenizer,
     CharTokenizer,
+    CountedTokenizer,
     Tokenizer,
     Vocabulary,
     WordTokenizer,
@@ -113,6 +115,22 @@ def test_special_tokens_in_a_text_are_text() -> None:
         assert tokenizer.decode(ids) == "<eos>"
         allowed = tokenizer.encode("<eos>", allow_special=True)
         assert allowed == [tokenizer.vocabulary.specials.eos_id]
+
+
+def test_a_token_with_the_name_of_a_special_one_is_unknown() -> None:
+    class SplitAtSpaces(CountedTokenizer):
+        kind = "split-at-spaces"
+
+        def tokenize(self, text: str) -> list[str]:
+            return self.normalize(text).split()
+
+        def detokenize(self, tokens: Sequence[str]) -> str:
+            return " ".join(tokens)
+
+    tokenizer = SplitAtSpaces.train(["a b"])
+    assert tokenizer.encode("a <eos> b <pad> <bos>") == [4, 3, 5, 3, 3]
+    assert tokenizer.encode("a <eos> b", allow_special=True) == [4, 2, 5]
+    assert tokenizer.encode_pieces([("a <eos> ", False), ("<eos>", True)]) == [4, 3, 2]
 
 
 def test_training_options() -> None:

@@ -20,6 +20,7 @@ from foundation_seq.recurrent._layers import LSTMState
 
 __all__ = [
     "ConsecutiveWindows",
+    "Memory",
     "Window",
     "classification_loss",
     "language_model_loss",
@@ -38,14 +39,29 @@ PairBatch: TypeAlias = tuple[Ids, Ids, Ids, Ids]
 
 @dataclass
 class Memory:
-    """The state of the network, which the windows of one pass over a text hand on."""
+    """The state of the network, which the windows of one pass over a text hand on.
+
+    Attributes
+    ----------
+    state : pair of (layers, B, H) tensors or None
+        (h, c) at the end of the last window that was read, without its graph; None before the
+        first window of a pass, which starts from zeros.
+    """
 
     state: LSTMState | None = None
 
 
 @dataclass(frozen=True)
 class Window:
-    """The next tokens of each of B texts, and the tokens after them: (B, T) each."""
+    """The next tokens of each of B texts, and the tokens after them.
+
+    Attributes
+    ----------
+    ids, targets : (B, T) integer array
+    memory : Memory
+        The same object in all windows of one pass. A loss begins with ``memory.state`` and leaves
+        there, detached, the state that it has reached, as :func:`language_model_loss` does.
+    """
 
     ids: Ids
     targets: Ids
@@ -58,6 +74,10 @@ class ConsecutiveWindows:
     Nothing is drawn: every pass has the same windows in the same order. The state of the network is
     carried from window to window, but the gradient ends at the edge of a window. So the network
     remembers further back than the gradient reaches.
+
+    Each pass, and so each evaluation, begins with an empty :class:`Memory`, from zeros. There is no
+    ``state_dict``: a trainer that is resumed in the midst of a pass passes over the windows that
+    were used, without reading them, and the next one starts from zeros, too.
 
     Parameters
     ----------

@@ -3,8 +3,10 @@
 For a single row of numbers an operation takes longer to find out what to do than to do it. So where
 nobody records, watches or drops, the stacks compute the newest token here. These are the formulas
 of their layers once more, without tensors, gradients and patterns of attention; the tests hold them
-against the operations. :func:`can_step` lists the conditions. In all other cases the operations
-compute, and they also refuse arguments that are wrong.
+against the operations. The function ``can_step`` has the conditions: one new token of each text,
+beside caches that hold something, no pattern of attention, layers of the library's own kinds, and
+so little to do that the operations would not share it between threads. In all other cases the
+operations compute, and they also refuse arguments that are wrong.
 
 ``x`` holds the newest token of each text, a row each: (B, D).
 """

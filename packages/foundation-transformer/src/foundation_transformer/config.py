@@ -230,7 +230,11 @@ class TransformerConfig:
 
     @property
     def has_final_norm(self) -> bool:
-        """Whether a stack ends in a norm of its own; where sums are normalised, it has one."""
+        """Whether a stack ends in a norm of its own.
+
+        It does with ``norm_first`` or ``norm_last``. With neither, each layer ends in a norm of the
+        sum, the last one too, and so the stack needs none.
+        """
         return self.norm_first or self.norm_last
 
     @property

@@ -174,7 +174,9 @@ class Tokenizer(ABC):
         allow_special : bool
             Whether a special token written in `text` means that token. By default it is ordinary
             text, so that nobody steers a model by what they type. Allow it in templates of your
-            own, and what users type in between with `encode_pieces`.
+            own, and what users type in between with `encode_pieces`. Nor do letters of ordinary
+            text ever become a special token by being joined: merges that would make one are left
+            out, and special tokens are no pieces that a text can be cut into.
         framed : bool
             Whether to put around the ids what the model reads around a text, see `frame`.
 
@@ -261,7 +263,10 @@ class Tokenizer(ABC):
         `is_start` says whether it is the start of all that is encoded: some tokenizers put a space
         there.
         """
-        return self._vocabulary.to_ids(self.tokenize(text))
+        unk_id = self._vocabulary.specials.unk_id
+        ids = self._vocabulary.to_ids(self.tokenize(text))
+        # Text must not become a special token by looking like its name.
+        return [unk_id if index in self._left_out else index for index in ids]
 
     def decode(self, ids: Iterable[int], skip_unknown: bool = False) -> str:
         """Return the text of `ids`.

@@ -10,7 +10,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
 
 @cache
 def keep_freed_memory() -> bool:
-    """Ask the C library to keep freed arrays for reuse; ``Trainer.fit`` does so.
+    """Ask the C library to keep freed arrays for reuse; ``backward`` and ``Trainer.fit`` do so.
 
     By default glibc returns a large array to the system when it is freed, and the system has to
     clear and map every page of the next one: a fifth of the time of a small transformer's step.

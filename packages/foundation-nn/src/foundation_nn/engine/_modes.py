@@ -88,15 +88,19 @@ _skipping: ContextVar[_Room | bool] = ContextVar("skipping", default=False)
 def skip_init(weights: Iterable[Sequence[int]] | None = None) -> Iterator[None]:
     """Within this context parameters are made without values, for weights that will be loaded.
 
-    Nothing is drawn, and until it is given a value a parameter takes no memory: with
-    ``load_state_dict(state, assign=True)`` a model is loaded in the memory of its weights.
+    Nothing is drawn, and until it is given a value a parameter takes no memory: its ``data`` is
+    one zero that is shown in every place. ``load_state_dict(state, assign=True)`` takes the arrays
+    of the state over instead of copying them, so that a model is loaded in the memory of its
+    weights.
 
     Parameters
     ----------
     weights : iterable of shapes, optional
         Those of the arrays that will be loaded. A configuration from a file may describe a model of
-        any size; what they say then bounds what is built. More than twice as many parameters or
-        numbers, and some, are refused as soon as they are reached.
+        any size; what they say then bounds what is built: twice as many parameters and 64 more,
+        with twice as many numbers and 2²⁰ more. The first parameter beyond that is refused when it
+        is made; so a configuration that is a little wrong is still built, and refused by the names
+        of its weights when they are loaded.
 
     Raises
     ------

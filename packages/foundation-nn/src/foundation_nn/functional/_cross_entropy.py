@@ -55,7 +55,8 @@ def cross_entropy(
         constants and get no gradient. They need not add up to 1; a q_v of 0 leaves its class out,
         also where log p_v is -∞.
     ignore_index : int, optional
-        Rows with this target do not count. If none counts, loss and gradient are 0.
+        Rows with this target do not count: their loss and gradient are 0, whatever the logits are,
+        NaN included. If none counts, loss and gradient are 0.
         PyTorch's default is -100; ours ignores nothing. Of probabilities every row counts: choose
         rows by ``logits[real], targets[real]``.
     label_smoothing : float

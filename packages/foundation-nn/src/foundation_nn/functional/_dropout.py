@@ -63,7 +63,7 @@ def dropout(x: Tensor | NDArray[Any], p: float, rng: np.random.Generator | None 
     """Zero each element with probability ``p`` and scale the others by 1 / (1 - p) [1]_.
 
     Without ``rng``, the generator of the surrounding ``train_mode`` is used; outside of one, the
-    input is returned as it is.
+    input is returned as it is. So it is if ``p``, as rounded, is 0.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def dropout(x: Tensor | NDArray[Any], p: float, rng: np.random.Generator | None 
     TypeError
         If ``x`` holds integers, which the scale would round, or ``p`` is no number.
     ValueError
-        If ``p`` is not in [0, 1).
+        If ``p`` is not in [0, 1), also as rounded: from 1 - 1/131072 on it would be 1.
 
     References
     ----------

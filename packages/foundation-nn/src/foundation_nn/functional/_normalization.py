@@ -37,6 +37,9 @@ def layer_norm(
     and b act on all rows, so that their gradients are sums over the rows. Together, with
     dx̂ = g w:  dx = r (dx̂ - mean(dx̂) - x̂ mean(dx̂ x̂)),  dw = Σ g x̂,  db = Σ g.
 
+    A constant row gives exact zeros, and a row whose mean is large beside its spread keeps its
+    digits, see :func:`foundation_nn.centred`.
+
     Parameters
     ----------
     x : (..., D) tensor

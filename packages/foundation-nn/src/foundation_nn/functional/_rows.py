@@ -293,8 +293,11 @@ def centred(x: Array) -> tuple[Array, Array]:
     """Each row minus its mean, (N, D), and the variance of each row, (N, 1).
 
     A constant row gives exact zeros, and a row whose mean is large beside its spread loses no
-    digits in the sum. The look at what the rounded mean leaves takes a tenth of the time of a layer
-    norm, and a mean in two passes takes more.
+    digits in the sum. A mean is a rounded number, so that something is left of it in the
+    deviations. One look says how much: their mean, squared, is compared with the variance. Only
+    rows in which it is not tiny are centred anew, after their own first element was subtracted.
+    Ordinary rows pay for the look alone, a tenth of the time of a layer norm; to compute every mean
+    in two passes would take more.
     """
     D = x.shape[-1]
     deviation = x - row_mean(x)

@@ -19,7 +19,8 @@ class ParameterGroup(TypedDict):
     params : Module, Parameter or iterable of Parameter
     lr : float
         Its learning rate at first. The optimiser keeps the ratio to its own ``lr``, and a schedule,
-        which sets that, moves both.
+        which sets that, moves both. To an ``lr`` of 0 there is no ratio: a ValueError says to give
+        ``lr_scale`` instead.
     lr_scale : float
         This ratio; 1 by default. Give one of the two.
     weight_decay : float

@@ -4,6 +4,11 @@ The loop is a function ``unroll`` of each operation. It reads the projected inpu
 steps, which are one matrix product, and fills in the states; it returns ``walk_back``, which goes
 from the last step to the first. From what that finds, the gradients of inputs, weights and biases
 are again single products over all steps.
+
+Between the two, the inputs and the states of all steps are held, and what ``unroll`` has put in the
+place of the projected inputs: the gates, if there are any. ``walk_back`` writes the gradients of a
+step over the gates of this step, so that nothing is allocated for them. That is why there is one
+way back only; what a share of the rows holds is freed when its way back is done.
 """
 
 from __future__ import annotations

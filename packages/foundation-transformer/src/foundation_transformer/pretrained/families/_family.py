@@ -89,10 +89,13 @@ class Family:
     with_axis : str
         A pattern of the names of our parameters that have an axis of length 1 more in a file.
     copies : mapping from str to names
-        Tensors that other names in a file may stand for, too, because they are tied. Whichever is
-        there counts, and several must be equal.
+        For a tensor, the other names under which a file may hold it because they are tied, such as
+        "shared.weight" and ("encoder.embed_tokens.weight", ...). One of them is enough, under any
+        name. Where there are several, those that are equal count once, and one that differs is
+        refused by its name.
     as_in_file : callable
-        The configuration, corrected by the names of the tensors that are there.
+        From the configuration and the names of the tensors in the file to the configuration of
+        what is really there. Marian has no bias of the output where the file has none.
     head : Head or None
         Of an encoder: what a head that classifies texts is called.
     """
