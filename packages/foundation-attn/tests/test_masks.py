@@ -291,9 +291,12 @@ def test_what_is_padding():
     assert real(mask=ahead) is None
     assert real(mask=ahead, causal=True) == [True, False, False]
     # Beside a cache somebody may look later.
-    found = real_positions((1, 1), mask=np.zeros((1, 1, 3), bool), earlier=2)
+    cache = KVCache()
+    assert real_positions((1, 3), mask=lonely, cache=cache) is None
+    cache.append(np.zeros((1, 1, 2, 4)), np.zeros((1, 1, 2, 4)))
+    found = real_positions((1, 1), mask=np.zeros((1, 1, 3), bool), cache=cache)
     assert found is None
-    found = real_positions((1, 1), np.array([[True, True, False]]), earlier=2)
+    found = real_positions((1, 1), np.array([[True, True, False]]), cache=cache)
     assert found.tolist() == [[False]]
 
 

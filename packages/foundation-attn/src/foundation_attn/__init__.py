@@ -3,9 +3,9 @@
 Read in this order: ``masks``, ``_basic`` (scores, softmax, context), ``_self_attention`` (one
 head), ``_attention`` (the function), ``_fused`` (the operation: a block's scores, weights and
 output, and their gradients; ``_scores``, ``_rule`` and ``_blocks`` beneath it), ``_multi_head``
-(``_projections`` holds its weights, ``_arguments`` what it refuses), ``_cache``, ``_decoder`` and
-``_seq2seq`` (a recurrent translator), ``_capture`` (whose layers ``_layer_names`` names for people)
-and ``plotting``.
+(``_projections`` holds its weights, ``_head_inputs`` what its heads work on, ``_arguments`` what it
+refuses), ``_cache``, ``_decoder`` and ``_seq2seq`` (a recurrent translator), ``_capture`` (whose
+layers ``_layer_names`` names for people) and ``plotting``.
 """
 
 from foundation_nn import publish

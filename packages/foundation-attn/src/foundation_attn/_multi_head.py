@@ -32,23 +32,19 @@ and values one above the other:
 >>> np.allclose(layer(Tensor(x)).data, expected, atol=1e-6)
 True
 
-The class does the same in the same order: project, attend, put side by side, mix. Around these
-lines stands what they do not have. Skip it at first reading:
+``MultiHeadAttention.forward`` has the same four steps: project, attend, put side by side, mix. What
+there is beyond them is in these places:
 
-    masks            who may attend to whom
-    padding          may hold anything, even NaN, and is therefore replaced by zeros
-    cross-attention  keys and values come from another text, of S positions
-    cache            keys and values of earlier positions are computed once
-    norms            queries and keys are brought to one length
-    rotary           queries and keys are turned by their positions
-    relative         scores have a bias that is learnt for each distance
-    groups           G key heads, each shared by H / G query heads
-    capturing        the weights, for pictures
+    _self_heads          queries, keys and values of one text; positions; padding
+    _cross_heads         keys and values of another text, of S positions
+    _projections.py      the weights, and norms of queries and keys
+    _head_inputs.py      each head attends; several query heads may share a key head
+    _rule.py, masks.py   who may attend to whom, and what is padding
+    _cache.py            keys and values of earlier positions, which are computed once
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -65,9 +61,9 @@ from foundation_attn._arguments import (
     refuse_gradients,
     refuse_positions,
 )
-from foundation_attn._attention import attend, hide_unreachable, weights_by
 from foundation_attn._cache import KVCache
 from foundation_attn._capture import active_maps
+from foundation_attn._head_inputs import HeadInputs
 from foundation_attn._heads import merge_heads
 from foundation_attn._projections import HeadProjections
 from foundation_attn._rule import Rule, check_dropout, check_head_masks, check_window_and_cap
@@ -77,9 +73,11 @@ from foundation_attn.masks import Mask, hide, real_positions
 class MultiHeadAttention(HeadProjections):
     """Attention of several heads, each on its own projection of the input [1]_.
 
-    Of queries X and of keys and values Y, which in self-attention are the same:
+    Queries are made of X, keys and values of Y; in self-attention, both are the same text::
 
-    head_h = attention(X W_query,h, Y W_key,h, Y W_value,h);  result = W_out · concat(heads).
+        Q, K, V = X W_qᵀ, Y W_kᵀ, Y W_vᵀ            each is cut into heads of equal width
+        head_h  = attention(Q_h, K_h, V_h)          for each head h = 1 ... H
+        result  = concat(head_1, ..., head_H) W_outᵀ
 
     Parameters
     ----------
@@ -182,13 +180,13 @@ class MultiHeadAttention(HeadProjections):
         super().__init__(
             d_model,
             num_heads,
-            num_kv_heads,
-            head_width,
-            bias,
-            out_bias,
-            qk_norm,
-            norm_eps,
-            init.generator(rng),
+            num_kv_heads=num_kv_heads,
+            head_width=head_width,
+            bias=bias,
+            out_bias=out_bias,
+            qk_norm=qk_norm,
+            norm_eps=norm_eps,
+            rng=init.generator(rng),
         )
         check_slopes(slopes, self.num_heads)
         self.dropout = dropout
@@ -262,8 +260,8 @@ class MultiHeadAttention(HeadProjections):
             The position of each token, by which ``rotary`` turns queries and keys: by default
             0, 1, 2, ..., counted on from the length of a cache. To be given if a row holds several
             texts, or if prompts of unequal length are padded on the left, so that all end together.
-            Causality, window and slopes look at
-            places in the row instead: they need differences of positions only, which are the same.
+            Causality, window and slopes look at places in the row instead: they need differences of
+            positions only, which are the same.
 
         Returns
         -------
@@ -280,17 +278,27 @@ class MultiHeadAttention(HeadProjections):
             or a cache is used where gradients are recorded.
         """
         check_inputs(query, key, value, self.d_model)
+        # Project: queries (B, H, T, K), keys and values (B, G, S, K).
         if key is None:
+            kind = "self"
             check_positions(query, positions, self.rotary)
-            side_by_side = self._self_attention(
-                query, value, key_mask, mask, causal, cache, positions
-            )
+            inputs = self._self_heads(query, value, key_mask, mask, causal, cache, positions)
         else:
+            kind = "cross"
             refuse_positions(positions, self.rotary, self.relative)
-            side_by_side = self._cross_attention(query, key, value, key_mask, mask, causal, cache)
-        return self.out_proj(side_by_side)  # (B, T, D): mixes what the heads have found
+            inputs = self._cross_heads(query, key, value, key_mask, mask, causal, cache)
+        maps = active_maps()
+        if maps is not None:  # within capture_attention somebody looks at the weights
+            maps.record(self, kind, inputs.weights())
 
-    def _self_attention(
+        # Attend: for each query a mean of the values, in each head by itself.
+        heads = inputs.attend(self.dropout)  # (B, H, T, K)
+        # Put side by side what the heads have found; a query that is padding finds nothing.
+        side_by_side = hide(merge_heads(heads), inputs.real)  # (B, T, H · K)
+        # Mix it.
+        return self.out_proj(side_by_side)  # (B, T, D)
+
+    def _self_heads(
         self,
         x: Tensor,
         value: Tensor | None,
@@ -299,45 +307,33 @@ class MultiHeadAttention(HeadProjections):
         causal: bool,
         cache: KVCache | None,
         positions: Positions | None,
-    ) -> Tensor:
-        """From ``x`` (B, T, D) to its heads side by side, (B, T, H · K)."""
+    ) -> HeadInputs:
+        """Self-attention: queries, keys and values of the same positions, ``x`` (B, T, D).
+
+        With a cache, keys and values are those of all S positions so far.
+        """
         B, T, _ = x.shape
-        earlier = None if cache is None else cache.length  # an empty cache is a cache, too
-        start = earlier or 0
-        rule = self._rule(key_mask, mask, causal, B, T, S=start + T)
+        start = 0 if cache is None else cache.length  # the place of x in the text
+        S = start + T
+        rule = self._rule(key_mask, mask, causal, B, T, S)
+        real = real_positions((B, T), key_mask, mask, causal, self.window, cache)  # (B, T) or None
         if cache is not None:
             cache.check_padding(key_mask)
 
-        # Which positions are no padding, (B, T); None: all of them.
-        real = real_positions((B, T), key_mask, mask, causal, self.window, earlier)
-        x = hide(x, real)  # zeros where it is False
-        if value is None:
-            q, k, v = self._project(x, "qkv")  # (B, H, T, K), (B, G, T, K), (B, G, T, K)
-        else:
-            q, k = self._project(x, "qk")
-            (v,) = self._project(hide(value, real), "v")
-
+        q, k, v = self._project_text(x, value, real)  # (B, H, T, K), (B, G, T, K), (B, G, T, K)
         if self.rotary is not None:
             if positions is None:
-                positions = np.arange(start, start + T)
+                positions = np.arange(start, S)
             q = self.rotary(q, positions)
             k = self.rotary(k, positions)
-
         if cache is not None:
             refuse_gradients(q, k, v)
-            k, v = _append(cache, k, v)  # (B, G, S, K) each: those of all positions so far
-            cache.add_padding(real)
-            if mask is not None and real is not None:
-                # Nor does padding see anything: what it alone would see is hidden in _attend.
-                rule = replace(rule, masks=(*rule.masks, real[:, None, :, None]))  # (B, 1, T, 1)
+            k, v = _append(cache, k, v, real)  # (B, G, S, K) each
+        bias = None if self.relative is None else self.relative(S)  # (H, 2S - 1)
+        inputs = HeadInputs(q, k, v, rule, bias, real)
+        return inputs if cache is None or mask is None else inputs.hide_unseen()
 
-        # A cache holds what was not padding when it came, and a mask may hide it now.
-        keys_may_be_nan = cache is not None and mask is not None
-        heads = self._attend("self", q, k, v, rule, keys_may_be_nan, real)  # (B, H, T, K)
-        side_by_side = merge_heads(heads)  # (B, T, H · K)
-        return hide(side_by_side, real)  # padding does not attend, either
-
-    def _cross_attention(
+    def _cross_heads(
         self,
         query: Tensor,
         key: Tensor,
@@ -346,108 +342,52 @@ class MultiHeadAttention(HeadProjections):
         mask: Mask | None,
         causal: bool,
         cache: KVCache | None,
-    ) -> Tensor:
-        """From ``query`` (B, T, D), ``key`` and ``value`` (B, S, D) to heads side by side."""
+    ) -> HeadInputs:
+        """Cross-attention: queries of ``query`` (B, T, D), keys and values of ``key`` (B, S, D).
+
+        With a cache, keys and values are projected in the first call, and read in all others.
+        """
         B, T, _ = query.shape
         S = key.shape[1]
         rule = self._rule(key_mask, mask, causal, B, T, S)
-
-        # Which queries see some key, (B, T) or (B, 1) for all alike, and which keys are seen by
-        # some query, (B, S); None: all.
         if cache is None:
+            # Which queries see some key, (B, T), and which keys are seen, (B, S); None: all.
             attends, seen = rule.real_queries_and_keys(T, S)
-        elif key_mask is None:
-            attends, seen = None, None
-        else:  # later queries may see what these do not: key_mask alone tells
-            attends, seen = np.any(key_mask, axis=1, keepdims=True), key_mask
-
-        (q,) = self._project(hide(query, attends), "q")  # (B, H, T, K)
-        if cache is None:
+            q = self._project_queries(query, attends)  # (B, H, T, K)
             k, v = self._project_memory(key, value, seen)  # (B, G, S, K) each
+            return HeadInputs(q, k, v, rule)
+
+        # Beside a cache key_mask alone tells which keys are real, because a later query may look at
+        # a key that no query of this call sees.
+        attends = None if key_mask is None else np.any(key_mask, axis=1, keepdims=True)  # (B, 1)
+        q = self._project_queries(query, attends)
+        refuse_gradients(q)
+        filled_from = (key.data, key.data if value is None else value.data)
+        if cache.length == 0:
+            k, v = self._project_memory(key, value, key_mask)
+            refuse_gradients(k, v)
+            k, v = _append(cache, k, v, key_mask)
+            cache.source = filled_from
         else:
-            refuse_gradients(q)
-            # What the cache is filled from, to be recognised in later calls.
-            source = (key.data, key.data if value is None else value.data)
-            if cache.length:
-                cache.check_source(source, key_mask)
-                cache.check_padding(key_mask)
-                cached_k, cached_v = cache.view()
-                k, v = Tensor.wrap(cached_k), Tensor.wrap(cached_v)
-            else:
-                k, v = self._project_memory(key, value, seen)
-                refuse_gradients(k, v)
-                k, v = _append(cache, k, v)
-                cache.add_padding(seen)
-                cache.source = source
-
-        keys_may_be_nan = cache is not None and mask is not None
-        heads = self._attend("cross", q, k, v, rule, keys_may_be_nan)  # (B, H, T, K)
-        return merge_heads(heads)  # (B, T, H · K)
-
-    # --- the steps of both
+            cache.check_source(filled_from, key_mask)
+            cache.check_padding(key_mask)
+            k, v = map(Tensor.wrap, cache.view())
+        inputs = HeadInputs(q, k, v, rule)
+        return inputs if mask is None else inputs.hide_unseen()
 
     def _rule(
         self, key_mask: Mask | None, mask: Mask | None, causal: bool, B: int, T: int, S: int
     ) -> Rule:
         """The masks and options of a call as one value: all that decides about the weights."""
-        masks = check_head_masks(key_mask, mask, B, self.num_heads, T, S)  # (B, H, T, S) or 1s
+        masks = check_head_masks(key_mask, mask, B, self.num_heads, T, S)  # 4 axes each
         return Rule(masks, causal, self.scale, self.window, self.slopes, self.cap)
 
-    def _attend(
-        self,
-        kind: str,
-        q: Tensor,
-        k: Tensor,
-        v: Tensor,
-        rule: Rule,
-        keys_may_be_nan: bool,
-        real: Mask | None = None,
-    ) -> Tensor:
-        """What each head finds by itself, (B, H, T, K).
 
-        From queries (B, H, T, K), keys and values (B, G, S, K). ``keys_may_be_nan`` where the rule
-        forbids every query to see them. ``kind`` ("self" or "cross") and ``real``, which queries
-        (B, T) are no padding, are told to whoever captures the weights.
-        """
-        B, H, T, K = q.shape
-        G = self.num_kv_heads
-        S = k.shape[2]
-        if G < H:  # an axis more: H / G query heads to each key head, whose axis has length 1
-            q = q.reshape(B, G, H // G, T, K)
-            k = k.reshape(B, G, 1, S, K)
-            v = v.reshape(B, G, 1, S, K)
-            rule = rule.in_groups(G)
-        if keys_may_be_nan:
-            # A weight of 0 does not hide them, for 0 · NaN is NaN: zeros take their place.
-            q, k, v = hide_unreachable(q, k, v, rule)
-        bias = None if self.relative is None else self.relative(S)  # (H, 2S - 1)
-        if bias is not None and G < H:
-            bias = bias.reshape(G, H // G, 2 * S - 1)
-        self._record_weights(kind, q, k, rule, real, bias)
-        heads = attend(q, k, v, rule, self.dropout, bias)
-        return heads.reshape(B, H, T, K) if G < H else heads
+def _append(cache: KVCache, k: Tensor, v: Tensor, real: Mask | None) -> tuple[Tensor, Tensor]:
+    """Put keys and values (B, G, n, K) into a cache; return all that it holds, (B, G, S, K) each.
 
-    def _record_weights(
-        self,
-        kind: str,
-        q: Tensor,
-        k: Tensor,
-        rule: Rule,
-        real: Mask | None,
-        bias: Tensor | None,
-    ) -> None:
-        """Leave the weights (B, H, T, S) to ``capture_attention``, if somebody is within it."""
-        maps = active_maps()
-        if maps is None:
-            return
-        p = weights_by(rule, q.data, k.data, None if bias is None else bias.data)
-        p = p.reshape(len(p), self.num_heads, *p.shape[-2:])  # groups side by side again
-        if real is not None:
-            p = p * real[:, None, :, None]
-        maps.record(self, kind, p)
-
-
-def _append(cache: KVCache, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-    """Put new keys and values (B, G, T, K) into a cache; all that are in it now, (B, G, S, K)."""
+    ``real`` (B, n) says which of the new ones are no padding.
+    """
     all_k, all_v = cache.append(k.data, v.data)
+    cache.add_padding(real)
     return Tensor.wrap(all_k), Tensor.wrap(all_v)

@@ -38,6 +38,7 @@ class HeadProjections(Module):
         self,
         d_model: int,
         num_heads: int,
+        *,
         num_kv_heads: int | None,
         head_width: int | None,
         bias: bool,
@@ -121,13 +122,30 @@ class HeadProjections(Module):
         (normalised,) = split_heads(norm(merge_heads(x)), (x.shape[1],))
         return normalised
 
-    def _project_memory(
-        self, key: Tensor, value: Tensor | None, seen: Mask | None
-    ) -> tuple[Tensor, Tensor]:
-        """Keys and values (B, G, S, K) of what is attended to, zeros where it is not ``seen``."""
+    # --- what attention asks for, with zeros in place of positions that are not real
+
+    def _project_text(
+        self, x: Tensor, value: Tensor | None, real: Mask | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """For self-attention in ``x`` (B, T, D): q (B, H, T, K), k and v (B, G, T, K)."""
         if value is None:
-            k, v = self._project(hide(key, seen), "kv")
+            q, k, v = self._project(hide(x, real), "qkv")
         else:
-            (k,) = self._project(hide(key, seen), "k")
-            (v,) = self._project(hide(value, seen), "v")
+            q, k = self._project(hide(x, real), "qk")
+            v = self._project(hide(value, real), "v")[0]
+        return q, k, v
+
+    def _project_queries(self, x: Tensor, real: Mask | None) -> Tensor:
+        """For cross-attention: the queries (B, H, T, K) of ``x`` (B, T, D)."""
+        return self._project(hide(x, real), "q")[0]
+
+    def _project_memory(
+        self, key: Tensor, value: Tensor | None, real: Mask | None
+    ) -> tuple[Tensor, Tensor]:
+        """For cross-attention: the keys and values (B, G, S, K) of what is attended to."""
+        if value is None:
+            k, v = self._project(hide(key, real), "kv")
+        else:
+            k = self._project(hide(key, real), "k")[0]
+            v = self._project(hide(value, real), "v")[0]
         return k, v

@@ -19,6 +19,8 @@ from foundation_nn import Tensor
 from foundation_nn import functional as F
 from numpy.typing import NDArray
 
+from foundation_attn._cache import KVCache
+
 Mask: TypeAlias = NDArray[np.bool_]
 
 #: Rows of a pattern that are looked at together; see :func:`reach`.
@@ -212,12 +214,14 @@ def real_positions(
     mask: Mask | None = None,
     causal: bool = False,
     window: int | None = None,
-    earlier: int | None = None,
+    cache: KVCache | None = None,
 ) -> Mask | None:
     """Which positions of self-attention are real, (B, T); None if all of them are.
 
     The others are padding: ``key_mask`` says so, or they neither attend to a real position nor
-    does one attend to them. A position that only looks, or is only looked at, is real.
+    does one attend to them. A position that only looks, or is only looked at, is real. Beside a
+    cache, also an empty one, ``key_mask`` alone tells: whom nobody has looked at until now,
+    somebody may look at later.
 
     Parameters
     ----------
@@ -228,9 +232,8 @@ def real_positions(
     causal : bool
     window : int, optional
         As for :func:`foundation_attn.attention`.
-    earlier : int, optional
-        The number of positions in a cache, S - T. Beside a cache ``key_mask`` alone tells: whom
-        nobody has looked at until now, somebody may look at later.
+    cache : KVCache, optional
+        What holds the S - T positions before these.
 
     Raises
     ------
@@ -248,11 +251,11 @@ def real_positions(
     array([[ True,  True, False]])
     """
     B, T = shape
-    S = T + (earlier or 0)
+    S = T if cache is None else cache.length + T
     check_key_mask(key_mask, (B, S))
     pattern = check_pattern(mask, B, None, T, S)
     real: Mask | None = None if key_mask is None else key_mask[:, S - T :]
-    if pattern is not None and earlier is None:
+    if pattern is not None and cache is None:
         some_head: Mask = np.asarray(pattern.any(axis=1))  # (B, T, S)
         itself = np.diagonal(np.broadcast_to(some_head, (B, T, T)), axis1=1, axis2=2)
         # Mostly each real position attends to itself, and nothing is left to find out.

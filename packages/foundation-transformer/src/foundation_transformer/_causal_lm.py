@@ -267,9 +267,9 @@ class CausalLM(Module):
         (B, S) tells of all S tokens so far.
         """
         require_ids(ids)  # of shape (B, T)
-        earlier = None if caches is None else caches[0].length
+        cache = None if caches is None else caches[0]  # all layers hold the same positions
         # Which of these tokens are no padding, (B, T); None: all of them.
-        real = real_positions(np.shape(ids), key_mask, mask, causal=True, earlier=earlier)
+        real = real_positions(np.shape(ids), key_mask, mask, causal=True, cache=cache)
         x = self.embedding(real_ids(ids, real))  # (B, T, D); padding is read as id 0
         if self.config.scale_embeddings:
             x = x * math.sqrt(self.config.d_model)

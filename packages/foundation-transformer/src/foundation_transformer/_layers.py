@@ -437,6 +437,5 @@ def hide_padding(
     x: Tensor, key_mask: Mask | None, mask: Mask | None, causal: bool, cache: KVCache | None
 ) -> Tensor:
     """``x`` (B, T, D) with zeros in place of padding; what was there, even NaN, is gone."""
-    earlier = None if cache is None else cache.length  # an empty cache is a cache, too
-    real = real_positions(x.shape[:2], key_mask, mask, causal, earlier=earlier)  # (B, T) or None
+    real = real_positions(x.shape[:2], key_mask, mask, causal, cache=cache)  # (B, T) or None
     return hide(x, real)
