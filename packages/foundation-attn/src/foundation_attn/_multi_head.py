@@ -253,9 +253,9 @@ class MultiHeadAttention(HeadProjections):
         cache : KVCache, optional
             In self-attention, the keys before the query, to which the query's are added. In
             cross-attention, filled by the first call, after which the same ``key`` is expected but
-            not projected again. Not differentiable: for use under ``no_grad``. A later query may
-            look at what no query has looked at yet, so that with a cache ``key_mask`` alone
-            tells what is padding.
+            not projected again. Not differentiable: for use under ``no_grad``. With a cache
+            ``key_mask`` alone tells what is padding, because a later query may look at what no
+            query has looked at yet.
         positions : (T,) or (B, T) integer array, optional
             The position of each token, by which ``rotary`` turns queries and keys: by default
             0, 1, 2, ..., counted on from the length of a cache. To be given if a row holds several
@@ -331,7 +331,10 @@ class MultiHeadAttention(HeadProjections):
             k, v = _append(cache, k, v, real)  # (B, G, S, K) each
         bias = None if self.relative is None else self.relative(S)  # (H, 2S - 1)
         inputs = HeadInputs(q, k, v, rule, bias, real)
-        return inputs if cache is None or mask is None else inputs.hide_unseen()
+        if cache is not None and mask is not None:
+            # What was no padding when it came into the cache may be NaN, and mask may hide it now.
+            inputs = inputs.hide_unseen()
+        return inputs
 
     def _cross_heads(
         self,
@@ -373,7 +376,7 @@ class MultiHeadAttention(HeadProjections):
             cache.check_padding(key_mask)
             k, v = map(Tensor.wrap, cache.view())
         inputs = HeadInputs(q, k, v, rule)
-        return inputs if mask is None else inputs.hide_unseen()
+        return inputs if mask is None else inputs.hide_unseen()  # as in self-attention
 
     def _rule(
         self, key_mask: Mask | None, mask: Mask | None, causal: bool, B: int, T: int, S: int

@@ -2,10 +2,10 @@
 
 Read in this order: ``config`` (``_config_checks`` has what it refuses), ``_positions``,
 ``_relative``, ``_rotary_scaling`` and ``_buckets`` (where a token stands), ``_feed_forward``,
-``_layers``, ``_stacks`` (and ``_recompute``, for less memory), the three models ``_transformer``,
-``_causal_lm`` and ``_text_encoder``, ``_heads`` (classifiers, masked tokens), ``_translator``,
-``_decoding``, ``_sentence_translator`` and ``_translate`` (generation with caches), ``pretrained``
-(published models), ``recipes`` and ``evaluation``.
+``_layers`` (which ``_layer_parts`` makes), ``_stacks`` (and ``_recompute``, for less memory), the
+three models ``_transformer``, ``_causal_lm`` and ``_text_encoder``, ``_heads`` (classifiers, masked
+tokens), ``_translator``, ``_decoding``, ``_sentence_translator`` and ``_translate`` (generation
+with caches), ``pretrained`` (published models), ``recipes`` and ``evaluation``.
 """
 
 from foundation_nn import publish

@@ -115,6 +115,22 @@ def feed_forward(
     return linear2(F.dropout(h, dropout))
 
 
+def linear_layers(
+    d_model: int, d_ff: int, activation: str, bias: bool, rng: np.random.Generator | None
+) -> tuple[Linear, Linear]:
+    """The two linear layers of a feed-forward network, see :class:`FeedForward`.
+
+    The first has D inputs and F outputs, or 2F if the activation is gated; the second F and D.
+    """
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"activation: expected one of {tuple(ACTIVATIONS)}, got {activation!r}")
+    d_model = whole_number("FeedForward", "d_model", d_model, at_least=1)
+    d_ff = whole_number("FeedForward", "d_ff", d_ff, at_least=1)
+    rng = init.generator(rng)
+    width = 2 * d_ff if activation in GATED else d_ff
+    return Linear(d_model, width, bias, rng=rng), Linear(d_ff, d_model, bias, rng=rng)
+
+
 class FeedForward(Module):
     """Two linear layers with a nonlinearity between them, [1]_ eq. 2.
 
@@ -155,18 +171,9 @@ class FeedForward(Module):
         *,
         rng: np.random.Generator | None = None,
     ) -> None:
-        if activation not in ACTIVATIONS:
-            raise ValueError(
-                f"activation: expected one of {tuple(ACTIVATIONS)}, got {activation!r}"
-            )
-        d_model = whole_number("FeedForward", "d_model", d_model, at_least=1)
-        d_ff = whole_number("FeedForward", "d_ff", d_ff, at_least=1)
-        rng = init.generator(rng)
+        self.linear1, self.linear2 = linear_layers(d_model, d_ff, activation, bias, rng)
         self.activation = activation
         self.dropout = number("FeedForward", "dropout", dropout, at_least=0, less_than=1)
-        width = 2 * d_ff if activation in GATED else d_ff
-        self.linear1 = Linear(d_model, width, bias, rng=rng)
-        self.linear2 = Linear(d_ff, d_model, bias, rng=rng)
 
     def to_dict(self) -> dict[str, Any]:
         """The arguments that make such a network, for checkpoints."""

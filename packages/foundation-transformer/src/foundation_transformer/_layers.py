@@ -1,232 +1,125 @@
 """The layers of a transformer: an encoder layer, and a decoder layer, which reads its output.
 
-Two kinds of work alternate. *Attention* lets each position look at the others and fetch what it
-needs; a *feed-forward network* then works on each position by itself. Each of them is a branch,
-whose result is added to what came in (a residual connection), and has a normalisation, which
-brings the vectors to a common scale:
+A layer changes the vectors of a text, one for each position, by branches. A branch computes
+something of the vectors, and its result is added to them. There are two kinds:
 
-    x = norm(x + f(x))         post-norm, the original
-    x = x + f(norm(x))         pre-norm, which trains without a warm-up of the learning rate [1]_
-    x = x + norm(f(x))         of what a branch returns, whose size is then known [2]_
-    x = x + norm(f(norm(x)))   both of these, each with a norm of its own [3]_
+* *attention*: each position looks at others and fetches what it needs from them;
+* a *feed-forward network* works on each position by itself.
 
-An encoder layer has two branches, self-attention and feed-forward. A decoder layer, in which no
-position sees a later one, has a third between them: attention to the encoder's output (the memory).
+An encoder layer has one of each. A decoder layer, in which no position sees a later one, has a
+third between them: attention to the output of an encoder, which is called the memory. Beside each
+branch stands a normalisation, which brings the vectors to a common scale:
 
-An encoder layer with pre-norm, without masks and dropout, in plain NumPy, for B texts of T
-positions with D numbers each. The feed-forward network has F inner numbers, attention has H heads
-of width K = D / H, and ``p`` holds the parameters by name, as ``state_dict`` gives them:
+    x = x + f(norm(x))         pre-norm, as today: f is attention or the feed-forward network
+    x = norm(x + f(x))         post-norm, as in the first transformers
+
+In plain NumPy with pre-norm, for B texts of T positions with D numbers each, and H heads of width
+K = D / H. ``p`` holds the parameters by name, as ``state_dict`` gives them:
 
 >>> import numpy as np
+>>> def encoder_layer(x, p, H):
+...     h = norm(x, p, "norm1")
+...     x = x + attention(h, h, p, "self_attn", H)
+...     return x + feed_forward(norm(x, p, "norm2"), p)
+>>> def decoder_layer(x, memory, p, H):
+...     h = norm(x, p, "norm1")
+...     x = x + attention(h, h, p, "self_attn", H, causal=True)
+...     x = x + attention(norm(x, p, "norm2"), memory, p, "multihead_attn", H)
+...     return x + feed_forward(norm(x, p, "norm3"), p)
+
+>>> def attention(x, y, p, name, H, causal=False):  # x (B, T, D) looks at y (B, S, D)
+...     W_q, W_k, W_v = np.split(p[name + ".in_proj_weight"], 3)
+...     b_q, b_k, b_v = np.split(p[name + ".in_proj_bias"], 3)
+...     q = in_heads(x @ W_q.T + b_q, H)  # (B, H, T, K): what each position looks for
+...     k = in_heads(y @ W_k.T + b_k, H)  # (B, H, S, K): what each position is found by
+...     v = in_heads(y @ W_v.T + b_v, H)  # (B, H, S, K): what is fetched from it
+...     scores = q @ k.swapaxes(-1, -2) / np.sqrt(q.shape[-1])  # (B, H, T, S)
+...     if causal:
+...         scores = np.where(np.tri(x.shape[1], dtype=bool), scores, -np.inf)
+...     weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
+...     weights /= weights.sum(axis=-1, keepdims=True)  # softmax: each row sums to 1
+...     heads = weights @ v  # (B, H, T, K): means of the values
+...     return linear(heads.swapaxes(1, 2).reshape(x.shape), p, name + ".out_proj")
+>>> def in_heads(x, H):
+...     B, T, D = x.shape
+...     return x.reshape(B, T, H, D // H).swapaxes(1, 2)  # (B, H, T, K)
+>>> def feed_forward(x, p):
+...     return linear(np.maximum(linear(x, p, "linear1"), 0), p, "linear2")
 >>> def linear(x, p, name):
 ...     return x @ p[name + ".weight"].T + p[name + ".bias"]
 >>> def norm(x, p, name):
 ...     centred = x - x.mean(axis=-1, keepdims=True)
 ...     variance = (centred**2).mean(axis=-1, keepdims=True)
 ...     return centred / np.sqrt(variance + 1e-5) * p[name + ".weight"] + p[name + ".bias"]
->>> def self_attention(x, p, H):
-...     B, T, D = x.shape
-...     qkv = x @ p["self_attn.in_proj_weight"].T + p["self_attn.in_proj_bias"]  # (B, T, 3D)
-...     q, k, v = qkv.reshape(B, T, 3, H, D // H).transpose(2, 0, 3, 1, 4)  # (B, H, T, K) each
-...     scores = q @ k.swapaxes(-1, -2) / np.sqrt(D // H)  # (B, H, T, T)
-...     weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
-...     weights /= weights.sum(axis=-1, keepdims=True)  # softmax: each row sums to 1
-...     heads = weights @ v  # (B, H, T, K): means of the values
-...     return linear(heads.swapaxes(1, 2).reshape(B, T, D), p, "self_attn.out_proj")
->>> def feed_forward(x, p):
-...     h = np.maximum(linear(x, p, "linear1"), 0)  # (B, T, F)
-...     return linear(h, p, "linear2")  # (B, T, D)
->>> def plain_layer(x, p, H):
-...     x = x + self_attention(norm(x, p, "norm1"), p, H)
-...     return x + feed_forward(norm(x, p, "norm2"), p)
 
-It computes what the class below does:
+These compute what the classes below do:
 
 >>> from foundation_nn import Tensor
->>> from foundation_transformer import TransformerEncoderLayer
+>>> from foundation_transformer import TransformerDecoderLayer, TransformerEncoderLayer
 >>> rng = np.random.default_rng(0)
+>>> x, memory = rng.standard_normal((2, 3, 5, 8), np.float32)
 >>> layer = TransformerEncoderLayer(8, num_heads=2, d_ff=16, norm_first=True, rng=rng)
->>> x = rng.standard_normal((3, 5, 8), np.float32)
->>> np.allclose(layer(Tensor(x)).data, plain_layer(x, layer.state_dict(), H=2), atol=1e-5)
+>>> np.allclose(layer(Tensor(x)).data, encoder_layer(x, layer.state_dict(), H=2), atol=1e-5)
 True
-
-References
-----------
-.. [1] R. Xiong et al., "On Layer Normalization in the Transformer Architecture", ICML 2020,
-   arXiv:2002.04745.
-.. [2] OLMo Team, "2 OLMo 2 Furious", 2024, arXiv:2501.00656.
-.. [3] Gemma Team, "Gemma 2: Improving Open Language Models at a Practical Size", 2024,
-   arXiv:2408.00118.
+>>> layer = TransformerDecoderLayer(8, num_heads=2, d_ff=16, norm_first=True, rng=rng)
+>>> y = layer(Tensor(x), Tensor(memory))
+>>> np.allclose(y.data, decoder_layer(x, memory, layer.state_dict(), H=2), atol=1e-5)
+True
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple
 
-import numpy as np
-from foundation_attn import KVCache, MultiHeadAttention
+from foundation_attn import KVCache
 from foundation_attn.masks import Mask, hide, real_positions
-from foundation_nn import Identity, LayerNorm, Module, Parameter, RMSNorm, Tensor, init
+from foundation_nn import Identity, Tensor
 from foundation_nn import functional as F
-from numpy.typing import NDArray
 
-from foundation_transformer._buckets import RelativeBuckets
-from foundation_transformer._feed_forward import FeedForward, feed_forward
+from foundation_transformer._feed_forward import feed_forward
+from foundation_transformer._layer_parts import LayerParts, Norm
 from foundation_transformer._positions import Positions
-from foundation_transformer._relative import Rotary
-
-Norm: TypeAlias = LayerNorm | RMSNorm
 
 
-def make_norm(d_model: int, norm: str, eps: float, bias: bool) -> Norm:
-    """A normalisation of the kind "layer" or "rms"; the latter never has a bias."""
-    if norm == "layer":
-        return LayerNorm(d_model, eps, bias)
-    if norm == "rms":
-        return RMSNorm(d_model, eps)
-    raise ValueError(f"norm: expected one of ('layer', 'rms'), got {norm!r}")
+class _Branches(LayerParts):
+    """How a branch f is put into the residual sum: ``f(_before(...))``, then ``_add(...)``.
 
+    Together these two make one of four lines. Which one, ``norm_first`` and ``norm_last`` say:
 
-#: What the attention calls its biases, by those before the heads and after them.
-_BIASES = {(True, True): "all", (True, False): "qkv", (False, False): "none"}
+        x = x + f(norm(x))         norm_first: pre-norm, which trains without a warm-up [1]_
+        x = norm(x + f(x))         neither: post-norm
+        x = x + norm(f(x))         norm_last [2]_
+        x = x + last(f(norm(x)))   both, with two norms of its own for each branch [3]_
 
+    References
+    ----------
+    .. [1] R. Xiong et al., "On Layer Normalization in the Transformer Architecture", ICML 2020,
+       arXiv:2002.04745.
+    .. [2] OLMo Team, "2 OLMo 2 Furious", 2024, arXiv:2501.00656.
+    .. [3] Gemma Team, "Gemma 2: Improving Open Language Models at a Practical Size", 2024,
+       arXiv:2408.00118.
+    """
 
-#: What only an attention within one text can have.
-_BY_DISTANCE = ("rotary", "slopes", "window", "relative")
+    def _before(self, x: Tensor, norm: Norm | Identity) -> Tensor:
+        """What goes into a branch: norm(x), or x as it is."""
+        return norm(x) if self.norm_first else x
 
-
-class _Layer(Module):
-    """What both kinds of layer share: self-attention, the feed-forward network, the branches."""
-
-    def __init__(
-        self,
-        d_model: int,
-        num_heads: int,
-        d_ff: int,
-        dropout: float = 0.0,
-        activation: str = "relu",
-        norm_first: bool = False,
-        *,
-        num_kv_heads: int | None = None,
-        head_width: int | None = None,
-        norm: str = "layer",
-        norm_eps: float = 1e-5,
-        norm_last: bool = False,
-        bias: bool = True,
-        norm_bias: bool | None = None,
-        attention_bias: str | None = None,
-        attention_scale: float | None = None,
-        attention_cap: float | None = None,
-        qk_norm: str | None = None,
-        window: int | None = None,
-        rotary: Rotary | None = None,
-        slopes: NDArray[np.float64] | None = None,
-        relative: RelativeBuckets | None = None,
-        rng: np.random.Generator | None = None,
-    ) -> None:
-        rng = init.generator(rng)  # None: a fresh one
-        self.dropout = dropout
-        self.activation = activation
-        self.norm_first = norm_first
-        self.norm_last = norm_last
-        if attention_bias not in (*_BIASES.values(), None):
-            raise ValueError(
-                f"attention_bias: expected one of {tuple(_BIASES.values())}, got {attention_bias!r}"
-            )
-        self.self_attn = MultiHeadAttention(
-            d_model,
-            num_heads,
-            num_kv_heads,
-            dropout,
-            bias if attention_bias is None else attention_bias != "none",
-            rng=rng,
-            rotary=rotary,
-            slopes=slopes,
-            window=window,
-            cap=attention_cap,
-            relative=relative,
-            head_width=head_width,
-            qk_norm=qk_norm,
-            norm_eps=norm_eps,
-            scale=attention_scale,
-            out_bias=bias if attention_bias is None else attention_bias == "all",
-        )
-        # The network is made to draw its two linear layers. They are held here, where PyTorch's
-        # parameters have their names, and _feed_forward applies them.
-        network = FeedForward(d_model, d_ff, activation, dropout, bias, rng=rng)
-        self.linear1 = network.linear1  # D to F
-        self.linear2 = network.linear2  # F to D
-        has_two = norm_first and norm_last
-        in_norms = bias if norm_bias is None else norm_bias
-        # A stack may put an Identity here, as ModernBERT's first layer has: norm2 is always a norm.
-        self.norm1: Norm | Identity = make_norm(d_model, norm, norm_eps, in_norms)
-        self.norm2 = make_norm(d_model, norm, norm_eps, in_norms)
-        self.norm1_last = make_norm(d_model, norm, norm_eps, in_norms) if has_two else None
-        self.norm2_last = make_norm(d_model, norm, norm_eps, in_norms) if has_two else None
-
-    def _residual(
-        self,
-        x: Tensor,
-        norm: Norm | Identity,
-        branch: Callable[[Tensor], Tensor],
-        last: Norm | None,
-    ) -> Tensor:
-        """The branch added to what came in: one of the four lines at the top of this file.
-
-        ``last`` is the second norm of a branch that has two.
-        """
-        if last is not None:  # norm_first and norm_last
-            return x + F.dropout(last(branch(norm(x))), self.dropout)
-        if self.norm_first:
-            return x + F.dropout(branch(norm(x)), self.dropout)
-        if self.norm_last:
-            return x + F.dropout(norm(branch(x)), self.dropout)
-        return norm(x + F.dropout(branch(x), self.dropout))
+    def _add(self, x: Tensor, h: Tensor, norm: Norm | Identity, last: Norm | None) -> Tensor:
+        """x + h, where h has come out of a branch, with the norm that is not before the branch."""
+        if last is not None:
+            h = last(h)
+        elif self.norm_last:
+            h = norm(h)
+        total = x + F.dropout(h, self.dropout)
+        is_post_norm = not self.norm_first and not self.norm_last
+        return norm(total) if is_post_norm else total
 
     def _feed_forward(self, x: Tensor) -> Tensor:
-        """linear2(activation(linear1(x))): the second kind of branch, (B, T, D) to (B, T, D)."""
+        """linear2(activation(linear1(x))), from (B, T, D) to (B, T, D)."""
         return feed_forward(x, self.linear1, self.linear2, self.activation, self.dropout)
 
-    def to_dict(self) -> dict[str, Any]:
-        """The arguments that make such a layer, for checkpoints."""
-        attention = self.self_attn.to_dict()
-        return {
-            "d_model": attention["d_model"],
-            "num_heads": attention["num_heads"],
-            "d_ff": self.linear2.in_features,
-            "dropout": self.dropout,
-            "activation": self.activation,
-            "norm_first": self.norm_first,
-            "num_kv_heads": attention["num_kv_heads"],
-            "head_width": attention["head_width"],
-            "norm": "rms" if isinstance(self.norm2, RMSNorm) else "layer",
-            "norm_eps": self.norm2.eps,
-            "norm_last": self.norm_last,
-            "bias": self.linear1.bias is not None,
-            "norm_bias": isinstance(self.norm2, LayerNorm) and self.norm2.bias is not None,
-            "attention_bias": _BIASES[attention["bias"], attention["out_bias"]],
-            "attention_scale": attention["scale"],
-            "attention_cap": attention["cap"],
-            "qk_norm": attention["qk_norm"],
-            "window": attention["window"],
-            "rotary": attention["rotary"],
-            "slopes": attention["slopes"],
-            "relative": attention["relative"],
-        }
 
-    def branch_ends(self) -> Iterator[Parameter]:
-        """The last matrix of each branch.
-
-        What they make is added up from layer to layer, so that ``init_normal`` draws them more
-        narrowly the more layers there are.
-        """
-        yield self.self_attn.out_proj.weight
-        yield self.linear2.weight
-
-
-class TransformerEncoderLayer(_Layer):
+class TransformerEncoderLayer(_Branches):
     """Self-attention, then a feed-forward network, each in a residual branch.
 
     Parameters
@@ -281,6 +174,8 @@ class TransformerEncoderLayer(_Layer):
     always; masks are boolean, and True means "is real" or "may attend".
     """
 
+    reads_memory = False
+
     def forward(
         self,
         x: Tensor,
@@ -314,18 +209,20 @@ class TransformerEncoderLayer(_Layer):
         -------
         (B, T, D) tensor
         """
-        self_attention = partial(
-            self.self_attn,
-            key_mask=key_mask,
-            mask=mask,
-            causal=causal,
-            cache=cache,
-            positions=positions,
-        )
-        # Attention alone would ignore padding, but NaN would travel on along the residual sums.
+        # Attention would ignore padding, but NaN would travel on along the sums x + h.
         x = hide_padding(x, key_mask, mask, causal, cache)
-        x = self._residual(x, self.norm1, self_attention, self.norm1_last)
-        return self._residual(x, self.norm2, self._feed_forward, self.norm2_last)
+
+        # Self-attention: each position fetches what it needs from the others.
+        h = self._before(x, self.norm1)
+        h = self.self_attn(
+            h, key_mask=key_mask, mask=mask, causal=causal, cache=cache, positions=positions
+        )
+        x = self._add(x, h, self.norm1, self.norm1_last)
+
+        # Feed-forward network: each position by itself.
+        h = self._before(x, self.norm2)
+        h = self._feed_forward(h)
+        return self._add(x, h, self.norm2, self.norm2_last)
 
 
 class DecoderCache(NamedTuple):
@@ -335,7 +232,7 @@ class DecoderCache(NamedTuple):
     memory: KVCache
 
 
-class TransformerDecoderLayer(_Layer):
+class TransformerDecoderLayer(_Branches):
     """Causal self-attention, attention to the encoder's output, then a feed-forward network.
 
     Parameters as for :class:`TransformerEncoderLayer`; ``rotary``, ``slopes``, ``relative`` and
@@ -347,30 +244,7 @@ class TransformerDecoderLayer(_Layer):
     causal; PyTorch asks for a mask.
     """
 
-    def __init__(
-        self,
-        d_model: int,
-        num_heads: int,
-        d_ff: int,
-        dropout: float = 0.0,
-        activation: str = "relu",
-        norm_first: bool = False,
-        *,
-        rng: np.random.Generator | None = None,
-        **options: Any,
-    ) -> None:
-        rng = init.generator(rng)
-        super().__init__(
-            d_model, num_heads, d_ff, dropout, activation, norm_first, rng=rng, **options
-        )
-        # The attention to the memory (PyTorch's name for it) has the options of the self-attention,
-        # but for those by distance, which means nothing between two texts: they are None.
-        alike = self.self_attn.to_dict() | dict.fromkeys(_BY_DISTANCE)
-        self.multihead_attn = MultiHeadAttention(**alike, rng=rng)
-        own = self.to_dict()
-        norm = own["norm"], own["norm_eps"], own["norm_bias"]
-        self.norm3 = make_norm(d_model, *norm)
-        self.norm3_last = None if self.norm2_last is None else make_norm(d_model, *norm)
+    reads_memory = True
 
     def forward(
         self,
@@ -408,29 +282,25 @@ class TransformerDecoderLayer(_Layer):
         """
         target_cache = None if cache is None else cache.target
         memory_cache = None if cache is None else cache.memory
-        self_attention = partial(
-            self.self_attn,
-            key_mask=key_mask,
-            mask=mask,
-            causal=True,
-            cache=target_cache,
-            positions=positions,
-        )
-        # The queries are what _residual passes; keys come from the memory, and so do the values,
-        # which are those of the keys if nothing else is said.
-        memory_attention = partial(
-            self.multihead_attn, key=memory, key_mask=memory_key_mask, cache=memory_cache
-        )
-        # The memory's padding needs no such care: it is seen by attention alone, which ignores it.
+        # Padding of the memory may stay: attention alone looks at it, and ignores it.
         x = hide_padding(x, key_mask, mask, causal=True, cache=target_cache)
-        x = self._residual(x, self.norm1, self_attention, self.norm1_last)
-        x = self._residual(x, self.norm2, memory_attention, self.norm2_last)
-        return self._residual(x, self.norm3, self._feed_forward, self.norm3_last)
 
-    def branch_ends(self) -> Iterator[Parameter]:
-        """The last matrix of each branch, see the encoder layer's."""
-        yield from super().branch_ends()
-        yield self.multihead_attn.out_proj.weight
+        # Self-attention: each position fetches what it needs from those before it.
+        h = self._before(x, self.norm1)
+        h = self.self_attn(
+            h, key_mask=key_mask, mask=mask, causal=True, cache=target_cache, positions=positions
+        )
+        x = self._add(x, h, self.norm1, self.norm1_last)
+
+        # Cross-attention: each position fetches what it needs from the memory.
+        h = self._before(x, self.norm2)
+        h = self.multihead_attn(h, key=memory, key_mask=memory_key_mask, cache=memory_cache)
+        x = self._add(x, h, self.norm2, self.norm2_last)
+
+        # Feed-forward network: each position by itself.
+        h = self._before(x, self.norm3)
+        h = self._feed_forward(h)
+        return self._add(x, h, self.norm3, self.norm3_last)
 
 
 def hide_padding(

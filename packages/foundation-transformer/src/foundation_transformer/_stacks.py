@@ -9,11 +9,11 @@ from foundation_attn import KVCache
 from foundation_attn.masks import Mask
 from foundation_nn import Identity, Module, Tensor, init, recompute, whole_number
 
+from foundation_transformer._layer_parts import make_norm
 from foundation_transformer._layers import (
     DecoderCache,
     TransformerDecoderLayer,
     TransformerEncoderLayer,
-    make_norm,
 )
 from foundation_transformer._positions import Positions
 from foundation_transformer._recompute import layers_at_once

@@ -20,7 +20,7 @@ from foundation_transformer._build import (
     refuse_compact,
     require_ids,
 )
-from foundation_transformer._layers import make_norm
+from foundation_transformer._layer_parts import make_norm
 from foundation_transformer._stacks import TransformerEncoder
 from foundation_transformer.config import TransformerConfig
 
