@@ -238,7 +238,7 @@ def test_options_of_a_stack_may_differ_from_layer_to_layer():
 def test_positions_are_refused_where_no_layer_reads_them():
     model = make({"positions": "none"})
     state = TextState(model.stack.new_caches(), np.zeros(2, int))
-    model.extend(state, IDS)
+    model.next_logits(state, IDS)
     with pytest.raises(ValueError, match="positions: this layer was made without rotary"):
         model.stack(Tensor(np.zeros((2, 1, 12))), caches=state.caches, positions=np.array([11]))
 

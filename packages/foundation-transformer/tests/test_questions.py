@@ -63,13 +63,13 @@ def test_log_likelihoods_are_those_of_the_definition(name, prompt, continuations
 
 def test_the_prompt_is_read_once(monkeypatch):
     model, read = make(), []
-    hidden = CausalLM._hidden
+    through_layers = CausalLM._through_layers
 
     def counted(self, ids, *args, **kwargs):
         read.append(np.shape(ids))
-        return hidden(self, ids, *args, **kwargs)
+        return through_layers(self, ids, *args, **kwargs)
 
-    monkeypatch.setattr(CausalLM, "_hidden", counted)
+    monkeypatch.setattr(CausalLM, "_through_layers", counted)
     log_likelihoods(model, [1, 2, 3, 4, 5], [[6, 7, 8], [9], [10, 11]])
     assert read == [(1, 5), (3, 2)]
 

@@ -134,9 +134,10 @@ class TextState:
 class CausalLM(Module):
     """Predicts the next token: logits, from each token and those before it [1]_.
 
-    Layers without attention to another text (PyTorch calls such a layer an encoder layer), in
-    which no token sees a later one, between an embedding and an output layer. What makes it a
-    GPT-2 or a Llama is its configuration alone: ``TransformerConfig.gpt2()`` or ``.llama()``.
+    An embedding, layers in which no token sees a later one, and an output layer. The layers are
+    encoder layers, because that is what PyTorch calls a layer that attends to no other text. What
+    makes it a GPT-2 or a Llama is its configuration alone: ``TransformerConfig.gpt2()`` or
+    ``.llama()``.
 
     Implements :class:`foundation_seq.StepwiseModel` and :class:`foundation_seq.DraftReader`, so
     that ``generate``, ``stream_tokens`` and ``beam_search`` can write with it, also with drafts.
@@ -190,7 +191,7 @@ class CausalLM(Module):
             config.num_heads,
             config.feed_forward_width,
             final_norm=config.has_final_norm,
-            # dropout, activation, norm, rotary, ...: see there
+            # What the configuration says of layers: dropout, activation, norms, rotary, and so on.
             **layer_options(config, rng, causal=True),
         )
         self.output = Linear(config.d_model, config.vocab_size, bias=False, rng=rng)
@@ -244,15 +245,15 @@ class CausalLM(Module):
         Parameters are those of :meth:`forward`. Logits of some tokens alone are
         ``logits(hidden[:, some])``.
         """
-        return self._hidden(ids, 0 if positions is None else positions, key_mask, mask)
+        return self._through_layers(ids, 0 if positions is None else positions, key_mask, mask)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Scores for the next token, (..., D) to (..., V), from what the last layer says."""
-        scores: Tensor = self.output(hidden)
+        scores: Tensor = self.output(hidden)  # h @ W_outputᵀ
         cap = self.config.logit_cap
         return scores if cap is None else soft_cap(scores, cap)
 
-    def _hidden(
+    def _through_layers(
         self,
         ids: Ids,
         positions: int | Positions,
@@ -260,34 +261,38 @@ class CausalLM(Module):
         mask: Mask | None = None,
         caches: list[KVCache] | None = None,
     ) -> Tensor:
-        """What the last layer says of each token, (B, T) to (B, T, D).
+        """From ids (B, T) to what the last layer says of each, (B, T, D).
 
-        ``positions`` is the place of the first token, after which the others count on, or an array
-        of all places. With ``caches`` the ids follow those that the caches hold, and ``key_mask``
-        (B, S) tells of all S tokens so far.
+        ``positions`` is the place of the first token, if the others count on from there. Otherwise
+        it is an array of all places, (T,) or (B, T). With ``caches`` the ids follow those that the
+        caches hold, and ``key_mask`` (B, S) tells of all S tokens so far.
         """
         require_ids(ids)  # of shape (B, T)
         cache = None if caches is None else caches[0]  # all layers hold the same positions
         # Which of these tokens are no padding, (B, T); None: all of them.
         real = real_positions(np.shape(ids), key_mask, mask, causal=True, cache=cache)
+        # x = embedding[ids] + positions[:T]
         x = self.embedding(real_ids(ids, real))  # (B, T, D); padding is read as id 0
         if self.config.scale_embeddings:
             x = x * math.sqrt(self.config.d_model)
         if self.positions is not None:
             x = self.positions(x, positions)
         x = F.dropout(x, self.config.dropout)
-        h: Tensor = self.stack(  # (B, T, D)
-            x,
-            key_mask,
-            mask,
-            causal=True,
-            caches=caches,
-            # None unless positions are rotary and do not simply count on.
-            positions=rotary_positions(self.config.positions, positions),
-        )
-        return h
+        # In each layer, x = x + attention(norm(x)), then x = x + feed_forward(norm(x)); in the end,
+        # x = norm(x). Layers with rotary positions count on from what their caches hold. They are
+        # told the places of the tokens only where that would be wrong.
+        places = rotary_positions(self.config.positions, positions)
+        h: Tensor = self.stack(x, key_mask, mask, causal=True, caches=caches, positions=places)
+        return h  # (B, T, D)
 
     # --- writing: start, then step as often as wanted, see foundation_seq.StepwiseModel
+    #
+    # All of these append ids (B, T) to the texts of a state. They differ in what they return:
+    #
+    #     append        what the last layer says of each of the new tokens, (B, T, D)
+    #     read_ahead    logits after each of the new tokens, (B, T, V), and the state
+    #     next_logits   logits after the last of them, (B, V)
+    #     step          the same for one new token in each row, and the state
 
     def start(
         self, prompt: Ids, lengths: IntArray, capacity: int
@@ -321,47 +326,47 @@ class CausalLM(Module):
         # Padding moves to the left, so that the last column is the last token of every row.
         ids, padding = align_right(prompt, lengths)  # (B, T), (B,)
         state = TextState(self.stack.new_caches(), padding)
-        logits = self.extend(state, ids)
+        logits = self.next_logits(state, ids)
         return logits, state
 
     def step(self, state: TextState, tokens: Ids) -> tuple[NDArray[Any], TextState]:
         """Append one token (B,) to each row: the logits (B, V) after it, and the same state."""
-        logits = self.extend(state, tokens[:, None])
+        logits = self.next_logits(state, tokens[:, None])
         return logits, state
 
-    def extend(self, state: TextState, ids: Ids) -> NDArray[Any]:
+    def next_logits(self, state: TextState, ids: Ids) -> NDArray[Any]:
         """Append ids (B, T) to the rows, in the state itself; the logits (B, V) after them."""
-        return self._extend(state, ids, num_logits=1)[:, -1]
+        with no_grad(), one_blas_thread():
+            hidden = self._append(state, ids)  # (B, T, D)
+            logits: NDArray[Any] = self.logits(hidden[:, -1:]).data  # (B, 1, V)
+        return logits[:, 0]
 
     def read_ahead(self, state: TextState, tokens: Ids) -> tuple[NDArray[Any], TextState]:
         """Append tokens (B, n) to the rows: logits (B, n, V), after each, and the same state.
 
         See :class:`foundation_seq.DraftReader`.
         """
-        return self._extend(state, tokens, num_logits=tokens.shape[1]), state
+        with no_grad(), one_blas_thread():
+            logits: NDArray[Any] = self.logits(self._append(state, tokens)).data
+        return logits, state
+
+    def append(self, state: TextState, ids: Ids) -> Tensor:
+        """Append ids (B, T) to the rows; what the last layer says of each of them, (B, T, D)."""
+        with no_grad(), one_blas_thread():
+            return self._append(state, ids)
+
+    def _append(self, state: TextState, ids: Ids) -> Tensor:
+        start = state.length
+        stop = start + ids.shape[1]
+        # Which of all tokens are real (B, stop), and the places of the new ones in their texts.
+        key_mask, positions = real_and_positions(state.padding, start, stop)
+        return self._through_layers(ids, positions, key_mask, caches=state.caches)  # (B, T, D)
 
     def take_back(self, state: TextState, count: int) -> TextState:
         """The same state, without the last ``count`` tokens of each row."""
         for cache in state.caches:
             cache.shorten(cache.length - count)
         return state
-
-    def _extend(self, state: TextState, ids: Ids, num_logits: int) -> NDArray[Any]:
-        """Append ids (B, T); logits (B, num_logits, V), after each of the last of them."""
-        with no_grad(), one_blas_thread():
-            h = self.read_on(state, ids)
-            last = h[:, h.shape[1] - num_logits :]  # (B, num_logits, D)
-            logits: NDArray[Any] = self.logits(last).data  # (B, num_logits, V)
-        return logits
-
-    def read_on(self, state: TextState, ids: Ids) -> Tensor:
-        """Append ids (B, T) to the rows; what the last layer says of each of them, (B, T, D)."""
-        start = state.length
-        stop = start + ids.shape[1]
-        # Which of all tokens are real (B, stop), and the places of the new ones in their texts.
-        key_mask, positions = real_and_positions(state.padding, start, stop)
-        with no_grad(), one_blas_thread():
-            return self._hidden(ids, positions, key_mask, caches=state.caches)  # (B, T, D)
 
     def select(self, state: TextState, rows: IntArray) -> TextState:
         """The state in which row i is the former row ``rows[i]``; the former state is used up.

@@ -49,6 +49,8 @@ class Node:
 
     Attributes
     ----------
+    name : str
+        Of the operation, for messages.
     function : callable or None
         The backward; None after the walk has called it, when all that it saved is freed.
     edges : tuple
@@ -103,10 +105,12 @@ Edge: TypeAlias = "Node | Leaf | None"
 
 
 class Part:
-    """The gradient of output number ``index`` of an operation with several outputs.
+    """The gradient of one output of an operation with several outputs.
 
-    Each output is a node of its own, whose backward is ``Part(index, g)``, and whose only edge
-    leads to the node of the operation, where the parts meet.
+    For example, ``q, k, v = split_heads(x)`` leaves a node for the operation, and beside it one for
+    each output, whose only edge leads to the node of the operation. The backward of the node of
+    ``k`` turns g into ``Part(1, g)``. So the walk puts g into place 1 of the list of gradients with
+    which it will call the backward of the operation.
     """
 
     __slots__ = ("grad", "index")
@@ -117,10 +121,11 @@ class Part:
 
 
 class Again:
-    """What the backward of ``recompute`` returns: a graph that was recorded during the walk.
+    """What the backward of :func:`foundation_nn.recompute` returns instead of gradients.
 
-    Its last node is given ``grad``, and the walk goes on through it, to the nodes and leaves that
-    the first graph would have led to.
+    ``recompute`` saves memory: in the forward pass it keeps the inputs of a function alone, without
+    a graph. Its backward calls the function again, which records the graph now. ``node`` is the
+    last node of this graph, and ``grad`` the gradient it begins with. The walk goes on through it.
     """
 
     __slots__ = ("grad", "node")

@@ -1,4 +1,4 @@
-"""The walk back along the tape: everything about reverse-mode differentiation but the calculus.
+"""The walk back along the tape: from a result to the gradients of all that it was computed from.
 
 By the chain rule, a gradient goes from the result of an operation to its inputs, and where a value
 was used several times, the gradients of all its uses are added. In plain Python, with the class
@@ -13,7 +13,7 @@ was used several times, the gradients of all its uses are added. In plain Python
 ...         node = max(gradients, key=lambda node: node.order)
 ...         g = gradients.pop(node)
 ...         for edge, dx in zip(node.edges, node.function(g)):  # for each input
-...             dx = computed(dx)  # calls dx if it is a function that computes the gradient
+...             dx = dx() if callable(dx) else dx  # it may be a function that computes the gradient
 ...             if isinstance(edge, Node):  # another operation has made it
 ...                 gradients[edge] = gradients.get(edge, 0) + dx
 ...             elif edge is not None:  # a leaf, such as a parameter; None has no gradient
@@ -38,6 +38,7 @@ References
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from functools import partial
 from heapq import heappop, heappush
 from time import perf_counter
@@ -77,32 +78,31 @@ class _Walk:
     def __init__(self) -> None:
         self.waiting: list[tuple[int, Node]] = []  # a heap; the smallest is minus the highest order
         self.watcher = watching.get()
-        self.aside: Aside | None = None  # made when the first weight is met
-        self.blas: one_blas_thread | None = None  # entered when the first large array is met
+        self.aside: Aside | None = None  # made when the first large weight is met
+        self.until_the_end = ExitStack()  # holds what is in force until the walk ends
+        self.blas_is_limited = False
 
     def run(self, root: Node, seed: NDArray[Any]) -> None:
         root.grad = seed
         heappush(self.waiting, (-root.order, root))
-        try:
-            while self.waiting:
-                self.visit(heappop(self.waiting)[1])
-            if self.aside is not None:
-                self.aside.finish()
-        except BaseException:
-            for _, node in self.waiting:  # a later walk must not find half a gradient here
-                node.grad = None
-            if self.aside is not None:
-                self.aside.give_up()
-            raise
-        finally:
-            if self.blas is not None:
-                self.blas.__exit__()
+        with self.until_the_end:
+            try:
+                while self.waiting:
+                    self.visit(heappop(self.waiting)[1])
+                if self.aside is not None:
+                    self.aside.finish()
+            except BaseException:
+                for _, node in self.waiting:  # a later walk must not find half a gradient here
+                    node.grad = None
+                if self.aside is not None:
+                    self.aside.give_up()
+                raise
 
     def limit_blas(self) -> None:
         """Have BLAS use one thread until the end of the walk."""
-        if self.blas is None:
-            self.blas = one_blas_thread()
-            self.blas.__enter__()
+        if not self.blas_is_limited:
+            self.blas_is_limited = True
+            self.until_the_end.enter_context(one_blas_thread())
 
     def visit(self, node: Node) -> None:
         """Call the backward of a node, and hand its gradients to the inputs of the operation."""
@@ -118,7 +118,7 @@ class _Walk:
             )
         node.function = None
         node.edges = ()
-        if self.blas is None and isinstance(g, np.ndarray) and g.size >= SERIAL_SIZE:
+        if isinstance(g, np.ndarray) and g.size >= SERIAL_SIZE:
             self.limit_blas()
         started = 0.0 if self.watcher is None else perf_counter()
         grads = backward(g)
@@ -142,7 +142,7 @@ class _Walk:
             if edge is None or dx is None:
                 continue
             if isinstance(edge, Node):
-                self.add_to_node(edge, dx() if callable(dx) else dx, node.name)
+                self.add_to_node(edge, computed(dx), node.name)
             else:
                 self.add_to_leaf(edge, dx, node.name)
 
@@ -172,16 +172,31 @@ class _Walk:
         if not leaf._leaf:  # frozen after the forward pass
             return
         require_unchanged(edge, name)
-        if self.aside is None and leaf._data.size >= SERIAL_SIZE and callable(dx):
-            self.limit_blas()  # helpers do not do it for themselves
-            self.aside = Aside()
-        if self.aside is None:
-            _accumulate(leaf, dx, name)
-        elif callable(dx) or self.aside.waits_for(id(leaf)):
-            # What is added to one leaf stays in line, so that sums do not depend on the threads.
-            self.aside.add(id(leaf), partial(_accumulate, leaf, dx, name))
+        if self.may_wait(leaf, dx):
+            aside = self.begin_aside()
+            aside.add(id(leaf), partial(_accumulate, leaf, dx, name))
         else:
             _accumulate(leaf, dx, name)
+
+    def may_wait(self, leaf: Tensor, dx: Any) -> bool:
+        """Whether another thread may add this gradient while the walk goes on.
+
+        That pays where the gradient is still to be computed: then ``dx`` is a function. A walk that
+        meets small weights only does all of it by itself. What is added to a leaf for which some
+        gradient waits already has to wait behind that one, also if it is computed: so the sum does
+        not depend on the number of threads.
+        """
+        is_to_be_computed = callable(dx)
+        if self.aside is None:
+            return is_to_be_computed and leaf._data.size >= SERIAL_SIZE
+        return is_to_be_computed or self.aside.waits_for(id(leaf))
+
+    def begin_aside(self) -> Aside:
+        """What other threads do for this walk."""
+        if self.aside is None:
+            self.limit_blas()  # for the other threads, which do not do it for themselves
+            self.aside = Aside()
+        return self.aside
 
 
 def require_unchanged(edge: Leaf, name: str) -> None:
@@ -196,7 +211,7 @@ def require_unchanged(edge: Leaf, name: str) -> None:
 
 
 def _accumulate(leaf: Tensor, dx: Any, name: str) -> None:
-    g = dx() if callable(dx) else dx
+    g = computed(dx)
     shape = leaf._data.shape
     leaf._accumulate(g if g.shape == shape else unbroadcast(g, shape, name))
 

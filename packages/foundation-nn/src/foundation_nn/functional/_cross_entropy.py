@@ -1,11 +1,13 @@
 """Softmax and cross-entropy in one function, from logits.
 
-Read ``cross_entropy`` for the formula, then ``_hard_rows``, where it is computed for a block of
-rows. What stands between them checks the targets and turns them into two numbers for each row.
+``cross_entropy`` tells the formula. ``_hard_rows`` computes it, and the gradient beneath it, for a
+block of rows whose targets are classes, and ``_soft_rows`` for targets that are probabilities. What
+is refused, and with which words, stands at the end of the file.
 
 The annotations of a kernel are read by its decorator. An ``Array`` has a gradient, an ``NDArray``
 has none, and what is ``PerRow`` has one number for each row of the logits and is cut with them. A
-``Result`` is the value and its backward.
+``Result`` is the value and its backward: a kernel for a block of rows returns that for the block,
+and the decorator ``by_rows`` makes of it a function that returns it for all rows.
 """
 
 from __future__ import annotations
@@ -40,9 +42,10 @@ def cross_entropy(
 
     Since log p_v = z_v - log Σ_u exp(z_u), and the derivative of that sum's logarithm with respect
     to z_v is p_v, the gradient of a row is p Σ_v q_v - q, divided by the number of targets; that
-    is p - q unless class weights make the sum of q another one than 1. The exponentials are
-    computed twice instead of being kept: between forward and backward no second array of the size
-    of the logits is held, but for the probabilities of soft targets.
+    is p - q unless class weights make the sum of q another one than 1.
+
+    The exponentials are computed twice instead of being kept. So between forward and backward no
+    second array of the size of the logits is held, but for the probabilities of soft targets.
 
     Parameters
     ----------
@@ -109,29 +112,14 @@ def cross_entropy(
     True
     """
     check_reduction("cross_entropy", reduction)
-    if ignore_index is not None and not isinstance(ignore_index, int | np.integer):
-        fix = f"; write reduction={ignore_index!r}" if isinstance(ignore_index, str) else ""
-        raise TypeError(
-            "cross_entropy: expected ignore_index to be a class, a whole number, got "
-            f"{described(ignore_index)}{fix}"
-        )
     soft = _are_probabilities(targets, logits)
-    classes = logits.shape[-1]
-    if not classes:
-        raise ValueError(f"cross_entropy: expected at least one class, got shape {logits.shape}")
-    if not 0 <= label_smoothing < 1:
-        raise ValueError(f"cross_entropy: expected 0 <= label_smoothing < 1, got {label_smoothing}")
-    w = None if weight is None else _class_weights(weight, classes, logits.dtype)
-    if soft and ignore_index is not None:
-        raise ValueError(
-            "cross_entropy: ignore_index is for targets that are classes, got probabilities; "
-            "choose the rows that count: cross_entropy(logits[real], targets[real])"
-        )
+    _check_options(logits, soft, ignore_index, label_smoothing)
+    w = None if weight is None else _class_weights(weight, logits.shape[-1], logits.dtype)
     if soft:
         losses, backward_of_rows, count = _soft(logits, targets, label_smoothing, w)
     else:
         losses, backward_of_rows, count = _hard(logits, targets, ignore_index, label_smoothing, w)
-    # Where nothing counts, the mean is 0 / 1.
+    # Where no row counts, losses are 0, and so is their mean: it is divided by 1 then.
     divisor = (count or 1.0) if reduction == "mean" else 1.0
 
     def backward(g: Array) -> Array:
@@ -144,42 +132,6 @@ def cross_entropy(
     if reduction == "none":
         return losses.reshape(logits.shape[:-1]), backward
     return losses.sum() / divisor, backward
-
-
-def _are_probabilities(targets: Any, logits: Array) -> bool:
-    """Whether the targets are probabilities; False if they are classes, and refused otherwise."""
-    if getattr(targets, "requires_grad", False):
-        raise TypeError(
-            "cross_entropy: the targets are constants, got a tensor that has a gradient; write "
-            "targets.detach(), or -(targets * log_softmax(logits)).sum(-1).mean() to train them, "
-            "too"
-        )
-    if not logits.ndim:
-        raise ValueError("cross_entropy: expected logits of shape (..., V), got a scalar")
-    given: NDArray[Any] = np.asarray(targets)
-    rows = logits.shape[:-1]
-    # One floating number for each row would be a class of the wrong dtype: it is refused below.
-    soft = given.dtype.kind == "f" and given.shape != rows
-    if not soft and given.dtype.kind not in "iu":
-        raise TypeError(
-            f"cross_entropy: expected integer targets of shape {rows}, or probabilities of shape "
-            f"{logits.shape}, got {given.dtype} of shape {given.shape}"
-        )
-    expected = logits.shape if soft else rows
-    if given.shape == expected:
-        return soft
-    fix = ""
-    if logits.ndim > 2 and given.shape == logits.shape[:1] + logits.shape[2:]:
-        fix = (
-            "; the classes are the last axis here, not the second as in PyTorch: write "
-            "logits.swapaxes(1, -1)"
-        )
-    elif given.shape == logits.shape:
-        fix = "; probabilities are floating numbers: write targets.astype(np.float32)"
-    raise ValueError(
-        f"cross_entropy: expected {'probabilities' if soft else 'targets'} of shape {expected} for "
-        f"logits of shape {logits.shape}, got {given.shape}{fix}"
-    )
 
 
 #: The loss of each row, its backward, and the number that a mean divides by.
@@ -198,7 +150,7 @@ def _hard(
         counted = t != ignore_index
         t = np.where(counted, t, 0)  # a class that exists, so that it can be an index
     outside = (t < 0) | (t >= classes)
-    if np.count_nonzero(outside):  # faster than any() for few
+    if np.count_nonzero(outside):  # faster than outside.any() where there are few rows
         raise ValueError(
             f"cross_entropy: target {t[outside][0]} lies outside the {classes} classes "
             f"0..{classes - 1}; pass ignore_index= for targets that shall not count"
@@ -207,7 +159,7 @@ def _hard(
     if counted is not None:
         importance = np.where(counted, importance, z.dtype.type(0))
 
-    # q of a row: `at_target` at its target, and `everywhere` at all classes, the target included.
+    # q of a row: `at_target` at its target, plus `everywhere` at each class, also at the target.
     at_target = importance  # (N,)
     everywhere = None
     if smoothing:
@@ -246,10 +198,16 @@ def _hard_rows(
     counted: PerRow | None,
     everywhere: NDArray[Any] | None,
 ) -> Result:
-    """-Σ_v q_v log p_v of each row (n,), 0 for rows that do not count.
+    """The loss -Σ_v q_v log p_v of each row (n,), where p is the softmax of z.
 
-    q_v is ``at_target`` more at the target than ``everywhere`` else. With m = Σ_v q_v the gradient
-    is dz = m p - q. Rows that do not count may hold anything, even NaN.
+    q_v is everywhere_v, and at_target more where v is the target. With m = Σ_v q_v, the total of
+    the exponentials and top, the greatest z of the row::
+
+        log p_v = z_v - top - log(total)
+        loss    = m log(total) - Σ_v q_v (z_v - top)
+        dz      = m p - q
+
+    Rows that do not count have the loss 0. They may hold anything, even NaN.
     """
     target_index = (np.arange(len(z)), target)  # the element of each row at its target
     m = at_target if everywhere is None else at_target + everywhere.sum()
@@ -258,22 +216,23 @@ def _hard_rows(
     top = row_max(z)
     with np.errstate(invalid="ignore", over="ignore"):  # in rows that do not count
         shifted = z - top
+        # loss = m log(total) - Σ_v q_v (z_v - top), beginning with the sum
         loss = -weighted(at_target, shifted[target_index])
         if everywhere is not None:
-            important = shifted
-            if not everywhere.all():  # a class of weight 0 does not count, even if its log p is -∞
-                important = weighted(np.broadcast_to(everywhere != 0, z.shape), shifted)
-            loss -= important @ everywhere
+            if everywhere.all():
+                loss -= shifted @ everywhere
+            else:  # a class of weight 0 does not count, even if z - top is -∞: 0 · ∞ would be NaN
+                counts = np.broadcast_to(everywhere != 0, z.shape)
+                loss -= weighted(counts, shifted) @ everywhere
         total = row_sum(np.exp(shifted, out=shifted))
         loss += m * np.log(total[:, 0])
     if counted is not None:
         loss[~counted] = 0
 
     def backward(g: Array, out: Array | None = None) -> Array:
+        # dz = g (m p - q)
         with np.errstate(invalid="ignore", over="ignore"):
-            dz = np.subtract(z, top, out=out)
-            np.exp(dz, out=dz)
-            dz *= (m * g)[:, None] / total
+            dz = _times_softmax(m * g, z, top, total, out)
         if everywhere is not None:
             dz -= g[:, None] * everywhere
         dz[target_index] -= at_target * g
@@ -286,7 +245,10 @@ def _hard_rows(
 
 @by_rows
 def _soft_rows(z: Array, q: PerRow) -> Result:
-    """-Σ_v q_v log p_v of each row (n,). With m = Σ_v q_v:  dz = m p - q."""
+    """The loss -Σ_v q_v log p_v of each row (n,), and dz = m p - q with m = Σ_v q_v.
+
+    As in :func:`_hard_rows`, the loss is m log(total) - Σ_v q_v (z_v - top).
+    """
     m = row_sum(q)[:, 0]
     top = row_max(z)
     shifted = z - top
@@ -295,13 +257,80 @@ def _soft_rows(z: Array, q: PerRow) -> Result:
     loss += m * np.log(total[:, 0])
 
     def backward(g: Array, out: Array | None = None) -> Array:
-        dz = np.subtract(z, top, out=out)
-        np.exp(dz, out=dz)
-        dz *= (m * g)[:, None] / total
+        # dz = g (m p - q)
+        dz = _times_softmax(m * g, z, top, total, out)
         dz -= g[:, None] * q
         return dz
 
     return loss, backward
+
+
+def _times_softmax(factor: Array, z: Array, top: Array, total: Array, out: Array | None) -> Array:
+    """factor p, with a factor (n,) for each row and p = exp(z - top) / total, (n, V)."""
+    p = np.subtract(z, top, out=out)
+    np.exp(p, out=p)
+    p *= factor[:, None] / total
+    return p
+
+
+# --- what is refused
+
+
+def _are_probabilities(targets: Any, logits: Array) -> bool:
+    """Whether the targets are probabilities; False if they are classes, and refused otherwise."""
+    if getattr(targets, "requires_grad", False):
+        raise TypeError(
+            "cross_entropy: the targets are constants, got a tensor that has a gradient; write "
+            "targets.detach(), or -(targets * log_softmax(logits)).sum(-1).mean() to train them, "
+            "too"
+        )
+    if not logits.ndim:
+        raise ValueError("cross_entropy: expected logits of shape (..., V), got a scalar")
+    given: NDArray[Any] = np.asarray(targets)
+    rows = logits.shape[:-1]
+    # One floating number for each row would be a class of the wrong dtype: it is refused below.
+    soft = given.dtype.kind == "f" and given.shape != rows
+    if not soft and given.dtype.kind not in "iu":
+        raise TypeError(
+            f"cross_entropy: expected integer targets of shape {rows}, or probabilities of shape "
+            f"{logits.shape}, got {given.dtype} of shape {given.shape}"
+        )
+    expected = logits.shape if soft else rows
+    if given.shape == expected:
+        return soft
+    fix = ""
+    if logits.ndim > 2 and given.shape == logits.shape[:1] + logits.shape[2:]:
+        fix = (
+            "; the classes are the last axis here, not the second as in PyTorch: write "
+            "logits.swapaxes(1, -1)"
+        )
+    elif given.shape == logits.shape:
+        fix = "; probabilities are floating numbers: write targets.astype(np.float32)"
+    raise ValueError(
+        f"cross_entropy: expected {'probabilities' if soft else 'targets'} of shape {expected} for "
+        f"logits of shape {logits.shape}, got {given.shape}{fix}"
+    )
+
+
+def _check_options(
+    logits: Array, soft: bool, ignore_index: int | None, label_smoothing: float
+) -> None:
+    """Refuse options that mean nothing, or nothing for probabilities (``soft``)."""
+    if ignore_index is not None and not isinstance(ignore_index, int | np.integer):
+        fix = f"; write reduction={ignore_index!r}" if isinstance(ignore_index, str) else ""
+        raise TypeError(
+            "cross_entropy: expected ignore_index to be a class, a whole number, got "
+            f"{described(ignore_index)}{fix}"
+        )
+    if not logits.shape[-1]:
+        raise ValueError(f"cross_entropy: expected at least one class, got shape {logits.shape}")
+    if not 0 <= label_smoothing < 1:
+        raise ValueError(f"cross_entropy: expected 0 <= label_smoothing < 1, got {label_smoothing}")
+    if soft and ignore_index is not None:
+        raise ValueError(
+            "cross_entropy: ignore_index is for targets that are classes, got probabilities; "
+            "choose the rows that count: cross_entropy(logits[real], targets[real])"
+        )
 
 
 def _class_weights(weight: Any, classes: int, dtype: Any) -> NDArray[Any]:

@@ -1,9 +1,9 @@
 """Layer normalisation, and RMS normalisation, which leaves the mean out.
 
-Both treat every row of the last axis alike. So the kernels below are written for a block of rows,
-(n, D), whatever the shape of ``x`` was, and the decorator ``by_rows`` does the rest: it cuts ``x``
-into blocks, and it adds up the gradients of weight and bias of all blocks. It also tells the kernel
-where y belongs, and its backward where dx does, by the argument ``out``; callers leave that out.
+Both bring each row of the last axis to a common scale. So the kernels below are written for a block
+of rows, (n, D), whatever the shape of ``x`` was. The decorator ``by_rows`` cuts ``x`` into blocks
+and adds up the gradients of weight and bias of all blocks. The parameter ``out`` is between it and
+the kernel: the memory for y or dx, as for functions of NumPy. Callers do not see it.
 """
 
 from __future__ import annotations
@@ -80,22 +80,26 @@ def layer_norm(
     D = x.shape[-1]
     w = np.ones(D, x.dtype) if weight is None else weight
     b = np.zeros(D, x.dtype) if bias is None else bias
-    deviation, variance = centred(x)  # (n, D), (n, 1)
+    # x̂ = (x - μ) r with r = 1 / √(σ² + ε)
+    deviation, variance = centred(x)  # x - μ, (n, D), and σ², (n, 1)
     r = 1 / np.sqrt(variance + eps)
-    xhat = np.multiply(deviation, r, out=deviation)  # in place: the deviation is not needed again
+    xhat = np.multiply(deviation, r, out=deviation)  # in the memory of x - μ
+    # y = x̂ w + b
     y = np.multiply(xhat, w, out=out)
     y += b
 
     def backward(g: Array, out: Array | None = None) -> tuple[Array, Array | None, Array | None]:
+        # dw = Σ g x̂ and db = Σ g, over the rows of this block
         g_times_xhat = g * xhat
-        dw = None if weight is None else column_sum(g_times_xhat)  # over the rows of this block
+        dw = None if weight is None else column_sum(g_times_xhat)
         db = None if bias is None else column_sum(g)
-        # Σ_j g_j w_j / D is the mean of a row of dx̂ = g w, without an array for dx̂.
-        mean = (g @ w / D)[:, None]
-        along_xhat = (g_times_xhat @ w / D)[:, None]  # the mean of the rows of dx̂ x̂
+        # The means over a row of dx̂ = g w and of dx̂ x̂ are products with w: Σ_j g_j w_j / D.
+        mean_dxhat = (g @ w / D)[:, None]
+        mean_dxhat_xhat = (g_times_xhat @ w / D)[:, None]
+        # dx = r (dx̂ - mean(dx̂) - x̂ mean(dx̂ x̂))
         dx = np.multiply(g, w, out=out)
-        dx -= mean
-        dx -= np.multiply(xhat, along_xhat, out=g_times_xhat)
+        dx -= mean_dxhat
+        dx -= np.multiply(xhat, mean_dxhat_xhat, out=g_times_xhat)  # in memory not needed again
         dx *= r
         return dx, dw, db
 
@@ -157,20 +161,25 @@ def rms_norm(
     _check("rms_norm", x, eps, weight=weight)
     D = x.shape[-1]
     w = np.ones(D, x.dtype) if weight is None else weight
+    # x̂ = x r with r = 1 / √(mean(x²) + ε)
     r = 1 / np.sqrt(row_dot(x, x) / D + eps)
     xhat = x * r
+    # y = x̂ w
+    y = np.multiply(xhat, w, out=out)
 
     def backward(g: Array, out: Array | None = None) -> tuple[Array, Array | None]:
+        # dw = Σ g x̂, over the rows of this block
         g_times_xhat = g * xhat
-        dw = None if weight is None else column_sum(g_times_xhat)  # over the rows of this block
-        # Σ_j g_j w_j x̂_j / D is the mean of a row of dx̂ x̂, without an array for dx̂ = g w.
-        along_xhat = (g_times_xhat @ w / D)[:, None]
+        dw = None if weight is None else column_sum(g_times_xhat)
+        # The mean over a row of dx̂ x̂ = g w x̂ is a product with w.
+        mean_dxhat_xhat = (g_times_xhat @ w / D)[:, None]
+        # dx = r (dx̂ - x̂ mean(dx̂ x̂))
         dx = np.multiply(g, w, out=out)
-        dx -= np.multiply(xhat, along_xhat, out=g_times_xhat)
+        dx -= np.multiply(xhat, mean_dxhat_xhat, out=g_times_xhat)  # in memory not needed again
         dx *= r
         return dx, dw
 
-    return np.multiply(xhat, w, out=out), backward
+    return y, backward
 
 
 def _check(name: str, x: Array, eps: float, **vectors: Vector | None) -> None:

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from foundation_nn._arguments import number
 from foundation_nn.optim._base import Optimizer, Settings
@@ -58,6 +59,9 @@ class AdamW(Optimizer):
     True
     """
 
+    # The optimiser subtracts η λ w before it calls update_block; otherwise it would add λ w to g.
+    decoupled_decay = True
+
     def __init__(
         self,
         model_or_params: Trainable,
@@ -71,26 +75,35 @@ class AdamW(Optimizer):
         self.betas = pair_of_betas(name, betas)
         self.eps = number(name, "eps", eps, more_than=0)
 
-    # The base class takes η λ w off before it calls update_block, instead of adding λ w to g.
-    decoupled_decay = True
-
-    def update_block(self, w: Any, g: Any, settings: Settings, m: Any, v: Any) -> None:
-        # A block is as much of all parameters as stays in the cache; settings.steps is t, from 1.
+    def update_block(
+        self,
+        w: NDArray[Any],
+        g: NDArray[Any],
+        settings: Settings,
+        m: NDArray[Any],
+        v: NDArray[Any],
+    ) -> None:
+        """Change a block of the parameters, as much of them as stays in the cache, in place."""
         beta1, beta2 = self.betas
-        work = workspace(w)
+        t = settings.steps  # 1, 2, 3, ...
+        work = workspace(w)  # memory for one intermediate result
+        # m ← β₁ m + (1 - β₁) g
         move_average(m, g, beta1, work)
-        np.multiply(g, g, out=work)
-        move_average(v, work, beta2, work)  # g² itself is used up by it
+        # v ← β₂ v + (1 - β₂) g²
+        g_squared = np.multiply(g, g, out=work)
+        move_average(v, g_squared, beta2, work)  # writes over g², which lies in work
 
-        # With c₁ = 1 - β₁ᵗ and c₂ = √(1 - β₂ᵗ), η m̂ / (√v̂ + ε) is (η c₂ / c₁) m / (√v + ε c₂): the
-        # corrections are two numbers instead of two passes over the block.
-        c1 = 1 - beta1**settings.steps
-        c2 = math.sqrt(1 - beta2**settings.steps)
-        np.sqrt(v, out=work)
-        work += self.eps * c2
-        np.divide(m, work, out=work)
-        work *= settings.lr * c2 / c1
-        w -= work
+        # In m̂ / (√v̂ + ε), numerator and denominator are multiplied by c = √(1 - β₂ᵗ). With
+        # c √v̂ = √v, that turns two corrections of all elements into two numbers:
+        #
+        #     w ← w - rate · m / (√v + ε c)    with rate = η c / (1 - β₁ᵗ)
+        c = math.sqrt(1 - beta2**t)
+        rate = settings.lr * c / (1 - beta1**t)
+        root = np.sqrt(v, out=work)
+        root += self.eps * c
+        change = np.divide(m, root, out=work)
+        change *= rate
+        w -= change
 
 
 class Adam(AdamW):

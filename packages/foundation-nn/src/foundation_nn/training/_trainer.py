@@ -50,7 +50,7 @@ class Trainer:
 
     A step is forward and backward, clipping of the gradients, and the optimiser's update.
 
-    Without all that may be wanted beside it, :meth:`fit` is this loop::
+    At its core, :meth:`fit` is this loop::
 
         for batch in batches:
             optimizer.zero_grad()
@@ -188,7 +188,7 @@ class Trainer:
         self.stopped_by = ""
         check_trainer(self)
         self._team = team_of(comm)
-        self._position = Position(optimizer.steps, optimizer.steps)
+        self._position = Position(steps=optimizer.steps, first_step=optimizer.steps)
         self._resumed: Mapping[str, Any] | None = None  # the state that the next fit goes on from
         self._batches: Any = None  # of the present fit, or the last one
         self._run: Run | None = None  # the present fit
@@ -260,35 +260,42 @@ class Trainer:
         """
         limits = Limits(max_steps, max_epochs, max_seconds)
         run = Run(self, batches, validation, evaluate_every, limits)
-        with (
-            self._running(run),
-            finish_on_signal(self.stop),
-            told_of_the_run(self.callbacks, self, self._team),
-            shared_update(self._team, self.optimizer, self.ema) as run.update,
-        ):
+        with self._running(run):
             run.evaluate_if_due()  # after resume: one that was due when the run was interrupted
-            while not (reason := run.reason_to_stop()):
-                # One epoch, in groups of as many batches as make up a step.
+            reason = run.reason_to_stop()  # "" as long as there is none
+            while not reason:
+                # An epoch, in groups of as many batches as make up a step.
                 for group in groups(run.rest_of_the_epoch(), self.accumulate):
                     run.step(group)  # forward, backward, update
                     run.settle()  # evaluate and save, if it is time to
-                    if run.reason_to_stop():
-                        break  # past the else: what is left of the epoch is for another fit
-                else:
+                    reason = run.reason_to_stop()
+                    if reason:
+                        break
+                if not reason:  # the epoch is complete
                     run.count_epoch()
                     run.settle()
+                    reason = run.reason_to_stop()
             run.finish(reason)
         return self.history
 
     @contextmanager
     def _running(self, run: Run) -> Iterator[None]:
-        """Know the run, so that :meth:`stop` reaches it, but not for longer than it goes on.
+        """What is in force while a run goes on.
 
-        It refers to the trainer, and a circle of references would keep both in memory.
+        Signals end it after the present step, callbacks are told of its beginning and its end, and
+        several processes share the update. The trainer knows the run, so that :meth:`stop` reaches
+        it, but not for longer: the run refers to the trainer, too, and a circle of references would
+        keep both in memory.
         """
         self._run = run
         try:
-            yield
+            with (
+                finish_on_signal(self.stop),
+                told_of_the_run(self.callbacks, self, self._team),
+                shared_update(self._team, self.optimizer, self.ema) as update,
+            ):
+                run.update = update
+                yield
         finally:
             self._run = None
 

@@ -96,9 +96,7 @@ def generate(
         guessed in one call, which is quicker where the guess is right. What is written stays the
         same, drawn or not, up to rounding: reading several tokens at once may change the last
         digits of a logit. Rows are written one after the other then, and the model must be a
-        :class:`DraftReader`, as a ``CausalLM`` is. A :class:`RecurrentLM` and what
-        ``Seq2Seq.about`` returns are not: each token overwrites their state, so that none can be
-        taken back. The ``Translator`` of foundation-transformer reads single tokens only, too.
+        :class:`DraftReader`, which says which models are.
 
     Returns
     -------
@@ -215,15 +213,21 @@ def _write_together(
     # Row i of the batch, that is of logits, tokens and state, belongs to row rows[i] of the prompt.
     rows = np.arange(len(limits))
     while True:
+        # Choose a token for each row. `choose` draws from the generator of the row, and remembers
+        # the token for its repetition penalty.
         tokens = choose(logits, rows)
+        # A stop id is not written, and nothing is where the limit is 0, which is reached at once.
         written = ~is_stop[tokens] & (num_written[rows] < limits[rows])
         num_written[rows] += written
         yield rows[written], tokens[written], logits[written]
 
-        unfinished = written & (num_written[rows] < limits[rows]) & ~endings.reached(rows, tokens)
+        # `endings` remembers the text of each row, and says whether a stop string is in it now.
+        ended = endings.reached(rows, tokens)
+        unfinished = written & (num_written[rows] < limits[rows]) & ~ended
         if not unfinished.any():
             return
-        # Not around the yield: there it would hold for the code that asks for the tokens.
+        # A generator stands still at its yield. If no_grad() were around the whole loop, it would
+        # be in force there, too, for the code that asks for the tokens.
         with no_grad():
             if not unfinished.all():
                 state = model.select(state, np.flatnonzero(unfinished))

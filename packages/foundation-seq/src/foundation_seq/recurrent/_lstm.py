@@ -61,14 +61,18 @@ def lstm(
     w_hh : (4H, H) tensor
     b_ih, b_hh : (4H,) tensor
         Layout and order of the gates, i f g o, are PyTorch's.
-    lengths, reverse
-        As for :func:`foundation_seq.functional.rnn`, with the same errors.
+    lengths : (B,) integer array, optional
+        How many steps of each row are real. What stands behind them may be anything.
+    reverse : bool
+        Read each row backwards, from its last real step to its first. The errors are those of
+        :func:`foundation_seq.functional.rnn`.
 
     Returns
     -------
     output : (B, T, H) tensor
+        h_t of each step; zero behind the end of a row.
     h_n, c_n : (B, H) tensor
-        As there.
+        The state after the last real step of each row.
 
     References
     ----------
@@ -102,25 +106,40 @@ def lstm(
     bias = b_ih + b_hh
 
     def unroll(projected: Array, counts: list[int], h: Array, c: Array) -> WalkBack:
+        """The loop over S steps of b rows; ``recurrence`` calls it.
+
+        ``projected`` (S, b, 4H) holds W_ih x_t. ``h`` and ``c`` (S + 1, b, H) begin with h_0 and
+        c_0; the steps after that are computed here. Rows are sorted, the longest first: the first
+        ``counts[t]`` of them have a step t.
+        """
         length, rows, _ = projected.shape
-        # The gates of a step take the place of its projected inputs, each gate in one block.
+        # The 4H numbers of a step and a row are needed for one thing after the other. They stay in
+        # the same memory, which has three names:
+        #
+        #     projected[t]   (b, 4H)     W_ih x_t, a row after the other
+        #     gates[t]       (4, b, H)   from the forward of step t on: i, f, g, o
+        #     dz[t]          (b, 4H)     from the backward of step t on: its gradient
         gates = projected.reshape(length, 4, rows, size)
         w = panels(w_hh.T, rows, length)  # W_hhᵀ, laid out so that many products with it are fast
         z = np.empty((rows, 4 * size), x.dtype)
         work = np.empty((rows, size), x.dtype)
-        # Rows are sorted, the longest first: the first k of them have a step t.
         for t, k in enumerate(counts):
+            # z_t = W_ih x_t + b_ih + W_hh h_{t-1} + b_hh
             z_t = multiply(h[t, :k], w, out=z[:k])
             z_t += projected[t, :k]
-            z_t += bias
+            z_t += bias  # here, while z_t is in the cache, and not in a pass over all steps before
             _forward_step(z_t, c[t, :k], gates[t, :, :k], h[t + 1, :k], c[t + 1, :k], work[:k])
 
         def walk_back(dy: Array, dh_all: Array, dc_all: Array) -> tuple[Array, list[Array]]:
+            """From the last step to the first.
+
+            ``dy`` (S, b, H) is the gradient of the outputs. ``dh_all`` and ``dc_all`` (b, H) are
+            those of the last state of each row, where they wait until the walk comes to its last
+            step; in the end they are those of the first state.
+            """
             w = panels(w_hh, rows, length)
             slopes = np.empty((4, rows, size), x.dtype)
             work = np.empty((2, rows, size), x.dtype)
-            # The gradients of a step take the place of its gates. Nobody reads those any more: what
-            # was computed from them lies in ``slopes`` by then.
             dz = projected
             for t, k in reversed(list(enumerate(counts))):
                 dh = dh_all[:k]
@@ -134,10 +153,13 @@ def lstm(
                     slopes[:, :k],
                     work[:, :k],
                 )
+                # The parts lie in ``slopes``, so that the gates of this step can be written over.
                 dz_t = np.concatenate(parts, axis=1, out=dz[t, :k])
                 dz[t, k:] = 0
+                # dh_{t-1} = W_hhᵀ dz_t
                 multiply(dz_t, w, out=dh)
-            # The gradients of W_ih x_t and of W_hh h_{t-1}: z is their sum, so they are the same.
+            # The gradient of W_ih x_t, then that of W_hh h_{t-1}, which is the same, because z_t is
+            # their sum. `recurrence` makes the gradients of x, weights and biases of them.
             return dz, [dz]
 
         return walk_back
@@ -155,25 +177,28 @@ def _forward_step(
     work: NDArray[Any],
 ) -> None:
     """From z_t (b, 4H), which is used up, and c_{t-1} to the gates (4, b, H), h_t and c_t."""
-    scale, shift = _scale_and_shift(z.dtype)
     z = z.reshape(len(z), 4, -1).swapaxes(0, 1)  # (4, b, H)
+    # i = σ(z_i), f = σ(z_f), g = tanh(z_g), o = σ(z_o) by one call of tanh, because
+    # σ(z) = tanh(z / 2) / 2 + 1 / 2
+    scale, shift = _scale_and_shift(z.dtype)
     z *= scale
     np.tanh(z, out=gates)
     gates *= scale
     gates += shift
     i, f, g, o = gates
-    np.multiply(f, c, out=new_c)  # c_t = f c_{t-1} + i g
+    # c_t = f c_{t-1} + i g
+    np.multiply(f, c, out=new_c)
     new_c += np.multiply(i, g, out=work)
+    # h_t = o tanh(c_t)
     tanh_c = np.tanh(new_c, out=work)
     np.multiply(o, tanh_c, out=new_h)
 
 
 @cache
 def _scale_and_shift(dtype: np.dtype[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """What lets one call of tanh serve all four gates, (4, 1, 1) each.
+    """Each of the gates i, f, g, o is scale · tanh(scale · z) + shift, (4, 1, 1) each.
 
-    σ(z) = tanh(z / 2) / 2 + 1 / 2: for i, f and o the scale is 1/2, before tanh and after it, and
-    the shift 1/2. For g, which is a tanh, they are 1 and 0.
+    For i, f and o, scale and shift are 1/2, which makes a σ of the tanh; for g they are 1 and 0.
     """
     scale = np.array([0.5, 0.5, 1, 0.5], dtype)
     shift = np.array([0.5, 0.5, 0, 0.5], dtype)
@@ -191,14 +216,21 @@ def _backward_step(
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
     """From dh_t and dc_t (b, H) to dz_i, dz_f, dz_g and dz_o; in ``dc``, dc_t becomes dc_{t-1}."""
     i, f, g, o = gates
+    # i (1 - i), f (1 - f), 1 - g², o (1 - o)
     slope_i, slope_f, slope_g, slope_o = _slopes(gates, out=slopes)
+    # dc_t += dh_t o (1 - tanh² c_t)
     tanh_c = np.tanh(c, out=work[0])
     slope_c = tanh_slope(tanh_c, out=work[1])
-    dc += product_into(slope_c, dh, o)  # slope_c becomes slope_c · dh · o: by way of h_t
+    dc += product_into(slope_c, dh, o)  # in the memory of slope_c, and so on below
+    # dz_i = dc_t g i (1 - i)
     dz_i = product_into(slope_i, dc, g)
+    # dz_f = dc_t c_{t-1} f (1 - f)
     dz_f = product_into(slope_f, dc, c_before)
+    # dz_g = dc_t i (1 - g²)
     dz_g = product_into(slope_g, dc, i)
+    # dz_o = dh_t tanh(c_t) o (1 - o)
     dz_o = product_into(slope_o, dh, tanh_c)
+    # dc_{t-1} = dc_t f
     dc *= f
     return dz_i, dz_f, dz_g, dz_o
 

@@ -51,7 +51,7 @@ class Memory:
         self.ids = ids[:shared]
         for cache in self.state.caches:
             cache.shorten(shared)
-        logits = self.model.extend(self.state, prompt[:, shared:])
+        logits = self.model.next_logits(self.state, prompt[:, shared:])
         self.ids = ids
         self.num_read += len(ids) - shared
         return logits, self.state

@@ -97,7 +97,7 @@ def log_likelihoods(
     best[:, 0] = log_p.argmax() == targets[:, 0]
     if longest > 1:
         state = model.select(state, np.zeros(count, np.int64))  # the prompt, for each row
-        hidden = model.read_on(state, targets[:, :-1]).data  # (count, longest - 1, D)
+        hidden = model.append(state, targets[:, :-1]).data  # (count, longest - 1, D)
         real = np.arange(1, longest) < np.array(lengths)[:, None]
         totals[:, 1:][real], best[:, 1:][real] = _of_targets(
             model, hidden[real], targets[:, 1:][real]
