@@ -30,9 +30,14 @@ otherwise does the same:
 >>> np.allclose(y.data, plain_attention(q, k, v, allowed=np.tri(5, dtype=bool)))
 True
 
-This file holds the function that callers see. It checks what it is given, hides what no query may
-see, and hands the rest to the operation in ``_fused.py``, which computes the same three lines block
-by block, and their gradients. The masks and options of a call travel together as a ``Rule``.
+The work is shared between these functions. The masks and options of a call travel together as a
+``Rule``:
+
+    attention           what callers see: checks its arguments, hides what no query may see
+    attend              the same without checks; draws what dropout needs
+    fused_attention     the operation, in ``_fused.py``: the three lines block by block, and their
+                        gradients
+    attention_weights   the weights alone, for looking at; ``weights_by`` is the same without checks
 """
 
 from __future__ import annotations
@@ -154,17 +159,22 @@ def attention(
     if relative_bias is not None:
         check_relative_bias(relative_bias.shape, scores_shape)
     rule = Rule(masks, causal, scale, window, slopes, cap)
-    q, k, v = hide_unreachable(q, k, v, rule)  # a weight of 0 hides nothing: 0 · NaN is NaN
+    # A weight of 0 does not hide what holds NaN, because 0 · NaN is NaN.
+    q, k, v = hide_unreachable(rule, q, k, v)
     return attend(q, k, v, rule, dropout, relative_bias)
 
 
-def hide_unreachable(q: Tensor, k: Tensor, v: Tensor, rule: Rule) -> tuple[Tensor, Tensor, Tensor]:
-    """Zeros in place of queries that may attend to nothing, and of keys that no query may see."""
-    T, S = q.shape[-2], k.shape[-2]
+def hide_unreachable(rule: Rule, q: Tensor, k: Tensor, *others: Tensor) -> list[Tensor]:
+    """Zeros in place of queries that may attend to nothing, and of keys that no query may see.
+
+    ``others`` belong to the keys, as values do. Returns q, k and the others.
+    """
+    T = q.shape[-2]
+    S = k.shape[-2]
     if rule.reaches_everything(T, S):
-        return q, k, v
+        return [q, k, *others]
     attends, seen = reach(rule.masks, T, S, rule.causal, rule.window)  # (..., T) and (..., S)
-    return hide_unseen(q, attends), hide_unseen(k, seen), hide_unseen(v, seen)
+    return [hide_unseen(q, attends), *[hide_unseen(x, seen) for x in (k, *others)]]
 
 
 def attend(
@@ -209,8 +219,7 @@ def attention_weights(
     if relative_bias is not None:
         check_relative_bias(relative_bias.shape, scores_shape)
     rule = Rule(masks, causal, scale, window, slopes, cap)
-    keys = Tensor.wrap(k)
-    queries, keys, _ = hide_unreachable(Tensor.wrap(q), keys, keys, rule)
+    queries, keys = hide_unreachable(rule, Tensor.wrap(q), Tensor.wrap(k))
     return weights_by(rule, queries.data, keys.data, relative_bias)
 
 

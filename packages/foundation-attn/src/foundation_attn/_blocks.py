@@ -159,29 +159,32 @@ class Cut:
     def each(
         self,
         task: Callable[..., None],
-        queries: Sequence[Array],
-        keys: Sequence[Array],
+        row_arrays: Sequence[Array],
+        key_arrays: Sequence[Array],
         sums: Sequence[Array] = (),
     ) -> None:
-        """Call ``task(block, queries, keys, sums)`` with the views that belong to each block.
+        """Call ``task(block, row_arrays, key_arrays, sums)`` with the views that belong to a block.
+
+        Blocks of the same part, which have the same heads, are done by one thread, one after the
+        other.
 
         Parameters
         ----------
         task : callable
             Takes a block, and lists of its parts of the arrays that are given here; the last list
             only if there are sums.
-        queries : (..., T, n) arrays
+        row_arrays : sequence of (..., T, n) arrays
             To be read or written: each row belongs to one block.
-        keys : (..., S, n) arrays
+        key_arrays : sequence of (..., S, n) arrays
             To be read. Every block of a part does, so that they are laid side by side once.
-        sums : (..., S, n) arrays
-            To be added to; they start as zeros.
+        sums : sequence of (..., S, n) arrays
+            To be added to; what they held before is set to zero.
         """
 
         def work(n: int) -> None:
             part = self.parts[n]
-            of_queries = [x[part] for x in queries]
-            of_keys = [x[part] for x in keys]
+            of_rows = [x[part] for x in row_arrays]
+            of_keys = [x[part] for x in key_arrays]
             of_sums = [x[part] for x in sums]
             if len(self.rows_and_keys) > 1:
                 of_keys = [np.ascontiguousarray(x) for x in of_keys]
@@ -190,7 +193,7 @@ class Cut:
             for i, (rows, columns) in enumerate(self.rows_and_keys):
                 number = n * len(self.rows_and_keys) + i
                 block = Block(number, part, rows, columns, self.lead, self.offset)
-                arrays = [[x[..., rows, :] for x in of_queries]]
+                arrays = [[x[..., rows, :] for x in of_rows]]
                 arrays.append([x[..., columns, :] for x in of_keys])
                 if sums:
                     arrays.append([x[..., columns, :] for x in of_sums])

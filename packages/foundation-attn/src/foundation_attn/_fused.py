@@ -10,9 +10,8 @@ and does two things more for speed and memory, which change no result:
 
 * It works by blocks. A ``Block`` is a part of the score matrices: some heads, about 128 query rows,
   and the keys that these rows may see; what no row may see, above the diagonal under ``causal`` or
-  outside the ``window``, is never computed. ``cut.each(task, queries, keys)`` calls
-  ``task(block, queries, keys)`` for each block, with its part of each of the arrays, on all
-  threads.
+  outside the ``window``, is never computed. ``cut.each(task, row_arrays, key_arrays)`` calls
+  ``task`` for each block, on all threads, with the block's part of each of the arrays.
 * It keeps no (T, S) matrix of a long sequence for the backward, only the greatest score and the sum
   of each row, from which the backward computes the weights again.
 """
@@ -34,7 +33,12 @@ from foundation_attn.masks import Mask
 
 @operation
 def fused_attention(
-    q: Array, k: Array, v: Array, bias: Array | None, rule: Rule, dropout: Dropout | None
+    q: Array,
+    k: Array,
+    v: Array,
+    relative_bias: Array | None,
+    rule: Rule,
+    dropout: Dropout | None,
 ) -> Result:
     """The output y = w v for the weights w = softmax(scores), and the gradients of q, k and v.
 
@@ -57,8 +61,8 @@ def fused_attention(
     Dropout multiplies w, where it meets v, by m, which is 0 or 1 / (1 - p). So dv = (w ∘ m)ᵀ g and
     dw = m ∘ (g vᵀ); the mean is g · y as before.
 
-    A bias by distance (..., 2L - 1), or None, is added to the scores. The gradient of each of its
-    numbers is the sum of ds over the pairs at that distance: a diagonal of ds.
+    ``relative_bias`` (..., 2L - 1), or None, is added to the scores by distance. The gradient of
+    each of its numbers is the sum of ds over the pairs at that distance: a diagonal of ds.
     """
     # As views with the same leading axes: q (*lead, T, K), k and v (*lead, S, K).
     (q, k, v), lead = with_equal_lead(q, k, v)
@@ -66,24 +70,29 @@ def fused_attention(
     scale = dtype.type(scale_of(q, rule))  # of this dtype, so that nothing becomes float64
     keep_factor = dtype.type(1 if dropout is None else keep_scale(dropout.p))  # 1 / (1 - p)
     cut = Cut(lead, T, S, dtype, rule.causal, rule.window)
-    y = heads_last((*lead, T, v.shape[-1]), dtype)  # (B, T, H, K) in memory: heads merge for free
-    # FlashAttention keeps one number, top + log(total). Beside a great top, log would lose digits.
-    # With that, the division by total and the scale of dq and dk have passes of their own: a tenth
-    # of the time for 64 positions (with one thread), a twentieth for 256.
+    # Laid out as (B, T, H, K), so that the heads of a position are side by side already.
+    y = heads_last((*lead, T, v.shape[-1]), dtype)
+    # Of each row of scores two numbers are kept. FlashAttention keeps one, top + log(total), which
+    # loses digits where top is large: there the logarithm is small beside it, and is rounded. The
+    # price is that the division by total is a pass of its own: with the scale of dq and dk it takes
+    # a tenth of the time for 64 positions, and a twentieth for 256.
     top = np.empty((*lead, T, 1), dtype)
     total = np.empty((*lead, T, 1), dtype)
     kept: dict[int, Kept] = {}
 
-    def forward_block(block: Block, queries: list[Array], keys: list[Array]) -> None:
-        q, y, top, total = queries  # (..., rows, n): of each array the rows of this block
-        k, v = keys  # (..., keys, n)
+    def forward_block(block: Block, row_arrays: list[Array], key_arrays: list[Array]) -> None:
+        # From here on, these names stand for the rows of this block alone.
+        q, y, top, total = row_arrays  # (..., rows, n) each
+        k, v = key_arrays  # (..., keys, n) each
 
         # scores = scale · q kᵀ, and -inf where a query may not attend
         scores = cut.room_for_scores(block, q)  # (..., rows, keys)
-        cap_derivative = scores_into(scores, q, k, bias, scale, rule, block)
+        cap_derivative = scores_into(scores, q, k, relative_bias, scale, rule, block)
 
         # weights = softmax(scores) = exps / total
-        exps, top[...], total[...] = exp_in_place(scores)
+        exps, greatest, sums = exp_in_place(scores)
+        top[...] = greatest
+        total[...] = sums
 
         # output = weights · v
         keep = None if dropout is None else dropout.keep(block)  # the same when asked again
@@ -99,13 +108,15 @@ def fused_attention(
         dq = heads_last(q.shape, dtype)
         dk = heads_last(k.shape, dtype)
         dv = heads_last(v.shape, dtype)
-        dbias = None if bias is None else np.zeros((*lead, bias.shape[-1]), dtype)
+        d_relative_bias = None
+        if relative_bias is not None:
+            d_relative_bias = np.zeros((*lead, relative_bias.shape[-1]), dtype)
 
         def backward_block(
-            block: Block, queries: list[Array], keys: list[Array], sums: list[Array]
+            block: Block, row_arrays: list[Array], key_arrays: list[Array], sums: list[Array]
         ) -> None:
-            q, y, top, total, g, dq = queries
-            k, v = keys
+            q, y, top, total, g, dq = row_arrays
+            k, v = key_arrays
             dk, dv = sums
 
             # The exponentials once more, unless they were kept.
@@ -113,7 +124,7 @@ def fused_attention(
                 exps, cap_derivative, keep = kept[block.number]
             else:
                 exps = cut.room_for_scores(block, q)
-                cap_derivative = scores_into(exps, q, k, bias, scale, rule, block)
+                cap_derivative = scores_into(exps, q, k, relative_bias, scale, rule, block)
                 exps -= top
                 np.exp(exps, out=exps)
                 keep = None if dropout is None else dropout.keep(block)
@@ -130,8 +141,8 @@ def fused_attention(
             mean = np.vecdot(g_over_total, y)[..., None]  # g · y of each row, (..., rows, 1)
             ds = np.subtract(dw, mean, out=dw)  # in the memory of dw, which is not needed any more
             ds *= exps
-            if dbias is not None:  # no other block has these heads at the same time
-                block.add_by_distance(dbias[block.part], ds)
+            if d_relative_bias is not None:
+                block.add_by_distance(d_relative_bias[block.part], ds)
             if cap_derivative is not None:
                 ds *= cap_derivative
 
@@ -140,8 +151,10 @@ def fused_attention(
             dq *= scale
             dk += ds.swapaxes(-1, -2) @ (q * scale)
 
+        # All blocks of the same heads are computed by one thread, one after the other, so that they
+        # can be added to dk, dv and d_relative_bias. ``each`` sets dk and dv to zero before.
         cut.each(backward_block, [q, y, top, total, g, dq], [k, v], [dk, dv])
-        return dq, dk, dv, dbias
+        return dq, dk, dv, d_relative_bias
 
     return y, backward
 

@@ -104,10 +104,15 @@ def gru(
     bias = b_ih + b_hh
 
     def unroll(projected: Array, counts: list[int], h: Array) -> WalkBack:
+        """The loop over S steps of b rows; see the one of ``lstm``."""
         length, rows, _ = projected.shape
-        # The gates of a step take the place of its projected inputs, each gate in one block.
+        # The 3H numbers of a step and a row stay in the same memory, which has three names:
+        #
+        #     projected[t]   (b, 3H)     W_ih x_t, a row after the other
+        #     gates[t]       (3, b, H)   from the forward of step t on: r, z, n
+        #     dp[t]          (b, 3H)     from the backward of step t on: the gradient of p_t
         gates = projected.reshape(length, 3, rows, size)
-        q_n = np.zeros((length, rows, size), x.dtype)
+        q_n = np.zeros((length, rows, size), x.dtype)  # kept for dp_r; dq_n takes its place
         w = panels(w_hh.T, rows, length)
         work = np.empty((rows, 3 * size), x.dtype)
         for t, k in enumerate(counts):  # the first k rows have a step t
@@ -121,10 +126,10 @@ def gru(
             _forward_step(sums, q_n[t, :k], h[t, :k], gates[t, :, :k], h[t + 1, :k])
 
         def walk_back(dy: Array, dh_all: Array) -> tuple[Array, list[Array]]:
+            """From the last step to the first; see the one of ``lstm``."""
             w = panels(w_hh, rows, length)
             slopes = np.empty((3, rows, size), x.dtype)
             work = np.empty((2, rows, size), x.dtype)
-            # The gradients of a step take the place of its gates, and dq_n that of q_n.
             dp = projected
             dq_n = q_n
             for t, k in reversed(list(enumerate(counts))):
@@ -133,11 +138,15 @@ def gru(
                 dp_r, dp_z, dp_n, dh_direct = _backward_step(
                     dh, gates[t, :, :k], q_n[t, :k], h[t, :k], slopes[:, :k], work[:, :k]
                 )
+                # dh_{t-1} = dh_t z + W_hhᵀ dq_t
                 dq = np.concatenate((dp_r, dp_z, dq_n[t, :k]), axis=1, out=dp[t, :k])
                 multiply(dq, w, out=dh)
                 dh += dh_direct
-                dp[t, :k, of_n] = dp_n  # all that differs between dq and dp
+                # dp_t is dq_t but for the part of n.
+                dp[t, :k, of_n] = dp_n
                 dp[t, k:] = 0
+            # The gradient of W_ih x_t, then that of W_hh h_{t-1} in two arrays. `recurrence` makes
+            # the gradients of x, weights and biases of them.
             return dp, [dp[..., r_and_z], dq_n]
 
         return walk_back
@@ -155,11 +164,14 @@ def _forward_step(
     """From p_r + q_r, p_z + q_z and p_n, (b, 3H), and h_{t-1} to the gates (3, b, H) and h_t."""
     sums = sums.reshape(len(sums), 3, -1).swapaxes(0, 1)  # (3, b, H)
     r, z, n = gates
-    sigmoid(sums[:2], out=gates[:2])  # r and z
+    # r = σ(p_r + q_r) and z = σ(p_z + q_z)
+    sigmoid(sums[:2], out=gates[:2])
+    # n = tanh(p_n + r q_n)
     np.multiply(r, q_n, out=n)
     n += sums[2]
     np.tanh(n, out=n)
-    np.subtract(h, n, out=new_h)  # h_t = z (h_{t-1} - n) + n
+    # h_t = (1 - z) n + z h_{t-1} = z (h_{t-1} - n) + n
+    np.subtract(h, n, out=new_h)
     new_h *= z
     new_h += n
 
@@ -177,13 +189,18 @@ def _backward_step(
     In ``q_n``, q_n becomes dq_n.
     """
     r, z, n = gates
+    # r (1 - r), z (1 - z), 1 - n²; each gradient below is computed in the memory of its slope.
     slope_r, slope_z, slope_n = _slopes(gates, out=slopes)
+    # dp_n = dh_t (1 - z) (1 - n²), where dh_t (1 - z) = dh_t - dh_t z
     dh_direct = np.multiply(dh, z, out=work[0])
-    dn = np.subtract(dh, dh_direct, out=work[1])  # dh_t (1 - z)
+    dn = np.subtract(dh, dh_direct, out=work[1])
     dp_n = product_into(slope_n, dn)
+    # dp_z = dh_t (h_{t-1} - n) z (1 - z)
     difference = np.subtract(h, n, out=work[1])
     dp_z = product_into(slope_z, dh, difference)
+    # dp_r = dp_n q_n r (1 - r)
     dp_r = product_into(slope_r, dp_n, q_n)
+    # dq_n = dp_n r, in the memory of q_n
     np.multiply(dp_n, r, out=q_n)
     return dp_r, dp_z, dp_n, dh_direct
 

@@ -105,21 +105,26 @@ def rnn(
         length, rows, _ = projected.shape
         w = panels(w_hh.T, rows, length)
         for t, k in enumerate(counts):  # the first k rows have a step t
-            z = multiply(h[t, :k], w, out=h[t + 1, :k])  # h_t takes its place
+            # z_t = W_ih x_t + b_ih + W_hh h_{t-1} + b_hh, written where h_t belongs
+            z = multiply(h[t, :k], w, out=h[t + 1, :k])
             z += projected[t, :k]
             z += bias
+            # h_t = φ(z_t)
             _activate(z, nonlinearity)
 
         def walk_back(dy: Array, dh_all: Array) -> tuple[Array, list[Array]]:
             w = panels(w_hh, rows, length)
-            dz = projected  # the memory serves again
+            dz = projected  # in the memory of W_ih x_t, which nobody needs any more
             for t, k in reversed(list(enumerate(counts))):
                 dh = dh_all[:k]
                 dh += dy[t, :k]
+                # dz_t = dh_t φ'(z_t)
                 slope = _slope(h[t + 1, :k], nonlinearity, out=dz[t, :k])
                 dz_t = product_into(slope, dh)
                 dz[t, k:] = 0
+                # dh_{t-1} = W_hhᵀ dz_t
                 multiply(dz_t, w, out=dh)
+            # The gradients of W_ih x_t and of W_hh h_{t-1} are the same: z_t is their sum.
             return dz, [dz]
 
         return walk_back
