@@ -10,8 +10,8 @@ An encoder layer has one of each. A decoder layer, in which no position sees a l
 third between them: attention to the output of an encoder, which is called the memory. Beside each
 branch stands a normalisation, which brings the vectors to a common scale:
 
-    x = x + f(norm(x))         pre-norm, as today: f is attention or the feed-forward network
-    x = norm(x + f(x))         post-norm, as in the first transformers
+    x = x + f(norm(x))         pre-norm, as in most models: f is attention or feed-forward
+    x = norm(x + f(x))         post-norm, as in the first transformer
 
 In plain NumPy with pre-norm, for B texts of T positions with D numbers each, and H heads of width
 K = D / H. ``p`` holds the parameters by name, as ``state_dict`` gives them:
