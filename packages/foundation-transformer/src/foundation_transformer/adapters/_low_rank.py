@@ -121,12 +121,13 @@ def low_rank(*inputs: Array, rows: tuple[slice, ...], scale: float) -> Result:
     parts = [slice(end - len(down), end) for end, down in zip(ends, downs, strict=True)]
     x2 = np.ascontiguousarray(x.reshape(-1, x.shape[-1]))  # (N, in)
     h = product(x2, A.T)  # (N, Σ r)
-    result = np.array(y.reshape(-1, y.shape[-1]))  # (N, out)
+    flat = len(x2), y.shape[-1]  # backward keeps this shape, and so not the result itself
+    result = np.array(y.reshape(flat))  # (N, out)
     for part, up, columns in zip(parts, ups, rows, strict=True):
         result[:, columns] += product(scale * h[:, part], up.T)
 
     def backward(g: Array) -> tuple[Any, ...]:
-        g2 = g.reshape(result.shape)
+        g2 = g.reshape(flat)
         dh = np.empty_like(h)  # (N, Σ r)
         for part, up, columns in zip(parts, ups, rows, strict=True):
             dh[:, part] = product(g2[:, columns], up)

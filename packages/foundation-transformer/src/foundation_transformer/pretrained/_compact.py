@@ -100,7 +100,7 @@ def compact_linear(x: Array, weight: CompactWeight, bias: Parameter | None) -> R
         y += bias.data
 
     def backward(g: Array) -> Array:
-        g2 = g.reshape(y.shape) * scales
+        g2 = g.reshape(-1, len(codes)) * scales
         dx = np.zeros_like(x2)
         for block in blocks:
             dx += product(g2[:, block], codes[block].astype(x.dtype))
