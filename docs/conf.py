@@ -167,7 +167,7 @@ def read_private(app: Any, what: str, name: str, obj: Any, options: Any, lines: 
     What they refer to has no page mostly, so their references are words. Tables and drawings are
     only indented there.
     """
-    if what != "module" or "._" not in name:
+    if "._" not in name:
         return
     for index, line in enumerate(lines):
         # Plain lists instead of footnotes: some are cited within drawings, where no link can stand.

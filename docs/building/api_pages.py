@@ -6,6 +6,7 @@ those who change the code, and no list has to be kept here.
 """
 
 import ast
+import importlib
 import inspect
 import re
 import sys
@@ -15,7 +16,7 @@ from types import GenericAlias
 
 from sphinx.pycode import ModuleAnalyzer
 
-from building.names import PACKAGES, WITHOUT_PAGE, Name, first_sentence, public_names
+from building.names import PACKAGES, Name, first_sentence, public_names
 
 #: Headings of pages whose docstring begins with a sentence that is too long for one.
 TITLES = {
@@ -44,8 +45,13 @@ INSIDE = ".inside"
 INSIDE_INTRODUCTION = """\
 This page is for those who read the source. It holds what the files of the package say at their
 beginning: how each part works, why it was made so, and the plain version of what is fast. The
-examples are run by the tests.
+functions, classes and numbers that explain more than their name follow, though nobody imports them.
+The examples are run by the tests.
 """
+#: Parts of the packages of which that page says nothing.
+WITHOUT_INSIDE = ("examples",)
+#: Headings of the parts of a docstring. What stands before the first of them explains.
+PARTS = ("Parameters", "Attributes", "Returns", "Raises", "Examples", "References")
 #: A title is not longer than this, as it stands in the list of pages at the left.
 LONGEST_TITLE = 34
 
@@ -59,7 +65,9 @@ def write_pages(folder: Path) -> None:
     written = set()
     for package in PACKAGES:
         own = [room for room in rooms if room.startswith(f"{package}.")]
-        written.add(_write(folder / f"{package}{INSIDE}.rst", _inside_page(package)))
+        own_names = [name for room in (package, *own) for name in rooms.get(room, [])]
+        inside = _inside_page(package, own_names)
+        written.add(_write(folder / f"{package}{INSIDE}.rst", inside))
         text = _package_page(package, rooms.get(package, []), own)
         written.add(_write(folder / f"{package}.rst", text))
         for room in own:
@@ -98,18 +106,69 @@ def _package_page(package: str, names: list[Name], rooms: list[str]) -> list[str
     return lines + _sections(names)
 
 
-def _inside_page(package: str) -> list[str]:
-    """What the files that nobody imports tell of themselves, if it is more than one sentence."""
+def _inside_page(package: str, names: list[Name]) -> list[str]:
+    """What the files that nobody imports tell of themselves and of what is in them.
+
+    Parameters
+    ----------
+    names : list of Name
+        The public names of the package, which have pages of their own.
+    """
+    public = {(name.file, name.short) for name in names}
     lines = [*_heading(f"How {package} works inside", "="), INSIDE_INTRODUCTION]
     folder = Path(sys.modules[package].__path__[0])
     for file in sorted(folder.rglob("_*.py")):
         path = file.relative_to(folder)
-        doc = ast.get_docstring(ast.parse(file.read_text("utf-8"))) or ""
-        told = file.name != "__init__.py" and path.parts[0] not in WITHOUT_PAGE and "\n\n" in doc
-        if told:
-            module = ".".join((package, *path.with_suffix("").parts))
+        if file.name == "__init__.py" or path.parts[0] in WITHOUT_INSIDE:
+            continue
+        module = ".".join((package, *path.with_suffix("").parts))
+        tree = ast.parse(file.read_text("utf-8"))
+        entries: list[str] = []
+        for node in tree.body:
+            if (module, getattr(node, "name", "")) not in public:
+                entries += _private_entry(module, node)
+        entries += _numbers(module, public)
+        if entries or "\n\n" in (ast.get_docstring(tree) or ""):
+            importlib.import_module(module)
             lines += [*_heading(path.as_posix(), "-"), f".. automodule:: {module}"]
-            lines += ["   :no-index:", ""]
+            lines += ["   :no-index:", "", *entries]
+    return lines
+
+
+def _private_entry(module: str, node: ast.stmt) -> list[str]:
+    """What Sphinx is told of a function or class that has no page, if it explains something."""
+    if isinstance(node, ast.FunctionDef):
+        told = _explains(node)
+        return [f".. autofunction:: {module}.{node.name}", "   :no-index:", ""] if told else []
+    if not isinstance(node, ast.ClassDef):
+        return []
+    methods = [each for each in node.body if isinstance(each, ast.FunctionDef)]
+    told = [method.name for method in methods if _explains(method)]
+    if not told and not _explains(node):
+        return []
+    lines = [f".. autoclass:: {module}.{node.name}", "   :no-index:"]
+    return [*lines, *([f"   :members: {', '.join(told)}"] if told else []), ""]
+
+
+def _explains(node: ast.FunctionDef | ast.ClassDef) -> bool:
+    """Whether a docstring has more prose than a first sentence."""
+    _, _, rest = (ast.get_docstring(node) or "").partition("\n\n")
+    title, _, rule = rest.partition("\n")
+    return bool(rest) and not (title in PARTS and rule.startswith("---"))
+
+
+def _numbers(module: str, public: set[tuple[str, str]]) -> list[str]:
+    """Constants with a comment ``#:`` that says what they are for."""
+    analyzer = ModuleAnalyzer.for_module(module)
+    values = vars(importlib.import_module(module))
+    lines: list[str] = []
+    before: list[str] = []
+    for (owner, short), comment in analyzer.find_attr_docs().items():
+        is_number = isinstance(values.get(short), int | float) and short.isupper()
+        is_told, before = comment == before, comment  # one comment for several names
+        if not owner and is_number and (module, short) not in public and not is_told:
+            lines += [f".. py:data:: {short}", f"   :module: {module}", "   :no-index:"]
+            lines += [f"   :value: {values[short]!r}", "", *(f"   {line}" for line in comment), ""]
     return lines
 
 

@@ -119,7 +119,7 @@ class Block(NamedTuple):
 
 
 class Cut:
-    """How a call with scores of shape (*lead, T, S) is cut into blocks.
+    """How a call with scores of shape ``(*lead, T, S)`` is cut into blocks.
 
     Parameters
     ----------
