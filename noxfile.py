@@ -162,8 +162,8 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(reuse_venv=True)
 def typecheck(session: nox.Session) -> None:
-    """mypy strict on all five packages together, on scripts as a user writes them, on exercises."""
-    session.install("mypy>=1.19", "types-tqdm", *sorted(third_party()))
+    """mypy strict on the five packages, what builds the site, a user's scripts, and exercises."""
+    session.install("mypy>=1.19", "types-tqdm", "sphinx>=8", *sorted(third_party()))
     session.run("mypy", *session.posargs)
     session.run("mypy", "integration_tests/tutorial")
     session.run(
@@ -306,7 +306,8 @@ def dev(session: nox.Session) -> None:
     python = str(ROOT / ".venv" / BIN / "python")
     session.run(sys.executable, "-m", "virtualenv", "--quiet", ".venv")
     editable = [f"--editable=packages/{with_extras(name)}" for name in PACKAGES]
-    tools = ["ruff>=0.16", "codespell", "mypy>=1.19", "types-tqdm", "coverage[toml]", "pre-commit"]
+    tools = ["ruff>=0.16", "codespell", "mypy>=1.19", "types-tqdm", "sphinx>=8", "coverage[toml]"]
+    tools += ["pre-commit"]
     session.run(python, "-m", "pip", "install", "-qq", *editable, *RUNNER, *tools, NOX)
     session.log(f"ready: source .venv/{BIN}/activate")
 

@@ -93,7 +93,8 @@ def _helpers(function: Callable[..., Any]) -> list[str]:
     file = inspect.getmodule(function)
     for name in dict.fromkeys(re.findall(r"\b_[a-z]\w*", inspect.getsource(function))):
         helper = getattr(file, name, None)
-        is_own = inspect.isfunction(helper) and helper.__module__ == function.__module__
-        if is_own and name != function.__name__:
+        if not inspect.isfunction(helper) or helper.__module__ != function.__module__:
+            continue  # a variable, or imported
+        if name != function.__name__:
             found += [*_helpers(helper), name]
     return list(dict.fromkeys(found))

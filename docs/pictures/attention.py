@@ -13,7 +13,7 @@ def masks() -> Any:
     equal = Tensor(np.zeros((1, 1, 5, 2)))
     values = Tensor(np.eye(5)[None, None])  # the result of a query is the row of its weights
     real = np.array([[True, True, False, False, False]])
-    options = {
+    options: dict[str, dict[str, Any]] = {
         "nothing": {},
         "key_mask: two are real": {"key_mask": real},
         "causal=True": {"causal": True},

@@ -1,5 +1,6 @@
 """The pictures of the first chapter and of the engine."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,9 @@ def tape() -> Any:
     loss = total**2
     loss.backward()
     values = {"p": product.item(), "u": total.item(), "L": loss.item()}
-    slopes = {"L": 1.0, "u": 2 * values["u"], "w": w.grad.item(), "b": b.grad.item()}
+    slopes = {"L": 1.0, "u": 2 * values["u"]}
+    for name, leaf in {"w": w, "b": b}.items():
+        slopes[name] = np.asarray(leaf.grad).item()
 
     figure, axes = new_figure(8.4, 3.2)
     ax = axes[0, 0]
@@ -62,7 +65,13 @@ def activations() -> Any:
     """The usual curves between two layers, and their slopes."""
     figure, axes = new_figure(8.6, 3.4, columns=2)
     x = np.linspace(-4, 4, 401)
-    curves = {"sigmoid": F.sigmoid, "tanh": F.tanh, "ReLU": F.relu, "GELU": F.gelu, "SiLU": F.silu}
+    curves: dict[str, Callable[[Tensor], Tensor]] = {
+        "sigmoid": F.sigmoid,
+        "tanh": F.tanh,
+        "ReLU": F.relu,
+        "GELU": F.gelu,
+        "SiLU": F.silu,
+    }
     for (name, curve), color in zip(curves.items(), COLORS, strict=False):
         leaf = Tensor(x, requires_grad=True)
         y = curve(leaf)
@@ -86,7 +95,7 @@ def valley() -> Any:
     across, along = np.meshgrid(np.linspace(-4.6, 1.6, 200), np.linspace(-1.4, 1.4, 120))
     heights = 0.5 * (stretch[0] * across**2 + stretch[1] * along**2)
     ax.contourf(across, along, np.sqrt(heights), levels=14, cmap="Greys", alpha=0.55)
-    ways = {
+    ways: dict[str, Callable[[Parameter], Any]] = {
         "SGD, η = 0.075": lambda p: optim.SGD(p, lr=0.075),
         "SGD with momentum 0.7, η = 0.04": lambda p: optim.SGD(p, lr=0.04, momentum=0.7),
         "Adam, η = 0.3": lambda p: optim.Adam(p, lr=0.3),
@@ -133,7 +142,8 @@ def _through_ten_layers(factor: float) -> tuple[list[float], list[float]]:
         x = F.tanh(F.linear(x, weight))
         sizes.append(float(np.sqrt((x.data**2).mean())))
     (x * x).mean().backward()
-    return sizes, [float(np.sqrt((weight.grad**2).mean())) for weight in weights]
+    gradients = [np.asarray(weight.grad) for weight in weights]
+    return sizes, [float(np.sqrt((gradient**2).mean())) for gradient in gradients]
 
 
 def xor() -> Any:

@@ -80,7 +80,7 @@ def _along_the_depth(
     for x, branch in zip(stream[-2::-1], reversed(branches), strict=True):
         leaf = Tensor(x, requires_grad=True)
         (way(leaf, branch) * gradients[-1]).sum().backward()
-        gradients.append(leaf.grad)
+        gradients.append(np.asarray(leaf.grad))
     sizes = [float(np.sqrt((x**2).mean())) for x in stream]
     last = np.sqrt((gradients[0] ** 2).mean())
     return sizes, [float(np.sqrt((g**2).mean()) / last) for g in reversed(gradients)]

@@ -8,6 +8,7 @@ from foundation_attn.plotting import plot_attention
 from foundation_nn import functional as F
 from foundation_nn.plotting import COLORS, new_figure
 from foundation_transformer.examples import copy_task
+from foundation_transformer.examples._pairs import FIRST
 
 from pictures._boxes import ATTENTION, FEED_FORWARD, NORM, PLAIN, arrow, box, canvas
 
@@ -52,7 +53,7 @@ def cross_attention() -> Any:
     model, _, right, _ = copy_task.train("reverse", seed=0, epochs=4)
     if right < 0.9:
         raise RuntimeError(f"only {right:.0%} of the strings are right: train longer")
-    source = [copy_task.FIRST + digit for digit in (3, 1, 4, 1, 5, 9, 2, 6)]
+    source = [FIRST + digit for digit in (3, 1, 4, 1, 5, 9, 2, 6)]
     # Four heads, in which each digit looks for its place from the end.
     maps = copy_task.attention_maps(model, (source, source[::-1]))
     return plot_attention(maps)

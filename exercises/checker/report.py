@@ -25,6 +25,8 @@ CHAPTERS = {
     8: "Language models and writing",
     9: "Published models",
     10: "Teaching a model something new",
+    11: "Other things to learn than the next token",
+    12: "How good is it?",
 }
 
 

@@ -1,6 +1,6 @@
-"""10.4 The better of two answers.
+"""11.4 The better of two answers.
 
-Chapter 10, teaching a model something new.
+Chapter 11, other things to learn than the next token.
 
 How does a model learn from people who only say which of two answers they like better? Direct
 preference optimisation raises the chosen answer against the rejected one. What counts is how much
