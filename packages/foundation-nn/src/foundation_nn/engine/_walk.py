@@ -118,7 +118,7 @@ class _Walk:
             )
         node.function = None
         node.edges = ()
-        if isinstance(g, np.ndarray) and g.size >= SERIAL_SIZE:
+        if not self.blas_is_limited and isinstance(g, np.ndarray) and g.size >= SERIAL_SIZE:
             self.limit_blas()
         started = 0.0 if self.watcher is None else perf_counter()
         grads = backward(g)

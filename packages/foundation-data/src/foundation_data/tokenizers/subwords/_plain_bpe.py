@@ -67,10 +67,11 @@ def train(text: str, number_of_merges: int) -> dict[Pair, int]:
     merges: dict[Pair, int] = {}
     for new_id in range(256, 256 + number_of_merges):
         counts = count_pairs(words)
-        # The commonest pair; of equally common pairs, the one with the smallest ids.
-        pair = min(counts, key=lambda pair: (-counts[pair], pair), default=None)
-        if pair is None or counts[pair] == 1:
+        highest = max(counts.values(), default=0)
+        if highest < 2:
             break  # no two tokens are neighbours twice
+        # The commonest pair; of equally common ones, the one with the smallest ids.
+        pair = min(pair for pair in counts if counts[pair] == highest)
         words = [merge(ids, pair, new_id) for ids in words]
         merges[pair] = new_id
     return merges
