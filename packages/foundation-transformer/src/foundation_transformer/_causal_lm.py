@@ -25,7 +25,8 @@ The whole of GPT-2 in plain NumPy. ``p`` holds the parameters by name, as ``stat
 ...     B, T, D = x.shape
 ...     K = D // H  # the width of each of H heads
 ...     qkv = x @ p[name + ".in_proj_weight"].T + p[name + ".in_proj_bias"]  # (B, T, 3D)
-...     q, k, v = qkv.reshape(B, T, 3, H, K).transpose(2, 0, 3, 1, 4)  # (B, H, T, K) each
+...     q, k, v = np.split(qkv, 3, axis=-1)  # (B, T, D) each, which holds H heads side by side
+...     q, k, v = [a.reshape(B, T, H, K).swapaxes(1, 2) for a in (q, k, v)]  # (B, H, T, K) each
 ...     scores = q @ k.swapaxes(-1, -2) / np.sqrt(K)  # (B, H, T, T): how well each token fits
 ...     scores = np.where(np.tri(T, dtype=bool), scores, -np.inf)  # nobody sees a later token
 ...     weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
