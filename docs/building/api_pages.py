@@ -127,6 +127,8 @@ def _inside_page(package: str, names: list[Name]) -> list[str]:
         for node in tree.body:
             if (module, getattr(node, "name", "")) not in public:
                 entries += _private_entry(module, node)
+            elif isinstance(node, ast.ClassDef):
+                entries += _private_methods(module, node)
         entries += _numbers(module, public)
         if entries or "\n\n" in (ast.get_docstring(tree) or ""):
             importlib.import_module(module)
@@ -148,6 +150,21 @@ def _private_entry(module: str, node: ast.stmt) -> list[str]:
         return []
     lines = [f".. autoclass:: {module}.{node.name}", "   :no-index:"]
     return [*lines, *([f"   :members: {', '.join(told)}"] if told else []), ""]
+
+
+def _private_methods(module: str, node: ast.ClassDef) -> list[str]:
+    """What Sphinx is told of methods that explain something and that the page of a class leaves
+    out."""
+    lines: list[str] = []
+    for method in node.body:
+        if isinstance(method, ast.FunctionDef) and method.name.startswith("_"):
+            if _explains(method) and not method.name.startswith("__"):
+                lines += [
+                    f".. automethod:: {module}.{node.name}.{method.name}",
+                    "   :no-index:",
+                    "",
+                ]
+    return lines
 
 
 def _explains(node: ast.FunctionDef | ast.ClassDef) -> bool:

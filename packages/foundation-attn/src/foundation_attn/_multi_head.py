@@ -231,7 +231,8 @@ class MultiHeadAttention(HeadProjections):
     ) -> Tensor:
         """Attend.
 
-        In self-attention a position is padding if ``key_mask`` says so, or if it has no link: it
+        In self-attention a position is padding if ``key_mask`` says so, or if nothing links it to
+        others: it
         neither attends to a real position nor is attended to by one. What stands there is replaced
         by zeros. A position that looks at others is real, even if none of them looks at it.
 

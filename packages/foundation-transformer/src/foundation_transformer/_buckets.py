@@ -19,7 +19,8 @@ class RelativeBuckets(Module):
 
         n/2 + ⌊n/2 · log(d / (n/2)) / log(max_distance / (n/2))⌋
 
-    and in the last one from ``max_distance`` on, so that a text may have any length. In an encoder,
+    and in the last one from ``max_distance`` on, so that a text may have any length. The logarithm
+    is one of float32, as T5 was trained: at some distances its rounding decides. In an encoder,
     earlier and later keys have half of the buckets each; in a decoder, nobody sees a later key, and
     earlier ones have them all. All layers of a stack share one such module.
 

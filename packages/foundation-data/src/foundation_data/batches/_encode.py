@@ -46,9 +46,10 @@ def encode_files(
     Every file is a document, every line of a ``.jsonl`` file is one; each ends in ``eos_id``. The
     text is encoded as it is. The result does not depend on the number of processes.
 
-    Processes are started where there are more than a few megabytes. They import the program that
-    calls this, which must therefore begin in ``if __name__ == "__main__":``, as with
-    :mod:`multiprocessing`.
+    Processes are started where there are more than a few megabytes, and no more than two tasks for
+    each are in memory. They are not forked, because the threads of this process, such as those of
+    BLAS, would be missing in them. So they import the program that calls this, which must therefore
+    begin in ``if __name__ == "__main__":``, as with :mod:`multiprocessing`.
 
     Parameters
     ----------

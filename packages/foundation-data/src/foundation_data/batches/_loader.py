@@ -21,10 +21,13 @@ class BatchLoader(Generic[BatchT_co]):
 
     Every example comes exactly once in an epoch. The order is a function of (seed, epoch) alone. To
     need little padding, examples are shuffled, sorted by length within large buckets and cut into
-    batches, and the batches are shuffled.
+    batches, and the batches are shuffled. Pairs are sorted by their longer side, which decides how
+    many fit, and then by how much longer the source is. The direction of this second order, and
+    that of every second bucket, is turned round, so that what meets in one batch is alike.
 
     A loop that is left early does not end its epoch: the next loop starts the same epoch again,
-    unless `load_state_dict` says where to continue.
+    unless `load_state_dict` says where to continue. A state that is taken in the body of the loop
+    continues after the batch that the body has.
 
     Parameters
     ----------

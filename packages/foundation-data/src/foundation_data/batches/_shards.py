@@ -63,7 +63,8 @@ def write_shards(
         Such as ``(tokenizer.encode(text, add_eos=True) for text in stream_texts(path))``; read
         once, one at a time.
     folder : path
-        Where to write them; it must not exist, or be empty.
+        Where to write them: a folder that does not exist or is empty, or what a crash has left of
+        one, which is removed. A finished one, or one with anything else in it, is refused.
     vocab_size : int
         V: every id is below it.
     shard_tokens : int
@@ -79,7 +80,7 @@ def write_shards(
     Raises
     ------
     FileExistsError
-        If there is something of that name.
+        If there is something else of that name, or shards that are finished.
     TypeError
         If a document is no sequence of integers.
     ValueError

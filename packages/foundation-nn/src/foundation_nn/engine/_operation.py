@@ -94,13 +94,14 @@ def operation(
     outputs : int
         If more than one, the kernel returns ``(tuple of arrays, backward)``, the operation a
         tuple of tensors, and ``backward`` is given a list of gradients with zeros where an
-        output was not used.
+        output was not used. An output of whole numbers stays whole and has no gradient: there are
+        zeros for it, too.
     integers : bool
         The result for whole numbers is whole, as it is for a sum: where all inputs are integers,
         the kernel is given them as they are.
     casts : bool
-        The result has the dtype that the kernel gave it, not that of the inputs; of an operation
-        with one output.
+        The result has the dtype that the kernel gave it, not that of the inputs. For operations
+        with one output only.
 
     Raises
     ------

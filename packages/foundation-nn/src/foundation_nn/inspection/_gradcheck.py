@@ -44,7 +44,8 @@ def gradcheck(
 
     The outputs are weighted by random numbers and summed to a scalar. Each input and parameter is
     checked along a random direction and then element by element, ``max_elements`` of them chosen
-    at random.
+    at random. Within ``train_mode`` every evaluation draws the same dropout. Parameters, gradients
+    and running statistics are afterwards what they were.
 
     Parameters
     ----------

@@ -163,7 +163,8 @@ class Adafactor(Optimizer):
         """Move w by -ρ max(ε₂, rms(w)) u / max(1, rms(u) / d), in blocks of rows.
 
         v, and with it u, is computed twice, for rms(u) and for the update: neither is ever held as
-        a whole.
+        a whole. The sum of squares over the blocks is exact (``math.fsum``), so that it does not
+        depend on the order in which threads have done them.
         """
         rate = min(settings.lr, settings.steps**-0.5)  # ρ
         rate *= max(self.eps[1], math.sqrt(np.vdot(w, w) / w.size))

@@ -32,6 +32,11 @@ class AdamW(Optimizer):
     weight_decay : float
         λ, for matrices only; PyTorch decays every parameter it is given.
 
+    Notes
+    -----
+    The corrections cost no pass over the entries. Multiplied by c = √(1 - β₂ᵗ) above and below, the
+    quotient is η c / (1 - β₁ᵗ) · m / (√v + ε c), so that they are two numbers for each step.
+
     References
     ----------
     .. [1] I. Loshchilov and F. Hutter, "Decoupled Weight Decay Regularization", ICLR 2019,

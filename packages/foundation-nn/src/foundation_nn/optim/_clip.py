@@ -17,7 +17,9 @@ from foundation_nn.optim._parameters import Parameters, parameters_of
 def clip_grad_norm(target: Optimizer | Parameters, max_norm: float) -> float:
     """Scale all gradients so that their common Euclidean norm is at most ``max_norm`` [1]_.
 
-    Gradients that are not finite are left alone, and those of frozen parameters do not count.
+    Gradients that are not finite are left alone, and those of frozen parameters do not count. If
+    squares are too large for the dtype and the norm is not, it is found from the gradients divided
+    by their largest element.
 
     Parameters
     ----------

@@ -32,7 +32,8 @@ class Muon(AdamW):
 
     NS(u) has the singular vectors of u, and singular values between about 0.7 and 1.2. It is
     found without a decomposition, by Newton and Schulz's iteration: from x = u / ‖u‖, repeat
-    x ← a x + (b A + c A²) x with A = x xᵀ. The scale s depends on the shape only.
+    x ← a x + (b A + c A²) x with A = x xᵀ. A matrix with more rows than columns is worked on as its
+    transpose, so that A has the shorter side. The scale s depends on the shape only.
 
     Matrices are the parameters with two dimensions, but for embeddings; these, and all others,
     are updated as by :class:`AdamW`. An output layer that is not tied to an embedding should be

@@ -62,7 +62,8 @@ def beam_search(
     """The best continuations of each row of the prompt.
 
     At every step each of a row's ``beam_size`` open hypotheses is continued by every token, and the
-    best of the results are kept. Those that end in a stop id are finished, the others stay open.
+    best of the results are kept. Those that end in a stop id, if they are among the ``beam_size``
+    best of the step, are finished, and the ``beam_size`` best of the others stay open.
     The search of a row ends when ``beam_size`` hypotheses are finished and no open one can become
     better than the worst of them. The score of n tokens, the stop id included, is [1]_, eq. 14::
 
@@ -90,8 +91,9 @@ def beam_search(
         mean over the tokens.
     patience : {"exact", "now", "first"}
         When the search of a row ends, once ``beam_size`` hypotheses are finished: when no open one
-        can become better than the worst of them, however long it grows; when none would be better
-        if it ended now; at once. In transformers, ``early_stopping`` is "never", False or True.
+        can become better than the worst of them, however long it grows (its log P can only fall,
+        and is divided by at most the penalty of the limit); when none would be better if it ended
+        now; at once. In transformers, ``early_stopping`` is "never", False or True.
     forbidden_ids : collection of int
         Tokens that are never written. The probabilities of the others stay as they are; a model
         that shares them out anew gives these tokens the logit -inf.

@@ -18,6 +18,9 @@ class SamplingConfig:
 
     The steps are taken in this order; each works on what the one before has left.
 
+    They act in the order in which they stand here, each on what the one before has left, shared out
+    anew.
+
     Parameters
     ----------
     repetition_penalty : float

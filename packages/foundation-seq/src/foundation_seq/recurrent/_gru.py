@@ -59,14 +59,18 @@ def gru(
     w_hh : (3H, H) tensor
     b_ih, b_hh : (3H,) tensor
         Layout and order of the parts, r z n, are PyTorch's.
-    lengths, reverse
-        As for :func:`foundation_seq.functional.rnn`, with the same errors.
+    lengths : (B,) integer array, optional
+        How many steps of each row are real. What stands behind them may be anything.
+    reverse : bool
+        Read each row backwards, from its last real step to its first. The errors are those of
+        :func:`foundation_seq.functional.rnn`.
 
     Returns
     -------
     output : (B, T, H) tensor
+        h_t of each step; zero behind the end of a row.
     h_n : (B, H) tensor
-        As there.
+        The state after the step of each row that was read last; of a row of length 0, the first.
 
     References
     ----------

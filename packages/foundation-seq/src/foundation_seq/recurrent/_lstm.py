@@ -72,7 +72,7 @@ def lstm(
     output : (B, T, H) tensor
         h_t of each step; zero behind the end of a row.
     h_n, c_n : (B, H) tensor
-        The state after the last real step of each row.
+        The state after the step of each row that was read last; of a row of length 0, the first.
 
     References
     ----------

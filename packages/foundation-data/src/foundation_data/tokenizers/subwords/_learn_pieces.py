@@ -54,11 +54,12 @@ True
 
 **Giving up pieces.** `learn_pieces` begins with all characters, and with parts of words of up to 16
 letters that are seen at least twice and at least `min_freq` times, 16 for each piece that is wanted
-(`seed_pieces`). It makes two rounds of the above, in each of which pieces that are counted less
-than half a time are dropped, and then asks for each piece: if it were not there, it would be cut
-into others, in the best way; by how much would the text become less probable? The pieces without
-which it loses least go, a quarter of all at most. Then it begins again, until as many are left as
-are wanted. Single letters stay, as every word must have a cut.
+(`seed_pieces`). A long piece begins with more weight, as it replaces many letters. It makes two
+rounds of the above, in each of which pieces that are counted less than half a time are dropped, and
+then asks for each piece: if it were not there, it would be cut into others, in the best way; by how
+much would the text become less probable? The pieces without which it loses least go, a quarter of
+all at most. Then it begins again, until as many are left as are wanted. Single letters stay, as
+every word must have a cut.
 
 The M-step does not take the logarithm of a count, but Gauss's digamma function of it, which is
 about ``log(count - 0.5)``. That is what a Bayesian would do who expects most pieces to be of no
