@@ -155,15 +155,13 @@ def _private_entry(module: str, node: ast.stmt) -> list[str]:
 def _private_methods(module: str, node: ast.ClassDef) -> list[str]:
     """What Sphinx is told of methods that explain something and that the page of a class leaves
     out."""
+    methods = [each for each in node.body if isinstance(each, ast.FunctionDef)]
     lines: list[str] = []
-    for method in node.body:
-        if isinstance(method, ast.FunctionDef) and method.name.startswith("_"):
-            if _explains(method) and not method.name.startswith("__"):
-                lines += [
-                    f".. automethod:: {module}.{node.name}.{method.name}",
-                    "   :no-index:",
-                    "",
-                ]
+    for method in methods:
+        is_private = method.name.startswith("_") and not method.name.startswith("__")
+        if is_private and _explains(method):
+            path = f"{module}.{node.name}.{method.name}"
+            lines += [f".. automethod:: {path}", "   :no-index:", ""]
     return lines
 
 
