@@ -7,7 +7,7 @@ from foundation_nn.plotting import COLORS, new_figure
 
 
 def how_sure() -> Any:
-    """How wide the interval of a share is, by the number of questions, and what a bootstrap draws."""
+    """How wide the interval of a share is, by the number of questions, and a bootstrap."""
     figure, axes = new_figure(9.6, 3.4, columns=2)
     p, z = 0.7, 1.96
     n = np.logspace(1, 4, 100)
