@@ -383,23 +383,25 @@ class _OpenBLAS:
 
     internal_api = "openblas"
 
-    def __init__(self, get: Callable[[], int], set: Callable[[int], object]) -> None:
-        self._get = get
-        self.set_num_threads = set
+    def __init__(
+        self, get_num_threads: Callable[[], int], set_num_threads: Callable[[int], object]
+    ) -> None:
+        self._get_num_threads = get_num_threads
+        self.set_num_threads = set_num_threads
 
     @property
     def num_threads(self) -> int:
-        return self._get()
+        return self._get_num_threads()
 
 
 def _called_directly(library: Any) -> Any:
     """The library as threadpoolctl has found it, or the two functions where it is an OpenBLAS."""
     if library.internal_api == "openblas" and not _is_of_each_thread(library):
         for prefix, suffix in itertools.product(("", "scipy_"), ("", "64_", "_64")):
-            get = getattr(library.dynlib, f"{prefix}openblas_get_num_threads{suffix}", None)
-            set = getattr(library.dynlib, f"{prefix}openblas_set_num_threads{suffix}", None)
-            if get is not None and set is not None:
-                return _OpenBLAS(get, set)
+            getter = getattr(library.dynlib, f"{prefix}openblas_get_num_threads{suffix}", None)
+            setter = getattr(library.dynlib, f"{prefix}openblas_set_num_threads{suffix}", None)
+            if getter is not None and setter is not None:
+                return _OpenBLAS(getter, setter)
     return library
 
 
