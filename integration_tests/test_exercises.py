@@ -158,7 +158,7 @@ class FillGaps(ast.NodeTransformer):
 def test_a_function_that_was_renamed_and_a_file_that_is_gone(tmp_path):
     copy = tmp_path / "1_neuron.py"
     result = check(dataclasses.replace(EXERCISES["1.1"], file=copy))
-    assert "The file is not there" in result.lines()[2]
+    assert any("The file is not there" in line for line in result.lines())
     copy.write_text("def neurone(x, w, b):\n    return 0\n", "utf-8")
     result = check(dataclasses.replace(EXERCISES["1.1"], file=copy))
     assert "looking for neuron in 1_neuron.py" in result.lines()[1]
