@@ -2,8 +2,19 @@
 
 import numpy as np
 import pytest
-from foundation_nn import Linear, Module, Parameter, Sequential, Tensor, optim
+from foundation_nn import (
+    LayerNorm,
+    Linear,
+    Module,
+    Parameter,
+    Sequential,
+    Tensor,
+    causal_mask,
+    optim,
+    padding_mask,
+)
 from foundation_nn import functional as F
+from foundation_nn.training import EarlyStopping
 
 X = np.arange(1.0, 13.0).reshape(4, 3)
 BOOLS = np.array([True, False, True, True])
@@ -329,3 +340,54 @@ def test_a_layer_and_an_argument_of_one_name_are_named_once():
         Model()(0)
     with pytest.raises(ValueError, match=r"^inner\[0\].*: positions: expected integers"):
         Model()(1)
+
+
+SWITCHES = {
+    "a generator by position": (lambda: Linear(3, 2, np.random.default_rng(0)), "bias"),
+    "a text": (lambda: LayerNorm(3, bias="no"), "bias"),
+    "none": (lambda: Linear(3, 2, bias=None), "bias"),
+    "a number": (lambda: EarlyStopping(2, maximize=1), "maximize"),
+}
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+def test_what_is_on_or_off_is_true_or_false(name):
+    call, argument = SWITCHES[name]
+    with pytest.raises(TypeError, match=f"expected {argument} to be True or False, got"):
+        call()
+    assert Linear(3, 2, bias=np.False_).bias is None
+
+
+NO_NUMBERS = {
+    "layer_norm": (lambda bad: F.layer_norm(X, None, None, bad), "eps"),
+    "rms_norm": (lambda bad: F.rms_norm(X, None, bad), "eps"),
+    "cross_entropy": (lambda bad: F.cross_entropy(X, CLASSES, None, bad), "label_smoothing"),
+    "causal_mask": (causal_mask, "T"),
+    "padding_mask": (lambda bad: padding_mask([0, 1], bad), "max_len"),
+}
+
+
+@pytest.mark.parametrize("name", NO_NUMBERS)
+def test_settings_of_functions_are_numbers(name):
+    call, argument = NO_NUMBERS[name]
+    for bad in ("1", True):
+        with pytest.raises(TypeError, match=f"^{name}: expected {argument} to be a number, got"):
+            call(bad)
+    for bad in (np.nan, np.inf, -1):
+        with pytest.raises(ValueError, match=f"^{name}: expected .*{argument}"):
+            call(bad)
+
+
+def test_counts_of_positions_are_whole():
+    with pytest.raises(ValueError, match="causal_mask: expected T to be a whole number, got 2.5"):
+        causal_mask(2.5)
+    with pytest.raises(ValueError, match="padding_mask: expected max_len to be a whole number"):
+        padding_mask([1, 2], 2.5)
+
+
+def test_weights_are_finite():
+    logits = Tensor([[1.0, 2.0]])
+    with pytest.raises(ValueError, match="cross_entropy: expected weights >= 0 and finite"):
+        F.cross_entropy(logits, [0], weight=[np.inf, 1.0])
+    with pytest.raises(ValueError, match="expected finite pos_weight >= 0"):
+        F.binary_cross_entropy_with_logits(logits, [[0.0, 1.0]], pos_weight=np.inf)

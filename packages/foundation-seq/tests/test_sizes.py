@@ -46,3 +46,8 @@ def test_sizes_may_be_of_any_integer_type():
     output, _ = layer(np.ones((2, 4, 3), np.float32))
     assert output.shape == (2, 4, 5)
     assert type(layer.hidden_size) is int  # as JSON can hold it
+
+
+def test_what_is_on_or_off_is_true_or_false():
+    with pytest.raises(TypeError, match="bidirectional to be True or False, got the str 'no'"):
+        LSTM(3, 4, bidirectional="no")

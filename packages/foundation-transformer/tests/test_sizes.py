@@ -52,3 +52,8 @@ def test_an_argument_that_cannot_be_meant_is_refused(name):
     make, message = WRONG[name]
     with pytest.raises((TypeError, ValueError), match=f"^{message}"):
         make()
+
+
+def test_what_is_on_or_off_is_true_or_false():
+    with pytest.raises(TypeError, match="norm_first to be True or False, got the str 'no'"):
+        TransformerEncoderLayer(8, 2, 16, norm_first="no")

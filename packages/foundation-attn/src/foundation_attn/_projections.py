@@ -7,7 +7,7 @@ does; so one product makes all three, and a part of the rows makes one or two of
 from __future__ import annotations
 
 import numpy as np
-from foundation_nn import Linear, Module, Parameter, RMSNorm, Tensor, init, whole_number
+from foundation_nn import Linear, Module, Parameter, RMSNorm, Tensor, flag, init, whole_number
 from foundation_nn import functional as F
 
 from foundation_attn._arguments import check_heads, check_qk_norm
@@ -53,6 +53,7 @@ class HeadProjections(Module):
         kind = "MultiHeadAttention"
         num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads
         d_model = whole_number(kind, "d_model", d_model, at_least=1)
+        bias = flag(kind, "bias", bias)
         num_heads = whole_number(kind, "num_heads", num_heads, at_least=1)
         num_kv_heads = whole_number(kind, "num_kv_heads", num_kv_heads, at_least=1)
         check_heads(d_model, num_heads, num_kv_heads, head_width)

@@ -16,7 +16,7 @@ from foundation_nn import (
     schedules,
     training,
 )
-from foundation_nn._arguments import did_you_mean, number, whole_number
+from foundation_nn._arguments import did_you_mean, flag, number, whole_number
 from foundation_nn._publish import publish
 from foundation_nn.engine._habit_tables import OF_FUNCTIONS, OF_THE_PACKAGE
 from foundation_nn.engine._habits import explains_keywords
@@ -129,6 +129,7 @@ __all__ = [
     "explains_keywords",
     "files",
     "first_non_finite",
+    "flag",
     "functional",
     "get_num_threads",
     "gradcheck",

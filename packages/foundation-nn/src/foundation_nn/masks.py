@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from foundation_nn._arguments import whole_number
+
 
 def padding_mask(lengths: ArrayLike, max_len: int | None = None) -> NDArray[np.bool_]:
     """True for the first ``lengths[b]`` positions of row b, False for the padding after them.
@@ -38,7 +40,9 @@ def padding_mask(lengths: ArrayLike, max_len: int | None = None) -> NDArray[np.b
     if lengths.ndim != 1:
         raise ValueError(f"padding_mask: expected lengths of shape (B,), got {lengths.shape}")
     longest = int(lengths.max(initial=0))
-    width = longest if max_len is None else max_len
+    width = longest
+    if max_len is not None:
+        width = whole_number("padding_mask", "max_len", max_len, at_least=0)
     if longest > width or lengths.min(initial=0) < 0:
         raise ValueError(
             f"padding_mask: expected lengths between 0 and max_len={width}, got "
@@ -57,4 +61,4 @@ def causal_mask(T: int) -> NDArray[np.bool_]:
            [1, 1, 0],
            [1, 1, 1]])
     """
-    return np.tri(T, dtype=bool)
+    return np.tri(whole_number("causal_mask", "T", T, at_least=0), dtype=bool)

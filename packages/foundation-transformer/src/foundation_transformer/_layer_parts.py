@@ -7,7 +7,7 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from foundation_attn import MultiHeadAttention
-from foundation_nn import Identity, LayerNorm, Module, Parameter, RMSNorm, init
+from foundation_nn import Identity, LayerNorm, Module, Parameter, RMSNorm, flag, init
 from numpy.typing import NDArray
 
 from foundation_transformer._buckets import RelativeBuckets
@@ -116,11 +116,11 @@ class LayerParts(Module):
         def new_norm() -> Norm:
             return make_norm(d_model, norm, norm_eps, norm_bias)
 
-        branches_have_two_norms = norm_first and norm_last
         self.dropout = dropout
         self.activation = activation
-        self.norm_first = norm_first
-        self.norm_last = norm_last
+        self.norm_first = flag(type(self).__name__, "norm_first", norm_first)
+        self.norm_last = flag(type(self).__name__, "norm_last", norm_last)
+        branches_have_two_norms = self.norm_first and self.norm_last
         self.self_attn = new_attention(
             rotary=rotary, slopes=slopes, window=window, relative=relative
         )

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from foundation_nn._arguments import described
+from foundation_nn._arguments import described, number
 from foundation_nn.engine._operation import Array, Result, operation
 from foundation_nn.functional._losses import check_reduction, weighted
 from foundation_nn.functional._rows import PerRow, as_rows, by_rows, ones, row_sum
@@ -324,8 +324,7 @@ def _check_options(
         )
     if not logits.shape[-1]:
         raise ValueError(f"cross_entropy: expected at least one class, got shape {logits.shape}")
-    if not 0 <= label_smoothing < 1:
-        raise ValueError(f"cross_entropy: expected 0 <= label_smoothing < 1, got {label_smoothing}")
+    number("cross_entropy", "label_smoothing", label_smoothing, at_least=0, less_than=1)
     if soft and ignore_index is not None:
         raise ValueError(
             "cross_entropy: ignore_index is for targets that are classes, got probabilities; "
@@ -335,9 +334,9 @@ def _check_options(
 
 def _class_weights(weight: Any, classes: int, dtype: Any) -> NDArray[Any]:
     w = np.array(weight, dtype=dtype)
-    if w.shape != (classes,) or not (w >= 0).all():
+    if w.shape != (classes,) or not ((w >= 0) & np.isfinite(w)).all():
         raise ValueError(
-            f"cross_entropy: expected weights >= 0 of shape ({classes},), one for each class, got "
-            f"{w if w.size <= 8 else w.shape}"
+            f"cross_entropy: expected weights >= 0 and finite of shape ({classes},), one for each "
+            f"class, got {w if w.size <= 8 else w.shape}"
         )
     return w

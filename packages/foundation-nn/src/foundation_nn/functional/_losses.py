@@ -245,10 +245,10 @@ def binary_cross_entropy_with_logits(
     if pos_weight is not None:
         weight = np.array(pos_weight, x.dtype)
         fits = np.broadcast_shapes(weight.shape, x.shape) == x.shape
-        if not fits or not (weight >= 0).all():
+        if not fits or not ((weight >= 0) & np.isfinite(weight)).all():
             raise ValueError(
-                f"{name}: expected pos_weight >= 0 of a shape that broadcasts to {x.shape}, got "
-                f"{pos_weight if weight.size <= 8 else weight.shape}"
+                f"{name}: expected finite pos_weight >= 0 of a shape that broadcasts to {x.shape}, "
+                f"got {pos_weight if weight.size <= 8 else weight.shape}"
             )
     yes = weight * target
     no = 1 - target

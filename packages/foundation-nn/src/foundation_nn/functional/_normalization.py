@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foundation_nn._arguments import number
 from foundation_nn.engine._operation import Array, Result, Vector, operation
 from foundation_nn.functional._rows import by_rows, centred, column_sum, row_dot
 
@@ -183,8 +184,7 @@ def rms_norm(
 
 
 def _check(name: str, x: Array, eps: float, **vectors: Vector | None) -> None:
-    if not eps >= 0:
-        raise ValueError(f"{name}: expected eps >= 0, got {eps}")
+    number(name, "eps", eps, at_least=0)
     width = x.shape[-1]
     if width == 0:
         raise ValueError(f"{name}: the rows of x have no elements: nothing to normalise")

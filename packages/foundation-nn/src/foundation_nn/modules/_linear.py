@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from foundation_nn import functional as F
 from foundation_nn import init
-from foundation_nn._arguments import whole_number
+from foundation_nn._arguments import flag, whole_number
 from foundation_nn.engine._parameter import Parameter
 from foundation_nn.engine._tensor import Tensor
 from foundation_nn.modules._module import Module
@@ -46,6 +46,7 @@ class Linear(Module):
     ) -> None:
         in_features = whole_number("Linear", "in_features", in_features, at_least=0)
         out_features = whole_number("Linear", "out_features", out_features, at_least=0)
+        bias = flag("Linear", "bias", bias)
         rng = init.generator(rng)
         shape = (out_features, in_features)
         self.weight = Parameter(init.torch_linear(rng, shape, in_features))

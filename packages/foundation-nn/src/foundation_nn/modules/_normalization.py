@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from foundation_nn import functional as F
 from foundation_nn import init
-from foundation_nn._arguments import number, whole_number
+from foundation_nn._arguments import flag, number, whole_number
 from foundation_nn.engine._modes import current_generator
 from foundation_nn.engine._parameter import Buffer, Parameter
 from foundation_nn.engine._tensor import Tensor
@@ -37,7 +37,8 @@ class LayerNorm(Module):
         width = whole_number("LayerNorm", "width", width, at_least=1)
         self.eps = number("LayerNorm", "eps", eps, at_least=0)
         self.weight = Parameter(init.ones((width,)))
-        self.bias = Parameter(init.zeros((width,))) if bias else None
+        has_bias = flag("LayerNorm", "bias", bias)
+        self.bias = Parameter(init.zeros((width,))) if has_bias else None
 
     def forward(self, x: Tensor | NDArray[Any]) -> Tensor:
         return F.layer_norm(x, self.weight, self.bias, self.eps)

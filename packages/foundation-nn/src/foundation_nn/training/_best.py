@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from foundation_nn._arguments import flag
 from foundation_nn.training._history import Evaluation
 
 
@@ -35,7 +36,7 @@ class Best:
         self, metric: str = "loss", maximize: bool = False, min_delta: float = 0.0
     ) -> None:
         self.metric = metric
-        self.sign = 1.0 if maximize else -1.0
+        self.sign = 1.0 if flag("a metric", "maximize", maximize) else -1.0
         self.min_delta = min_delta
         self.value: float | None = None
         self.step = 0

@@ -12,6 +12,7 @@ from foundation_nn import (
     Parameter,
     Tensor,
     current_generator,
+    flag,
     init,
     is_recording,
     number,
@@ -72,7 +73,7 @@ class Recurrent(Module, Generic[State]):
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.num_layers = num_layers
-        self.bidirectional = bidirectional
+        self.bidirectional = flag(kind, "bidirectional", bidirectional)
         self.dropout = dropout
         rng = init.generator(rng)
         for layer in range(num_layers):
