@@ -80,7 +80,9 @@ def test_whole_results_stay_whole(function, expected):
 def test_no_scalar_changes_the_dtype(dtype, scalar):
     x = Tensor(np.array([1, 2, 4], dtype), requires_grad=True)
     results = [x + scalar, scalar - x, x * scalar, scalar / x, x / scalar, x**scalar]
-    results += [F.where(x > 1, x, scalar), F.rms_norm(x, None, scalar), F.mean(x) * scalar]
+    results += [F.where(x > 1, x, scalar), F.mean(x) * scalar]
+    if not isinstance(scalar, bool):  # which is no number to add to a mean
+        results.append(F.rms_norm(x, None, scalar))
     results += [scalar**x, F.maximum(scalar, x), x.clip(scalar), x.clip(max=scalar)]
     for y in results:
         assert y.dtype == dtype
