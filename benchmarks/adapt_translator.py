@@ -4,8 +4,9 @@
 
 English to French on Tatoeba, with the sentences that ``tatoeba.py`` holds out. The base learns from
 40,000 pairs and has their byte pairs. Then it learns from all the others: once by a change of a low
-rank beside its weights (LoRA), once by its weights, with the same batches for the same time. BLEU
-of greedy decoding and of a beam of four, and the memory of the process that trained.
+rank beside its weights (LoRA), once by all its weights, with the same batches, until the epochs or
+the minutes are over. BLEU of greedy decoding and of a beam of four, and the memory of the process
+that trained.
 
 Each part runs in a process of its own, and what is done stands in the folder, so that the script
 can be stopped and started again.
