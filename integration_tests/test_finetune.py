@@ -13,11 +13,12 @@ import pytest
 from foundation_data import split_pairs
 from foundation_nn import checkpoint, no_grad
 from foundation_nn.distributed import launch
-from foundation_nn.training import Sample, read_history
+from foundation_nn.training import Sample, checkpoints_of, read_history
 from foundation_transformer import CausalLM, load_pretrained
 from foundation_transformer.adapters import Lora, load_adapter
 from foundation_transformer.cli import main
 from foundation_transformer.cli._pretrained import load_run
+from foundation_transformer.pretrained._safetensors import read_header
 from tuning import TEMPLATE, ends_like, talk, told, write_base, write_colours, write_lines
 
 OPTIONS = [
@@ -138,13 +139,75 @@ def test_one_can_talk_with_it_and_merge_and_export_it(
     assert (code, "exists; choose another place" in err) == (1, True)
     code, _, err = told(capsys, "merge", tmp_path / "merged", "--out", tmp_path / "x")
     assert (code, "holds a whole model" in err) == (1, True)
+
+
+@pytest.mark.parametrize("kind", ["f16", "bf16"])
+def test_half_the_bytes_for_transformers(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
     code, _, err = told(
-        capsys, "export", run, "--to", "hf", "--type", "f16", "--out", tmp_path / "y"
+        capsys, "export", run, "--to", "hf", "--type", kind, "--out", tmp_path / "a"
     )
-    assert (code, "--type: does nothing" in err) == (1, True)
+    assert code == 0, err
+    stored = read_header(tmp_path / "a" / "model.safetensors")
+    assert {tensor.kind for tensor in stored.values()} == {kind.upper()}
+    ids = np.array([[1, 70, 71, 72, 2]])
+    with no_grad():
+        error = np.abs(
+            load_pretrained(tmp_path / "a").model(ids).data - load_run(run).model(ids).data
+        )
+    assert 0 < error.max() < {"f16": 0.02, "bf16": 0.2}[kind]
 
 
-@pytest.mark.parametrize("kind", ["f32", "f16", "q8_0"])
+@pytest.mark.parametrize(
+    ("to", "kind", "message"),
+    [
+        ("hf", "q8_0", "--type: --to hf has f32, f16, bf16; q8_0 is for --to gguf"),
+        ("peft", "f16", "--type: does nothing with --to peft, which has float32"),
+        ("peft", "f32", "--type: does nothing with --to peft, which has float32"),
+    ],
+)
+def test_types_that_files_do_not_have_are_refused(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], to: str, kind: str, message: str
+) -> None:
+    place = tmp_path / "never"
+    code, _, err = told(capsys, "export", run, "--to", to, "--type", kind, "--out", place)
+    assert (code, message in err) == (1, True), err
+    assert not place.exists()
+
+
+def test_the_mean_of_the_last_checkpoints_is_a_change_too(
+    run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = told(capsys, "average", run, "--out", tmp_path / "mean")
+    assert code == 0, err
+    assert "one of rank 6" in out
+    merged = []
+    for place in checkpoints_of(run):
+        assert told(capsys, "merge", place, "--out", tmp_path / place.name)[0] == 0
+        merged.append(load_run(tmp_path / place.name).model.state_dict())
+    found = load_run(tmp_path / "mean").model.state_dict()
+    for name, value in found.items():
+        expected = sum(each[name] for each in merged) / len(merged)
+        np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-6, err_msg=name)
+    assert answer(capsys, tmp_path / "mean")
+
+    other = write_base(tmp_path / "other", seed=1)
+    out_of_other = tmp_path / "run"
+    short = ["--max-len", "64", "--lora", "2", "--steps", "1", "--out", str(out_of_other)]
+    assert main(["finetune", str(other), "--data", str(data), *short]) == 0
+    capsys.readouterr()
+    places = checkpoints_of(run)[-1], out_of_other / "checkpoint"
+    code, _, err = told(capsys, "average", *places, "--out", tmp_path / "never")
+    assert (code, "the changes are for different bases" in err, str(other) in err) == (
+        1,
+        True,
+        True,
+    )
+    assert not (tmp_path / "never").exists()
+
+
+@pytest.mark.parametrize("kind", ["f32", "f16", "bf16", "q8_0"])
 def test_a_gguf_file_holds_all_of_it(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
@@ -156,14 +219,14 @@ def test_a_gguf_file_holds_all_of_it(
     ids = np.array([[1, 70, 71, 72, 2]])
     with no_grad():
         error = np.abs(again.model(ids).data - ours.model(ids).data).max()
-    assert error <= {"f32": 1e-6, "f16": 0.02, "q8_0": 0.2}[kind]
+    assert error <= {"f32": 1e-6, "f16": 0.02, "bf16": 0.2, "q8_0": 0.2}[kind]
     assert again.chat_template is not None
     assert again.chat_template.text() == TEMPLATE
     assert again.stop_ids == ours.stop_ids
     assert again.tokenizer is not None
     text = "Ça va? <|im_end|> 12"
     assert again.tokenizer.encode(text) == ours.tokenizer.encode(text)  # type: ignore[union-attr]
-    assert answer(capsys, file) == answer(capsys, run) or kind == "q8_0"
+    assert answer(capsys, file) == answer(capsys, run) or kind in ("bf16", "q8_0")
 
 
 def test_a_base_that_moved_or_changed_is_refused(
@@ -348,8 +411,10 @@ def test_settings_that_would_do_nothing_are_refused(
         out = ["--out", str(tmp_path / "never")]
         code, _, err = told(capsys, "finetune", base, "--data", data, *options, *out)
         assert (code, message in err) == (1, True), err
-    with pytest.raises(SystemExit):
-        main(["finetune", str(base), "--data", str(data), "--columns", "1,2"])
+    for flags in (["--columns", "1,2"], ["--model", "dropout=0.1"], ["--depth", "4"]):
+        with pytest.raises(SystemExit):
+            main(["finetune", str(base), "--data", str(data), *flags])
+        assert flags[0] in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["train", "language-model", "--data", str(data), "--lora", "2"])
     code, _, err = told(capsys, "finetune", tmp_path / "nothing", "--data", data)

@@ -5,15 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from foundation_nn import Linear, checkpoint, gradcheck, no_grad, optim, train_mode
+from foundation_nn import Linear, checkpoint, gradcheck, no_grad, optim, train_mode, training
 from foundation_nn import functional as F
 from foundation_transformer import (
     CausalLM,
+    TextClassifier,
     TextEncoder,
     Transformer,
     TransformerConfig,
     Translator,
     load_pretrained,
+    recipes,
 )
 from foundation_transformer.adapters import (
     AdaptedLinear,
@@ -360,6 +362,120 @@ def test_a_checkpoint_holds_the_change_alone(model, rng, tmp_path):
     assert model(ids).data.tobytes() == expected.tobytes()
 
 
+def test_the_mean_of_changes_is_that_of_the_merged_models(model, rng, tmp_path):
+    """And not the product of the means of A and of B."""
+    state = model.state_dict()
+    places, merged = [], []
+    for number, (rank, alpha) in enumerate([(2, 3.0), (1, 5.0), (1, 3.0)]):
+        lora = learn(Lora.around(model, rank=rank, alpha=alpha, rng=rng), rng)
+        places.append(checkpoint.save(tmp_path / str(number), lora))
+        lora.merge()
+        merged.append(model.state_dict())
+        model.load_state_dict(state)
+    mean = checkpoint.average(places)
+    assert mean.model.rank == 4
+    mean.model.attach(model)
+    mean.model.merge()
+    for name, value in model.state_dict().items():
+        expected = sum(each[name] for each in merged) / 3
+        np.testing.assert_allclose(value, expected, rtol=1e-9, atol=1e-9, err_msg=name)
+    lora = Lora.around(CausalLM(CONFIGS["llama"]), rank=2, targets=["q"])
+    places.append(checkpoint.save(tmp_path / "other", lora))
+    with pytest.raises(ValueError, match="average: the changes are not of one model"):
+        checkpoint.average(places)
+    whole = checkpoint.save(tmp_path / "whole", model)
+    with pytest.raises(ValueError, match="changes beside a model, got a CausalLM among them"):
+        checkpoint.average([whole, *places])
+    with pytest.raises(ValueError, match=r"sum of their ranks, and .*merge each into its base"):
+        checkpoint.average(places[:3] * 4)
+
+
+BERT = TransformerConfig.bert(
+    vocab_size=11, d_model=12, num_heads=3, num_layers=2, d_ff=19, max_len=13
+)
+BODIES = {
+    "bert": lambda: TextEncoder(BERT, rng=np.random.default_rng(0)),
+    "llama": lambda: CausalLM(CONFIGS["llama"], rng=np.random.default_rng(0)),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_around_a_classifier_its_head_is_learnt_too(name, rng, tmp_path):
+    model = TextClassifier(BODIES[name](), ["bad", "good", "fair"], rng=rng)
+    head = model.classifier
+    before = model.state_dict()
+    lora = Lora.around(model, rank=2, rng=rng)
+    assert lora.head is head
+    assert {id(p) for p in model.parameters() if p.requires_grad} == set(map(id, lora.parameters()))
+    rows = [rng.integers(1, 11, rng.integers(2, 9)).tolist() for _ in range(24)]
+    targets = np.array([row[0] % 3 for row in rows])
+    data = training.batches(*recipes.padded(rows), targets, batch_size=8, rng=rng)
+    first = recipes.classification_loss(lora, next(iter(data)))[0].item()
+    recipes.train_classifier(lora, data, steps=60, lr=0.03, rng=rng)
+    assert recipes.classification_loss(lora, next(iter(data)))[0].item() < 0.9 * first
+    assert recipes.classification_accuracy(lora, data) == recipes.classification_accuracy(
+        model, data
+    )
+    for key, value in model.state_dict().items():
+        is_learnt = key.startswith("classifier.") or ".adapter." in key
+        assert key not in before or is_learnt == (value.tobytes() != before[key].tobytes()), key
+
+    checkpoint.check(lora)
+    saved = checkpoint.save(tmp_path / "saved", lora)
+    ids, key_mask = recipes.padded(rows)
+    with no_grad():
+        expected = model(ids, key_mask).data
+    bare = checkpoint.load(saved).model
+    bare.attach(BODIES[name]())  # what reads the texts is enough
+    assert bare.model.labels == ("bad", "good", "fair")
+    headed = checkpoint.load(saved).model
+    fresh = TextClassifier(BODIES[name](), ["bad", "good", "fair"], rng=rng)
+    headed.attach(fresh)
+    with no_grad():
+        for each in (bare, headed, fresh):
+            assert each(ids, key_mask).data.tobytes() == expected.tobytes()
+    lora.merge()
+    with no_grad():
+        np.testing.assert_allclose(model(ids, key_mask).data, expected, atol=1e-5)
+    assert type(model.body) is type(BODIES[name]())
+    assert model.classifier is head
+    whole = checkpoint.load(checkpoint.save(tmp_path / "whole", model)).model
+    with no_grad():
+        assert whole(ids, key_mask).data.tobytes() == model(ids, key_mask).data.tobytes()
+
+
+def test_the_mean_of_heads_is_that_of_their_weights(rng, tmp_path):
+    places, heads = [], []
+    for number in range(2):
+        model = TextClassifier(BODIES["llama"](), ["a", "b"], rng=rng)
+        lora = learn(Lora.around(model, rank=1, rng=rng), rng)
+        heads.append(lora.head.weight.data.copy())
+        places.append(checkpoint.save(tmp_path / str(number), lora))
+    mean = checkpoint.average(places).model
+    np.testing.assert_allclose(mean.head.weight.data, (heads[0] + heads[1]) / 2, rtol=1e-6)
+    other = Lora.around(TextClassifier(BODIES["llama"](), ["a", "c"], rng=rng), rank=1)
+    places.append(checkpoint.save(tmp_path / "other", other))
+    with pytest.raises(ValueError, match="their layers or labels differ"):
+        checkpoint.average(places)
+
+
+def test_a_head_of_another_kind_is_refused(rng, tmp_path):
+    def classifier(labels):
+        return TextClassifier(BODIES["bert"](), labels, rng=rng)
+
+    lora = Lora.around(classifier(["a", "b"]), rank=2)
+    with pytest.raises(ValueError, match=r"its head is .*'a', 'b'.*that of the model .*'a', 'c'"):
+        lora.attach(classifier(["a", "c"]))
+    with pytest.raises(ValueError, match="save_adapter: a head was learnt with this change"):
+        save_adapter(tmp_path / "never", lora)
+    assert not (tmp_path / "never").exists()
+    without = Lora.around(BODIES["bert"](), rank=2)
+    with pytest.raises(TypeError, match="learnt without a head; attach it to .* body"):
+        without.attach(classifier(["a", "b"]))
+    with pytest.raises(TypeError, match="expected a TextClassifier, or a Lora around one"):
+        recipes.classification_loss(without, recipes.padded([[1, 2]]) + (np.array([0]),))
+
+
 def test_a_text_encoder_is_adapted_too(rng):
     config = TransformerConfig.bert(vocab_size=11, d_model=12, num_heads=3, num_layers=2, d_ff=19)
     encoder = TextEncoder(config, rng=rng)
@@ -419,7 +535,7 @@ def test_mistakes_are_answered(model):
     Lora.around(model, rank=2)
     with pytest.raises(TypeError, match="adapted already; take that adapter off by detach"):
         Lora.around(model, rank=2)
-    with pytest.raises(TypeError, match="a TextEncoder or a Transformer, got Linear"):
+    with pytest.raises(TypeError, match="a Transformer or a TextClassifier, got Linear"):
         Lora.around(Linear(2, 3))
 
 

@@ -285,6 +285,10 @@ def average(paths: Sequence[str | os.PathLike[str]], classes: Sequence[type] = (
 
     Averaging the last few of a run [1]_ takes out some of the noise of its last steps.
 
+    A class of model whose parameters do not mean anything one by one, such as the two factors of a
+    change of low rank, defines a class method ``mean_of(models)`` that returns the mean as a model.
+    The optimizer is left out then, because the mean may have other parameters.
+
     Parameters
     ----------
     paths : sequence of path
@@ -303,6 +307,10 @@ def average(paths: Sequence[str | os.PathLike[str]], classes: Sequence[type] = (
     .. [1] A. Vaswani et al., "Attention Is All You Need", NeurIPS 2017, section 6.1.
     """
     loaded = [load(path, classes) for path in paths]
+    mean_of = getattr(type(loaded[-1].model), "mean_of", None) if loaded else None
+    if mean_of is not None:
+        mean = mean_of([one.model for one in loaded])
+        return loaded[-1]._replace(model=mean, optimizer=None)
     state = mean_state([one.model.state_dict() for one in loaded])
     loaded[-1].model.load_state_dict(state)
     return loaded[-1]

@@ -41,8 +41,7 @@ def softmax(x: Array, axis: int = -1) -> Result:
 
 @by_rows
 def _softmax(x: Array, out: NDArray[Any] | None = None) -> Result:
-    # A difference of -∞ has the exponential 0, which is right. To say so takes 1 µs.
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore"):  # a difference of -∞ has the exponential 0, which is right
         y = np.subtract(x, row_max(x), out=out)
     np.exp(y, out=y)
     y /= row_sum(y)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Self, TypeAlias
 
 import numpy as np
-from foundation_nn import Module, did_you_mean, init, number, whole_number
+from foundation_nn import Linear, Module, did_you_mean, init, number, whole_number
 
 from foundation_transformer._causal_lm import CausalLM
+from foundation_transformer._heads import TextClassifier
 from foundation_transformer._text_encoder import TextEncoder
 from foundation_transformer._transformer import Transformer
 from foundation_transformer.adapters._layers import (
@@ -58,8 +59,18 @@ class Lora(Module):
         A change is multiplied by α / r; 2 r by default.
     dropout : float
         Of what the changes read, in training.
+    head : mapping, optional
+        The labels of a classifier, how they are scored, from which vector, and its width: "labels",
+        "score", "pooling", "width". Made for a model by :meth:`around`.
     rng : numpy.random.Generator, optional
         Draws the matrices A; the matrices B are zero.
+
+    Attributes
+    ----------
+    layers : dict of str to Adapter
+        By the paths of the layers that they change.
+    head : Linear or None
+        The head of the classifier that it is around.
 
     Raises
     ------
@@ -105,6 +116,7 @@ class Lora(Module):
         rank: int,
         alpha: float | None = None,
         dropout: float = 0.0,
+        head: Mapping[str, Any] | None = None,
         *,
         rng: np.random.Generator | None = None,
     ) -> None:
@@ -124,13 +136,17 @@ class Lora(Module):
                 )
             except ValueError as error:
                 raise ValueError(f"Lora: {path}: {error}") from None
+        self._head = None if head is None else {**head, "labels": list(head["labels"])}
+        self.head: Linear | None = None
+        if self._head is not None:
+            self.head = Linear(self._head["width"], len(self._head["labels"]), rng=rng)
         # What it was put around is no part of it: it is neither learnt nor saved.
         self._model = _Held()
 
     @classmethod
     def around(
         cls,
-        model: Model,
+        model: Model | TextClassifier,
         rank: int = 8,
         alpha: float | None = None,
         dropout: float = 0.0,
@@ -142,8 +158,9 @@ class Lora(Module):
 
         Parameters
         ----------
-        model : CausalLM, TextEncoder or Transformer
-            Also a compact one: its weights of one byte stay as they are.
+        model : CausalLM, TextEncoder, Transformer or TextClassifier
+            Also a compact one: its weights of one byte stay as they are. Of a TextClassifier, what
+            reads the texts is changed and frozen, and the head goes on learning.
         rank, alpha, dropout, rng
             As for the class.
         targets : sequence of str, optional
@@ -159,15 +176,71 @@ class Lora(Module):
         TypeError
             If it is no such model, or is adapted already.
         """
-        lora = cls(layout_of(model, targets), rank, alpha, dropout, rng=rng)
+        layout = layout_of(model, targets)
+        lora = cls(layout, rank, alpha, dropout, _described_head(model), rng=rng)
+        if isinstance(model, TextClassifier):
+            lora.head = model.classifier  # it goes on from the weights that it has
         dtypes = {p.dtype for p in model.parameters()}
         if len(dtypes) == 1:
             lora.astype(dtypes.pop())
         lora.attach(model)
         return lora
 
+    @classmethod
+    def mean_of(cls, changes: Sequence[Lora]) -> Self:
+        """The mean of the changes, as :func:`foundation_nn.checkpoint.average` asks for it.
+
+        The mean of ΔW = s B A over n changes is not the product of the means of B and of A. It is
+        a change whose rank is the sum of theirs: all A one above the other, and all B side by
+        side, divided by n.
+
+        Raises
+        ------
+        ValueError
+            If one of them is no such change, or they change other matrices, or the sum of the ranks
+            is larger than a side of one.
+        """
+        first = changes[-1]
+        for each in changes:
+            if not isinstance(each, Lora):
+                raise ValueError(
+                    f"average: expected changes beside a model, got a {type(each).__name__} among "
+                    "them; merge the changes first"
+                )
+            if (each._layout, each._head) != (first._layout, first._head):
+                raise ValueError(
+                    "average: the changes are not of one model: their layers or labels differ"
+                )
+        rank = sum(each.rank for each in changes)
+        alpha = sum(each.alpha for each in changes)
+        try:
+            mean = cls(
+                first._layout, rank, alpha, first.dropout, first._head, rng=np.random.default_rng(0)
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"average: the mean of {len(changes)} changes has the sum of their ranks, and "
+                f"{str(error).removeprefix('Lora: ')}; merge each into its base, and average these"
+            ) from None
+        mean.astype(next(first.parameters()).dtype)
+        for path, adapter in mean.layers.items():
+            for name, pair in adapter.pairs.items():
+                adapters = [each.layers[path] for each in changes]
+                pairs = [each.pairs[name] for each in adapters]
+                shares = [each.scale / adapter.scale / len(changes) for each in adapters]
+                pair.A.data = np.concatenate([each.A.data for each in pairs])
+                pair.B.data = np.concatenate(
+                    [share * each.B.data for share, each in zip(shares, pairs, strict=True)], axis=1
+                )
+        if mean.head is not None:
+            states = [each.head.state_dict() for each in changes if each.head is not None]
+            mean.head.load_state_dict(
+                {name: np.mean([state[name] for state in states], axis=0) for name in states[0]}
+            )
+        return mean
+
     @property
-    def model(self) -> Model:
+    def model(self) -> Model | TextClassifier:
         """What it was put around.
 
         Raises
@@ -179,29 +252,66 @@ class Lora(Module):
             raise ValueError("Lora: it is around no model yet; call attach(model)")
         return self._model.value
 
-    def attach(self, model: Model) -> None:
+    def attach(self, model: Model | TextClassifier) -> None:
         """Freeze a model, and have its layers compute with the change.
+
+        Parameters
+        ----------
+        model : CausalLM, TextEncoder, Transformer or TextClassifier
+            What the change was learnt for. If it was learnt with a head, either a TextClassifier
+            with the same labels, whose head is replaced by the one that was learnt, or what reads
+            the texts in it: then :attr:`model` is the TextClassifier around that.
 
         Raises
         ------
         ValueError
-            If the shapes of its matrices are others: it is an adapter for another model.
+            If the shapes of its matrices or its labels are others: it is an adapter for another
+            model.
         TypeError
-            If the model is adapted already.
+            If the model is adapted already, or has a head and the change was learnt without one.
         """
-        layers = dict(model.named_modules())
+        body = _body_of(model)
+        layers = dict(body.named_modules())
         problems = list(self._differences(layers))
         if problems:
             shown = problems[:8] + [f"  and {len(problems) - 8} more"] * (len(problems) > 8)
             raise ValueError("Lora: the adapter is one for another model:\n" + "\n".join(shown))
         for path in self.layers:
             require_plain(layers[path])
-        model.freeze()
-        _replace(model, self.layers, lambda path, layer: adapted(layer, self.layers[path]))
-        self._model = _Held(model)
+        whole = self._with_head(model)
+        body.freeze()
+        _replace(body, self.layers, lambda path, layer: adapted(layer, self.layers[path]))
+        self._model = _Held(whole)
+
+    def _with_head(self, model: Any) -> Any:
+        """The model with the head that was learnt, if there is one.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the head of the model is another one.
+        """
+        if self._head is None or self.head is None:
+            if isinstance(model, TextClassifier):
+                raise TypeError(
+                    "Lora: this change was learnt without a head; attach it to the classifier's "
+                    "attribute body"
+                )
+            return model
+        if not isinstance(model, TextClassifier):
+            head = self._head
+            model = TextClassifier(model, head["labels"], head["score"], head["pooling"])
+        theirs = _described_head(model)
+        if theirs != self._head:
+            raise ValueError(
+                f"Lora: the adapter is one for another model: its head is {self._head}, that of "
+                f"the model {theirs}"
+            )
+        model.classifier = self.head
+        return model
 
     def detach(self) -> None:
-        """Have the model be as it was before; it stays frozen."""
+        """Have the model be as it was before; it stays frozen. A head keeps what it has learnt."""
         self._restore(plain)
 
     def merge(self) -> None:
@@ -218,7 +328,7 @@ class Lora(Module):
         self._restore(merge_into)
 
     def _restore(self, make: Callable[[Module], Module]) -> None:
-        _replace(self.model, self.layers, lambda _, layer: make(layer))
+        _replace(_body_of(self.model), self.layers, lambda _, layer: make(layer))
         self._model = _Held()
 
     def _differences(self, layers: Mapping[str, Module]) -> Iterator[str]:
@@ -242,6 +352,7 @@ class Lora(Module):
             "rank": self.rank,
             "alpha": self.alpha,
             "dropout": self.dropout,
+            "head": self._head,
         }
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -253,10 +364,27 @@ class Lora(Module):
 class _Held:
     """Holds a model out of the sight of ``named_modules``."""
 
-    value: Model | None = None
+    value: Model | TextClassifier | None = None
 
 
-def layout_of(model: Model, targets: Sequence[str] | None = None) -> Layout:
+def _body_of(model: Model | TextClassifier) -> Model:
+    """What a change is of: of a classifier, what reads the texts."""
+    return model.body if isinstance(model, TextClassifier) else model
+
+
+def _described_head(model: Model | TextClassifier) -> dict[str, Any] | None:
+    """What makes the head of a classifier; None of another model."""
+    if not isinstance(model, TextClassifier):
+        return None
+    return {
+        "labels": list(model.labels),
+        "score": model.score,
+        "pooling": model.pooling,
+        "width": model.config.d_model,
+    }
+
+
+def layout_of(model: Model | TextClassifier, targets: Sequence[str] | None = None) -> Layout:
     """The matrices of a model that an adapter changes.
 
     Raises
@@ -266,11 +394,11 @@ def layout_of(model: Model, targets: Sequence[str] | None = None) -> Layout:
     ValueError
         If a target is unknown, or the model has none of this name.
     """
+    model = _body_of(model)
     if not isinstance(model, Model):
         raise TypeError(
-            "Lora: expected a CausalLM, a TextEncoder or a Transformer, got "
-            f"{type(model).__name__}; the encoder of a TextClassifier is its attribute encoder, "
-            "and the model of a SentenceTranslator its attribute model"
+            "Lora: expected a CausalLM, a TextEncoder, a Transformer or a TextClassifier, got "
+            f"{type(model).__name__}; the model of a SentenceTranslator is its attribute model"
         )
     for name in targets or ():
         if name not in TARGETS:

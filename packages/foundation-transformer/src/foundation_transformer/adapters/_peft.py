@@ -23,6 +23,7 @@ from foundation_nn.files import MAX_BYTES, field, read_json, write_file
 from numpy.typing import NDArray
 
 from foundation_transformer._causal_lm import CausalLM
+from foundation_transformer._heads import TextClassifier
 from foundation_transformer._text_encoder import TextEncoder
 from foundation_transformer._transformer import Transformer
 from foundation_transformer.adapters._lora import Lora, Model, layout_of
@@ -72,9 +73,15 @@ def save_adapter(
     Raises
     ------
     ValueError
-        If Hugging Face's model has one matrix where the adapter changes parts of it.
+        If Hugging Face's model has one matrix where the adapter changes parts of it, or a head was
+        learnt with the change.
     """
     model = lora.model
+    if isinstance(model, TextClassifier):
+        raise ValueError(
+            "save_adapter: a head was learnt with this change, which these files are not written "
+            "with; merge the change, and save the classifier by save_pretrained"
+        )
     family = family_of(model)
     names = {place: name for name, place in _names(model, family)}
     tensors: list[tuple[str, NDArray[np.float32]]] = []

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from foundation_transformer.cli._parser import Commands, Parser, add_columns, natural, positive
+from foundation_transformer.cli._parser import (
+    Commands,
+    Parser,
+    add_base,
+    add_columns,
+    natural,
+    positive,
+)
 
 EVALUATE = """\
 Translation: BLEU, chrF and exact matches on pairs. Language model: loss, perplexity and bits per
-byte on a text (--data), or how many questions it answers (--task). TASK holds a question in each
+byte on a text (--data), or how many questions it answers (--task). Classifier: accuracy on lines of
+text and label, as finetune takes them. TASK holds a question in each
 line of JSON, all with choices or all without:
   {"question": "Grass is", "choices": ["green", "loud"], "answer": 0}
   {"question": "The capital of France is", "answer": "Paris"}
@@ -49,7 +57,7 @@ def add_measures(commands: Commands) -> None:
         type=Path,
         metavar="FILE",
         help="pairs in two tab-separated columns, as for train; for a language model a text, or a "
-        "pattern in quotes such as 'texts/*.txt'",
+        "pattern in quotes such as 'texts/*.txt'; for a classifier JSON lines of text and label",
     )
     measured.add_argument(
         "--task",
@@ -199,6 +207,7 @@ def add_measures(commands: Commands) -> None:
         help="the text; - is standard input (default: standard input)",
     )
     surprisal.add_argument("-o", "--out", type=Path, metavar="FILE", help="draw a picture instead")
+    add_base(surprisal)
 
     replay = commands.add(
         "replay",
@@ -217,3 +226,4 @@ def _add_model(parser: Parser) -> None:
         metavar="FOLDER",
         help="the folder of a run or of a published model; or a file .gguf",
     )
+    add_base(parser)

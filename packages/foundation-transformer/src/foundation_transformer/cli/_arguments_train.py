@@ -8,6 +8,7 @@ from pathlib import Path
 from foundation_transformer.cli._parser import (
     Commands,
     Parser,
+    add_base,
     add_columns,
     natural,
     positive,
@@ -45,8 +46,9 @@ example in each line of JSON, as one of
   {"text": "All of this is learnt."}
   {"text": "What a beautiful film.", "label": "praise"}
 The answers alone are learnt, and not the questions. What is learnt is a small change beside the
-weights (LoRA), or with --full the weights themselves, which labels need, with a head beside them.
-The run is a folder as that of foundation train; chat, generate, classify, merge and export take it.
+weights (LoRA), or with --full the weights themselves; labels are learnt by a head, together with
+either. The run is a folder as that of foundation train; chat, generate, classify, evaluate, merge
+and export take it.
 """
 RESUME = """\
 Go on with a run that was interrupted or killed. It ends with the very bits it would have had
@@ -56,7 +58,8 @@ follows the curve of the longer run.
 """
 AVERAGE = """\
 Average the parameters of the last checkpoints of a run, or of the given ones, into a new
-checkpoint. It is often a little better than each of them.
+checkpoint. It is often a little better than each of them. Of changes beside a model (LoRA) it is a
+change whose rank is the sum of theirs.
 """
 
 
@@ -118,6 +121,7 @@ def add_training(commands: Commands) -> None:
             metavar="N",
             help=f"end after N {unit} in all (default: the limit with which the run was begun)",
         )
+    add_base(resume)
 
     average = commands.add(
         "average",

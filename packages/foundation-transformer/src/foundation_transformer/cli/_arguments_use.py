@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from foundation_transformer.cli._parser import Commands, Parser, natural, positive
+from foundation_transformer.cli._parser import Commands, Parser, add_base, natural, positive
 
 TRANSLATE = """\
 Translate the lines of a file or of standard input, or what one types, with the model of a
@@ -48,7 +48,7 @@ score.
 """
 CLASSIFY = """\
 For each line of standard input, write the likeliest label, its probability and the line. This takes
-a published model that was trained to tell labels apart.
+a model that was trained to tell labels apart: a published one, or a run of finetune.
 """
 
 
@@ -66,7 +66,7 @@ def add_uses(commands: Commands) -> None:
     chat.add_argument(
         "model", type=Path, metavar="MODEL", help="its folder, a file .gguf, or a run of finetune"
     )
-    _add_base(chat)
+    add_base(chat)
     chat.add_argument(
         "--system",
         metavar="TEXT",
@@ -136,6 +136,7 @@ def add_uses(commands: Commands) -> None:
     classify.add_argument(
         "model", type=Path, metavar="MODEL", help="the folder of a model that tells labels apart"
     )
+    add_base(classify)
 
 
 def _add_translate(commands: Commands) -> None:
@@ -213,7 +214,7 @@ def _add_merge_and_export(commands: Commands) -> None:
     merge.add_argument(
         "-o", "--out", type=Path, required=True, metavar="FOLDER", help="the new checkpoint"
     )
-    _add_base(merge)
+    add_base(merge)
 
     export = commands.add(
         "export",
@@ -228,13 +229,14 @@ def _add_merge_and_export(commands: Commands) -> None:
     )
     export.add_argument(
         "--type",
-        choices=("f32", "f16", "q8_0"),
-        help="of the numbers in a .gguf file: q8_0 has one byte a weight (default: f16)",
+        choices=("f32", "f16", "bf16", "q8_0"),
+        help="of the numbers: f32 has four bytes a weight, f16 and bf16 have two, and q8_0, of "
+        "gguf alone, has one (default: f32 for hf, f16 for gguf)",
     )
     export.add_argument(
         "-o", "--out", type=Path, required=True, metavar="PLACE", help="a folder, or a file .gguf"
     )
-    _add_base(export)
+    add_base(export)
 
 
 def _add_generate(commands: Commands) -> None:
@@ -277,18 +279,8 @@ def _add_generate(commands: Commands) -> None:
         metavar="N",
         help="write N continuations of each prompt (default: 1)",
     )
-    _add_base(generate)
+    add_base(generate)
     _add_sampling(generate, tokens=200)
-
-
-def _add_base(parser: Parser) -> None:
-    """Add the flag for a model that was learnt as a change beside another one."""
-    parser.add_argument(
-        "--base",
-        type=Path,
-        metavar="MODEL",
-        help="of a run of finetune: where its base is now (default: where it was then)",
-    )
 
 
 def _add_sampling(parser: Parser, tokens: int) -> None:

@@ -32,13 +32,13 @@ def attention(options: argparse.Namespace) -> None:
     # Beside the report of the run, if it is the model of one.
     folder = options.folder if is_run(options.folder) else Path()
     out = options.out or folder / "attention.html"
-    write_attention(options.folder, options.sentence, out)
+    write_attention(options.folder, options.sentence, out, options.base)
     print(out)
 
 
-def write_attention(folder: Path, sentence: str, out: Path) -> None:
+def write_attention(folder: Path, sentence: str, out: Path, base: Path | None = None) -> None:
     """Write the page of one sentence, as the model in a folder reads it."""
-    loaded = load_any(folder)
+    loaded = load_any(folder, base)
     if isinstance(loaded.model, Transformer):
         layers, title = _of_translation(loaded, folder, sentence)
     elif isinstance(loaded.model, CausalLM | TextEncoder) and "tokenizer" in loaded.extras:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from pathlib import Path
 
 from foundation_nn import checkpoint
 from foundation_nn.training import checkpoints_of
+
+from foundation_transformer.adapters import Lora
+from foundation_transformer.pretrained import BaseModel
 
 
 def average(options: argparse.Namespace) -> None:
@@ -28,6 +33,27 @@ def average(options: argparse.Namespace) -> None:
             f"{options.out}: exists; choose another place, or replace it with --force"
         )
     mean = checkpoint.average(places)
+    if isinstance(mean.model, Lora):
+        _require_one_base(places)
     kept = {name: value for name, value in mean.extras.items() if hasattr(value, "to_dict")}
     checkpoint.save(options.out, mean.model, **kept)
     print(f"The mean of {', '.join(place.name for place in places)}: {options.out}")
+    if isinstance(mean.model, Lora):
+        print(f"  The mean of the changes beside the base is one of rank {mean.model.rank}.")
+
+
+def _require_one_base(places: Sequence[Path]) -> None:
+    """Refuse changes beside several models: their mean would be one beside none of them.
+
+    Raises
+    ------
+    ValueError
+    """
+    records: list[BaseModel] = [checkpoint.load(place).extras["base"] for place in places]
+    bases = {record.sha256: record for record in records}
+    if len(bases) > 1:
+        paths = " and ".join(base.path for base in bases.values())
+        raise ValueError(
+            f"the changes are for different bases, {paths}; average those of one base, or merge "
+            "each first"
+        )

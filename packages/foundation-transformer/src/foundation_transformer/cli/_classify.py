@@ -21,7 +21,7 @@ def classify_lines(options: argparse.Namespace) -> None:
     OSError, ValueError
         If there is no such model.
     """
-    loaded = text_classifier(options.model)
+    loaded = text_classifier(options.model, options.base)
     while lines := [line.rstrip("\n") for line in islice(standard_input(), _AT_ONCE)]:
         for line, shares in zip(lines, classify(loaded, lines), strict=True):
             label = max(shares, key=shares.__getitem__)

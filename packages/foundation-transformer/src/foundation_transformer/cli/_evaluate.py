@@ -7,19 +7,23 @@ import json
 import math
 from pathlib import Path
 
-from foundation_nn import checkpoint
+from foundation_data import read_examples
+from foundation_nn import checkpoint, did_you_mean
 from foundation_nn.files import MAX_BYTES, read_text
 
 from foundation_transformer._causal_lm import CausalLM
+from foundation_transformer._heads import TextClassifier
 from foundation_transformer._transformer import Transformer
 from foundation_transformer.cli._corpus import files_of
 from foundation_transformer.cli._folder import kind_of
 from foundation_transformer.cli._pretrained import load_any
 from foundation_transformer.cli._questions import show_task
 from foundation_transformer.cli._run_file import is_run, read_run
+from foundation_transformer.cli._streams import printable
 from foundation_transformer.cli._task import read_columns
 from foundation_transformer.cli._translate import translator_of
-from foundation_transformer.evaluation import score_text, score_translations
+from foundation_transformer.evaluation import score_labels, score_text, score_translations
+from foundation_transformer.pretrained import Pretrained
 
 #: Flags that only one kind of data has a use for.
 _OF_A_TRANSLATOR = (
@@ -50,8 +54,10 @@ def evaluate(options: argparse.Namespace) -> None:
     for name in ("chat", "system", "details", "max_new_tokens", "seed"):
         if getattr(options, name) is not None:
             raise ValueError(f"--{name.replace('_', '-')}: does nothing without --task")
-    loaded = load_any(options.folder)
-    if isinstance(loaded.model, Transformer):
+    loaded = load_any(options.folder, options.base)
+    if isinstance(loaded.model, TextClassifier):
+        scores = _labels(loaded, options)
+    elif isinstance(loaded.model, Transformer):
         scores = _translation(loaded, options)
     elif isinstance(loaded.model, CausalLM):
         scores = _language_model(loaded, options)
@@ -62,7 +68,40 @@ def evaluate(options: argparse.Namespace) -> None:
     else:
         for name, value in scores.items():
             shown = f"{value:,.4g}" if isinstance(value, float) else value
-            print(f"{name.replace('_', ' '):16} {shown}")
+            print(f"{printable(name.replace('_', ' ')):16} {shown}")
+
+
+def _labels(loaded: checkpoint.Checkpoint, options: argparse.Namespace) -> dict[str, object]:
+    for name in (*_OF_A_TRANSLATOR, *_OF_A_TEXT, "max_bytes"):
+        if getattr(options, name):
+            raise ValueError(f"--{name.replace('_', '-')}: does nothing for a classifier")
+    examples = read_examples(options.data)
+    if examples[0].kind != "label":
+        raise ValueError(
+            f"{options.data}: expected a text and its label in each line, such as "
+            '{"text": "What a beautiful film.", "label": "praise"}'
+        )
+    known = loaded.model.labels
+    for each in examples:
+        if each.label not in known:
+            raise ValueError(
+                f"{options.data}, line {each.line}: the label {each.label!r:.60} is none that the "
+                f"model has learnt{did_you_mean(each.label, list(known))}"
+            )
+    scores = score_labels(
+        Pretrained(loaded.model, loaded.extras["tokenizer"]),
+        [each.text for each in examples],
+        [each.label for each in examples],
+    )
+    error = scores.accuracy.standard_error
+    return {
+        "texts": scores.num_texts,
+        "accuracy": scores.accuracy.value,
+        "standard_error": None if math.isnan(error) else error,
+        "commonest_label": scores.commonest.value,
+        "loss": scores.loss,
+        **{f"found: {name}": rate.value for name, rate in scores.recall.items()},
+    }
 
 
 def _translation(loaded: checkpoint.Checkpoint, options: argparse.Namespace) -> dict[str, object]:

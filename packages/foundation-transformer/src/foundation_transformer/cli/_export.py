@@ -15,6 +15,13 @@ from foundation_transformer.cli._folder import find_checkpoint
 from foundation_transformer.cli._pretrained import is_published, load_base, load_with_tokenizer
 from foundation_transformer.pretrained import BaseModel, save_gguf, save_pretrained
 
+#: The types of numbers in the files of others, the usual one first.
+_TYPES = {
+    "hf": ("f32", "f16", "bf16"),
+    "gguf": ("f16", "f32", "bf16", "q8_0"),
+    "peft": ("f32",),
+}
+
 
 def merge(options: argparse.Namespace) -> None:
     """Save the base with the change in its weights.
@@ -45,8 +52,7 @@ def export(options: argparse.Namespace) -> None:
     OSError, ValueError, ImportError
         If there is no such model, these files have no place for it, or a library is missing.
     """
-    if options.type is not None and options.to != "gguf":
-        raise ValueError(f"--type: does nothing with --to {options.to}, which has float32")
+    kind = _kind_of_numbers(options)
     if options.out.exists() and (options.out.is_file() or any(options.out.iterdir())):
         raise FileExistsError(f"{options.out}: exists; choose another place with --out")
     if options.to == "peft":
@@ -65,18 +71,45 @@ def export(options: argparse.Namespace) -> None:
                 said,
                 loaded.target_tokenizer,
                 pooling,
+                kind=kind,
             )
         elif not isinstance(model, CausalLM):
             raise ValueError(f"{options.folder}: no language model, which a .gguf file holds")
         else:
-            kind = options.type or "f16"
             save_gguf(options.out, model, tokenizer, loaded.chat_template, said, kind=kind)
     print(options.out)
 
 
+def _kind_of_numbers(options: argparse.Namespace) -> str:
+    """The type that the numbers in the file have.
+
+    Raises
+    ------
+    ValueError
+        If these files do not have numbers of the given type.
+    """
+    kinds = _TYPES[options.to]
+    if options.type is None:
+        return kinds[0]
+    if len(kinds) == 1:
+        raise ValueError(f"--type: does nothing with --to {options.to}, which has float32")
+    if options.type not in kinds:
+        others = [to for to, known in _TYPES.items() if options.type in known]
+        raise ValueError(
+            f"--type: --to {options.to} has {', '.join(kinds)}; {options.type} is for "
+            f"--to {' or '.join(others)}"
+        )
+    return str(options.type)
+
+
 def _export_adapter(run: Path, out: Path, base: Path | None) -> None:
     lora, record = _adapter_of(run)
-    lora.attach(load_base(record.find(base)).model)  # type: ignore[arg-type]
+    if lora.head is not None:
+        raise ValueError(
+            f"{run}: has learnt a head with its change, which an adapter of peft is not written "
+            "with; put them into one piece by foundation merge, or write that with --to hf"
+        )
+    lora.attach(load_base(record.find(base)).model)
     save_adapter(out, lora, record.path if base is None else base)
 
 

@@ -31,7 +31,7 @@ def inspect(options: argparse.Namespace) -> None:
     published = is_published(options.folder)
     place = find_model(options.folder) if published else find_checkpoint(options.folder)
     if published:
-        pretrained, tokenizer = load_with_tokenizer(place)
+        pretrained, tokenizer = load_with_tokenizer(place, base=options.base)
         extras: dict[str, object] = {"tokenizer": tokenizer}
         if pretrained.target_tokenizer is not None:
             extras = {
@@ -41,7 +41,7 @@ def inspect(options: argparse.Namespace) -> None:
         loaded = checkpoint.Checkpoint(pretrained.model, extras, None)
         beside = _said_beside(pretrained, tokenizer)
     else:
-        loaded = load_any(place)
+        loaded = load_any(place, options.base)
         beside = {}
     model = loaded.model
     print(f"{place}: {'published' if published else 'whole, every file as it was written'}")

@@ -16,6 +16,7 @@ from foundation_nn.training import Sample, batches
 from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer._heads import TextClassifier
 from foundation_transformer._text_encoder import TextEncoder
+from foundation_transformer.cli._learner import learner_of, require_change
 from foundation_transformer.cli._lessons import split
 from foundation_transformer.cli._pretrained import load_base, record_of
 from foundation_transformer.cli._settings import Settings
@@ -38,13 +39,8 @@ def labelling_task(settings: Settings, examples: list[TuningExample]) -> Task:
         If the base is neither a language model nor an encoder with its tokenizer, there are fewer
         than two labels, or a label is held out and never learnt.
     """
-    if not settings.full:
-        raise ValueError(
-            f"{settings.data}: holds labels, which a head learns together with all weights; write "
-            "--full"
-        )
     place = Path(str(settings.base))
-    base = load_base(place)
+    base = load_base(place, settings.compact)
     model, tokenizer = base.model, base.tokenizer
     if not isinstance(model, CausalLM | TextEncoder) or tokenizer is None:
         raise ValueError(
@@ -71,7 +67,12 @@ def labelling_task(settings: Settings, examples: list[TuningExample]) -> Task:
     print("labels: " + ", ".join(f"{printable(name)} ({counts[name]:,})" for name in labels))
     if num_cut or others_cut:
         print(f"{num_cut + others_cut:,} longer than {length} tokens: their ends were cut off")
-    fingerprints = {"train": _digest(rows, train), "base": record_of(place).sha256}
+    require_change(settings, model)
+    record = record_of(place)
+    fingerprints = {"train": _digest(rows, train), "base": record.sha256}
+    kept: dict[str, Any] = {"tokenizer": tokenizer}
+    if settings.rank is not None:
+        kept["base"] = record
     validation = None
     if held_out:
         fingerprints["held_out"] = _digest(others, held_out)
@@ -84,13 +85,13 @@ def labelling_task(settings: Settings, examples: list[TuningExample]) -> Task:
         metrics["accuracy"] = lambda learner: classification_accuracy(learner, validation)
     return Task(
         model.config,
-        lambda rng: TextClassifier(model, labels, rng=rng),
+        lambda rng: learner_of(settings, TextClassifier(model, labels, rng=rng), rng),
         classification_loss,
         loader,
         validation,
         len(loader),
-        {"tokenizer": tokenizer},
-        _samples(settings, held_out, others) if held_out else None,
+        kept,
+        _samples(settings, held_out, others, labels) if held_out else None,
         metrics,
         fingerprints,
         f"that of {settings.base}",
@@ -129,7 +130,10 @@ def _digest(rows: list[list[int]], examples: Sequence[TuningExample]) -> str:
 
 
 def _samples(
-    settings: Settings, held_out: Sequence[TuningExample], rows: list[list[int]]
+    settings: Settings,
+    held_out: Sequence[TuningExample],
+    rows: list[list[int]],
+    labels: list[str],
 ) -> Callable[[Any], list[str | Sample]]:
     """What the model says of some texts that are held out."""
     count = min(settings.samples, len(held_out))
@@ -139,7 +143,7 @@ def _samples(
         found: list[str | Sample] = []
         for i in places:
             best = int(learner(np.array([rows[i]])).data.argmax())
-            texts = held_out[i].text, learner.labels[best], held_out[i].label
+            texts = held_out[i].text, labels[best], held_out[i].label
             found.append(Sample(*(printable(text.replace("\n", "⏎")) for text in texts)))
         return found
 

@@ -232,3 +232,13 @@ def refuse_if_given(
     for name in names:
         if getattr(options, name) not in (None, False):
             parser.error(f"--{name.replace('_', '-')} does nothing {why}")
+
+
+def add_base(parser: Parser) -> None:
+    """Add the flag for a model that was learnt as a change beside another one."""
+    parser.add_argument(
+        "--base",
+        type=Path,
+        metavar="MODEL",
+        help="of a run of finetune: where its base is now (default: where it was then)",
+    )

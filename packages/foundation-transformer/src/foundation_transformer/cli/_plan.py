@@ -10,7 +10,7 @@ from typing import Any
 from foundation_transformer._config_checks import reads_field
 from foundation_transformer.cli._optimization import decay_of
 from foundation_transformer.cli._run_file import Run
-from foundation_transformer.cli._settings import TASKS_OF, TOKENIZERS, Settings
+from foundation_transformer.cli._settings import TASKS, TASKS_OF, TOKENIZERS, Settings
 from foundation_transformer.cli._task_kind import Task
 from foundation_transformer.cli._tokenizers import VOCAB_SIZE
 from foundation_transformer.config import TransformerConfig
@@ -67,11 +67,11 @@ def tables(settings: Settings, task: Task) -> dict[str, dict[str, Any]]:
 
     What has no effect in this run is left out.
     """
-    of_run = settings.to_dict()
-    del of_run["model"]
-    for name, tasks in TASKS_OF.items():
-        if settings.task not in tasks:
-            del of_run[name]
+    of_run = {
+        name: value
+        for name, value in settings.to_dict().items()
+        if name != "model" and settings.task in TASKS_OF.get(name, TASKS)
+    }
     if settings.task == "finetune":
         of_run |= {"lora": settings.rank}
     else:

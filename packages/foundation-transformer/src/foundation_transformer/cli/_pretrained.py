@@ -66,7 +66,7 @@ def load_base(path: Path, compact: bool = False) -> Pretrained:
     OSError, ValueError, ImportError
         If there is none.
     """
-    if is_published(path):
+    if is_published(path) or not path.exists():  # which says that it is not there
         return load_pretrained(path, compact)
     return load_run(path, compact)
 
@@ -106,11 +106,11 @@ def load_run(path: Path, compact: bool = False, base: Path | None = None) -> Pre
     model, extras = saved.model, saved.extras
     if isinstance(model, Lora):
         record: BaseModel = extras["base"]
-        beneath = load_base(record.find(base), compact).model
-        model.attach(beneath)  # type: ignore[arg-type]
+        change = model
+        change.attach(load_base(record.find(base), compact).model)
+        model = change.model  # the base, or the classifier around it
         if not compact:
-            model.merge()
-        model = beneath
+            change.merge()
     elif base is not None:
         raise ValueError(f"--base: does nothing, for {path} holds all its weights")
     elif compact:
@@ -123,8 +123,10 @@ def load_run(path: Path, compact: bool = False, base: Path | None = None) -> Pre
     )
 
 
-def load_any(path: Path) -> checkpoint.Checkpoint:
+def load_any(path: Path, base: Path | None = None) -> checkpoint.Checkpoint:
     """A checkpoint of ours, or a published model as if it were one.
+
+    ``base`` is as for :func:`load_run`.
 
     Raises
     ------
@@ -132,7 +134,7 @@ def load_any(path: Path) -> checkpoint.Checkpoint:
         If there is neither.
     """
     if is_published(path):
-        loaded, tokenizer = load_with_tokenizer(path)
+        loaded, tokenizer = load_with_tokenizer(path, base=base)
         extras: dict[str, object] = {"tokenizer": tokenizer}
         if loaded.target_tokenizer is not None:
             extras = {
@@ -142,7 +144,11 @@ def load_any(path: Path) -> checkpoint.Checkpoint:
             }
         return checkpoint.Checkpoint(loaded.model, extras, None)
     saved = checkpoint.load(find_checkpoint(path))
-    return saved._replace(model=load_run(path).model) if isinstance(saved.model, Lora) else saved
+    if isinstance(saved.model, Lora):
+        return saved._replace(model=load_run(path, base=base).model)
+    if base is not None:
+        raise ValueError(f"--base: does nothing, for {path} holds all its weights")
+    return saved
 
 
 @dataclass(frozen=True)
@@ -202,15 +208,17 @@ def text_encoder(path: Path) -> Pretrained:
     return loaded
 
 
-def text_classifier(path: Path) -> Pretrained:
+def text_classifier(path: Path, base: Path | None = None) -> Pretrained:
     """A model of either kind with a head that classifies, and its tokenizer.
+
+    ``base`` is as for :func:`load_run`.
 
     Raises
     ------
     OSError, ValueError
         If there is none.
     """
-    loaded, _ = load_with_tokenizer(path)
+    loaded, _ = load_with_tokenizer(path, base=base)
     if not isinstance(loaded.model, TextClassifier):
         raise ValueError(
             f"{path}: holds {kind_of(loaded.model)}; expected one with a head that classifies"

@@ -32,7 +32,7 @@ def show_task(options: argparse.Namespace) -> None:
         If there is no language model, the file is not as it should be, or a flag would do nothing.
     """
     questions = read_questions(options.task, options.max_bytes or MAX_BYTES)
-    writer = language_model(options.folder)
+    writer = language_model(options.folder, base=options.base)
     talk = _conversation(writer, options)
     found: dict[str, Any]
     details: list[dict[str, Any]]

@@ -234,7 +234,11 @@ class Settings:
         at_least=0,
     )
     model: dict[str, Any] = field(
-        default_factory=dict, metadata={"help": "a field of the model, such as --model d_model=64"}
+        default_factory=dict,
+        metadata={
+            "help": "a field of the model, such as --model d_model=64",
+            "of": FROM_SCRATCH,  # the shape of a model that is tuned is that of the base
+        },
     )
 
     def __post_init__(self) -> None:
@@ -269,7 +273,7 @@ class Settings:
         self._check_tokenizer()
         for each in fields(self):
             tasks = each.metadata.get("of", TASKS)
-            if self.task not in tasks and getattr(self, each.name) != each.default:
+            if self.task not in tasks and getattr(self, each.name) != _default(each):
                 raise ValueError(f"{each.name}: does nothing for {_CALLED[self.task]}")
         if self.optimizer == "adam" and self.weight_decay is not None:
             raise ValueError("weight_decay: adam has none; take adamw")
@@ -300,8 +304,6 @@ class Settings:
         """
         if self.base is None:
             raise ValueError("base: there is no model to tune; see foundation finetune --help")
-        if self.model:
-            raise ValueError("model: does nothing for fine-tuning: the shape is that of the base")
         if self.date is not None:
             try:
                 dt.date.fromisoformat(self.date)
@@ -523,6 +525,11 @@ _NAMES = {
     bool: "true or false",
     dict: "a table",
 }
+
+
+def _default(each: Field[Any]) -> Any:
+    """What a setting is where nothing was said; of one that has to be given, MISSING."""
+    return each.default if each.default_factory is MISSING else each.default_factory()
 
 
 def _required(each: Field[Any]) -> bool:

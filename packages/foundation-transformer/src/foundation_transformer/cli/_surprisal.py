@@ -22,7 +22,7 @@ def show_surprisal(options: argparse.Namespace) -> None:
     OSError, ValueError
         If there is no language model, or the text is empty or too long for it.
     """
-    writer = language_model(options.model)
+    writer = language_model(options.model, base=options.base)
     tokenizer = writer.tokenizer
     text = read_standard_input().rstrip("\n") if options.text == "-" else options.text
     ids = tokenizer.encode(text)

@@ -70,7 +70,7 @@ def make_task(
         If the data cannot be read or are too few.
     """
     if settings.task == "finetune":
-        return tuning_task(settings, extras or {})
+        return tuning_task(settings)
     if settings.task == "translation":
         return _translation(settings, extras or {})
     return _language_model(settings, extras or {}, folder, progress)

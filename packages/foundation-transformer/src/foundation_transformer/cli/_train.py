@@ -31,6 +31,7 @@ from foundation_transformer.adapters import Lora
 from foundation_transformer.cli._corpus import remove_ids
 from foundation_transformer.cli._find_lr import propose_lr
 from foundation_transformer.cli._folder import writable
+from foundation_transformer.cli._learner import tuned
 from foundation_transformer.cli._optimization import make_optimizer, make_schedule
 from foundation_transformer.cli._plan import (
     EPOCHS,
@@ -40,6 +41,7 @@ from foundation_transformer.cli._plan import (
     run_of,
     warmup_steps,
 )
+from foundation_transformer.cli._pretrained import is_published
 from foundation_transformer.cli._processes import Crew, how_many, start
 from foundation_transformer.cli._run_file import (
     Run,
@@ -154,7 +156,7 @@ def resume(options: argparse.Namespace) -> int:
     """
     folder = options.folder
     run = read_run(folder)
-    settings = _prolonged(run.settings, options)
+    settings = _with_base(_prolonged(run.settings, options), options.base)
     crew: Crew = options.crew
     count = how_many(options, usual=_processes_of(run))
     if count > 1:
@@ -177,6 +179,29 @@ def resume(options: argparse.Namespace) -> int:
         if settings != run.settings or environment != run.environment:
             crew.first(lambda: write_run(folder, run_of(settings, task, environment)))
         return _run(folder, settings, task, place, options)
+
+
+def _with_base(settings: Settings, moved_to: Path | None) -> Settings:
+    """The settings with the place where the base of a tuned model is now.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is not where it was, and nobody says where it is.
+    ValueError
+        If the run has no base.
+    """
+    if settings.base is None:
+        if moved_to is not None:
+            raise ValueError("--base: does nothing, for the run began with a model of its own")
+        return settings
+    place = Path(settings.base) if moved_to is None else moved_to
+    if not place.exists() and not is_published(place):
+        raise FileNotFoundError(
+            f"{place}: the base of this run is not there; put it back, or say where it is with "
+            "--base"
+        )
+    return settings if moved_to is None else replace(settings, base=str(moved_to))
 
 
 def _processes_of(run: Run) -> int | None:
@@ -302,9 +327,10 @@ def _share_that_is_learnt(lora: Lora) -> str:
     # A compact model has its matrices in buffers.
     buffers = sum(each.size for each in lora.model.buffers())
     whole = lora.model.num_parameters() - learnt + buffers
+    head = "" if lora.head is None else f", and a head for {len(lora.head.weight)} labels"
     return (
-        f"A change of rank {lora.rank} in {len(lora.layers)} matrices: {learnt:,} numbers are "
-        f"learnt, {learnt / whole:.2%} of the {whole:,} that the model has and keeps"
+        f"A change of rank {lora.rank} in {len(lora.layers)} matrices{head}: {learnt:,} numbers "
+        f"are learnt, {learnt / whole:.2%} of the {whole:,} that the model has and keeps"
     )
 
 
@@ -316,7 +342,7 @@ def _say_what_next(
     use = "translate" if settings.task == "translation" else "generate"
     if "chat_template" in extras:
         use = "chat"
-    if isinstance(trainer.model, TextClassifier):
+    if isinstance(tuned(trainer.model), TextClassifier):
         use = "classify"
     place = shlex.quote(str(folder))
     if trainer.stopped_by == "interrupt":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,8 @@ from foundation_seq import generate
 from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer._heads import TextClassifier
 from foundation_transformer._known_tokens import KnownTokens
-from foundation_transformer.adapters import Lora, layout_of
 from foundation_transformer.cli._labelling import labelling_task
+from foundation_transformer.cli._learner import learner_of, require_change, tuned
 from foundation_transformer.cli._lessons import Lessons, Teacher, describe, show, split
 from foundation_transformer.cli._pretrained import load_base, record_of
 from foundation_transformer.cli._settings import Settings
@@ -38,15 +38,13 @@ from foundation_transformer.recipes import answer_loss, classification_loss
 _MAX_ANSWER = 64
 
 
-def tuning_task(settings: Settings, extras: Mapping[str, Any]) -> Task:
+def tuning_task(settings: Settings) -> Task:
     """Read the base and the examples.
 
     Parameters
     ----------
     settings : Settings
         Resolved.
-    extras : mapping
-        Those of a checkpoint, if a run goes on.
 
     Raises
     ------
@@ -72,19 +70,18 @@ def tuning_task(settings: Settings, extras: Mapping[str, Any]) -> Task:
         held_out_rows = _rows(held_out, teacher.length)
         validation = BatchLoader(held_out_rows, batch_size, shuffle=False)
         fingerprints["held_out"] = held_out_rows.fingerprint
-    record = extras.get("base") or record_of(Path(str(settings.base)))
-    fingerprints["base"] = record_of(Path(str(settings.base))).sha256
+    record = record_of(Path(str(settings.base)))
+    fingerprints["base"] = record.sha256
     kept: dict[str, Any] = {"tokenizer": tokenizer, "generation": base.generation}
     if base.chat_template is not None:
         kept["chat_template"] = base.chat_template
     model: CausalLM = base.model  # type: ignore[assignment]
     if settings.rank is not None:
         kept["base"] = record
-        # A rank that is too large, or a target that is not there, is refused before a run is begun.
-        Lora(layout_of(model, _targets(settings)), settings.rank)
+    require_change(settings, model)
     return Task(
         model.config,
-        lambda rng: _learner(settings, model, rng),
+        lambda rng: learner_of(settings, model, rng),
         tuning_loss,
         batches,
         validation,
@@ -99,15 +96,9 @@ def tuning_task(settings: Settings, extras: Mapping[str, Any]) -> Task:
 
 def tuning_loss(learner: Any, batch: Any) -> tuple[Tensor, int]:
     """The loss of labels, or of answers: of a model or of the change beside one."""
-    if isinstance(learner, TextClassifier):
+    if isinstance(tuned(learner), TextClassifier):
         return classification_loss(learner, batch)
     return answer_loss(tuned(learner), batch)
-
-
-def tuned(learner: Any) -> CausalLM:
-    """The language model that is tuned, by a change beside it or as a whole."""
-    model: Any = learner.model if isinstance(learner, Lora) else learner
-    return model  # type: ignore[no-any-return]
 
 
 def show_an_example(settings: Settings) -> None:
@@ -163,20 +154,6 @@ def _rows(lessons: Lessons, length: int) -> TextDataset:
         pack=True,
         trained=[text.trained for text in lessons.texts],
     )
-
-
-def _learner(settings: Settings, model: CausalLM, rng: np.random.Generator) -> Any:
-    """What is trained: a change beside the model, or the model itself."""
-    if settings.rank is None:
-        return model
-    return Lora.around(
-        model, settings.rank, settings.alpha, settings.lora_dropout, _targets(settings), rng=rng
-    )
-
-
-def _targets(settings: Settings) -> list[str] | None:
-    """The matrices to change; None: all."""
-    return None if settings.targets is None else settings.targets.split(",")
 
 
 def _samples(

@@ -2,7 +2,7 @@
 
 Read in this order: ``_surprisal`` and ``_language_model`` (how well a model tells the next token),
 ``_log_likelihood`` (how likely texts are after a prompt), ``_questions``, ``_choices`` and
-``_answers`` (tasks), ``_harness`` (the tasks of others), ``_translation``.
+``_answers`` (tasks), ``_harness`` (the tasks of others), ``_translation``, ``_labels``.
 """
 
 from foundation_nn import publish
@@ -14,6 +14,7 @@ from foundation_transformer.evaluation._answers import (
 )
 from foundation_transformer.evaluation._choices import ChoiceScores, score_choices
 from foundation_transformer.evaluation._harness import HarnessModel
+from foundation_transformer.evaluation._labels import LabelScores, score_labels
 from foundation_transformer.evaluation._language_model import (
     LanguageModelScores,
     score_language_model,
@@ -42,6 +43,7 @@ __all__ = [
     "ChoiceScores",
     "EvaluationTokenizer",
     "HarnessModel",
+    "LabelScores",
     "LanguageModelScores",
     "LogLikelihood",
     "Prompt",
@@ -53,6 +55,7 @@ __all__ = [
     "read_questions",
     "score_answers",
     "score_choices",
+    "score_labels",
     "score_language_model",
     "score_text",
     "score_translations",

@@ -25,6 +25,8 @@ from foundation_nn.files import (
 )
 from numpy.typing import NDArray
 
+from foundation_transformer.pretrained._narrow import narrowed
+
 _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 
 
@@ -192,18 +194,38 @@ def _place(entry: Any) -> tuple[str, tuple[int, ...], int, int]:
     return kind, shape, start, stop
 
 
-def write_safetensors(file: Path, tensors: Iterable[tuple[str, NDArray[np.float32]]]) -> None:
-    """Write float32 tensors, one after the other; views are copied one at a time."""
+def write_safetensors(
+    file: Path, tensors: Iterable[tuple[str, NDArray[np.float32]]], kind: str = "f32"
+) -> None:
+    """Write float32 tensors, one after the other; views are copied one at a time.
+
+    Parameters
+    ----------
+    file : Path
+    tensors : iterable of (str, array)
+    kind : {"f32", "f16", "bf16"}
+        The type that they have in the file.
+
+    Raises
+    ------
+    ValueError
+        If a number is too large for the type; then no file is written.
+    """
     tensors = list(tensors)
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}  # transformers asks for it
     end = 0
     for name, array in tensors:
-        place = [end, end + array.nbytes]
-        header[name] = {"dtype": "F32", "shape": list(array.shape), "data_offsets": place}
-        end += array.nbytes
+        num_bytes = array.size * np.dtype(_DTYPES[kind.upper()]).itemsize
+        place = [end, end + num_bytes]
+        header[name] = {
+            "dtype": kind.upper(),
+            "shape": list(array.shape),
+            "data_offsets": place,
+        }
+        end += num_bytes
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # so that the data are aligned
     with new_file(file) as unfinished, unfinished.open("wb") as stream:
         stream.write(struct.pack("<Q", len(text)) + text)
-        for _, array in tensors:
-            stream.write(np.ascontiguousarray(array, "<f4").data)
+        for name, array in tensors:
+            stream.write(narrowed(name, array, kind).data)

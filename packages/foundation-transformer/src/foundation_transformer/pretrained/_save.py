@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from foundation_nn import did_you_mean
 from foundation_nn.files import write_file
 from numpy.typing import NDArray
 
@@ -21,6 +22,7 @@ from foundation_transformer.chat import ChatTemplate
 from foundation_transformer.config import TransformerConfig
 from foundation_transformer.pretrained._generation import GenerationDefaults, ids_of
 from foundation_transformer.pretrained._labels import described_head
+from foundation_transformer.pretrained._narrow import DTYPES
 from foundation_transformer.pretrained._pooling import Pooling, write_pooling
 from foundation_transformer.pretrained._safetensors import write_safetensors
 from foundation_transformer.pretrained._tokenizer import write_tokenizer
@@ -39,6 +41,8 @@ def save_pretrained(
     generation: GenerationDefaults | None = None,
     target_tokenizer: Tokenizer | None = None,
     pooling: Pooling | None = None,
+    *,
+    kind: str = "f32",
 ) -> Path:
     """Write a folder that Hugging Face's ``transformers`` and :func:`load_pretrained` load.
 
@@ -60,6 +64,9 @@ def save_pretrained(
     pooling : Pooling, optional
         Of a text encoder: how the vector of a text is made, in the files that sentence-transformers
         has for it.
+    kind : {"f32", "f16", "bf16"}
+        Of the numbers in the file: four bytes each, or two as float16 or bfloat16. Two take half
+        the place, and three digits are left of seven, or with bfloat16 two.
 
     Returns
     -------
@@ -71,8 +78,13 @@ def save_pretrained(
     TypeError
         If it is another kind of model, or a compact one, or a tokenizer of another kind.
     ValueError
-        If no family has such a configuration: the message says where each differs.
+        If no family has such a configuration: the message says where each differs. If a number is
+        too large for the type: the message names its tensor.
     """
+    if kind not in DTYPES:
+        raise ValueError(
+            f"save_pretrained: unknown kind {kind!r}{did_you_mean(kind, list(DTYPES))}"
+        )
     head: TextClassifier | None = None
     if isinstance(model, TextClassifier):
         head = model
@@ -91,7 +103,10 @@ def save_pretrained(
     refuse_compact(model)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    write_safetensors(folder / "model.safetensors", _tensors(body, head, family))
+    try:
+        write_safetensors(folder / "model.safetensors", _tensors(body, head, family), kind)
+    except ValueError as error:
+        raise ValueError(f"save_pretrained: {error}") from None
     if pooling is not None:
         write_pooling(folder, pooling, config.d_model)
     if tokenizer is not None:
@@ -108,7 +123,7 @@ def save_pretrained(
             generation = GenerationDefaults.from_json(ids)
     said = {} if generation is None else dict(generation.content)
     # What a family says of an id wins: RoBERTa's positions begin after that of padding.
-    described = {"dtype": "float32", **family.write(config)}
+    described = {"dtype": DTYPES[kind], **family.write(config)}
     described |= {name: i for name, i in ids_of(said).items() if described.get(name) is None}
     if head is not None:
         kind = described["architectures"][0].removesuffix("Model")

@@ -26,6 +26,7 @@ from foundation_transformer.pretrained._gguf_text import (
     SAMPLING,
     USER_DEFINED,
 )
+from foundation_transformer.pretrained._narrow import narrowed, require_scale
 from foundation_transformer.pretrained._tokenizer import name_of_cut
 from foundation_transformer.pretrained.families import family_of, weights_of
 from foundation_transformer.pretrained.families._gguf import (
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from foundation_data import Tokenizer
 
 #: Kinds of numbers: of matrices; vectors are float32 always.
-KINDS = ("f32", "f16", "q8_0")
+KINDS = ("f32", "f16", "bf16", "q8_0")
 _ROLES = {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding"}
 
 
@@ -67,10 +68,8 @@ def save_gguf(
         Of byte-level BPE.
     chat_template, generation
         As :func:`save_pretrained` takes them.
-    kind : {"f32", "f16", "q8_0"}
-        Of the numbers in matrices: four bytes, two, or one with a scale for each 32 of them. A
-        matrix whose rows are no multiple of 32 is written in two bytes instead; vectors have four
-        always.
+    kind : {"f32", "f16", "bf16", "q8_0"}
+        Of the numbers in matrices: four bytes, two, or one with a scale for each 32 of them.
     name : str
         Of the model, for people.
 
@@ -87,7 +86,7 @@ def save_gguf(
         If it is another kind of model or tokenizer, or a compact model.
     ValueError
         If the model is of another family, or positions are scaled or texts cut in a way that these
-        files have no name for.
+        files have no name for. If a number is too large for the type: the message names its tensor.
     """
     try:
         import gguf
@@ -105,6 +104,7 @@ def save_gguf(
     types = {
         "f32": gguf.GGMLQuantizationType.F32,
         "f16": gguf.GGMLQuantizationType.F16,
+        "bf16": gguf.GGMLQuantizationType.BF16,
         "q8_0": gguf.GGMLQuantizationType.Q8_0,
     }
     file = Path(file)
@@ -127,6 +127,7 @@ def save_gguf(
             {
                 "f32": gguf.LlamaFileType.ALL_F32,
                 "f16": gguf.LlamaFileType.MOSTLY_F16,
+                "bf16": gguf.LlamaFileType.MOSTLY_BF16,
                 "q8_0": gguf.LlamaFileType.MOSTLY_Q8_0,
             }[kind]
         )
@@ -134,14 +135,31 @@ def save_gguf(
         for tensor, array in _tensors(model):
             # A row that is no whole number of blocks stays as exact as it can be.
             fits = array.ndim == 2 and (kind != "q8_0" or array.shape[1] % 32 == 0)
-            chosen = types[kind] if fits else types["f16" if array.ndim == 2 else "f32"]
-            packed = quantize(np.ascontiguousarray(array), chosen)
-            writer.add_tensor(tensor, packed, raw_dtype=chosen)
+            chosen = kind if fits else "f16" if array.ndim == 2 else "f32"
+            _require_range(tensor, array, chosen)
+            packed = quantize(np.ascontiguousarray(array), types[chosen])
+            writer.add_tensor(tensor, packed, raw_dtype=types[chosen])
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
         writer.close()
     return file
+
+
+def _require_range(name: str, array: NDArray[np.float32], kind: str) -> None:
+    """Refuse a tensor whose numbers are too large for a type.
+
+    Raises
+    ------
+    ValueError
+    """
+    try:
+        if kind == "q8_0":
+            require_scale(name, array)
+        else:
+            narrowed(name, array, kind)
+    except ValueError as error:
+        raise ValueError(f"save_gguf: {error}") from None
 
 
 def _tensors(model: CausalLM) -> Iterator[tuple[str, NDArray[np.float32]]]:

@@ -11,10 +11,27 @@ from foundation_nn import functional as F
 from foundation_nn.training import Callback, Trainer
 
 from foundation_transformer._heads import TextClassifier
+from foundation_transformer.adapters import Lora
 from foundation_transformer.recipes._fit import fit, trimmed
 
 
-def classification_loss(model: TextClassifier, batch: Any) -> tuple[Tensor, int]:
+def classifier_of(model: TextClassifier | Lora) -> TextClassifier:
+    """The classifier itself, also of a change beside one.
+
+    Raises
+    ------
+    TypeError
+        If it is a change beside another kind of model.
+    """
+    found = model.model if isinstance(model, Lora) else model
+    if not isinstance(found, TextClassifier):
+        raise TypeError(
+            f"expected a TextClassifier, or a Lora around one, got a {type(found).__name__}"
+        )
+    return found
+
+
+def classification_loss(model: TextClassifier | Lora, batch: Any) -> tuple[Tensor, int]:
     """The loss that belongs to the model's scores, and the number of texts.
 
     softmax: cross-entropy of targets (B,), the numbers of the labels. sigmoid: binary cross-entropy
@@ -22,20 +39,22 @@ def classification_loss(model: TextClassifier, batch: Any) -> tuple[Tensor, int]
 
     Parameters
     ----------
-    model : TextClassifier
+    model : TextClassifier or Lora
+        A Lora around a classifier.
     batch : (ids, key_mask, targets), or with token types as the fourth
     """
     ids, key_mask, targets, *token_types = batch
     logits = model(*trimmed(ids, key_mask, *token_types))  # (B, labels)
-    if model.score == "softmax":
+    score = classifier_of(model).score
+    if score == "softmax":
         return F.cross_entropy(logits, targets), len(ids)
     wanted = np.asarray(targets, logits.dtype)
-    if model.score == "sigmoid":
+    if score == "sigmoid":
         return F.binary_cross_entropy_with_logits(logits, wanted), len(ids)
     return F.mse_loss(logits, wanted), len(ids)
 
 
-def classification_accuracy(model: TextClassifier, batches: Iterable[Any]) -> float:
+def classification_accuracy(model: TextClassifier | Lora, batches: Iterable[Any]) -> float:
     """The share of texts whose likeliest label is the right one; of each label for "sigmoid".
 
     Raises
@@ -43,13 +62,14 @@ def classification_accuracy(model: TextClassifier, batches: Iterable[Any]) -> fl
     ValueError
         If there is no text, or the model's scores are no probabilities.
     """
-    if model.score == "identity":
+    score = classifier_of(model).score
+    if score == "identity":
         raise ValueError("classification_accuracy: a model with score='identity' has no labels")
     right = count = 0
     for ids, key_mask, targets, *token_types in batches:
         with no_grad():
             logits = model(*trimmed(ids, key_mask, *token_types)).data
-        chosen = logits.argmax(axis=1) if model.score == "softmax" else logits > 0
+        chosen = logits.argmax(axis=1) if score == "softmax" else logits > 0
         right += int((chosen == np.asarray(targets)).sum())
         count += chosen.size
     if not count:
@@ -58,7 +78,7 @@ def classification_accuracy(model: TextClassifier, batches: Iterable[Any]) -> fl
 
 
 def train_classifier(
-    model: TextClassifier,
+    model: TextClassifier | Lora,
     batches: Iterable[Any],
     *,
     steps: int,
@@ -77,9 +97,9 @@ def train_classifier(
 
     Parameters
     ----------
-    model : TextClassifier
+    model : TextClassifier or Lora
         After ``model.body.freeze()`` the head alone is trained, which needs a larger rate, such
-        as 1e-2.
+        as 1e-2. With ``Lora.around(model)`` a small change of the body is learnt with the head.
     batches : iterable of (ids, key_mask, targets)
         Such as ``training.batches(*padded(rows), targets, batch_size=32, rng=rng)``.
     steps : int
