@@ -272,3 +272,63 @@ def test_scalings_that_a_file_cannot_say_are_not_saved(tmp_path):
         with pytest.raises(ValueError, match="save_gguf: these files have no place for all of"):
             save_gguf(tmp_path / "m.gguf", model, tokenizer)
         assert not (tmp_path / "m.gguf").exists()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_family_is_the_same_again_after_it_was_saved(tmp_path, case):
+    name, architecture, changes, _ = CASES[case]
+    described = json.loads(str(GOLDEN[f"{name}/config"])) | changes
+    prefix = f"{name}/weights/"
+    (tmp_path / "config.json").write_text(json.dumps(described))
+    write_safetensors(
+        tmp_path / "model.safetensors",
+        (
+            (key.removeprefix(prefix), GOLDEN[key].astype(np.float32))
+            for key in GOLDEN
+            if prefix in key
+        ),
+    )
+    model = load_pretrained(tmp_path).model
+    tokenizer = BPETokenizer.train(["low"], max_size=None)
+    file = save_gguf(tmp_path / "m.gguf", model, tokenizer, kind="f32")
+    fields = gguf.GGUFReader(file).fields
+    # The recorded SmolLM3 is too short for a layer without positions: it is a Llama.
+    expected = "llama" if case == "smollm3" else architecture
+    assert bytes(fields["general.architecture"].parts[-1]).decode() == expected
+    again = load_pretrained(file, tokenizer=False).model
+    with no_grad():
+        np.testing.assert_allclose(again(IDS).data, model(IDS).data, rtol=1e-5, atol=1e-6)
+    assert again.config.layer_kinds == model.config.layer_kinds
+
+
+SMALL = {"vocab_size": 300, "max_len": 64, "d_model": 12, "num_heads": 2, "num_layers": 4}
+
+
+def saved(file, **fields):
+    config = TransformerConfig.llama(**SMALL | {"d_ff": 7} | fields)
+    model = CausalLM(config, rng=np.random.default_rng(0))
+    return model, save_gguf(file, model, BPETokenizer.train(["low"]), kind="f32")
+
+
+@pytest.mark.parametrize("pairs", ["halves", "neighbours"])
+def test_layers_without_positions_are_saved_too(tmp_path, pairs):
+    pattern = ("global", "global", "global", "no_positions")
+    model, file = saved(tmp_path / "m.gguf", layer_pattern=pattern, rotary_pairs=pairs)
+    again = load_pretrained(file, tokenizer=False).model
+    assert again.config.layer_pattern == pattern
+    with no_grad():
+        np.testing.assert_allclose(again(IDS).data, model(IDS).data, rtol=1e-5, atol=1e-6)
+
+
+def test_what_a_file_cannot_say_is_not_saved(tmp_path):
+    file = tmp_path / "m.gguf"
+    gpt2 = CausalLM(TransformerConfig.gpt2(**SMALL))
+    with pytest.raises(
+        ValueError, match="save_gguf: GPT-2 is not written; .* Llama, Qwen 2, .*Phi-3"
+    ):
+        save_gguf(file, gpt2, BPETokenizer.train(["low"]))
+    with pytest.raises(ValueError, match="no place for layer_pattern="):
+        saved(file, layer_pattern=("global", "no_positions"))
+    with pytest.raises(ValueError, match="no place for such a model: attention.sliding_window=3"):
+        saved(file, layer_pattern=("global", "local"), window=3, qk_norm="head")
+    assert not file.exists()

@@ -29,8 +29,8 @@ needs the base no more.
 """
 EXPORT = """\
 Write a model in the files of others: "hf" a folder that Hugging Face's transformers loads, "gguf" a
-file for llama.cpp (of the Llama family), "peft" the change alone, as Hugging Face's peft has it.
-Tokenizer, chat template and what is said about writing go along.
+file for llama.cpp (of the decoders since Llama), "peft" the change alone, as Hugging Face's peft
+has it. Tokenizer, chat template and what is said about writing go along.
 """
 EMBED = """\
 Write a vector for each line of standard input, with a published text encoder such as MiniLM. The

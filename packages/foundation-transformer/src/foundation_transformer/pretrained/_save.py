@@ -156,7 +156,7 @@ def _tensors(
     for weight in weights_of(body, config, family):
         array = values[weight.name].data
         if "self_attn.in_proj" in weight.name and config.positions == "rotary":
-            array = _paired_as_halves(array, config)
+            array = paired_as_halves(array, config)
         for name, part in weight.split(array):
             # A bare encoder is written without the prefix, those with a head with it.
             bare = name in outputs or (isinstance(body, TextEncoder) and head is None)
@@ -169,7 +169,7 @@ def _tensors(
             yield f"{family.head.classifier}.{kind}", value
 
 
-def _paired_as_halves(
+def paired_as_halves(
     in_proj: NDArray[np.float32], config: TransformerConfig
 ) -> NDArray[np.float32]:
     """The rows of queries and keys as others have them, if ours pair neighbours."""

@@ -27,11 +27,15 @@ from foundation_transformer.pretrained._gguf_text import (
     USER_DEFINED,
 )
 from foundation_transformer.pretrained._narrow import narrowed, require_scale
+from foundation_transformer.pretrained._save import paired_as_halves
 from foundation_transformer.pretrained._tokenizer import name_of_cut
 from foundation_transformer.pretrained.families import family_of, weights_of
 from foundation_transformer.pretrained.families._gguf import (
-    MODULES,
+    architecture_of,
     halves_to_neighbours,
+    is_permuted,
+    metadata_of,
+    require_readable,
     times_slower,
 )
 
@@ -63,7 +67,8 @@ def save_gguf(
         Such as ``model.gguf``; its folder is made if need be. An older file is replaced when the
         new one is whole.
     model : CausalLM
-        Of the Llama family, in float32.
+        Of one of the families Llama, Mistral, Qwen 2 and 3, Gemma 2 and 3, SmolLM3, Phi-3 and
+        OLMo 2, in float32.
     tokenizer : foundation_data.BPETokenizer
         Of byte-level BPE.
     chat_template, generation
@@ -85,8 +90,9 @@ def save_gguf(
     TypeError
         If it is another kind of model or tokenizer, or a compact model.
     ValueError
-        If the model is of another family, or positions are scaled or texts cut in a way that these
-        files have no name for. If a number is too large for the type: the message names its tensor.
+        If the model is of another family, or it, its positions or the way in which texts are cut
+        have no place in these files. If a number is too large for the type: the message names its
+        tensor.
     """
     try:
         import gguf
@@ -98,8 +104,8 @@ def save_gguf(
     if kind not in KINDS:
         raise ValueError(f"save_gguf: unknown kind {kind!r}{did_you_mean(kind, list(KINDS))}")
     refuse_compact(model)
-    if family_of(model).name != "Llama":
-        raise ValueError("save_gguf: expected a CausalLM of the Llama family, such as SmolLM2")
+    family = family_of(model)
+    architecture, _ = architecture_of(family)
     c = model.config
     types = {
         "f32": gguf.GGMLQuantizationType.F32,
@@ -107,22 +113,22 @@ def save_gguf(
         "bf16": gguf.GGMLQuantizationType.BF16,
         "q8_0": gguf.GGMLQuantizationType.Q8_0,
     }
+    metadata = metadata_of(c, architecture)
+    scaling = _scaling(c, architecture)
+    require_readable(c, metadata | scaling, dict(_tensors(model, architecture)))
     file = Path(file)
     file.parent.mkdir(parents=True, exist_ok=True)
     with new_file(file) as unfinished:
-        writer = gguf.GGUFWriter(unfinished, "llama")
+        writer = gguf.GGUFWriter(unfinished, architecture)
         writer.add_name(name or file.stem)
-        writer.add_context_length(c.max_len)
-        writer.add_embedding_length(c.d_model)
-        writer.add_block_count(c.num_layers)
-        writer.add_feed_forward_length(c.feed_forward_width)
-        writer.add_head_count(c.num_heads)
-        writer.add_head_count_kv(c.num_kv_heads or c.num_heads)
-        writer.add_key_length(c.width_of_heads)
-        writer.add_value_length(c.width_of_heads)
-        _add_rotary(writer, c)
-        writer.add_layer_norm_rms_eps(c.norm_eps)
-        writer.add_vocab_size(c.vocab_size)
+        add: dict[type, Any] = {
+            int: writer.add_uint32,
+            float: writer.add_float32,
+            str: writer.add_string,
+        }
+        for field, value in (metadata | scaling).items():
+            if field != "general.architecture":  # which the writer has said
+                add[type(value)](field, value)
         writer.add_file_type(
             {
                 "f32": gguf.LlamaFileType.ALL_F32,
@@ -132,7 +138,7 @@ def save_gguf(
             }[kind]
         )
         _add_text(writer, tokenizer, c.vocab_size, chat_template, generation)
-        for tensor, array in _tensors(model):
+        for tensor, array in _tensors(model, architecture):
             # A row that is no whole number of blocks stays as exact as it can be.
             fits = array.ndim == 2 and (kind != "q8_0" or array.shape[1] % 32 == 0)
             chosen = kind if fits else "f16" if array.ndim == 2 else "f32"
@@ -162,34 +168,36 @@ def _require_range(name: str, array: NDArray[np.float32], kind: str) -> None:
         raise ValueError(f"save_gguf: {error}") from None
 
 
-def _tensors(model: CausalLM) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """All weights by their names there; rotary pairs are neighbours."""
-    names = {theirs: ours for ours, theirs in MODULES.items()}
+def _tensors(model: CausalLM, architecture: str) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """All weights by their names there, with the numbers that we compute with."""
+    family = family_of(model)
+    _, names = architecture_of(family)
     values = dict(model.named_parameters())
     c = model.config
     if c.rotary_scaling is not None and c.rotary_scaling.kind == "llama3":
         yield "rope_freqs.weight", times_slower(c.rotary_scaling, c.width_of_heads, c.rotary_base)
     heads = {"attn_q": c.num_heads, "attn_k": c.num_kv_heads or c.num_heads}
-    for weight in weights_of(model, c, family_of(model)):
-        for theirs, array in weight.split(values[weight.name].data):
+    for weight in weights_of(model, c, replace(family, changed={})):
+        whole = values[weight.name].data
+        if "self_attn.in_proj" in weight.name:
+            whole = paired_as_halves(whole, c)
+        for theirs, array in weight.split(whole):
             module, _, kind = theirs.rpartition(".")
             block = ""
             if module.startswith("layers."):
                 _, number, module = module.split(".", 2)
                 block = f"blk.{number}."
             name = names[module]
-            if name in heads and c.rotary_pairs == "halves":
+            if name in heads and is_permuted(architecture):
                 array = halves_to_neighbours(array, heads[name])
             yield f"{block}{name}.{kind}", array
 
 
-def _add_rotary(writer: Any, c: TransformerConfig) -> None:
-    """Rotary positions; those of Llama 3.1 are scaled by a tensor, see :func:`_tensors`."""
-    writer.add_rope_freq_base(c.rotary_base)
-    writer.add_rope_dimension_count(c.width_of_heads)
+def _scaling(c: TransformerConfig, architecture: str) -> dict[str, Any]:
+    """How rotary positions are scaled; those of Llama 3.1 by a tensor, see :func:`_tensors`."""
     scaling = c.rotary_scaling
     if scaling is None:
-        return
+        return {}
     usual = {
         "linear": scaling,
         "llama3": RotaryScaling(kind="llama3", factor=scaling.factor, original_max_len=8192),
@@ -198,13 +206,14 @@ def _add_rotary(writer: Any, c: TransformerConfig) -> None:
     if scaling != usual[scaling.kind]:
         raise ValueError(f"save_gguf: these files have no place for all of {scaling}")
     if scaling.kind == "llama3":
-        return
-    writer.add_string("llama.rope.scaling.type", scaling.kind)
-    writer.add_rope_scaling_factor(scaling.factor)
+        return {}
+    said: dict[str, Any] = {"type": scaling.kind, "factor": float(scaling.factor)}
     if scaling.kind == "yarn":
-        writer.add_rope_scaling_orig_ctx_len(scaling.original_max_len)
-        writer.add_rope_scaling_yarn_beta_fast(scaling.fast)
-        writer.add_rope_scaling_yarn_beta_slow(scaling.slow)
+        said["original_context_length"] = scaling.original_max_len
+        for name, turns in (("yarn_beta_fast", scaling.fast), ("yarn_beta_slow", scaling.slow)):
+            if turns is not None:
+                said[name] = float(turns)
+    return {f"{architecture}.rope.scaling.{name}": value for name, value in said.items()}
 
 
 def _add_text(

@@ -17,10 +17,11 @@ from foundation_nn.files import field
 from numpy.typing import NDArray
 
 from foundation_transformer._rotary_scaling import RotaryScaling, rotary_frequencies
+from foundation_transformer.config import TransformerConfig
 from foundation_transformer.pretrained._gguf import GGUFTensor
 from foundation_transformer.pretrained.families._family import Family
 from foundation_transformer.pretrained.families._fields import Fields
-from foundation_transformer.pretrained.families._registry import family_named
+from foundation_transformer.pretrained.families._registry import differing_fields, family_named
 from foundation_transformer.pretrained.families._rotary import write_scaling
 
 #: The names of modules there, and those of Hugging Face.
@@ -139,6 +140,98 @@ _ARCHITECTURES = {
 }
 #: Fields that say nothing about what a model computes, or what its tensors say better.
 _IRRELEVANT = ("rope.scaling.finetuned", "tensor_data_layout", "vocab_size")
+
+
+class _Written(NamedTuple):
+    """A tensor that is to be written, as a reader sees it."""
+
+    array: NDArray[np.float32]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.array.shape
+
+    def read(self) -> NDArray[np.float32]:
+        return self.array
+
+
+def architecture_of(family: Family) -> tuple[str, dict[str, str]]:
+    """What GGUF files call a family, and the names of its modules there by Hugging Face's.
+
+    Raises
+    ------
+    ValueError
+        If they have none that is read here; the message says which they have.
+    """
+    for name, own in _ARCHITECTURES.items():
+        others = ("mistral",) if name == "llama" else ()  # which has no architecture of its own
+        if any(family is family_named(each) for each in (own.model_type, *others)):
+            return name, {theirs: ours for ours, theirs in own.modules.items()}
+    known = dict.fromkeys(family_named(own.model_type).name for own in _ARCHITECTURES.values())
+    raise ValueError(
+        f"save_gguf: {family.name} is not written; expected a model of one of the families "
+        f"{', '.join(known)} or Mistral, such as SmolLM2"
+    )
+
+
+def is_permuted(architecture: str) -> bool:
+    """Whether rows of queries and keys pair for rotary positions as (2i, 2i + 1) in the file."""
+    return _ARCHITECTURES[architecture].is_permuted
+
+
+def metadata_of(c: TransformerConfig, architecture: str) -> dict[str, Any]:
+    """The fields of a model, without the scaling of its positions; what it has not is not said."""
+    counts = {
+        "context_length": c.max_len,
+        "embedding_length": c.d_model,
+        "block_count": c.num_layers,
+        "feed_forward_length": c.feed_forward_width,
+        "attention.head_count": c.num_heads,
+        "attention.head_count_kv": c.num_kv_heads or c.num_heads,
+        "attention.key_length": c.width_of_heads,
+        "attention.value_length": c.width_of_heads,
+        "attention.sliding_window": c.window,
+        "rope.dimension_count": c.rotary_width or c.width_of_heads,
+        "vocab_size": c.vocab_size,
+    }
+    numbers = {
+        "attention.layer_norm_rms_epsilon": c.norm_eps,
+        "rope.freq_base": c.rotary_base,
+        "rope.freq_base_swa": c.local_rotary_base,
+        "attn_logit_softcapping": c.attention_cap,
+        "final_logit_softcapping": c.logit_cap,
+    }
+    said: dict[str, Any] = {name: n for name, n in counts.items() if n is not None}
+    said |= {name: float(x) for name, x in numbers.items() if x is not None}
+    prefixed = {f"{architecture}.{name}": value for name, value in said.items()}
+    return {"general.architecture": architecture, **prefixed}
+
+
+def require_readable(
+    c: TransformerConfig,
+    metadata: Mapping[str, Any],
+    tensors: Mapping[str, NDArray[np.float32]],
+) -> None:
+    """Refuse a model of which a reader of the file would make another one.
+
+    Raises
+    ------
+    ValueError
+        If something that the model does has no place in the file.
+    """
+    seen: Any = {name: _Written(array) for name, array in tensors.items()}
+    try:
+        described = config_of(metadata, seen)
+        again = family_of_file(described).config(described)
+    except ValueError as error:
+        raise ValueError(
+            f"save_gguf: these files have no place for such a model: {error}"
+        ) from None
+    differing = differing_fields(c, again)
+    if differing:
+        raise ValueError(
+            f"save_gguf: these files have no place for {', '.join(differing)} of this model"
+        )
 
 
 def config_of(metadata: Mapping[str, Any], tensors: Mapping[str, GGUFTensor]) -> dict[str, Any]:

@@ -104,8 +104,15 @@ def _differences(config: TransformerConfig, family: Family) -> list[str]:
         again = family.config(written)
     except ValueError as error:
         return [str(error)]
+    return differing_fields(config, again, family.model is Transformer)
+
+
+def differing_fields(
+    config: TransformerConfig, again: TransformerConfig, translates: bool = False
+) -> list[str]:
+    """What a configuration says that did not come back from a file."""
     wanted, found = _spelled_out(config), _spelled_out(again)
-    if family.model is Transformer:  # which scales them unless it is told not to
+    if translates:  # which scales them unless it is told not to
         wanted["scale_embeddings"] = config.scale_embeddings is not False
         found["scale_embeddings"] = again.scale_embeddings is not False
     # Pairs of rotary positions are an order of rows, and a pooler or a bias of the output that is
