@@ -277,6 +277,9 @@ def test_a_compact_base_learns(
     steps = read_history(out / "history.jsonl").steps
     assert steps[-1].loss < steps[0].loss / 1.2
     assert answer(capsys, out, "--compact")
+    never = ["--compact", "--out", tmp_path / "never"]
+    code, _, err = told(capsys, "finetune", out, "--data", data, *never)
+    assert (code, "--compact: is for a published model" in err) == (1, True), err
 
 
 def test_other_kinds_of_examples(
@@ -415,6 +418,8 @@ def test_settings_that_would_do_nothing_are_refused(
         with pytest.raises(SystemExit):
             main(["finetune", str(base), "--data", str(data), *flags])
         assert flags[0] in capsys.readouterr().err
+    code, _, err = told(capsys, "export", base, "--to", "gguf", "--out", tmp_path)
+    assert (code, "a folder; --to gguf writes a file" in err) == (1, True), err
     with pytest.raises(SystemExit):
         main(["train", "language-model", "--data", str(data), "--lora", "2"])
     code, _, err = told(capsys, "finetune", tmp_path / "nothing", "--data", data)

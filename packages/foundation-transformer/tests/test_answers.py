@@ -112,7 +112,7 @@ def test_qwen_writes_its_last_answer_in_another_way(tokenizer):
 
 def test_a_template_that_marks_them_itself(tokenizer):
     (text,), how = marked(tokenizer, TAGGED)
-    assert how == "the template marks them by {% generation %}"
+    assert how == "by {% generation %} in the template"
     assert text == (
         "<|system|>\nShort.<|end|>\n<|user|>\nHi, assistant!<|end|>\n<|assistant|>\n[Ho.<|end|>]\n"
         "<|user|>\nBye<|end|>\n<|assistant|>\n[So long<|end|>]\n"

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _TAG = re.compile(r"\{%-?\+?\s*generation\b")
 #: How the answers in a text were found.
-BY_TEMPLATE = "the template marks them by {% generation %}"
+BY_TEMPLATE = "by {% generation %} in the template"
 BY_PREFIXES = "by rendering the messages up to each answer"
 ONE_BY_ONE = "by rendering each answer in a text of its own, for the template changes earlier ones"
 

@@ -55,6 +55,11 @@ def export(options: argparse.Namespace) -> None:
     kind = _kind_of_numbers(options)
     if options.out.exists() and (options.out.is_file() or any(options.out.iterdir())):
         raise FileExistsError(f"{options.out}: exists; choose another place with --out")
+    if options.to == "gguf" and options.out.is_dir():
+        raise IsADirectoryError(
+            f"{options.out}: a folder; --to gguf writes a file, such as "
+            f"{options.out / 'model.gguf'}"
+        )
     if options.to == "peft":
         _export_adapter(options.folder, options.out, options.base)
     else:

@@ -68,7 +68,12 @@ def load_base(path: Path, compact: bool = False) -> Pretrained:
     """
     if is_published(path) or not path.exists():  # which says that it is not there
         return load_pretrained(path, compact)
-    return load_run(path, compact)
+    if compact:
+        raise ValueError(
+            f"--compact: is for a published model, and {path} is a run; leave it out, or write the "
+            "run as one first: foundation export RUN --to hf --out FOLDER"
+        )
+    return load_run(path)
 
 
 def record_of(path: Path) -> BaseModel:
