@@ -344,7 +344,7 @@ def peers(session: nox.Session) -> None:
 @nox.session(requires=["wheels"], reuse_venv=True)
 def exports(session: nox.Session) -> None:
     """What a tuned model is written as, opened by Hugging Face's transformers and peft."""
-    install_wheels(session, *ALL_WITH_EXTRAS)
+    install_wheels(session, *ALL_WITH_EXTRAS, *RUNNER)
     install_torch(session)
     session.run("python", "-m", "pip", "install", "-qq", "transformers>=5", "peft>=0.21")
     session.run("python", str(ROOT / "integration_tests/exports/check.py"))

@@ -51,6 +51,15 @@ def check(folder):
     (expected,) = generate(ours.model, [prompt], 24)
     whole = AutoModelForCausalLM.from_pretrained(folder / "hf", dtype=torch.float32).eval()
     assert greedy(whole, prompt) == expected, "transformers writes another text"
+    for kind, dtype in (("f16", torch.float16), ("bf16", torch.bfloat16)):
+        place = folder / kind
+        command = ["export", str(run), "--to", "hf", "--type", kind, "--out", str(place)]
+        assert main(command) == 0
+        half = AutoModelForCausalLM.from_pretrained(place)
+        assert half.dtype == dtype, "the type of the numbers is another one"
+        exact = whole.state_dict()
+        for name, value in half.state_dict().items():
+            assert torch.equal(value, exact[name].to(dtype)), f"{name} is rounded otherwise"
     assert whole.generation_config.eos_token_id == 2, "the end of a text is another one"
     beneath = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
     adapted = PeftModel.from_pretrained(beneath, folder / "peft").eval()
