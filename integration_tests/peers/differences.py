@@ -89,7 +89,7 @@ REFUSALS = (
     ),
     Known(
         "nn_functional_scaled_dot_product_attention",
-        r"expected a boolean mask in which True means 'may attend'",
+        r"expected a boolean array in which True means 'may attend'",
         "a mask is boolean; PyTorch also adds numbers",
     ),
     Known(

@@ -361,3 +361,18 @@ def test_a_memory_of_the_wrong_width_names_the_layer(rng):
     x, m = Tensor(np.zeros((B, T, D))), Tensor(np.zeros((B, S, D + 1)))
     with pytest.raises(ValueError, match=r"^layers\[0\].multihead_attn: expected key of shape"):
         decoder(rng)(x, m)
+
+
+def test_what_a_window_cuts_off_is_padding_to_the_layer_and_to_its_attention(rng):
+    """Two positions that may look at each other alone, and are further apart than the window."""
+    layer = TransformerEncoderLayer(12, 3, 17, window=2, rng=rng)
+    mask = np.eye(5, dtype=bool)[None]
+    mask[0, [0, 4], [0, 4]] = False
+    mask[0, [0, 4], [4, 0]] = True
+    x = rng.standard_normal((1, 5, 12), np.float32)
+    x[:, [0, 4]] = 0
+    expected = layer(Tensor(x), mask=mask).data
+    x[:, [0, 4]] = np.nan
+    found = layer(Tensor(x), mask=mask).data
+    assert np.isfinite(found).all()
+    assert found.tobytes() == expected.tobytes()

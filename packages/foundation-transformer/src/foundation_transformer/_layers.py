@@ -100,6 +100,19 @@ class _Branches(LayerParts):
        arXiv:2408.00118.
     """
 
+    def _hide_padding(
+        self,
+        x: Tensor,
+        key_mask: Mask | None,
+        mask: Mask | None,
+        causal: bool,
+        cache: KVCache | None,
+    ) -> Tensor:
+        """``x`` (B, T, D) with zeros in place of padding; what was there, even NaN, is gone."""
+        window = self.self_attn.window  # for what is padding to this layer and to its attention
+        real = real_positions(x.shape[:2], key_mask, mask, causal, window, cache)  # None: all
+        return hide(x, real)
+
     def _before(self, x: Tensor, norm: Norm | Identity) -> Tensor:
         """What goes into a branch: norm(x), or x as it is."""
         return norm(x) if self.norm_first else x
@@ -210,7 +223,7 @@ class TransformerEncoderLayer(_Branches):
         (B, T, D) tensor
         """
         # Attention would ignore padding, but NaN would travel on along the sums x + h.
-        x = hide_padding(x, key_mask, mask, causal, cache)
+        x = self._hide_padding(x, key_mask, mask, causal, cache)
 
         # Self-attention: each position fetches what it needs from the others.
         h = self._before(x, self.norm1)
@@ -283,7 +296,7 @@ class TransformerDecoderLayer(_Branches):
         target_cache = None if cache is None else cache.target
         memory_cache = None if cache is None else cache.memory
         # Padding of the memory may stay: attention alone looks at it, and ignores it.
-        x = hide_padding(x, key_mask, mask, causal=True, cache=target_cache)
+        x = self._hide_padding(x, key_mask, mask, causal=True, cache=target_cache)
 
         # Self-attention: each position fetches what it needs from those before it.
         h = self._before(x, self.norm1)
@@ -301,11 +314,3 @@ class TransformerDecoderLayer(_Branches):
         h = self._before(x, self.norm3)
         h = self._feed_forward(h)
         return self._add(x, h, self.norm3, self.norm3_last)
-
-
-def hide_padding(
-    x: Tensor, key_mask: Mask | None, mask: Mask | None, causal: bool, cache: KVCache | None
-) -> Tensor:
-    """``x`` (B, T, D) with zeros in place of padding; what was there, even NaN, is gone."""
-    real = real_positions(x.shape[:2], key_mask, mask, causal, cache=cache)  # (B, T) or None
-    return hide(x, real)
