@@ -141,7 +141,8 @@ class TransformerEncoderLayer(_Branches):
         The width D of the vectors, the number of heads H, the inner width F of the feed-forward
         network.
     dropout : float
-        Of the attention weights, the hidden feed-forward units and what both branches return.
+        Of the attention weights, the hidden feed-forward units and what both branches add to the
+        sum, which with ``norm_last`` is what the last norm has made of it.
     activation : {"relu", "gelu", "gelu_tanh", "silu", "swiglu", "geglu", "geglu_tanh"}
         With one of the last three ``linear1`` has twice the rows, see :class:`FeedForward`.
     norm_first : bool

@@ -90,8 +90,8 @@ def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> Result:
     """log Σ exp(x) over ``axis``; dx = g softmax(x).
 
     The largest element m is taken out, log Σ exp(x) = m + log Σ exp(x - m), so that nothing
-    overflows. The sum over no elements is 0, and its logarithm -∞. Elements that are all -∞ have
-    the gradient 0.
+    overflows. The sum over no elements is 0, and its logarithm -∞. So it is where all elements are
+    -∞, which then have the gradient 0.
 
     Examples
     --------
