@@ -13,21 +13,23 @@ turns of both states, and the median of their quotients, which is more than 1 wh
 is slower. A case that one of the states cannot run is left out.
 
 What was found on an AMD EPYC (Zen 4), one thread, between the last state in which kernels cut their
-arrays themselves (82bd663) and the one that brought this script:
+arrays themselves (82bd663) and this one; a repetition differs by 0.03:
 
-* arrays of 768 x 128 and more: softmax 0.87 to 0.89, log-softmax 0.87 to 0.94, sigmoid and SiLU
-  0.78 to 0.97, RMS norm 0.95, layer norm 1.02, cross-entropy 1.02 to 1.09, dropout 1.01 to 1.03,
-  GELU 1.00 to 1.05, LSTM and GRU 0.98 to 1.00, AdamW 1.00, a step of a GPT 1.01 to 1.09;
-* attention 1.12 for 64 positions and 1.06 for 256: the greatest score and the sum of a row are kept
-  apart, so that no digits are lost, and the lines follow the equations, at the price of two more
-  passes over short rows;
-* ReLU 1.10 and tanh 1.08 for 768 x 128, 1.03 and less for 2048 x 512, and 1.1 to 1.3 for a few
-  numbers: 1 to 1.5 microseconds an operation, forward and backward, because the engine looks at
-  dtypes, asks for a gradient only if somebody needs it, notices frozen and changed parameters,
-  and lets BLAS have one thread for large arrays;
-* AdamW of a thousand numbers 1.36 (16 instead of 12 microseconds): groups, freezing, and counters
-  of its own for each parameter;
-* all of this together in a step of a network 2-8-2: 103 microseconds instead of 84.
+* a step of a GPT 1.03, LSTM and GRU 0.99 to 1.02, attention 1.01 to 1.02, linear 0.90 to 1.01;
+* arrays of 768 x 128 and more: softmax and log-softmax 0.86 to 1.0, sigmoid and SiLU 0.79 to 0.97,
+  GELU 0.90 to 1.02, RMS norm 0.95 to 0.99, ReLU, tanh and dropout 0.97 to 1.06, layer norm 1.02 to
+  1.06, cross-entropy 1.03 to 1.06: what the last two do more keeps digits, a second look at the
+  mean, and the greatest logit and the sum apart;
+* a few numbers: add, multiply, sum, linear, ReLU, tanh, sigmoid and GELU 0.79 to 1.00, layer norm
+  and cross-entropy 1.03. SiLU 1.05 to 1.10 and softmax 1.11 to 1.15 take a microsecond more, since
+  infinite products and differences have their limits, without a warning; log-softmax 1.03 to 1.06;
+* AdamW of a thousand numbers 1.13 (13.3 instead of 11.8 microseconds): groups, what is frozen, and
+  settings and state by name for whoever writes an optimiser. A network 2-8-2 with it: 1.05.
+
+With two threads the same, but for products of half a millisecond: linear 512 x 128 -> 384 is 1.2, a
+step of MLP 784-256-256-10 1.2 to 1.4. Threads of BLAS that spin begin at once; ours sleep, so that
+they take no core from anybody, and are woken up. After a rest, the system may leave both on one
+core for some hundredths of a second: --seconds 0.3 shows what follows. GPT 0.8 to 0.9.
 """
 
 from __future__ import annotations

@@ -4,7 +4,9 @@ import ast
 import base64
 import doctest
 import json
+import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -117,6 +119,36 @@ def test_code_fits_on_narrow_screens(page):
         if fence[2] != "{figure}":
             long += [line for line in fence[4].splitlines() if len(line) > 120]
     assert not long
+
+
+def test_no_page_is_wider_than_a_phone(tmp_path):
+    """Wide tables, formulas and code scroll by themselves; the page does not."""
+    browsers = map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))
+    browser = next(filter(None, browsers), None)
+    pages = sorted((DOCS / "_build" / "html").rglob("*.html"))
+    if browser is None or not pages:
+        pytest.skip("there is no Chromium here" if pages else "the site was not built")
+    frames = "".join(
+        f'<iframe src="{page.as_uri()}" width=390 height=800 frameborder=0></iframe>'
+        for page in pages
+    )
+    measure = """<script>onload = () => {
+        const found = [...document.querySelectorAll("iframe")];
+        const pages = found.map(each => each.contentDocument.documentElement);
+        document.body.textContent = pages.map(each => each.scrollWidth).join(" ");
+    }</script>"""
+    wrapper = tmp_path / "frames.html"
+    wrapper.write_text(f"<!DOCTYPE html><body>{frames}{measure}</body>", "utf-8")
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-web-security"]
+    options += ["--disable-site-isolation-trials", "--allow-file-access-from-files"]
+    options += [f"--user-data-dir={tmp_path / 'profile'}"]
+    command = [browser, *options, "--dump-dom", wrapper.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=240)
+    body = re.search(r"<body>([\d ]*)</body>", done.stdout)
+    assert body, done.stdout[:500] + done.stderr[-500:]
+    widths = dict(zip(pages, map(int, body[1].split()), strict=True))
+    assert min(widths.values()) >= 375  # each of them was laid out
+    assert {page.name: width for page, width in widths.items() if width > 390} == {}
 
 
 def test_broken_links_are_found(tmp_path):

@@ -140,8 +140,8 @@ def _inside_page(package: str, names: list[Name]) -> list[str]:
 def _private_entry(module: str, node: ast.stmt) -> list[str]:
     """What Sphinx is told of a function or class that has no page, if it explains something."""
     if isinstance(node, ast.FunctionDef):
-        told = _explains(node)
-        return [f".. autofunction:: {module}.{node.name}", "   :no-index:", ""] if told else []
+        entry = [f".. autofunction:: {module}.{node.name}", "   :no-index:", ""]
+        return entry if _explains(node) else []
     if not isinstance(node, ast.ClassDef):
         return []
     methods = [each for each in node.body if isinstance(each, ast.FunctionDef)]

@@ -60,6 +60,9 @@ X = Tensor([[1.0, 2.0]])
         ("log_softmax", r"write foundation_nn\.functional\.log_softmax\(x, \.\.\.\)"),
         ("gather", r"write foundation_nn\.functional\.take_along_axis"),
         ("add_", "nothing is changed in place.* write x = x"),
+        ("clamp_", "nothing is changed in place"),
+        ("zero_", "nothing is changed in place"),
+        ("softmax_", "nothing is changed in place"),
     ],
 )
 def test_habits_of_tensors(name, instead):
@@ -92,6 +95,23 @@ def test_other_names_are_missing_as_always():
         assert not hasattr(owner, "no_such_thing")
         with pytest.raises(AttributeError, match="object has no attribute 'no_such_thing'"):
             owner.no_such_thing  # noqa: B018
+
+
+def test_answers_do_not_make_every_attribute_slow():
+    """With a ``__getattr__``, Python looks up all attributes of a class in a slower way."""
+    for kind in (Tensor, Parameter, Linear, optim.AdamW, Trainer):
+        assert not hasattr(kind, "__getattr__")
+
+
+def test_what_answers_may_be_taken_by_a_module_for_itself():
+    class Own(Linear):
+        eval = 5
+
+    layer = Own(2, 3)
+    layer.train = 7
+    assert (layer.eval, layer.train) == (5, 7)
+    assert not hasattr(Linear(2, 3), "train")
+    assert not hasattr(Linear, "train")
 
 
 def test_a_copy_finds_what_it_looks_for():

@@ -321,6 +321,37 @@ def test_blas_has_its_threads_again(threads):
     assert blas_threads() == before
 
 
+@pytest.mark.parametrize("blas", [True, False])
+def test_a_kernel_says_whether_blas_is_held_to_one_thread(threads, blas):
+    threads(2)
+    in_kernel, in_backward = [], []
+
+    @operation(blas=blas)
+    def same(x: Array) -> Result:
+        def backward(g):
+            in_backward.append(blas_threads())
+            return g
+
+        in_kernel.append(blas_threads())
+        return x, backward
+
+    x = Tensor(np.ones(_threads.SERIAL_SIZE, np.float32), requires_grad=True)
+    same(x).backward(np.ones_like(x.data))
+    expected = [1 if blas else 2] * len(blas_threads())
+    assert in_kernel == [expected]
+    assert in_backward == [expected]
+    assert blas_threads() == [2] * len(expected)
+
+
+def test_the_functions_of_openblas_are_those_that_threadpoolctl_finds(threads):
+    for n in (3, 1):
+        threads(n)
+        found = sorted(
+            pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"
+        )
+        assert sorted(blas_threads()) == found == [n] * len(found)
+
+
 def test_two_who_ask_at_once_leave_it_as_it_was(threads):
     threads(2)
     before = blas_threads()

@@ -54,9 +54,10 @@ def fused_attention(
 
     The mean costs little: Σⱼ wⱼ dwⱼ = Σⱼ wⱼ (g · vⱼ) = g · y, a product of two rows of length K.
 
-    The code has exps = exp(scores - top) instead of the weights w = exps / total, where top is the
-    greatest score of a row and total the sum of its exps. What the weights are multiplied with is
-    divided by total instead, because that is cheaper: rows of K numbers, not of S.
+    The weights are w = exps / total with exps = exp(scores - top), where top is the greatest score
+    of a row and total the sum of its exps. In a short sequence, whose weights are kept, that is
+    what ``weights`` are. In a long one they lack the division by total. What they are multiplied
+    with is divided by it instead, because that is cheaper: rows of K numbers, not of S.
 
     Dropout multiplies w, where it meets v, by m, which is 0 or 1 / (1 - p). So dv = (w ∘ m)ᵀ g and
     dw = m ∘ (g vᵀ); the mean is g · y as before.
@@ -73,9 +74,7 @@ def fused_attention(
     # Laid out as (B, T, H, K), so that the heads of a position are side by side already.
     y = heads_last((*lead, T, v.shape[-1]), dtype)
     # Of each row of scores two numbers are kept. FlashAttention keeps one, top + log(total), which
-    # loses digits where top is large: there the logarithm is small beside it, and is rounded. The
-    # price is that the division by total is a pass of its own: with the scale of dq and dk it takes
-    # a tenth of the time for 64 positions, and a twentieth for 256.
+    # loses digits where top is large: there the logarithm is small beside it, and is rounded.
     top = np.empty((*lead, T, 1), dtype)
     total = np.empty((*lead, T, 1), dtype)
     kept: dict[int, Kept] = {}
@@ -90,17 +89,19 @@ def fused_attention(
         cap_derivative = scores_into(scores, q, k, relative_bias, scale, rule, block)
 
         # weights = softmax(scores) = exps / total
-        exps, greatest, sums = exp_in_place(scores)
+        weights, greatest, sums = exp_in_place(scores)
         top[...] = greatest
         total[...] = sums
+        if cut.keeps_weights:
+            weights /= total
 
         # output = weights · v
         keep = None if dropout is None else dropout.keep(block)  # the same when asked again
-        np.matmul(with_dropout(exps, keep, keep_factor), v, out=y)
-        y /= total
-
+        np.matmul(with_dropout(weights, keep, keep_factor), v, out=y)
         if cut.keeps_weights:
-            kept[block.number] = Kept(exps, cap_derivative, keep)
+            kept[block.number] = Kept(weights, cap_derivative, keep)
+        else:
+            y /= total
 
     cut.each(forward_block, [q, y, top, total], [k, v])
 
@@ -119,28 +120,28 @@ def fused_attention(
             k, v = key_arrays
             dk, dv = sums
 
-            # The exponentials once more, unless they were kept.
+            # The weights that were kept, or the exponentials once more.
             if cut.keeps_weights:
-                exps, cap_derivative, keep = kept[block.number]
+                weights, cap_derivative, keep = kept[block.number]
             else:
-                exps = cut.room_for_scores(block, q)
-                cap_derivative = scores_into(exps, q, k, relative_bias, scale, rule, block)
-                exps -= top
-                np.exp(exps, out=exps)
+                weights = cut.room_for_scores(block, q)
+                cap_derivative = scores_into(weights, q, k, relative_bias, scale, rule, block)
+                weights -= top
+                np.exp(weights, out=weights)
                 keep = None if dropout is None else dropout.keep(block)
-            g_over_total = g / total  # so that exps take the place of the weights
+                g = g / total  # which the weights were not divided by
 
             # dv = wᵀ g
-            dv += with_dropout(exps, keep, keep_factor).swapaxes(-1, -2) @ g_over_total
+            dv += with_dropout(weights, keep, keep_factor).swapaxes(-1, -2) @ g
 
             # dw = g vᵀ
-            dw = np.matmul(g_over_total, v.swapaxes(-1, -2), out=cut.room(block, q, slot=1))
+            dw = np.matmul(g, v.swapaxes(-1, -2), out=cut.room(block, q, slot=1))
             dw = with_dropout(dw, keep, keep_factor)
 
             # ds = w ∘ (dw - mean)
-            mean = np.vecdot(g_over_total, y)[..., None]  # g · y of each row, (..., rows, 1)
+            mean = np.vecdot(g, y)[..., None]  # g · y of each row, (..., rows, 1)
             ds = np.subtract(dw, mean, out=dw)  # in the memory of dw, which is not needed any more
-            ds *= exps
+            ds *= weights
             if d_relative_bias is not None:
                 block.add_by_distance(d_relative_bias[block.part], ds)
             if cap_derivative is not None:
@@ -167,6 +168,6 @@ def with_dropout(x: Array, keep: Mask | None, factor: Any) -> Array:
 class Kept(NamedTuple):
     """What a block of a short sequence keeps for the backward, instead of computing it again."""
 
-    exps: Array
+    weights: Array
     cap_derivative: Array | None
     keep: Mask | None

@@ -35,9 +35,9 @@ True
 ``MultiHeadAttention.forward`` has the same four steps: project, attend, put side by side, mix. What
 there is beyond them is in these places:
 
-    _self_heads          queries, keys and values of one text; positions; padding
-    _cross_heads         keys and values of another text, of S positions
     _projections.py      the weights, and norms of queries and keys
+    _head_sources.py     self- and cross-attention, with and without a cache: where queries, keys
+                         and values come from, and what is padding
     _head_inputs.py      each head attends; several query heads may share a key head
     _rule.py, masks.py   who may attend to whom, and what is padding
     _cache.py            keys and values of earlier positions, which are computed once
@@ -58,19 +58,17 @@ from foundation_attn._arguments import (
     check_inputs,
     check_positions,
     check_slopes,
-    refuse_gradients,
     refuse_positions,
 )
 from foundation_attn._cache import KVCache
 from foundation_attn._capture import active_maps
-from foundation_attn._head_inputs import HeadInputs
+from foundation_attn._head_sources import HeadSources, MaskArguments
 from foundation_attn._heads import merge_heads
-from foundation_attn._projections import HeadProjections
-from foundation_attn._rule import Rule, check_dropout, check_head_masks, check_window_and_cap
-from foundation_attn.masks import Mask, hide, real_positions
+from foundation_attn._rule import check_dropout, check_window_and_cap
+from foundation_attn.masks import Mask, hide
 
 
-class MultiHeadAttention(HeadProjections):
+class MultiHeadAttention(HeadSources):
     """Attention of several heads, each on its own projection of the input [1]_.
 
     Queries are made of X, keys and values of Y; in self-attention, both are the same text::
@@ -279,15 +277,21 @@ class MultiHeadAttention(HeadProjections):
             or a cache is used where gradients are recorded.
         """
         check_inputs(query, key, value, self.d_model)
+        masks = MaskArguments(key_mask, mask, causal)
         # Project: queries (B, H, T, K), keys and values (B, G, S, K).
+        kind = "self" if key is None else "cross"
         if key is None:
-            kind = "self"
             check_positions(query, positions, self.rotary)
-            inputs = self._self_heads(query, value, key_mask, mask, causal, cache, positions)
+            if cache is None:
+                inputs = self._self_heads(query, value, masks, positions)
+            else:
+                inputs = self._cached_self_heads(query, value, masks, positions, cache)
         else:
-            kind = "cross"
             refuse_positions(positions, self.rotary, self.relative)
-            inputs = self._cross_heads(query, key, value, key_mask, mask, causal, cache)
+            if cache is None:
+                inputs = self._cross_heads(query, key, value, masks)
+            else:
+                inputs = self._cached_cross_heads(query, key, value, masks, cache)
         maps = active_maps()
         if maps is not None:  # within capture_attention somebody looks at the weights
             maps.record(self, kind, inputs.weights())
@@ -298,100 +302,3 @@ class MultiHeadAttention(HeadProjections):
         side_by_side = hide(merge_heads(heads), inputs.real)  # (B, T, H · K)
         # Mix it.
         return self.out_proj(side_by_side)  # (B, T, D)
-
-    def _self_heads(
-        self,
-        x: Tensor,
-        value: Tensor | None,
-        key_mask: Mask | None,
-        mask: Mask | None,
-        causal: bool,
-        cache: KVCache | None,
-        positions: Positions | None,
-    ) -> HeadInputs:
-        """Self-attention: queries, keys and values of the same positions, ``x`` (B, T, D).
-
-        With a cache, keys and values are those of all S positions so far.
-        """
-        B, T, _ = x.shape
-        start = 0 if cache is None else cache.length  # the place of x in the text
-        S = start + T
-        rule = self._rule(key_mask, mask, causal, B, T, S)
-        real = real_positions((B, T), key_mask, mask, causal, self.window, cache)  # (B, T) or None
-        if cache is not None:
-            cache.check_padding(key_mask)
-
-        q, k, v = self._project_text(x, value, real)  # (B, H, T, K), (B, G, T, K), (B, G, T, K)
-        if self.rotary is not None:
-            if positions is None:
-                positions = np.arange(start, S)
-            q = self.rotary(q, positions)
-            k = self.rotary(k, positions)
-        if cache is not None:
-            refuse_gradients(q, k, v)
-            k, v = _append(cache, k, v, real)  # (B, G, S, K) each
-        bias = None if self.relative is None else self.relative(S)  # (H, 2S - 1)
-        inputs = HeadInputs(q, k, v, rule, bias, real)
-        if cache is not None and mask is not None:
-            # What was no padding when it came into the cache may be NaN, and mask may hide it now.
-            inputs = inputs.hide_unseen()
-        return inputs
-
-    def _cross_heads(
-        self,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor | None,
-        key_mask: Mask | None,
-        mask: Mask | None,
-        causal: bool,
-        cache: KVCache | None,
-    ) -> HeadInputs:
-        """Cross-attention: queries of ``query`` (B, T, D), keys and values of ``key`` (B, S, D).
-
-        With a cache, keys and values are projected in the first call, and read in all others.
-        """
-        B, T, _ = query.shape
-        S = key.shape[1]
-        rule = self._rule(key_mask, mask, causal, B, T, S)
-        if cache is None:
-            # Which queries see some key, (B, T), and which keys are seen, (B, S); None: all.
-            attends, seen = rule.real_queries_and_keys(T, S)
-            q = self._project_queries(query, attends)  # (B, H, T, K)
-            k, v = self._project_memory(key, value, seen)  # (B, G, S, K) each
-            return HeadInputs(q, k, v, rule)
-
-        # Beside a cache key_mask alone tells which keys are real, because a later query may look at
-        # a key that no query of this call sees.
-        attends = None if key_mask is None else np.any(key_mask, axis=1, keepdims=True)  # (B, 1)
-        q = self._project_queries(query, attends)
-        refuse_gradients(q)
-        filled_from = (key.data, key.data if value is None else value.data)
-        if cache.length == 0:
-            k, v = self._project_memory(key, value, key_mask)
-            refuse_gradients(k, v)
-            k, v = _append(cache, k, v, key_mask)
-            cache.source = filled_from
-        else:
-            cache.check_source(filled_from, key_mask)
-            cache.check_padding(key_mask)
-            k, v = map(Tensor.wrap, cache.view())
-        inputs = HeadInputs(q, k, v, rule)
-        return inputs if mask is None else inputs.hide_unseen()  # as in self-attention
-
-    def _rule(
-        self, key_mask: Mask | None, mask: Mask | None, causal: bool, B: int, T: int, S: int
-    ) -> Rule:
-        """The masks and options of a call as one value: all that decides about the weights."""
-        masks = check_head_masks(key_mask, mask, B, self.num_heads, T, S)  # 4 axes each
-        return Rule(masks, causal, self.scale, self.window, self.slopes, self.cap)
-
-
-def _append(cache: KVCache, k: Tensor, v: Tensor, real: Mask | None) -> tuple[Tensor, Tensor]:
-    """Put keys and values (B, G, n, K) into a cache; return all that it holds, (B, G, S, K) each.
-
-    ``real`` (B, n) says which of the new ones are no padding.
-    """
-    all_k, all_v = cache.append(k.data, v.data)
-    cache.add_padding(real)
-    return Tensor.wrap(all_k), Tensor.wrap(all_v)

@@ -14,6 +14,9 @@ from foundation_attn._arguments import check_heads, check_qk_norm
 from foundation_attn._heads import merge_heads, split_heads
 from foundation_attn.masks import Mask, hide
 
+#: What one product can make: rows of ``in_proj_weight`` that lie beneath each other.
+_NEIGHBOURS = ("q", "k", "v", "qk", "kv", "qkv")
+
 
 class HeadProjections(Module):
     """The parameters of :class:`MultiHeadAttention`, and the products with them.
@@ -84,7 +87,7 @@ class HeadProjections(Module):
 
         ``letters`` says which: "q", "k", "v" or neighbours of "qkv", which one product makes.
         """
-        if letters not in "qkv":
+        if letters not in _NEIGHBOURS:
             raise ValueError(
                 f'project: expected neighbours of "qkv", such as "kv", got {letters!r}'
             )
@@ -110,7 +113,7 @@ class HeadProjections(Module):
             b = None if b is None else b[rows]
         return F.linear(x, W, b)
 
-    def _project(self, x: Tensor, letters: str) -> tuple[Tensor, ...]:
+    def _project_and_normalise(self, x: Tensor, letters: str) -> tuple[Tensor, ...]:
         """What :meth:`project` gives, with queries and keys normalised if this layer does so."""
         norms = {"q": self.q_norm, "k": self.k_norm, "v": None}
         parts = zip(letters, self.project(x, letters), strict=True)
@@ -125,28 +128,28 @@ class HeadProjections(Module):
 
     # --- what attention asks for, with zeros in place of positions that are not real
 
-    def _project_text(
+    def project_text(
         self, x: Tensor, value: Tensor | None, real: Mask | None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """For self-attention in ``x`` (B, T, D): q (B, H, T, K), k and v (B, G, T, K)."""
         if value is None:
-            q, k, v = self._project(hide(x, real), "qkv")
+            q, k, v = self._project_and_normalise(hide(x, real), "qkv")
         else:
-            q, k = self._project(hide(x, real), "qk")
-            v = self._project(hide(value, real), "v")[0]
+            q, k = self._project_and_normalise(hide(x, real), "qk")
+            v = self._project_and_normalise(hide(value, real), "v")[0]
         return q, k, v
 
-    def _project_queries(self, x: Tensor, real: Mask | None) -> Tensor:
+    def project_queries(self, x: Tensor, real: Mask | None) -> Tensor:
         """For cross-attention: the queries (B, H, T, K) of ``x`` (B, T, D)."""
-        return self._project(hide(x, real), "q")[0]
+        return self._project_and_normalise(hide(x, real), "q")[0]
 
-    def _project_memory(
+    def project_memory(
         self, key: Tensor, value: Tensor | None, real: Mask | None
     ) -> tuple[Tensor, Tensor]:
         """For cross-attention: the keys and values (B, G, S, K) of what is attended to."""
         if value is None:
-            k, v = self._project(hide(key, real), "kv")
+            k, v = self._project_and_normalise(hide(key, real), "kv")
         else:
-            k = self._project(hide(key, real), "k")[0]
-            v = self._project(hide(value, real), "v")[0]
+            k = self._project_and_normalise(hide(key, real), "k")[0]
+            v = self._project_and_normalise(hide(value, real), "v")[0]
         return k, v

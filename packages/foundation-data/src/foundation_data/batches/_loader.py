@@ -48,7 +48,8 @@ class BatchLoader(Generic[BatchT_co]):
         How many examples are sorted together. More of them need less padding, but mix less.
     prefetch : int
         How many batches a background thread prepares ahead; 0 for no thread. The batches and the
-        state are the same: what was prepared but not given out does not count.
+        state are the same: what was prepared but not given out does not count. An error while a
+        batch is prepared is raised where this batch would have come.
 
     Raises
     ------

@@ -9,6 +9,11 @@ from __future__ import annotations
 
 _ONE_DEVICE = "everything is computed on the CPU, so there is nothing to move: leave it out"
 IN_PLACE = "nothing is changed in place, as a backward may need the old numbers: "
+#: What PyTorch does in place only, such as ``zero_``, or by another name.
+IN_PLACE_ALONE = (
+    *("bernoulli", "copy", "div", "fill", "fill_diagonal", "index_add", "index_copy"),
+    *("neg", "normal", "resize", "scatter", "scatter_add", "uniform", "zero"),
+)
 _NO_HOOKS = (
     "to look inside write foundation_nn.trace(...), or call what you want where it is needed"
 )

@@ -12,11 +12,12 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 from foundation_nn._arguments import did_you_mean
 from foundation_nn.engine._habit_tables import (
     IN_PLACE,
+    IN_PLACE_ALONE,
     KEYWORDS,
     OF_A_TENSOR,
     OF_FUNCTIONS,
@@ -29,23 +30,43 @@ C = TypeVar("C", bound=Callable[..., Any])
 _IN_ORDER = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
-def missing(owner: Any, name: str, habits: Mapping[str, str]) -> AttributeError:
-    """The error for an attribute that does not exist, with what to write if it is a known habit."""
-    kind = type(owner).__name__
-    message = f"{kind!r} object has no attribute {name!r}"
-    if name in habits:
-        message = f"{kind} has no {name}: {habits[name]}"
-    return AttributeError(message, name=name, obj=owner)
+class Habit:
+    """An attribute that other libraries have: whoever looks at it is told what to write here.
+
+    It does not exist for ``hasattr``. A method ``__getattr__`` would do the same, but where a class
+    has one, Python looks up every attribute of it in a slower way: an operation on few numbers
+    would take a sixth longer.
+    """
+
+    def __init__(self, name: str, sentence: str) -> None:
+        self.name = name
+        self.sentence = sentence
+        self.__doc__ = None  # pages with all that a class has leave this out
+
+    def __get__(self, owner: Any, kind: type) -> NoReturn:
+        message = f"{kind.__name__} has no {self.name}: {self.sentence}"
+        raise AttributeError(message, name=self.name, obj=kind if owner is None else owner)
+
+    def __repr__(self) -> str:
+        return self.sentence
 
 
-def missing_of_a_tensor(tensor: Any, name: str) -> AttributeError:
+def add_habits(kind: type, habits: Mapping[str, str]) -> None:
+    """Let a class answer names that it does not have."""
+    for name, sentence in habits.items():
+        if not hasattr(kind, name):
+            setattr(kind, name, Habit(name, sentence))
+
+
+def add_habits_of_tensors(kind: type) -> None:
     """The same for a tensor, whose methods PyTorch has many of: every operation is one."""
-    habits = dict(OF_A_TENSOR)
-    if name in vars(operators):
-        habits[name] = f"write foundation_nn.functional.{name}(x, ...)"
-    elif name.endswith("_") and not name.startswith("_"):
-        habits.setdefault(name, f"{IN_PLACE}write x = x + 1 and the like, or x.data = value")
-    return missing(tensor, name, OF_FUNCTIONS | habits)
+    of_operations = {
+        name: f"write foundation_nn.functional.{name}(x, ...)" for name in vars(operators)
+    }
+    habits = OF_FUNCTIONS | OF_A_TENSOR | of_operations
+    in_place = f"{IN_PLACE}write x = x + 1 and the like, or x.data = value"
+    of_changes = {f"{name}_": in_place for name in (*habits, *IN_PLACE_ALONE)}
+    add_habits(kind, of_changes | habits)
 
 
 def missing_name(module: str, name: str, habits: Mapping[str, str]) -> AttributeError:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from foundation_nn.engine._habits import explains_keywords, missing_of_a_tensor
+from foundation_nn.engine._habits import explains_keywords
 from foundation_nn.engine._operators import operators
 
 if TYPE_CHECKING:
@@ -29,11 +29,6 @@ class Methods:
 
         @property
         def ndim(self) -> int: ...
-
-    else:
-
-        def __getattr__(self, name):
-            raise missing_of_a_tensor(self, name)
 
     def __add__(self, other: Any) -> Tensor:
         return operators.add(self, other)

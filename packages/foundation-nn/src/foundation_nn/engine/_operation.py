@@ -58,11 +58,11 @@ class Operation(Protocol[P, Out]):
 def operation(kernel: Callable[P, Result], /) -> Operation[P, Tensor]: ...
 @overload
 def operation(
-    *, integers: bool = ..., casts: bool = ...
+    *, integers: bool = ..., casts: bool = ..., blas: bool = ...
 ) -> Callable[[Callable[P, Result]], Operation[P, Tensor]]: ...
 @overload
 def operation(
-    *, outputs: int, integers: bool = ...
+    *, outputs: int, integers: bool = ..., blas: bool = ...
 ) -> Callable[[Callable[P, Result]], Operation[P, tuple[Tensor, ...]]]: ...
 
 
@@ -73,6 +73,7 @@ def operation(
     outputs: int = 1,
     integers: bool = False,
     casts: bool = False,
+    blas: bool = True,
 ) -> Any:
     """Turn a NumPy kernel into a differentiable function on tensors.
 
@@ -102,6 +103,10 @@ def operation(
     casts : bool
         The result has the dtype that the kernel gave it, not that of the inputs. For operations
         with one output only.
+    blas : bool
+        Whether kernel or backward may call BLAS, as matrix products do, dot products, and sums of
+        rows that are written as such. While a kernel runs on large arrays, BLAS is held to one
+        thread, which takes 1 to 3 µs; ``blas=False`` spares it.
 
     Raises
     ------
@@ -110,7 +115,9 @@ def operation(
         return ``(y, backward)``.
     """
     if kernel is None:
-        return functools.partial(operation, outputs=outputs, integers=integers, casts=casts)
+        return functools.partial(
+            operation, outputs=outputs, integers=integers, casts=casts, blas=blas
+        )
     parameters = list(inspect.signature(kernel, eval_str=True).parameters.values())
     arrays = [p for p in parameters if is_annotated(p, Array, Vector)]
     _check_arrays(kernel.__name__, parameters, arrays)
@@ -122,14 +129,19 @@ def operation(
 
     @functools.wraps(kernel)
     def call(*args: Any, **kwargs: Any) -> Any:
-        inputs = args[:count]
-        options = args[count:] if count else ()
-        if count and len(inputs) < count:
-            inputs += tuple([_keyword(kernel, p, kwargs) for p in arrays[len(inputs) :]])
+        inputs = args
+        options: tuple[Any, ...] = ()
+        if count is not None and len(args) != count:
+            inputs = args[:count]
+            options = args[count:]
+            if len(args) < count:
+                inputs += tuple([_keyword(kernel, p, kwargs) for p in arrays[len(args) :]])
 
-        # One look at the inputs: which arrays, of which dtype, and whether to record.
+        # One look at the inputs: which arrays, of which dtype, and whether to record. It is a
+        # quarter of the time of an operation on few numbers, so it calls no functions.
         alike = True
         large = False  # enough for BLAS to use several threads
+        recorded = False
         dtype: np.dtype[Any] | None = None
         values: list[Any] = []
         edges: list[Edge] = []  # where the gradient of each input goes
@@ -137,13 +149,22 @@ def operation(
             if isinstance(x, Tensor):
                 array = x._data
                 values.append(array)
-                edges.append((x, x._version) if x._leaf else x._node)
-                large = large or array.size >= SERIAL_SIZE
-                if dtype is None:
-                    dtype = array.dtype
-                elif array.dtype is not dtype:
-                    alike = False
-                    dtype = _common(name, dtype, array.dtype)
+                if x._node is not None:
+                    edges.append(x._node)
+                    recorded = True
+                elif x._leaf:
+                    edges.append((x, x._version))
+                    recorded = True
+                else:
+                    edges.append(None)
+                if array.dtype is not dtype:
+                    if dtype is None:
+                        dtype = array.dtype
+                    else:
+                        alike = False
+                        dtype = _common(name, dtype, array.dtype)
+                if blas and array.size >= SERIAL_SIZE:
+                    large = True
             else:
                 values.append(x)
                 edges.append(None)
@@ -154,15 +175,18 @@ def operation(
                     raise TypeError(
                         f"{name.lstrip('_')}: expected {given} to be a tensor or a number, got None"
                     )
-        recorded = any(edges) and recording.get()
-        if not alike or dtype is None or (dtype.kind != "f" and not integers):
+        recorded = recorded and recording.get()
+        if alike and dtype is not None:
+            alike = dtype is _FLOAT32 or integers or dtype.kind == "f"
+        if not alike or dtype is None:
             dtype = _working_dtype(dtype, inputs, integers)
             pairs = zip(inputs, values, strict=True)
             values = [_in_dtype(x, value, dtype, recorded) for x, value in pairs]
-            for value in values:
-                large = large or (isinstance(value, np.ndarray) and value.size >= SERIAL_SIZE)
+            if blas and any(isinstance(v, np.ndarray) and v.size >= SERIAL_SIZE for v in values):
+                large = True
+        arguments = values
         if options:
-            options = tuple([_plain(option) for option in options])
+            arguments = values + [_plain(option) for option in options]
         if kwargs:
             kwargs = {key: _plain(option) for key, option in kwargs.items()}
 
@@ -172,35 +196,40 @@ def operation(
         try:
             if large:
                 with one_blas_thread():
-                    returned = kernel(*values, *options, **kwargs)
+                    returned = kernel(*arguments, **kwargs)
             else:
-                returned = kernel(*values, *options, **kwargs)
+                returned = kernel(*arguments, **kwargs)
         except TypeError as error:
-            explain_call(error, kernel, name, (*values, *options), kwargs)
+            explain_call(error, kernel, name, arguments, kwargs)
             raise
         seconds = 0.0 if watcher is None else perf_counter() - started
-        if type(returned) is not tuple or len(returned) != 2 or not callable(returned[1]):
+        y: Any
+        try:
+            y, backward = returned
+        except (TypeError, ValueError):
+            backward = None
+        if not callable(backward):
             raise TypeError(
                 f"{name}: a kernel returns a tuple (y, backward), where backward is a function; "
                 f"got {_what_is(returned)}"
             )
-        y: Any
-        y, backward = returned
         if casts:
             dtype = y.dtype
+            recorded = recorded and dtype.kind == "f"
         if outputs > 1:
             y = [_result_in(dtype, part) for part in y]
         elif type(y) is not np.ndarray or y.dtype is not dtype:
             y = _result_in(dtype, y)
+            recorded = recorded and y.dtype.kind == "f"  # a whole number has no gradient
 
         node = None
-        if recorded and (outputs > 1 or y.dtype.kind == "f"):  # a whole number has no gradient
+        if recorded:
             shape = y.shape if outputs == 1 else [part.shape for part in y]
             function = backward if outputs == 1 else _gather(backward, shape, dtype)
             if selective:
                 wanted = tuple([edge is not None for edge in edges])
                 function = functools.partial(function, wanted=wanted)
-            node = Node(name, function, tuple(edges), shape, dtype)
+            node = Node(name, function, tuple(edges), shape, dtype, blas)
         if watcher is not None:
             watcher.forward(kernel, values, y, backward, node, seconds)
         return result(y, node) if outputs == 1 else _several(name, y, node)

@@ -59,7 +59,7 @@ class Parameter(Tensor):
     def requires_grad(self, value: bool) -> None:
         Tensor.requires_grad.__set__(self, value)  # type: ignore[attr-defined]
         if self._buffer is not None:
-            self._buffer._is_learnt = None  # find out anew
+            self._buffer._frozen_indices = None  # find out anew
         if not self._leaf and self._grad_view is not None:
             self._grad_view[...] = 0  # ``ParameterBuffer.collect`` relies on it
 
@@ -182,7 +182,7 @@ class ParameterBuffer:
                 f"parameters of different dtypes {sorted(map(str, dtypes))}; "
                 "use model.astype(...) first"
             )
-        self._is_learnt: NDArray[np.int64] | None = None  # see ``is_learnt``
+        self._frozen_indices: list[int] | None = None  # see ``frozen_indices``
         dtype = dtypes.pop()
         unit = _ALIGNMENT // dtype.itemsize
         self.slices: list[slice] = []
@@ -232,11 +232,12 @@ class ParameterBuffer:
                 p.grad = None if grad is None else p._grad_view
         return self.grad
 
-    def is_learnt(self) -> NDArray[np.int64]:
-        """1 for each parameter, 0 if it is frozen; the same array until that changes."""
-        if self._is_learnt is None:
-            self._is_learnt = np.array([p.requires_grad for p in self.parameters], np.int64)
-        return self._is_learnt
+    def frozen_indices(self) -> list[int]:
+        """Which parameters are frozen; the same list until that changes."""
+        if self._frozen_indices is None:
+            pairs = enumerate(self.parameters)
+            self._frozen_indices = [index for index, p in pairs if not p.requires_grad]
+        return self._frozen_indices
 
     def learnt(self) -> list[slice]:
         """Where the parameters lie that are not frozen, neighbours in one slice.

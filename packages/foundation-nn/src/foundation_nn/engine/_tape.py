@@ -58,6 +58,8 @@ class Node:
     shape : tuple of int, or list of them
         Of the value; one for each value where the operation has several.
     dtype : dtype
+    blas : bool
+        Whether the backward may call BLAS.
     order : int
         How many nodes were made before this one.
     grad : ndarray, list or None
@@ -68,6 +70,7 @@ class Node:
     """
 
     __slots__ = (
+        "blas",
         "dtype",
         "edges",
         "function",
@@ -85,12 +88,14 @@ class Node:
         edges: tuple[Edge, ...],
         shape: Any,
         dtype: np.dtype[Any],
+        blas: bool = True,
     ) -> None:
         self.name = name
         self.function: Backward | None = function
         self.edges = edges
         self.shape = shape
         self.dtype = dtype
+        self.blas = blas
         self.order = next(creation_order)
         self.grad: Any = None
         self.owned = False

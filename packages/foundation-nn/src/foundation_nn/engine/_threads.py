@@ -12,13 +12,13 @@ threads are enough.
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import threading
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from functools import cache
-from itertools import pairwise
 from queue import SimpleQueue
 from typing import Any, Protocol
 
@@ -44,7 +44,10 @@ LONG_PRODUCT_WORK = 1 << 26
 HEAD_START = 1 << 21
 #: BLAS computes so many rows or columns at a time, and for fewer it takes as long.
 TILE = 16
-_SMALL = 1 << 12
+#: The product of two arrays whose sizes multiply to less is certainly too small to be cut.
+_SMALL_PRODUCT = 2 * PRODUCT_WORK
+#: The C library keeps the memory of smaller arrays at hand.
+SMALL_BYTES = 1 << 12
 
 
 # A helper that waited for helpers might wait for itself: within one, loops are serial.
@@ -76,7 +79,7 @@ class _Helpers:
     def _help(self) -> None:
         _here.is_helper = True
         _inside.depth = 1  # the thread that has the job limits what the whole process shares
-        _limit(_of_each_thread())
+        _limit(of_each_thread=True)
         while (job := self._jobs.get()) is not None:
             job.take_part()
 
@@ -140,11 +143,11 @@ def set_num_threads(n: int) -> None:
     _blas.cache_clear()  # others may have loaded a BLAS since
     with _all_threads.lock:
         for library in _blas():
-            _set_blas_threads(library, n)
+            library.set_num_threads(n)
         if _all_threads.inside:
-            _all_threads.to_restore = [(library, n) for library, _ in _limit(_of_process())]
+            _all_threads.to_restore = [(library, n) for library, _ in _limit(of_each_thread=False)]
         if _inside.depth:
-            _inside.to_restore = [(library, n) for library, _ in _limit(_of_each_thread())]
+            _inside.to_restore = [(library, n) for library, _ in _limit(of_each_thread=True)]
         _setting["threads"] = n
     _helpers.keep(n - 1)
 
@@ -260,6 +263,9 @@ def product(a: NDArray[Any], b: NDArray[Any], out: NDArray[Any] | None = None) -
     out : (..., n, m) ndarray, optional
         Where the result is put.
     """
+    if a.size * b.size < _SMALL_PRODUCT and a.ndim == b.ndim == 2 and out is None:
+        # The same as a @ b, and 0.4 µs faster.
+        return a.dot(b)  # type: ignore[no-any-return]
     if (
         a.size * b.shape[-1] < 2 * PRODUCT_WORK
         or get_num_threads() == 1
@@ -293,7 +299,7 @@ def _pieces(length: int, work: int, unit: int = 1) -> list[slice]:
     first = _rounded_up(length * (head_start + (1 - head_start) / count), unit)
     step = max(unit, _rounded_up((length - first) / (count - 1), unit))
     stops = [*range(first, length, step), length]
-    return [slice(start, stop) for start, stop in pairwise([0, *stops])]
+    return [slice(start, stop) for start, stop in itertools.pairwise([0, *stops])]
 
 
 def _rounded_up(size: float, unit: int) -> int:
@@ -337,11 +343,11 @@ class one_blas_thread:
             return
         with _all_threads.lock:
             _all_threads.inside += 1
-            if get_num_threads() == 1:  # BLAS has one thread already; to ask it takes 5 µs
+            if get_num_threads() == 1:  # BLAS has one thread already, and need not be asked
                 return
             if _all_threads.inside == 1:
-                _all_threads.to_restore = _limit(_of_process())
-            _inside.to_restore = _limit(_of_each_thread())
+                _all_threads.to_restore = _limit(of_each_thread=False)
+            _inside.to_restore = _limit(of_each_thread=True)
 
     def __exit__(self, *_: object) -> None:
         _inside.depth -= 1
@@ -357,52 +363,70 @@ class one_blas_thread:
 @cache
 def _blas() -> list[Any]:
     """The loaded BLAS libraries; looking for them takes longer than a small product."""
-    return [x for x in ThreadpoolController().lib_controllers if x.user_api == "blas"]
+    libraries = [x for x in ThreadpoolController().lib_controllers if x.user_api == "blas"]
+    return [_called_directly(library) for library in libraries]
 
 
-def _of_each_thread() -> list[Any]:
-    """Those in which the number that threadpoolctl sets is that of the calling thread alone."""
-    return [
-        library
-        for library in _blas()
-        if library.internal_api == "mkl" or getattr(library, "threading_layer", "") == "openmp"
-    ]
+def _is_of_each_thread(library: Any) -> bool:
+    """Whether the number that is set is that of the calling thread alone, not of the process."""
+    return library.internal_api == "mkl" or getattr(library, "threading_layer", "") == "openmp"
 
 
-def _of_process() -> list[Any]:
-    """The others, which have one number for the whole process."""
-    of_each_thread = _of_each_thread()
-    return [library for library in _blas() if library not in of_each_thread]
+class _OpenBLAS:
+    """An OpenBLAS with threads of its own, asked and set by its own two functions.
+
+    By threadpoolctl, which looks for these functions at each call, :class:`one_blas_thread` takes
+    5 µs more. In recent versions it also does nothing in a thread if another one has set the number
+    and is still alive, so that no thread undoes what another did. Our threads take care of that
+    themselves, by the lock and the counter above.
+    """
+
+    internal_api = "openblas"
+
+    def __init__(
+        self, get_num_threads: Callable[[], int], set_num_threads: Callable[[int], object]
+    ) -> None:
+        self._get_num_threads = get_num_threads
+        self.set_num_threads = set_num_threads
+
+    @property
+    def num_threads(self) -> int:
+        return self._get_num_threads()
 
 
-def _limit(libraries: list[Any]) -> Sequence[tuple[Any, int]]:
-    """Have libraries use one thread; those that used more before, and how many."""
-    found = [(library, library.num_threads) for library in libraries]
-    several = [(library, n) for library, n in found if n != 1]
-    for library, _ in several:
-        _set_blas_threads(library, 1)
+def _called_directly(library: Any) -> Any:
+    """The library as threadpoolctl has found it, or the two functions where it is an OpenBLAS."""
+    if library.internal_api == "openblas" and not _is_of_each_thread(library):
+        for prefix, suffix in itertools.product(("", "scipy_"), ("", "64_", "_64")):
+            getter = getattr(library.dynlib, f"{prefix}openblas_get_num_threads{suffix}", None)
+            setter = getattr(library.dynlib, f"{prefix}openblas_set_num_threads{suffix}", None)
+            if getter is not None and setter is not None:
+                return _OpenBLAS(getter, setter)
+    return library
+
+
+def _limit(of_each_thread: bool) -> Sequence[tuple[Any, int]]:
+    """Have libraries use one thread; those that used more before, and how many.
+
+    Parameters
+    ----------
+    of_each_thread : bool
+        Which libraries: those with a number for each thread, or those with one for the process.
+    """
+    several = []
+    for library in _blas():
+        if _is_of_each_thread(library) is of_each_thread:
+            n = library.num_threads
+            if n != 1:
+                library.set_num_threads(1)
+                several.append((library, n))
     return several
 
 
 def _restore(where: _Inside | _AllThreads) -> None:
     for library, n in where.to_restore:
-        _set_blas_threads(library, n)
+        library.set_num_threads(n)
     where.to_restore = ()
-
-
-def _set_blas_threads(library: Any, n: int) -> None:
-    """Set the number of threads of a library, whichever thread has set it before.
-
-    Recent versions of threadpoolctl do nothing in a thread if another one has set the number of
-    OpenBLAS and is still alive, so that no thread undoes what another did. Our threads take care
-    of that themselves, by the lock and the counter above, so the number belongs to none of them.
-    """
-    disown = getattr(library, "clear_controlling_thread", None)
-    if disown is not None:
-        disown(force=True)
-    library.set_num_threads(n)
-    if disown is not None:
-        disown(force=True)
 
 
 def _after_fork() -> None:
@@ -428,8 +452,9 @@ def scratch(shape: tuple[int, ...], dtype: DTypeLike, slot: int = 0) -> NDArray[
     The same memory at each request of this thread for this ``slot``: an array that a worker thread
     allocates and frees is mapped anew each time, which takes longer than the arithmetic.
     """
-    size = math.prod(shape) * np.dtype(dtype).itemsize
-    if size < _SMALL:
+    dtype = np.dtype(dtype)
+    size = math.prod(shape) * dtype.itemsize
+    if size < SMALL_BYTES:
         return np.empty(shape, dtype)
     held: dict[int, NDArray[np.uint8]] = _here.__dict__.setdefault("scratch", {})
     if slot not in held or held[slot].size < size:

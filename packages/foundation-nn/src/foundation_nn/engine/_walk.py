@@ -50,7 +50,7 @@ from numpy.typing import NDArray
 from foundation_nn.engine._aside import Aside
 from foundation_nn.engine._memory import keep_freed_memory
 from foundation_nn.engine._tape import Again, Leaf, Node, Part
-from foundation_nn.engine._threads import SERIAL_SIZE, one_blas_thread
+from foundation_nn.engine._threads import SERIAL_SIZE, get_num_threads, one_blas_thread
 from foundation_nn.engine._watch import watching
 
 if TYPE_CHECKING:
@@ -75,33 +75,36 @@ def walk(root: Node, seed: NDArray[Any]) -> None:
 class _Walk:
     """One walk: the nodes that have a gradient and wait for their visit, the last made first."""
 
+    __slots__ = ("aside", "until_the_end", "waiting", "watcher")
+
     def __init__(self) -> None:
         self.waiting: list[tuple[int, Node]] = []  # a heap; the smallest is minus the highest order
         self.watcher = watching.get()
         self.aside: Aside | None = None  # made when the first large weight is met
-        self.until_the_end = ExitStack()  # holds what is in force until the walk ends
-        self.blas_is_limited = False
+        self.until_the_end: ExitStack | None = None  # made when the first large array is met
 
     def run(self, root: Node, seed: NDArray[Any]) -> None:
         root.grad = seed
-        heappush(self.waiting, (-root.order, root))
-        with self.until_the_end:
-            try:
-                while self.waiting:
-                    self.visit(heappop(self.waiting)[1])
-                if self.aside is not None:
-                    self.aside.finish()
-            except BaseException:
-                for _, node in self.waiting:  # a later walk must not find half a gradient here
-                    node.grad = None
-                if self.aside is not None:
-                    self.aside.give_up()
-                raise
+        try:
+            self.visit(root)
+            while self.waiting:
+                self.visit(heappop(self.waiting)[1])
+            if self.aside is not None:
+                self.aside.finish()
+        except BaseException:
+            for _, node in self.waiting:  # a later walk must not find half a gradient here
+                node.grad = None
+            if self.aside is not None:
+                self.aside.give_up()
+            raise
+        finally:
+            if self.until_the_end is not None:
+                self.until_the_end.close()
 
     def limit_blas(self) -> None:
         """Have BLAS use one thread until the end of the walk."""
-        if not self.blas_is_limited:
-            self.blas_is_limited = True
+        if self.until_the_end is None:
+            self.until_the_end = ExitStack()
             self.until_the_end.enter_context(one_blas_thread())
 
     def visit(self, node: Node) -> None:
@@ -118,14 +121,14 @@ class _Walk:
             )
         node.function = None
         node.edges = ()
-        if not self.blas_is_limited and isinstance(g, np.ndarray) and g.size >= SERIAL_SIZE:
+        if node.blas and isinstance(g, np.ndarray) and g.size >= SERIAL_SIZE:
             self.limit_blas()
         started = 0.0 if self.watcher is None else perf_counter()
         grads = backward(g)
-        if isinstance(grads, Again):  # its nodes are the newest, and are visited next
-            self.add_to_node(grads.node, grads.grad, node.name)
-            return
         if not isinstance(grads, tuple):
+            if isinstance(grads, Again):  # its nodes are the newest, and are visited next
+                self.add_to_node(grads.node, grads.grad, node.name)
+                return
             grads = (grads,)
         if len(grads) != len(edges):
             raise TypeError(
@@ -138,11 +141,11 @@ class _Walk:
                 for edge, dx in zip(edges, grads, strict=True)
             )
             self.watcher.backward(node, g, grads, perf_counter() - started)
-        for edge, dx in zip(edges, grads, strict=True):
+        for edge, dx in zip(edges, grads):  # noqa: B905, of one length: strict= takes 0.1 µs more
             if edge is None or dx is None:
                 continue
             if isinstance(edge, Node):
-                self.add_to_node(edge, computed(dx), node.name)
+                self.add_to_node(edge, dx() if callable(dx) else dx, node.name)
             else:
                 self.add_to_leaf(edge, dx, node.name)
 
@@ -168,35 +171,34 @@ class _Walk:
             node.owned = True
 
     def add_to_leaf(self, edge: Leaf, dx: Any, name: str) -> None:
-        leaf, _ = edge
+        leaf, version = edge
         if not leaf._leaf:  # frozen after the forward pass
             return
-        require_unchanged(edge, name)
-        if self.may_wait(leaf, dx):
-            aside = self.begin_aside()
-            aside.add(id(leaf), partial(_accumulate, leaf, dx, name))
+        if leaf._version != version:
+            require_unchanged(edge, name)
+        is_to_be_computed = callable(dx)
+        if self.aside is not None or (is_to_be_computed and leaf._data.size >= SERIAL_SIZE):
+            self.add_aside(leaf, dx, name)
         else:
-            _accumulate(leaf, dx, name)
+            g = dx() if is_to_be_computed else dx
+            leaf._accumulate(g if g.shape == leaf._data.shape else unbroadcast(g, leaf.shape, name))
 
-    def may_wait(self, leaf: Tensor, dx: Any) -> bool:
-        """Whether another thread may add this gradient while the walk goes on.
+    def add_aside(self, leaf: Tensor, dx: Any, name: str) -> None:
+        """Let another thread add a gradient to a leaf while the walk goes on, if that pays.
 
-        That pays where the gradient is still to be computed: then ``dx`` is a function. A walk that
+        It pays where the gradient is still to be computed: then ``dx`` is a function. A walk that
         meets small weights only does all of it by itself. What is added to a leaf for which some
         gradient waits already has to wait behind that one, also if it is computed: so the sum does
         not depend on the number of threads.
         """
-        is_to_be_computed = callable(dx)
-        if self.aside is None:
-            return is_to_be_computed and leaf._data.size >= SERIAL_SIZE
-        return is_to_be_computed or self.aside.waits_for(id(leaf))
-
-    def begin_aside(self) -> Aside:
-        """What other threads do for this walk."""
-        if self.aside is None:
+        if self.aside is None and get_num_threads() > 1:
             self.limit_blas()  # for the other threads, which do not do it for themselves
             self.aside = Aside()
-        return self.aside
+        add = partial(_accumulate, leaf, dx, name)
+        if self.aside is not None and (callable(dx) or self.aside.waits_for(id(leaf))):
+            self.aside.add(id(leaf), add)
+        else:
+            add()
 
 
 def require_unchanged(edge: Leaf, name: str) -> None:
@@ -211,9 +213,7 @@ def require_unchanged(edge: Leaf, name: str) -> None:
 
 
 def _accumulate(leaf: Tensor, dx: Any, name: str) -> None:
-    g = computed(dx)
-    shape = leaf._data.shape
-    leaf._accumulate(g if g.shape == shape else unbroadcast(g, shape, name))
+    leaf._accumulate(unbroadcast(computed(dx), leaf.shape, name))
 
 
 def computed(dx: Any) -> Any:

@@ -8,6 +8,8 @@ rows are cut into blocks), ``_normalization``, ``_activations``, ``_curves``, ``
 
 from foundation_nn._publish import publish
 from foundation_nn.engine._habit_tables import OF_FUNCTIONS
+from foundation_nn.engine._habits import add_habits_of_tensors
+from foundation_nn.engine._methods import Methods
 from foundation_nn.engine._operators import operators
 from foundation_nn.functional._activations import gelu, relu, sigmoid, silu, tanh
 from foundation_nn.functional._axes import broadcast_to, expand_dims, flip, repeat, squeeze
@@ -132,5 +134,6 @@ __all__ = [
 
 for _name in __all__:
     setattr(operators, _name, globals()[_name])
+add_habits_of_tensors(Methods)
 
 publish(__name__, OF_FUNCTIONS)

@@ -14,7 +14,7 @@ from foundation_nn.functional._normal import upper_tail
 from foundation_nn.functional._rows import by_rows, limited, surely_finite
 
 
-@operation(integers=True)
+@operation(integers=True, blas=False)
 def relu(x: Array) -> Result:
     """max(x, 0); the derivative at 0 is taken as 0, as in PyTorch."""
     # Three times as fast as np.maximum(x, 0); NaN stays NaN.
@@ -26,7 +26,7 @@ def relu(x: Array) -> Result:
     return y, backward
 
 
-@operation
+@operation(blas=False)
 def tanh(x: Array) -> Result:
     """tanh x, d/dx = 1 - tanh² x."""
     y = np.tanh(x)
@@ -45,7 +45,7 @@ def logistic(x: Array, out: Array | None = None) -> Array:
     return np.divide(1, divisor, out=out)
 
 
-@operation
+@operation(blas=False)
 @by_rows
 def sigmoid(x: Array, out: NDArray[Any] | None = None) -> Result:
     """σ(x) = 1 / (1 + e⁻ˣ), d/dx = σ (1 - σ)."""
@@ -79,9 +79,11 @@ def silu(x: Array, out: NDArray[Any] | None = None) -> Result:
     True
     """
     s = logistic(x)
-    # 0 · ∞ would be NaN, but the limits are 0 and ∞.
-    largest = np.finfo(x.dtype).max
-    finite = x if surely_finite(x) else x.clip(-largest, largest)
+    finite = above = x
+    if not surely_finite(x):  # 0 · ∞ would be NaN, but the limits are 0 and ∞
+        largest = np.finfo(x.dtype).max
+        finite = x.clip(-largest, largest)
+        above = x.clip(-largest, np.inf)
 
     def backward(g: Array, out: Array | None = None) -> Array:
         dx = np.subtract(1, s, out=out)
@@ -90,11 +92,10 @@ def silu(x: Array, out: NDArray[Any] | None = None) -> Result:
         dx *= s
         return np.multiply(dx, g, out=dx)
 
-    above = finite if finite is x else x.clip(-largest, np.inf)
     return np.multiply(above, s, out=out), backward
 
 
-@operation
+@operation(blas=False)
 def gelu(x: Array, approximate: str = "none") -> Result:
     """x Φ(x) with Φ the normal distribution function [1]_, d/dx = Φ(x) + x φ(x).
 
@@ -133,8 +134,8 @@ def gelu(x: Array, approximate: str = "none") -> Result:
     # The slope is made of the same exponentials as the value, so it is computed with it. Between
     # the forward and the backward pass it takes the place of x.
     if approximate == "tanh":
-        return _gelu_tanh(x, slope_wanted=recording.get())
-    return _gelu_exact(x, slope_wanted=recording.get())
+        return _gelu_tanh(x, recording.get())
+    return _gelu_exact(x, recording.get())
 
 
 #: From there on Φ is 0 or 1, and x φ(x) is 0, in float64, too.

@@ -11,7 +11,7 @@ from foundation_nn.engine._operation import Array, Result, operation
 from foundation_nn.engine._threads import product
 
 
-@operation(integers=True)
+@operation(integers=True, blas=False)
 def add(x: Array, y: Array) -> Result:
     """``x + y``."""
 
@@ -21,7 +21,7 @@ def add(x: Array, y: Array) -> Result:
     return x + y, backward
 
 
-@operation(integers=True)
+@operation(integers=True, blas=False)
 def subtract(x: Array, y: Array) -> Result:
     """``x - y``."""
 
@@ -31,7 +31,7 @@ def subtract(x: Array, y: Array) -> Result:
     return x - y, backward
 
 
-@operation(integers=True)
+@operation(integers=True, blas=False)
 def multiply(x: Array, y: Array) -> Result:
     """``x * y``."""
 
@@ -51,7 +51,7 @@ def zero_where(g: Array, dx: Array) -> Array:
     return np.where(g == 0, g, dx)
 
 
-@operation
+@operation(blas=False)
 def divide(x: Array, y: Array) -> Result:
     """``x / y``, d/dx = 1 / y and d/dy = -x / y²."""
     z = x / y
@@ -70,7 +70,7 @@ def divide(x: Array, y: Array) -> Result:
     return z, backward
 
 
-@operation(integers=True)
+@operation(integers=True, blas=False)
 def negative(x: Array) -> Result:
     """``-x``."""
 
@@ -80,7 +80,7 @@ def negative(x: Array) -> Result:
     return -x, backward
 
 
-@operation(integers=True)
+@operation(integers=True, blas=False)
 def power(x: Array, exponent: Array) -> Result:
     """``x ** y`` with y = ``exponent``, d/dx = y · x^(y - 1) and d/dy = x^y log x.
 
@@ -123,7 +123,7 @@ def power(x: Array, exponent: Array) -> Result:
     return y, backward
 
 
-@operation
+@operation(blas=False)
 def exp(x: Array) -> Result:
     """eˣ, which is its own derivative."""
     y = np.exp(x)
@@ -135,7 +135,7 @@ def exp(x: Array) -> Result:
     return y, backward
 
 
-@operation
+@operation(blas=False)
 def log(x: Array) -> Result:
     """Natural logarithm, d/dx = 1 / x."""
 
@@ -146,7 +146,7 @@ def log(x: Array) -> Result:
     return np.log(x), backward
 
 
-@operation
+@operation(blas=False)
 def sqrt(x: Array) -> Result:
     """Square root, d/dx = 1 / (2 √x)."""
     y = np.sqrt(x)

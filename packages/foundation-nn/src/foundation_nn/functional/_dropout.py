@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ def random_keep(rng: np.random.Generator, shape: tuple[int, ...], p: float) -> N
 
     Sixteen random bits an element are several times cheaper than a double.
     """
-    size = int(np.prod(shape))
+    size = math.prod(shape)
     bits = rng.integers(0, 2**64, size=-(-size // 4), dtype=np.uint64)
     return (bits.view(np.uint16)[:size] >= round(p * 65536)).reshape(shape)
 
@@ -45,7 +46,7 @@ def check_dropout(caller: str, p: float, name: str = "dropout") -> None:
         raise ValueError(f"{caller}: expected 0 <= {name} < 1 by more than 1/131072, got {p}")
 
 
-@operation
+@operation(blas=False)
 @by_rows
 def _dropout(x: Array, keep: PerRow, p: float, out: NDArray[Any] | None = None) -> Result:
     factor = x.dtype.type(keep_scale(p))

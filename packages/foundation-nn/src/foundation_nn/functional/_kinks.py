@@ -13,7 +13,7 @@ import numpy as np
 from foundation_nn.engine._operation import Array, Result, operation
 
 
-@operation(integers=True)
+@operation(integers=True, blas=False)
 def abs(x: Array) -> Result:
     """``|x|``, d/dx = sign(x), which is 0 at 0.
 
@@ -35,7 +35,7 @@ def abs(x: Array) -> Result:
     return np.abs(x), backward
 
 
-@operation(integers=True)
+@operation(integers=True, blas=False)
 def sign(x: Array) -> Result:
     """-1, 0 or 1. It is constant around every x but 0, so its gradient is zero everywhere.
 
@@ -53,7 +53,7 @@ def sign(x: Array) -> Result:
     return np.sign(x), backward
 
 
-@operation(integers=True)
+@operation(integers=True, blas=False)
 def maximum(x: Array, y: Array) -> Result:
     """The larger of two, element by element; equal ones share the gradient.
 
@@ -74,7 +74,7 @@ def maximum(x: Array, y: Array) -> Result:
     return np.maximum(x, y), _shared(x, y, np.less)
 
 
-@operation(integers=True)
+@operation(integers=True, blas=False)
 def minimum(x: Array, y: Array) -> Result:
     """The smaller of two, element by element; equal ones share the gradient.
 
@@ -102,7 +102,7 @@ def _shared(x: Array, y: Array, loses: np.ufunc) -> Any:
     return backward
 
 
-@operation(integers=True)
+@operation(integers=True, blas=False)
 def clip(x: Array, min: Any = None, max: Any = None) -> Result:
     """``x`` where it lies between the bounds, and the nearer bound elsewhere.
 

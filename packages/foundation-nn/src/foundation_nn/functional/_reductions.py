@@ -12,10 +12,10 @@ def restore(g: Array, ndim: int, axis: Axis, keepdims: bool) -> Array:
     """The gradient of a reduction with its reduced axes back, of length one."""
     if keepdims or not ndim:  # NumPy lets one reduce a scalar over axis -1, which it does not have
         return g
-    return np.expand_dims(g, tuple(range(ndim)) if axis is None else axis)
+    return g.reshape((1,) * ndim) if axis is None else np.expand_dims(g, axis)
 
 
-@operation(integers=True)
+@operation(integers=True, blas=False)
 def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> Result:
     """Σ x over ``axis`` (all axes by default); every element gets the gradient of its sum."""
     shape = x.shape  # all that the backward keeps
@@ -26,7 +26,7 @@ def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> Result:
     return x.sum(axis=axis, keepdims=keepdims), backward
 
 
-@operation
+@operation(blas=False)
 def mean(x: Array, axis: Axis = None, keepdims: bool = False) -> Result:
     """The mean over ``axis``. The mean of nothing is an error, not NaN.
 
@@ -57,7 +57,7 @@ def _extreme(x: Array, y: Array, axis: Axis, keepdims: bool) -> Result:
     return y, backward
 
 
-@operation(integers=True)
+@operation(integers=True, blas=False)
 def max(x: Array, axis: Axis = None, keepdims: bool = False) -> Result:
     """The largest element over ``axis``; elements that tie share the gradient equally.
 
@@ -66,13 +66,13 @@ def max(x: Array, axis: Axis = None, keepdims: bool = False) -> Result:
     return _extreme(x, x.max(axis=axis, keepdims=keepdims), axis, keepdims)
 
 
-@operation(integers=True)
+@operation(integers=True, blas=False)
 def min(x: Array, axis: Axis = None, keepdims: bool = False) -> Result:
     """The smallest element over ``axis``; elements that tie share the gradient equally."""
     return _extreme(x, x.min(axis=axis, keepdims=keepdims), axis, keepdims)
 
 
-@operation(integers=True)
+@operation(integers=True, blas=False)
 def cumsum(x: Array, axis: int | None = None) -> Result:
     """The sums of all elements up to each one along ``axis``; dx is the sum of g from there on.
 

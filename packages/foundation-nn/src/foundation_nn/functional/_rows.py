@@ -20,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foundation_nn.engine._operation import Array, Result, Vector, is_annotated
-from foundation_nn.engine._tape import Backward
 from foundation_nn.engine._threads import (
     BLOCK_BYTES,
     SERIAL_SIZE,
@@ -68,15 +67,16 @@ def by_rows(kernel: Callable[P, Result]) -> Callable[P, Result]:
     def of_any_shape(*args: P.args, **kwargs: P.kwargs) -> Result:
         if len(args) > len(names):
             raise TypeError(f"{kernel.__name__}() was given {len(args) - len(names)} too many")
-        given: list[Any] = [*args, *defaults[len(args) :]]
+        given: list[Any] = list(args)
+        if given and not kwargs and given[0].ndim == 2 and given[0].nbytes <= BLOCK_BYTES:
+            # One block, which has its shape already: nothing is to be done.
+            return _of_one_block(kernel(*given), selective)  # type: ignore[call-arg]
+        given += defaults[len(given) :]
         for name, value in kwargs.items():
             if name not in names:
                 raise TypeError(f"{kernel.__name__}() has no argument {name!r}")
             given[names.index(name)] = value
         x = given[0]
-        if x.ndim == 2 and x.nbytes <= BLOCK_BYTES:  # one block, which has its shape already
-            y, backward = kernel(*given)  # type: ignore[call-arg]
-            return y, _that_gives_all(backward) if selective else backward
         rows = [i for i in in_rows if given[i] is not None]
         shapes = [None if given[i] is None else given[i].shape for i in with_gradient]
         for i in rows:
@@ -115,13 +115,16 @@ def _takes_out(function: Callable[..., Any]) -> bool:
     return code is not None and "out" in code.co_varnames[: code.co_argcount]
 
 
-def _that_gives_all(backward: Backward) -> Backward:
-    """A backward that is told which gradients are wanted, and leaves it to the engine to choose."""
+def _of_one_block(result: Result, selective: bool) -> Result:
+    """The result for one block, whose backward leaves it to the engine to choose what is wanted."""
+    if not selective:
+        return result
+    y, backward = result
 
     def of_all(g: Array, wanted: Sequence[bool] | None = None) -> Any:  # noqa: ARG001
         return backward(g)
 
-    return of_all
+    return y, of_all
 
 
 def _wanted_of(grads: Any, wanted: Sequence[bool] | None) -> list[Array]:
@@ -270,8 +273,11 @@ def _power_of_two_ones(exponent: int, dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 def row_sum(x: Array) -> Array:
-    """The sum of each row, (N, D) → (N, 1): a product with ones, four times as fast as ``sum``."""
-    return (x @ ones(x.shape[-1], x.dtype))[:, None]
+    """The sum of each row, (N, D) → (N, 1): a product with ones, four times as fast as ``sum``.
+
+    ``x.dot(...)`` is ``x @ ...``, and 0.4 µs faster.
+    """
+    return x.dot(ones(x.shape[-1], x.dtype))[:, None]
 
 
 def row_mean(x: Array) -> Array:
@@ -286,7 +292,7 @@ def row_dot(x: Array, y: Array) -> Array:
 
 def column_sum(x: Array) -> Array:
     """The sum of each column, (N, D) → (D,), computed in the manner of :func:`row_sum`."""
-    return ones(len(x), x.dtype) @ x
+    return ones(len(x), x.dtype).dot(x)
 
 
 def centred(x: Array) -> tuple[Array, Array]:

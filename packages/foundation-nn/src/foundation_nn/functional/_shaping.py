@@ -13,7 +13,7 @@ from foundation_nn.engine._operation import Array, Result, operation
 from foundation_nn.engine._tensor import Tensor
 
 
-@operation(integers=True)
+@operation(integers=True, blas=False)
 def reshape(x: Array, shape: int | Sequence[int]) -> Result:
     """The same elements in another shape; one length may be -1."""
     old_shape = x.shape
@@ -24,7 +24,7 @@ def reshape(x: Array, shape: int | Sequence[int]) -> Result:
     return x.reshape(shape), backward
 
 
-@operation(integers=True)
+@operation(integers=True, blas=False)
 def transpose(x: Array, axes: Sequence[int] | None = None) -> Result:
     """Permute the axes; without ``axes``, reverse them.
 
@@ -50,7 +50,7 @@ def transpose(x: Array, axes: Sequence[int] | None = None) -> Result:
     return x.transpose(axes), backward
 
 
-@operation(integers=True)
+@operation(integers=True, blas=False)
 def swapaxes(x: Array, axis1: int, axis2: int) -> Result:
     """Exchange two axes."""
 
@@ -60,7 +60,7 @@ def swapaxes(x: Array, axis1: int, axis2: int) -> Result:
     return x.swapaxes(axis1, axis2), backward
 
 
-@operation(integers=True)
+@operation(integers=True, blas=False)
 def getitem(x: Array, index: Any) -> Result:
     """``x[index]``, with everything NumPy takes as an index.
 
@@ -104,7 +104,7 @@ def _sequence(name: str, tensors: Any) -> list[Any]:
     return items
 
 
-@operation(integers=True)
+@operation(integers=True, blas=False)
 def _concat(*xs: Array, axis: int) -> Result:
     ends = np.cumsum([x.shape[axis] for x in xs])[:-1]
 
@@ -132,7 +132,7 @@ def concat(tensors: Iterable[Tensor | NDArray[Any]], axis: int = 0) -> Tensor:
     return _concat(*parts, axis=axis)
 
 
-@operation(integers=True)
+@operation(integers=True, blas=False)
 def _stack(*xs: Array, axis: int) -> Result:
     def backward(g: Array) -> tuple[Array, ...]:
         return tuple(np.moveaxis(g, axis, 0))
@@ -154,7 +154,7 @@ def stack(tensors: Iterable[Tensor | NDArray[Any]], axis: int = 0) -> Tensor:
     return _stack(*_sequence("stack", tensors), axis=axis)
 
 
-@operation(integers=True)
+@operation(integers=True, blas=False)
 def _where(x: Array, y: Array, condition: NDArray[np.bool_]) -> Result:
     def backward(g: Array) -> tuple[Array, Array]:
         return np.where(condition, g, 0), np.where(condition, 0, g)

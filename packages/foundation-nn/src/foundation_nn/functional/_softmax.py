@@ -41,7 +41,8 @@ def softmax(x: Array, axis: int = -1) -> Result:
 
 @by_rows
 def _softmax(x: Array, out: NDArray[Any] | None = None) -> Result:
-    with np.errstate(over="ignore"):  # a difference of -∞ has the exponential 0, which is right
+    # A difference of -∞ has the exponential 0, which is right. To say so takes 1 µs.
+    with np.errstate(over="ignore"):
         y = np.subtract(x, row_max(x), out=out)
     np.exp(y, out=y)
     y /= row_sum(y)

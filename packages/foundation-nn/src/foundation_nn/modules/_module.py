@@ -5,16 +5,16 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, Self, TypeVar, cast
+from typing import Any, ParamSpec, Protocol, Self, TypeVar, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from foundation_nn.engine._habit_tables import OF_A_MODULE
 from foundation_nn.engine._habits import (
+    add_habits,
     explain_call,
     explains_keywords,
-    missing,
 )
 from foundation_nn.engine._parameter import Buffer, Parameter
 from foundation_nn.engine._watch import watching
@@ -71,11 +71,6 @@ class Module:
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} defines no forward()")
-
-    if not TYPE_CHECKING:  # for a type checker, an attribute that is missing is an error
-
-        def __getattr__(self, name):
-            raise missing(self, name, OF_A_MODULE)
 
     def __call__(self: _Called[P, Output], *args: P.args, **kwargs: P.kwargs) -> Output:
         watcher = watching.get()
@@ -359,3 +354,6 @@ def _members(name: str, value: Any) -> Iterator[tuple[str, Module | Parameter | 
 def _bracketed(path: str) -> str:
     """``layers.2.norm`` as one writes it in Python: ``layers[2].norm``."""
     return "".join(f"[{p}]" if p.isdigit() else f".{p}" for p in path.split(".")).lstrip(".")
+
+
+add_habits(Module, OF_A_MODULE)

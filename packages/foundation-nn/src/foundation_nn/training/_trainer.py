@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from foundation_nn.checkpoint._checkpoint import own_classes
 from foundation_nn.distributed._shards import shared_update
 from foundation_nn.distributed._team import team_of
 from foundation_nn.engine._habit_tables import OF_A_TRAINER, TRAINING_KEYWORDS
-from foundation_nn.engine._habits import explains, missing
+from foundation_nn.engine._habits import add_habits, explains
 from foundation_nn.engine._html import heading
 from foundation_nn.modules._module import Module
 from foundation_nn.modules._tree import tree
@@ -192,11 +192,6 @@ class Trainer:
         self._resumed: Mapping[str, Any] | None = None  # the state that the next fit goes on from
         self._batches: Any = None  # of the present fit, or the last one
         self._run: Run | None = None  # the present fit
-
-    if not TYPE_CHECKING:  # for a type checker, an attribute that is missing is an error
-
-        def __getattr__(self, name):
-            raise missing(self, name, OF_A_TRAINER)
 
     @property
     def steps(self) -> int:
@@ -385,3 +380,6 @@ class Trainer:
         self.resumed_from = Path(path)
         logger.info("resumed from %s, after step %d", path, self.steps)
         return loaded.extras
+
+
+add_habits(Trainer, OF_A_TRAINER)

@@ -74,7 +74,9 @@ def save_gguf(
     chat_template, generation
         As :func:`save_pretrained` takes them.
     kind : {"f32", "f16", "bf16", "q8_0"}
-        Of the numbers in matrices: four bytes, two, or one with a scale for each 32 of them.
+        Of the numbers in matrices: four bytes, two, or one with a scale for each 32 of them. A
+        matrix whose rows are no multiple of 32 is written in two bytes instead; vectors have four
+        always.
     name : str
         Of the model, for people.
 
