@@ -101,6 +101,9 @@ class KVCache:
     def shorten(self, length: int) -> None:
         """Hold only the first ``length`` positions; the others were guesses that were wrong.
 
+        Nothing is copied or cleared: the length is set back, and what comes next is written over
+        the keys and values of the guesses.
+
         Raises
         ------
         ValueError
