@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from foundation_nn import checkpoint, gradcheck, train_mode
 from foundation_nn import functional as F
+from foundation_nn.optim import AdamW
+from foundation_nn.training import Trainer
 from foundation_seq import RecurrentLM, Seq2Seq, SequenceClassifier, beam_search, generate, recipes
 from foundation_seq.examples import reverse
 
@@ -139,6 +141,50 @@ def test_windows_carry_the_state_and_stop_the_gradient():
             assert loss.item() == pytest.approx(expected.item(), rel=1e-5), repeat
             loss.backward()
             assert not any(s.requires_grad for s in window.memory.state)
+
+
+def test_a_run_resumed_in_the_midst_of_a_pass_goes_on_with_the_same_bits(tmp_path):
+    text = np.random.default_rng(1).integers(5, size=81)
+
+    def trainer():
+        lm = RecurrentLM(5, 3, 4, num_layers=2, rng=np.random.default_rng(0))
+        windows = recipes.ConsecutiveWindows(text, length=5, batch_size=2)  # 8 in a pass
+        return Trainer(lm, recipes.language_model_loss, AdamW(lm, 0.1)), windows
+
+    whole, windows = trainer()
+    whole.fit(windows, max_steps=12)
+    for stop in (3, 8, 11):
+        first, windows = trainer()
+        first.fit(windows, max_steps=stop)
+        first.save(tmp_path / f"{stop}")
+        again, windows = trainer()
+        again.resume(tmp_path / f"{stop}")
+        again.fit(windows, max_steps=12)
+        assert again.steps == 12
+        for name, value in whole.model.state_dict().items():
+            assert again.model.state_dict()[name].tobytes() == value.tobytes(), (stop, name)
+
+
+def test_the_state_of_windows_of_another_text_is_refused():
+    text = np.random.default_rng(1).integers(5, size=81)
+    windows = recipes.ConsecutiveWindows(text, length=5, batch_size=2)
+    lm = RecurrentLM(5, 3, 4, rng=np.random.default_rng(0))
+    loop = iter(windows)
+    recipes.language_model_loss(lm, next(loop))
+    state = windows.state_dict()
+    for changes, message in (
+        ({"length": 4}, "taken with length=4, and these have 5"),
+        ({"rows": [2, 21]}, r"taken with rows=\[2, 21\]"),
+        ({"given": 9}, "from 0 to 8 windows"),
+        ({"given": True}, "from 0 to 8 windows"),
+        ({"memory": [state["memory"][0]]}, "malformed memory"),
+        ({"memory": [{"dtype": "object", "shape": [1], "base64": ""}] * 2}, "malformed memory"),
+        ({"memory": [state["memory"][0] | {"shape": [7]}] * 2}, "malformed memory"),
+    ):
+        with pytest.raises(ValueError, match=f"ConsecutiveWindows: .*{message}"):
+            windows.load_state_dict(state | changes)
+    # A loop that was left early is not gone on with: the next one begins anew.
+    assert next(iter(windows)).ids.tolist() == windows.rows[:, :5].tolist()
 
 
 def test_recipe_of_the_language_model():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import base64
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -10,7 +11,7 @@ import numpy as np
 from foundation_nn import Module, Tensor, optim, schedules
 from foundation_nn import functional as F
 from foundation_nn.training import Callback, Trainer
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from foundation_seq.generation._stepwise import Ids
 from foundation_seq.models._classifier import SequenceClassifier
@@ -75,9 +76,10 @@ class ConsecutiveWindows:
     carried from window to window, but the gradient ends at the edge of a window. So the network
     remembers further back than the gradient reaches.
 
-    Each pass, and so each evaluation, begins with an empty :class:`Memory`, from zeros. There is no
-    ``state_dict``: a trainer that is resumed in the midst of a pass passes over the windows that
-    were used, without reading them, and the next one starts from zeros, too.
+    Each pass, and so each evaluation, begins with an empty :class:`Memory`, from zeros. The state
+    of the network belongs to the ``state_dict``, so that a run that is resumed in the midst of a
+    pass goes on with the same bits. Only if several processes share the rows, of which each knows
+    the state of its own, the pass goes on from zeros.
 
     Parameters
     ----------
@@ -120,15 +122,91 @@ class ConsecutiveWindows:
         self.length = length
         width = (len(text) - 1) // batch_size
         self.rows = np.stack([text[i * width : (i + 1) * width + 1] for i in range(batch_size)])
+        self._given = 0  # windows of the present pass
+        self._memory = Memory()
+        self._continues = False  # the next loop goes on with a pass that was begun
 
     def __len__(self) -> int:
         return int(self.rows.shape[1] - 1) // self.length
 
     def __iter__(self) -> Iterator[Window]:
-        memory = Memory()
-        for start in range(0, len(self) * self.length, self.length):
+        if not self._continues:
+            self._given = 0
+            self._memory = Memory()
+        self._continues = False
+        for number in range(self._given, len(self)):
+            start = number * self.length
             part = self.rows[:, start : start + self.length + 1]  # (B, T + 1)
-            yield Window(part[:, :-1], part[:, 1:], memory)
+            # Counted before it is handed out, so that a state taken in the body of the loop
+            # continues after this window.
+            self._given = number + 1
+            yield Window(part[:, :-1], part[:, 1:], self._memory)
+        self._given = 0
+        self._memory = Memory()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the pass is, and the state of the network there, as JSON values."""
+        state = self._memory.state
+        # A process that shares the rows with others has the state of its own rows alone.
+        is_whole = state is not None and state[0].shape[1] == len(self.rows)
+        return {
+            "length": self.length,
+            "rows": list(self.rows.shape),
+            "given": self._given,
+            "memory": [_written(part.data) for part in state] if state and is_whole else None,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue where ``state_dict`` was taken: the next loop gives the windows left then.
+
+        Raises
+        ------
+        ValueError
+            If the state is malformed, or was taken of another text or with another length.
+        """
+        for name, own in (("length", self.length), ("rows", list(self.rows.shape))):
+            if state.get(name) != own:
+                raise ValueError(
+                    f"ConsecutiveWindows: the state was taken with {name}={state.get(name)!r}, and "
+                    f"these have {own!r}; make them of the same text with the same options"
+                )
+        given = state.get("given")
+        if type(given) is not int or not 0 <= given <= len(self):
+            raise ValueError(
+                f"ConsecutiveWindows: expected from 0 to {len(self)} windows that were given, got "
+                f"{given!r}"
+            )
+        memory = state.get("memory")
+        self._memory = Memory()
+        if memory is not None:
+            try:
+                h, c = memory
+                self._memory.state = Tensor(_read(h)), Tensor(_read(c))
+            except (KeyError, TypeError, ValueError) as error:
+                raise ValueError(f"ConsecutiveWindows: malformed memory ({error!r})") from None
+        self._given = given
+        self._continues = True
+
+
+def _written(values: ArrayLike) -> dict[str, Any]:
+    """An array as JSON values, to the last bit."""
+    array = np.ascontiguousarray(values)
+    data = base64.b64encode(array.tobytes()).decode("ascii")
+    return {"dtype": str(array.dtype), "shape": list(array.shape), "base64": data}
+
+
+def _read(written: Mapping[str, Any]) -> NDArray[Any]:
+    """The array that :func:`_written` was given.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        If it is malformed.
+    """
+    if written["dtype"] not in ("float32", "float64"):
+        raise ValueError(f"expected float32 or float64, got {written['dtype']!r:.40}")
+    data = base64.b64decode(written["base64"], validate=True)
+    return np.frombuffer(data, written["dtype"]).reshape(written["shape"]).copy()
 
 
 def language_model_loss(model: RecurrentLM, batch: Window) -> tuple[Tensor, int]:
