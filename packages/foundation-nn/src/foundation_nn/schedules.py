@@ -55,12 +55,7 @@ def linear(lr: float, steps: int, warmup: int = 0, final: float = 0.0) -> Schedu
     >>> [linear(1.0, steps=10, warmup=2)(step) for step in (1, 2, 6, 10, 11)]
     [0.5, 1.0, 0.5, 0.0, 0.0]
     """
-    lr = _rate("linear", "lr", lr)
-    final = _rate("linear", "final", final)
-    warmup = _count("linear", "warmup", warmup)
-    steps = _count("linear", "steps", steps)
-    if steps <= warmup:
-        raise ValueError(f"linear: expected more steps than warmup steps, got {steps} and {warmup}")
+    lr, final, warmup, steps = _rise_and_fall("linear", lr, final, warmup, steps)
     return _after_warmup(
         lr, warmup, lambda step: final + (lr - final) * (1 - _progress(step, warmup, steps))
     )
@@ -82,12 +77,7 @@ def cosine(lr: float, steps: int, warmup: int = 0, final: float = 0.0) -> Schedu
     >>> [round(cosine(1.0, steps=10, warmup=2)(step), 3) for step in (1, 2, 6, 10, 11)]
     [0.5, 1.0, 0.5, 0.0, 0.0]
     """
-    lr = _rate("cosine", "lr", lr)
-    final = _rate("cosine", "final", final)
-    warmup = _count("cosine", "warmup", warmup)
-    steps = _count("cosine", "steps", steps)
-    if steps <= warmup:
-        raise ValueError(f"cosine: expected more steps than warmup steps, got {steps} and {warmup}")
+    lr, final, warmup, steps = _rise_and_fall("cosine", lr, final, warmup, steps)
 
     def fall(step: int) -> float:
         return final + (lr - final) * (1 + math.cos(math.pi * _progress(step, warmup, steps))) / 2
@@ -292,6 +282,21 @@ def _after_warmup(lr: float, warmup: int, then: Schedule) -> Schedule:
         return lr * step / warmup if step < warmup else then(step)
 
     return schedule
+
+
+def _rise_and_fall(
+    schedule: str, lr: float, final: float, warmup: int, steps: int
+) -> tuple[float, float, int, int]:
+    """The arguments of a schedule that rises for ``warmup`` steps and has fallen at ``steps``."""
+    lr = _rate(schedule, "lr", lr)
+    final = _rate(schedule, "final", final)
+    warmup = _count(schedule, "warmup", warmup)
+    steps = _count(schedule, "steps", steps)
+    if steps <= warmup:
+        raise ValueError(
+            f"{schedule}: expected more steps than warmup steps, got {steps} and {warmup}"
+        )
+    return lr, final, warmup, steps
 
 
 def _rate(schedule: str, name: str, value: float) -> float:

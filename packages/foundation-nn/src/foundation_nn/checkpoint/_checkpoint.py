@@ -92,10 +92,11 @@ def save(
         arrays["optimizer"] = optimizer.state_dict()
     described = {}
     for name, value in extras.items():
-        state = _state_of(value)
-        if state is None:
+        if not _has_state(value):
             described[name] = describe(name, value)
-        elif all(isinstance(part, np.ndarray) for part in state.values()):
+            continue
+        state = value.state_dict()
+        if all(isinstance(part, np.ndarray) for part in state.values()):
             arrays[name] = state
             described[name] = {"arrays": name}
         else:
@@ -128,7 +129,7 @@ def check(model: Module, **extras: Any) -> None:
         were tied outside the constructor are such a case: the constructor has to tie them.
     """
     for name, value in extras.items():
-        if _state_of(value) is None:
+        if not _has_state(value):
             describe(name, value)
     kind = type(model).__name__
     text = json.dumps(describe("model", model))
@@ -154,13 +155,10 @@ def check(model: Module, **extras: Any) -> None:
             )
 
 
-def _state_of(value: Any) -> Any:
-    """The state of an extra; None if its ``to_dict()`` tells everything, or it has no state."""
-    if not hasattr(value, "state_dict"):
-        return None
-    if hasattr(value, "to_dict") and not isinstance(value, Module):
-        return None
-    return value.state_dict()
+def _has_state(value: Any) -> bool:
+    """Whether an extra is saved by its ``state_dict()``: its ``to_dict()`` does not tell all."""
+    told_by_to_dict = hasattr(value, "to_dict") and not isinstance(value, Module)
+    return hasattr(value, "state_dict") and not told_by_to_dict
 
 
 def _sized(name: str, shapes: dict[str, tuple[int, ...]]) -> str:
