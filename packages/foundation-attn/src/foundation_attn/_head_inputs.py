@@ -57,7 +57,7 @@ class HeadInputs:
         weights = weights.reshape(B, H, T, S)
         return weights if self.real is None else weights * self.real[:, None, :, None]
 
-    def hide_unseen(self) -> HeadInputs:
+    def without_unseen(self) -> HeadInputs:
         """The same, with zeros in place of keys and values that no real query may see in any head.
 
         A weight of 0 does not hide what stands there if it is NaN, because 0 · NaN is NaN. Queries

@@ -15,7 +15,7 @@ projected, so that nothing that stands there has an effect, not even NaN. What i
 
 Beside a cache ``mask`` does not tell what is padding, because a later query may look at what nobody
 has looked at yet. So a key that ``mask`` hides from all queries of one call was projected as it was
-and may be NaN. :meth:`HeadInputs.hide_unseen` hides it for this call.
+and may be NaN. :meth:`HeadInputs.without_unseen` hides it for this call.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class HeadSources(HeadProjections):
         refuse_gradients(q, k, v)
         k, v = _append(cache, k, v, real)  # (B, G, S, K) each
         inputs = HeadInputs(q, k, v, rule, self._bias_by_distance(S), real)
-        return inputs if masks.mask is None else inputs.hide_unseen()
+        return inputs if masks.mask is None else inputs.without_unseen()
 
     def _cached_cross_heads(
         self,
@@ -142,7 +142,7 @@ class HeadSources(HeadProjections):
             cache.check_padding(key_mask)
             k, v = map(Tensor.wrap, cache.view())
         inputs = HeadInputs(q, k, v, rule)
-        return inputs if masks.mask is None else inputs.hide_unseen()
+        return inputs if masks.mask is None else inputs.without_unseen()
 
     # --- what the four have in common
 

@@ -230,9 +230,9 @@ class MultiHeadAttention(HeadSources):
         """Attend.
 
         In self-attention a position is padding if ``key_mask`` says so, or if nothing links it to
-        others: it
-        neither attends to a real position nor is attended to by one. What stands there is replaced
-        by zeros. A position that looks at others is real, even if none of them looks at it.
+        others: it neither attends to a real position nor is attended to by one. What stands there
+        is replaced by zeros. A position that looks at others is real, even if none of them looks at
+        it.
 
         Parameters
         ----------
