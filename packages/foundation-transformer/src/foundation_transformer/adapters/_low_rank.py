@@ -219,6 +219,7 @@ class Adapter(Module):
         """
         if not _switched_on.get():
             return y
+        first = 0 if rows is None else rows.start  # the row that the first column of y belongs to
         matrices: list[Tensor] = []
         columns: list[slice] = []  # of y, one for each pair
         for name, pair in self.pairs.items():
@@ -226,10 +227,10 @@ class Adapter(Module):
             used = own if rows is None else _common(own, rows)
             if used.start >= used.stop:
                 continue
-            whole = used == own
-            within = slice(used.start - own.start, used.stop - own.start)
-            first = 0 if rows is None else rows.start
-            matrices += [pair.A, pair.B if whole else pair.B[within]]
+            B: Tensor = pair.B
+            if used != own:
+                B = B[used.start - own.start : used.stop - own.start]
+            matrices += [pair.A, B]
             columns.append(slice(used.start - first, used.stop - first))
         if not columns:
             return y

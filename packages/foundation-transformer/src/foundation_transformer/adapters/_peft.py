@@ -26,7 +26,8 @@ from foundation_transformer._causal_lm import CausalLM
 from foundation_transformer._heads import TextClassifier
 from foundation_transformer._text_encoder import TextEncoder
 from foundation_transformer._transformer import Transformer
-from foundation_transformer.adapters._lora import Lora, Model, layout_of
+from foundation_transformer.adapters._layout import Model, layout_of
+from foundation_transformer.adapters._lora import Lora
 from foundation_transformer.pretrained._safetensors import read_header, write_safetensors
 from foundation_transformer.pretrained.families import Family, family_of
 from foundation_transformer.pretrained.families._gguf import neighbours_to_halves
